@@ -1,0 +1,1 @@
+"""Listens to people and speaks to people. Knows no model."""

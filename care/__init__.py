@@ -1,0 +1,1 @@
+"""What must never go wrong, as pure functions and data: no network, no database, no model."""

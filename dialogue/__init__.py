@@ -1,0 +1,1 @@
+"""The domain: people, conversations, turns, window, outbox. The only place that commits."""

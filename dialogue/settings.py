@@ -1,0 +1,54 @@
+"""What every process of the bot must know: where the truth, the doorbell and the key are, and the window."""
+
+from pathlib import Path
+from typing import Literal
+
+from platformdirs import user_data_path
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+INSTRUCTION = (
+    "假设你是友善的心理辅导师,避免透露任何AI或技术的信息。"
+    "请主动引导咨询者交流并帮助他们解决心理问题。"
+)
+"""The seed's words, to the byte (ASCII comma): MindGLM was trained on them."""
+
+
+class DialogueSettings(BaseSettings):
+    """Read once in a composition root from ``MINDGLM_*`` variables and ``.env``, then handed on piecewise."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MINDGLM_",
+        env_file=".env",
+        extra="ignore",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+    )
+
+    home: Path = Field(
+        default_factory=lambda: user_data_path("mindglm"),
+        description="Data directory of the embedded default: SQLite file, key file, Valkey socket, logs.",
+    )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="SQLAlchemy URL, e.g. postgresql+psycopg://user:password@host/mindglm. Default: SQLite in the home.",
+    )
+    broker_url: SecretStr | None = Field(
+        default=None,
+        description="Redis URL, e.g. redis://127.0.0.1:6379/0. Default: a private Valkey on a socket in the home.",
+    )
+    secret_key: SecretStr | None = Field(
+        default=None,
+        description="Master key, base64 of 32 bytes; wraps each person's data key. Default: a key file in the home.",
+    )
+    instruction: str = Field(default=INSTRUCTION, description="The model's instruction; starts the first prompt.")
+    window_max_length: int = Field(default=600, ge=1, description="Characters of history that the model sees.")
+    window_max_turns: int = Field(default=12, ge=1, description="Turns of history that the model sees.")
+    max_message_length: int = Field(default=4000, ge=1, description="Characters of one message; longer is refused.")
+    lease_seconds: float = Field(
+        default=20, gt=0, description="How long a worker may be silent before its turn is given to another."
+    )
+    max_attempts: int = Field(default=3, ge=1, description="How often a turn is tried before an apology is sent.")
+    locale: Literal["zh", "en"] = Field(default="zh", description="Language of the bot's own words.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
+    log_format: Literal["console", "json"] = Field(default="console", description="For people or for machines.")

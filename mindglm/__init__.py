@@ -1,0 +1,1 @@
+"""The command line: starts things, knows no rules."""

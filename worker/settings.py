@@ -1,0 +1,43 @@
+"""What the GPU worker must know besides the dialogue's settings: which model, where, and how much at once."""
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from dialogue.settings import DialogueSettings
+
+
+class WorkerSettings(DialogueSettings):
+    """The worker's settings; see ``.env.example`` for all of them."""
+
+    engine: Literal["transformers", "openai", "scripted"] = Field(
+        default="transformers", description="transformers: own the model; openai: a server; scripted: for tests."
+    )
+    model: str | None = Field(
+        default=None, description="Hub id or directory, e.g. ZhangCNN/MindGLM. Default: the bundled small model."
+    )
+    adapter: str | None = Field(default=None, description="Directory of a LoRA adapter for the model.")
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(default="auto", description="Weights' type.")
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps.")
+    prompt_style: Literal["seed", "fullwidth"] = Field(
+        default="seed", description="Punctuation of the prompt's frame; `mindglm model probe` measures which fits."
+    )
+    concurrency: int | None = Field(
+        default=None, ge=1, description="Conversations generated at once by one worker. Default: by the hardware."
+    )
+    threads: int | None = Field(default=None, ge=1, description="CPU threads of torch. Default: measured choice.")
+    max_reply_tokens: int = Field(default=512, ge=1, description="Tokens of one reply.")
+    temperature: float = Field(default=0.8, gt=0, description="The seed's sampling temperature.")
+    top_p: float = Field(default=0.8, gt=0, le=1, description="The seed's nucleus.")
+    top_k: int = Field(default=50, ge=1, description="The seed's effective top k.")
+    turn_seconds: float = Field(default=120, gt=0, description="A reply that takes longer is cut off and tried again.")
+    shutdown_seconds: float = Field(
+        default=50, ge=0, description="After SIGTERM, how long replies may finish before they are given back."
+    )
+    openai_base_url: str | None = Field(default=None, description="e.g. http://127.0.0.1:8000/v1")
+    openai_api_key: SecretStr | None = Field(default=None, description="Sent as a bearer token.")
+    openai_model: str | None = Field(default=None, description="The server's name of the model.")
+    scripted_delay_seconds: float = Field(default=0, ge=0, description="Seconds to the whole scripted reply.")
+    scripted_reply: str = Field(
+        default="收到：{text}", description="{text}: the person's words; {turns}: earlier turns in the window."
+    )
