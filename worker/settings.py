@@ -41,3 +41,9 @@ class WorkerSettings(DialogueSettings):
     scripted_reply: str = Field(
         default="收到：{text}", description="{text}: the person's words; {turns}: earlier turns in the window."
     )
+    scripted_tokens_per_second: float | None = Field(
+        default=None, gt=0, description="Scripted pace, one token per character, on top of the delay."
+    )
+    scripted_fail_every: int | None = Field(
+        default=None, ge=1, description="Each n-th scripted reply breaks half-way, to rehearse failures."
+    )

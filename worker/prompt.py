@@ -1,0 +1,51 @@
+"""The seed's prompt in ChatGLM2's rounds, character for character.
+
+The frame is kept apart from what people said, so that a tokenizer can read control tokens in the one and never in
+the other.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from worker.engine.port import Exchange
+
+PromptStyle = Literal["seed", "fullwidth"]
+
+_ROLES = {"seed": ("求助者:", "。支持者:"), "fullwidth": ("求助者：", "。支持者：")}
+_FULLWIDTH = str.maketrans(",:;?!", "，：；？！")
+
+
+class Piece(NamedTuple):
+    """A stretch of the prompt; `is_frame` says that it is ours and may hold control tokens."""
+
+    text: str
+    is_frame: bool
+
+
+def seed_prompt(text: str, *, instruction: str = "", style: PromptStyle = "seed") -> str:
+    """The person's words as MindGLM expects them; the first exchange carries `instruction`.
+
+    Both styles have the same number of characters.
+    """
+    opening, closing = _ROLES[style]
+    return f"{_punctuated(instruction, style)}{opening}{text}{closing}"
+
+
+def rounds(history: Sequence[Exchange], text: str, *, instruction: str, style: PromptStyle = "seed") -> Iterator[Piece]:
+    """The prompt of ChatGLM2's own `build_prompt` over the seed's turns, ending where the reply begins."""
+    opening, closing = _ROLES[style]
+    lead = _punctuated(instruction, style)
+    separator = ""
+    for number, (earlier, reply) in enumerate(history, start=1):
+        yield Piece(f"{separator}[Round {number}]\n\n问：{lead}{opening}", is_frame=True)
+        yield Piece(earlier, is_frame=False)
+        yield Piece(f"{closing}\n\n答：", is_frame=True)
+        yield Piece(reply, is_frame=False)
+        lead, separator = "", "\n\n"
+    yield Piece(f"{separator}[Round {len(history) + 1}]\n\n问：{lead}{opening}", is_frame=True)
+    yield Piece(text, is_frame=False)
+    yield Piece(f"{closing}\n\n答：", is_frame=True)
+
+
+def _punctuated(instruction: str, style: PromptStyle) -> str:
+    return instruction.translate(_FULLWIDTH) if style == "fullwidth" else instruction
