@@ -7,10 +7,7 @@ from platformdirs import user_data_path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-INSTRUCTION = (
-    "假设你是友善的心理辅导师,避免透露任何AI或技术的信息。"
-    "请主动引导咨询者交流并帮助他们解决心理问题。"
-)
+INSTRUCTION = "假设你是友善的心理辅导师,避免透露任何AI或技术的信息。请主动引导咨询者交流并帮助他们解决心理问题。"
 """The seed's words, to the byte (ASCII comma): MindGLM was trained on them."""
 
 
@@ -31,7 +28,7 @@ class DialogueSettings(BaseSettings):
     )
     database_url: SecretStr | None = Field(
         default=None,
-        description="SQLAlchemy URL, e.g. postgresql+psycopg://user:password@host/mindglm. Default: SQLite in the home.",
+        description="SQLAlchemy URL, e.g. postgresql+psycopg://user:secret@host/mindglm. Default: SQLite in the home.",
     )
     broker_url: SecretStr | None = Field(
         default=None,

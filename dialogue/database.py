@@ -1,0 +1,110 @@
+"""The way to the database, PostgreSQL or SQLite: one transaction a use case, committed here and nowhere else."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from dialogue.errors import DatabaseUnavailable, Misconfigured
+from dialogue.tables import Table
+
+_SQLITE_PRAGMAS = (
+    "journal_mode = WAL",  # readers never wait for the writer
+    "synchronous = FULL",  # a committed message survives the power going off
+    "foreign_keys = ON",
+    "secure_delete = ON",  # deleted texts leave no bytes behind
+)
+_BUSY_SECONDS = 15
+_READ_ONLY = {"mindglm_read_only": True}
+
+
+class Database:
+    """Opens transactions; shared by all threads of a process."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._reading = engine.execution_options(**_READ_ONLY)
+
+    @contextmanager
+    def begin(self) -> Iterator[Session]:
+        """One writing transaction: commits on leaving, rolls back on an error; raises `DatabaseUnavailable`."""
+        with reachable(), Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """One reading transaction, which on SQLite waits for no writer; raises `DatabaseUnavailable`."""
+        with reachable(), Session(self._reading, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def connect(url: str, *, pool_size: int = 20) -> Database:
+    """Prepare the way to `url`; nothing is opened yet. Raises `Misconfigured` for what is no SQLAlchemy URL."""
+    try:
+        parsed = make_url(url)
+        options: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": True, "pool_size": pool_size}
+        if parsed.get_backend_name() == "sqlite":
+            options |= {"connect_args": {"timeout": _BUSY_SECONDS, "check_same_thread": False}, "pool_pre_ping": False}
+        engine = create_engine(parsed, max_overflow=pool_size, **options)
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
+        raise Misconfigured(f"MINDGLM_DATABASE_URL cannot be used ({type(error).__name__}); {_EXAMPLES}") from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    elif engine.dialect.name != "postgresql":
+        raise Misconfigured(f"MINDGLM_DATABASE_URL names {engine.dialect.name}, which is not supported; {_EXAMPLES}")
+    return Database(engine)
+
+
+_EXAMPLES = "examples: postgresql+psycopg://user:password@host/mindglm, sqlite:////var/lib/mindglm/mindglm.db"
+
+
+def sqlite_url(file: Path) -> str:
+    """The URL of a database file."""
+    return f"sqlite:///{file}"
+
+
+def insert_or_ignore(session: Session, table: type[Table], values: dict[str, Any]) -> bool:
+    """Insert the row unless a unique index forbids it; tells whether it was inserted."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table).values(values).on_conflict_do_nothing().returning(table.__table__.c.id)
+    return session.execute(statement).first() is not None
+
+
+@contextmanager
+def reachable() -> Iterator[None]:
+    """Turns what drivers raise for an unreachable, locked or full database into `DatabaseUnavailable`."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise DatabaseUnavailable(_reason(error)) from error
+
+
+def _reason(error: DBAPIError) -> str:
+    """The driver's own first line; statements and values stay out of it."""
+    lines = str(error.orig).strip().splitlines()
+    return f"The database cannot be used: {lines[0] if lines else type(error.orig).__name__}"
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # sqlite3 begins nothing by itself; transactions are begun below
+    cursor = connection.cursor()
+    for pragma in _SQLITE_PRAGMAS:
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Writers queue at the start: a transaction that read first could not become a writer later."""
+    is_read_only = "mindglm_read_only" in connection.get_execution_options()
+    connection.exec_driver_sql("BEGIN DEFERRED" if is_read_only else "BEGIN IMMEDIATE")

@@ -1,0 +1,45 @@
+"""The expected errors of the dialogue; each class says what is wrong."""
+
+
+class DialogueError(Exception):
+    """Something that is foreseen went wrong."""
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self.args)) or (self.__doc__ or "").strip()
+
+
+class EmptyMessage(DialogueError):
+    """The message has no text."""
+
+
+class MessageTooLong(DialogueError):
+    """The message is longer than allowed."""
+
+    def __init__(self, *, length: int, max_length: int) -> None:
+        super().__init__(f"The message has {length} characters; at most {max_length} are allowed.")
+        self.length = length
+        self.max_length = max_length
+
+
+class Unreadable(DialogueError):
+    """A stored text cannot be decrypted: wrong key, or the row was changed."""
+
+
+class Erased(DialogueError):
+    """The person's data key is gone; their texts cannot be read any more."""
+
+
+class Misconfigured(DialogueError):
+    """A setting is wrong; the message names it and says what to do."""
+
+
+class WrongSecretKey(Misconfigured):
+    """The master key is not the one that this database was written with."""
+
+
+class DatabaseUnavailable(DialogueError):
+    """The database cannot be reached or written."""
+
+
+class SchemaMismatch(DialogueError):
+    """The database has another schema than this code."""

@@ -1,0 +1,24 @@
+"""Row ids that sort by the time they were made (RFC 9562, version 7), so that order needs no second column."""
+
+import os
+import threading
+import time
+from uuid import UUID
+
+_RANDOM_BITS = 62
+_COUNTER_BITS = 12
+_lock = threading.Lock()
+_last = 0
+
+
+def new_id() -> UUID:
+    """A version 7 UUID; within one process each is greater than the one before."""
+    global _last  # noqa: PLW0603 - the order holds for the process
+    with _lock:
+        # 48 bits of milliseconds and 12 of their fraction, as section 6.2 method 3 allows
+        ticks = time.time_ns() * (1 << _COUNTER_BITS) // 1_000_000
+        _last = max(ticks, _last + 1)
+        ticks = _last
+    milliseconds, fraction = divmod(ticks, 1 << _COUNTER_BITS)
+    random = int.from_bytes(os.urandom(8)) & ((1 << _RANDOM_BITS) - 1)
+    return UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 0b10 << 62 | random)

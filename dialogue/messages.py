@@ -1,0 +1,43 @@
+"""Frozen values that cross the border: what came in and what goes out. Platform updates never travel further."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from dialogue.states import DeliveryKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a conversation is held: a channel and the chat on it."""
+
+    channel: str
+    chat_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundMessage:
+    """One text that a person wrote, as an adapter read it.
+
+    `account` is the bot's own account on the channel; `external_id` is unique for channel and account.
+    """
+
+    address: Address
+    account: str
+    user_id: str
+    external_id: str
+    text: str = field(repr=False)
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwedText:
+    """A delivery that a courier has claimed and must now send."""
+
+    id: UUID
+    address: Address
+    kind: DeliveryKind
+    text: str = field(repr=False)
+    turn_id: UUID | None
+    part: int
+    attempt: int

@@ -1,0 +1,45 @@
+"""The states that rows go through, and who closed what."""
+
+from enum import StrEnum
+
+
+class TurnState(StrEnum):
+    """waiting → generating → answered | failed; waiting and generating → discarded by a reset."""
+
+    WAITING = "waiting"  # more messages may join
+    GENERATING = "generating"  # a worker holds the lease
+    ANSWERED = "answered"  # the reply is in the outbox and in the history
+    FAILED = "failed"  # given up; the person was told
+    DISCARDED = "discarded"  # the conversation ended first
+
+
+OPEN_TURN_STATES = (TurnState.WAITING, TurnState.GENERATING)
+
+
+class DeliveryState(StrEnum):
+    """pending → sending → sent | failed; pending → discarded by a reset."""
+
+    PENDING = "pending"  # owed
+    SENDING = "sending"  # a courier holds the lease
+    SENT = "sent"  # the platform took it
+    FAILED = "failed"  # the platform refused it for good, or nobody knows whether it took it
+    DISCARDED = "discarded"  # the conversation ended first
+
+
+OPEN_DELIVERY_STATES = (DeliveryState.PENDING, DeliveryState.SENDING)
+
+
+class DeliveryKind(StrEnum):
+    """What a text is, which decides whether an uncertain send is repeated."""
+
+    REPLY = "reply"  # the model's words: at most once
+    NOTICE = "notice"  # our own words: at most once
+    CRISIS = "crisis"  # words that must arrive: at least once
+
+
+class ClosedBy(StrEnum):
+    """Who ended a conversation."""
+
+    PERSON = "person"
+    ADMIN = "admin"
+    CHANNEL = "channel"  # the person blocked the bot, or the account is gone

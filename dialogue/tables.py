@@ -1,0 +1,262 @@
+"""The tables. Texts are bytes sealed by `dialogue.vault`; everything else can be read by an operator."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import DateTime, Dialect, Enum, ForeignKey, Index, LargeBinary, MetaData, String
+from sqlalchemy import text as sql
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator, Uuid
+
+from dialogue.ids import new_id
+from dialogue.states import ClosedBy, DeliveryKind, DeliveryState, TurnState
+
+
+class Utc(TypeDecorator[datetime]):
+    """Aware UTC everywhere, also on SQLite, which keeps no time zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        if value is None or value.tzinfo is not None:
+            return value
+        return value.replace(tzinfo=UTC)
+
+
+def _names(states: type[StrEnum]) -> Enum:
+    """Stored as the enum's words: a new state needs no migration."""
+    return Enum(
+        states, native_enum=False, length=16, values_callable=lambda members: [member.value for member in members]
+    )
+
+
+class Table(DeclarativeBase):
+    """All tables; constraints are named so that migrations can find them on both databases."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own way of declaring it
+        datetime: Utc(),
+        UUID: Uuid(),
+        bytes: LargeBinary(),
+        str: String(),
+        TurnState: _names(TurnState),
+        DeliveryState: _names(DeliveryState),
+        DeliveryKind: _names(DeliveryKind),
+        ClosedBy: _names(ClosedBy),
+    }
+
+
+class Person(Table):
+    """Someone who wrote, on one channel. Without `data_key` every text of theirs is unreadable for ever."""
+
+    __tablename__ = "people"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    channel: Mapped[str] = mapped_column(String(32))
+    user_id: Mapped[str] = mapped_column(String(255))
+    data_key: Mapped[bytes | None]
+    created_at: Mapped[datetime]
+    consent_version: Mapped[str | None] = mapped_column(String(32))
+    consented_at: Mapped[datetime | None]
+    age_band: Mapped[str | None] = mapped_column(String(16))
+    blocked_at: Mapped[datetime | None]
+    erased_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        # intake finds or makes a person by it
+        Index("uq_people_channel_user_id", "channel", "user_id", unique=True),
+    )
+
+
+class Conversation(Table):
+    """From the first message to 结束对话; `epoch` counts the conversations of one address from 1."""
+
+    __tablename__ = "conversations"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("people.id"))
+    channel: Mapped[str] = mapped_column(String(32))
+    chat_id: Mapped[str] = mapped_column(String(255))
+    epoch: Mapped[int]
+    turn_count: Mapped[int] = mapped_column(default=0)
+    tier: Mapped[int] = mapped_column(default=0)
+    opened_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+    closed_by: Mapped[ClosedBy | None]
+    model_version: Mapped[str | None] = mapped_column(String(255))
+    prompt_version: Mapped[str | None] = mapped_column(String(64))
+
+    __table_args__ = (
+        Index("uq_conversations_channel_chat_id_epoch", "channel", "chat_id", "epoch", unique=True),
+        # intake finds the open conversation by it; two at once are impossible
+        Index(
+            "uq_conversations_open",
+            "channel",
+            "chat_id",
+            unique=True,
+            sqlite_where=sql("closed_at IS NULL"),
+            postgresql_where=sql("closed_at IS NULL"),
+        ),
+        # a person's own conversations: export, erasure
+        Index("ix_conversations_person_id", "person_id"),
+    )
+
+
+class Turn(Table):
+    """The person's words (the messages that joined it) and the one reply to them."""
+
+    __tablename__ = "turns"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("conversations.id"))
+    seq: Mapped[int]
+    state: Mapped[TurnState]
+    owner: Mapped[UUID | None]
+    lease_until: Mapped[datetime | None]
+    attempt: Mapped[int] = mapped_column(default=0)
+    rung_at: Mapped[datetime]
+    ring_count: Mapped[int] = mapped_column(default=1)
+    reply: Mapped[bytes | None]
+    error: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    claimed_at: Mapped[datetime | None]
+    first_token_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    prompt_tokens: Mapped[int | None]
+    reply_tokens: Mapped[int | None]
+
+    __table_args__ = (
+        # the order of a conversation; also finds its history
+        Index("uq_turns_conversation_id_seq", "conversation_id", "seq", unique=True),
+        # at most one of each, whatever the code does
+        Index(
+            "uq_turns_waiting",
+            "conversation_id",
+            unique=True,
+            sqlite_where=sql("state = 'waiting'"),
+            postgresql_where=sql("state = 'waiting'"),
+        ),
+        Index(
+            "uq_turns_generating",
+            "conversation_id",
+            unique=True,
+            sqlite_where=sql("state = 'generating'"),
+            postgresql_where=sql("state = 'generating'"),
+        ),
+        # the sweep looks at open turns only, however many are stored
+        Index(
+            "ix_turns_open",
+            "rung_at",
+            sqlite_where=sql("state IN ('waiting', 'generating')"),
+            postgresql_where=sql("state IN ('waiting', 'generating')"),
+        ),
+    )
+
+
+class Message(Table):
+    """One inbound text. The unique external id makes a repeated update a no-op."""
+
+    __tablename__ = "messages"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("people.id"))
+    conversation_id: Mapped[UUID | None] = mapped_column(ForeignKey("conversations.id"))
+    turn_id: Mapped[UUID | None] = mapped_column(ForeignKey("turns.id"))
+    channel: Mapped[str] = mapped_column(String(32))
+    account: Mapped[str] = mapped_column(String(255))
+    external_id: Mapped[str] = mapped_column(String(255))
+    text: Mapped[bytes | None]
+    sent_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+
+    __table_args__ = (
+        Index("uq_messages_channel_account_external_id", "channel", "account", "external_id", unique=True),
+        # the words of a turn
+        Index("ix_messages_turn_id", "turn_id"),
+        # erasure and export
+        Index("ix_messages_person_id", "person_id"),
+    )
+
+
+class Delivery(Table):
+    """A text owed to an address: the outbox. Either a turn's reply or our answer to one message."""
+
+    __tablename__ = "deliveries"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("people.id"))
+    conversation_id: Mapped[UUID | None] = mapped_column(ForeignKey("conversations.id"))
+    turn_id: Mapped[UUID | None] = mapped_column(ForeignKey("turns.id"))
+    message_id: Mapped[UUID | None] = mapped_column(ForeignKey("messages.id"))
+    part: Mapped[int] = mapped_column(default=0)
+    kind: Mapped[DeliveryKind]
+    channel: Mapped[str] = mapped_column(String(32))
+    chat_id: Mapped[str] = mapped_column(String(255))
+    text: Mapped[bytes | None]
+    state: Mapped[DeliveryState]
+    owner: Mapped[UUID | None]
+    lease_until: Mapped[datetime | None]
+    attempt: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime]
+    error: Mapped[str | None] = mapped_column(String(64))
+    platform_message_id: Mapped[str | None] = mapped_column(String(255))
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("uq_deliveries_turn_id_part", "turn_id", "part", unique=True),
+        Index("uq_deliveries_message_id_part", "message_id", "part", unique=True),
+        # the courier looks at owed texts only, and at what is owed earlier to the same address
+        Index(
+            "ix_deliveries_open",
+            "channel",
+            "chat_id",
+            "id",
+            sqlite_where=sql("state IN ('pending', 'sending')"),
+            postgresql_where=sql("state IN ('pending', 'sending')"),
+        ),
+        # a reset takes back what a conversation still owes
+        Index("ix_deliveries_conversation_id", "conversation_id"),
+    )
+
+
+class AuditEntry(Table):
+    """Who did what to whom, when and why; never a text. Append only."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(String(255))
+    action: Mapped[str] = mapped_column(String(64))
+    person_id: Mapped[UUID | None]
+    conversation_id: Mapped[UUID | None]
+    reason: Mapped[str | None] = mapped_column(String(255))
+
+    __table_args__ = (Index("ix_audit_at", "at"),)
+
+
+class Feedback(Table):
+    """A person's 👍 (1) or 👎 (-1) on a turn."""
+
+    __tablename__ = "feedback"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    turn_id: Mapped[UUID] = mapped_column(ForeignKey("turns.id"))
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("people.id"))
+    value: Mapped[int]
+    given_at: Mapped[datetime]
+
+    __table_args__ = (Index("uq_feedback_turn_id_person_id", "turn_id", "person_id", unique=True),)

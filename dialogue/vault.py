@@ -1,0 +1,119 @@
+"""Keeps texts unreadable at rest: AES-256-GCM, a data key per person, wrapped by the master key.
+
+Erasing a person is deleting their data key. Each text is bound to its row and column, so rows cannot be swapped.
+"""
+
+import base64
+import binascii
+import hashlib
+import os
+from dataclasses import dataclass, field
+from typing import Self
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from dialogue.errors import Erased, Misconfigured, Unreadable, WrongSecretKey
+
+KEY_BYTES = 32
+_NONCE_BYTES = 12
+_VERSION = b"\x01"
+_KEY_ID_BYTES = 4
+
+
+def new_secret() -> str:
+    """A fresh master key as `MINDGLM_SECRET_KEY` takes it: base64 of 32 random bytes."""
+    return base64.b64encode(os.urandom(KEY_BYTES)).decode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class PersonKey:
+    """Seals and opens the texts of one person."""
+
+    _cipher: AESGCM = field(repr=False)
+
+    def seal(self, text: str, *, row: UUID, column: str) -> bytes:
+        """Encrypt `text` for the column (as ``table.column``) of that row."""
+        return _encrypt(self._cipher, text.encode("utf-8"), _associated(row, column))
+
+    def open(self, sealed: bytes, *, row: UUID, column: str) -> str:
+        """The text that `seal` was given for the same row and column; raises `Unreadable`."""
+        return _decrypt(self._cipher, sealed, _associated(row, column)).decode("utf-8")
+
+
+class MasterKeys:
+    """The key ring: the first key wraps, all of them unwrap, so that keys can be rotated."""
+
+    def __init__(self, keys: list[bytes]) -> None:
+        self._ciphers = {_key_id(key): AESGCM(key) for key in keys}
+        self._current = _key_id(keys[0])
+
+    @classmethod
+    def parse(cls, secret: str) -> Self:
+        """Read `MINDGLM_SECRET_KEY`: one base64 key, or several with commas, newest first; raises `Misconfigured`."""
+        return cls([_parse_key(part.strip()) for part in secret.split(",")])
+
+    @property
+    def current_id(self) -> str:
+        """Names the key that wraps from now on, without telling anything of it."""
+        return self._current.hex()
+
+    def new_data_key(self, person_id: UUID) -> bytes:
+        """A fresh data key for that person, wrapped."""
+        return self._wrap(os.urandom(KEY_BYTES), person_id)
+
+    def rewrap(self, wrapped: bytes, person_id: UUID) -> bytes:
+        """The same data key under the current master key."""
+        return self._wrap(self._unwrap(wrapped, person_id), person_id)
+
+    def person_key(self, wrapped: bytes | None, person_id: UUID) -> PersonKey:
+        """Raises `Erased` when there is no key any more and `WrongSecretKey` when no master key opens it."""
+        if wrapped is None:
+            raise Erased
+        return PersonKey(AESGCM(self._unwrap(wrapped, person_id)))
+
+    def _wrap(self, data_key: bytes, person_id: UUID) -> bytes:
+        sealed = _encrypt(self._ciphers[self._current], data_key, _associated(person_id, "people.data_key"))
+        return self._current + sealed
+
+    def _unwrap(self, wrapped: bytes, person_id: UUID) -> bytes:
+        key_id, sealed = wrapped[:_KEY_ID_BYTES], wrapped[_KEY_ID_BYTES:]
+        if key_id not in self._ciphers:
+            raise WrongSecretKey(
+                f"The database was written with master key {key_id.hex()}; MINDGLM_SECRET_KEY holds another one."
+            )
+        return _decrypt(self._ciphers[key_id], sealed, _associated(person_id, "people.data_key"))
+
+
+def _parse_key(text: str) -> bytes:
+    try:
+        key = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise Misconfigured(f"MINDGLM_SECRET_KEY must be the base64 of {KEY_BYTES} bytes (44 characters).")
+    return key
+
+
+def _key_id(key: bytes) -> bytes:
+    return hashlib.sha256(b"mindglm key id" + key).digest()[:_KEY_ID_BYTES]
+
+
+def _associated(row: UUID, column: str) -> bytes:
+    return f"{column}:{row.hex}".encode("ascii")
+
+
+def _encrypt(cipher: AESGCM, data: bytes, associated: bytes) -> bytes:
+    nonce = os.urandom(_NONCE_BYTES)
+    return _VERSION + nonce + cipher.encrypt(nonce, data, associated)
+
+
+def _decrypt(cipher: AESGCM, sealed: bytes, associated: bytes) -> bytes:
+    version, nonce, body = sealed[:1], sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
+    if version != _VERSION:
+        raise Unreadable
+    try:
+        return cipher.decrypt(nonce, body, associated)
+    except (InvalidTag, ValueError) as error:
+        raise Unreadable from error

@@ -1,0 +1,1 @@
+"""Alembic's revisions; the same ones on PostgreSQL and SQLite."""
