@@ -1,0 +1,53 @@
+"""What the machine offers, and what follows from it: device, number type, threads."""
+
+import os
+
+import torch
+
+_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+_HALF_TYPES = (torch.float16, torch.bfloat16)
+
+
+def choose_device(asked: str) -> torch.device:
+    """The asked device, or for "auto" the best one here."""
+    if asked != "auto":
+        return torch.device(asked)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def choose_dtype(asked: str, *, device: torch.device, stored: torch.dtype | None) -> torch.dtype:
+    """The asked type, or for "auto" the fastest that keeps the weights' precision.
+
+    GPUs take half-precision weights as they are stored; CPUs take bfloat16 where they multiply it natively (there
+    about three times as fast as float32, and float16 is not faster), float32 elsewhere.
+    """
+    if asked != "auto":
+        return _DTYPES[asked]
+    if device.type == "cpu":
+        return torch.bfloat16 if multiplies_bfloat16() else torch.float32
+    if stored in _HALF_TYPES and (stored is torch.float16 or _has_bfloat16(device)):
+        return stored
+    return torch.bfloat16 if _has_bfloat16(device) else torch.float16
+
+
+def choose_threads(asked: int | None) -> int:
+    """CPU threads for torch: the asked number, or half of the cores that this process may use.
+
+    Threads that wait for each other on a busy core cost several times what they gain, so some cores are left free.
+    """
+    if asked is not None:
+        return asked
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // 2)
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this CPU has instructions for bfloat16 products."""
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    return device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)

@@ -1,0 +1,120 @@
+"""Loads the weights onto native classes, strictly: a layer that the checkpoint does not fill is an error."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers.utils import logging
+
+from worker.engine.port import ModelUnusable
+from worker.model import chatglm2
+from worker.model.examine import Examined
+from worker.model.hardware import choose_dtype
+
+_MAX_NAMED = 4
+_LOADING_ERRORS = (OSError, RuntimeError, ValueError, KeyError, ImportError, EOFError)
+
+
+def load_model(
+    examined: Examined, *, dtype: str = "auto", device: torch.device, adapter: Path | None = None
+) -> PreTrainedModel:
+    """The model in evaluation mode on `device`, with `adapter` (LoRA) merged into it.
+
+    `dtype` is a name of torch's, or "auto". The model's own code is never run. Raises `ModelUnusable`.
+    """
+    chosen = choose_dtype(dtype, device=device, stored=_stored_dtype(examined))
+    try:
+        with _quiet():
+            model, info = _from_pretrained(examined, dtype=chosen, device=device)
+    except torch.OutOfMemoryError as error:
+        raise _too_large(examined, device) from error
+    except _LOADING_ERRORS as error:
+        raise ModelUnusable(f"{examined.directory} cannot be loaded: {_first_line(error)}") from error
+    _refuse_incomplete(examined.directory, info)
+    if adapter is not None:
+        model = merge_adapter(model, adapter)
+    model.train(mode=False)
+    return model
+
+
+def merge_adapter(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
+    """The model with the LoRA adapter's weights added to its own. Raises `ModelUnusable`."""
+    if not (adapter / "adapter_config.json").is_file():
+        raise ModelUnusable(f"{adapter} is not a LoRA adapter's directory: it has no adapter_config.json.")
+    from peft import PeftModel
+
+    try:
+        return cast("PreTrainedModel", PeftModel.from_pretrained(model, str(adapter)).merge_and_unload())
+    except _LOADING_ERRORS as error:
+        raise ModelUnusable(f"{adapter} does not fit the model: {_first_line(error)}") from error
+
+
+def _from_pretrained(
+    examined: Examined, *, dtype: torch.dtype, device: torch.device
+) -> tuple[PreTrainedModel, dict[str, Any]]:
+    options: dict[str, Any] = {
+        "dtype": dtype,
+        "local_files_only": True,
+        "output_loading_info": True,
+        "ignore_mismatched_sizes": True,  # so that they are named below
+    }
+    if device.type != "cpu":
+        options["device_map"] = {"": device}
+    if examined.model_type == chatglm2.MODEL_TYPE:
+        chatglm2.register_conversion()
+        options["config"] = chatglm2.native_config(examined.config)
+        make: Any = chatglm2.ChatGLM2ForCausalLM
+    else:
+        make = AutoModelForCausalLM
+        options["trust_remote_code"] = False
+    return cast("tuple[PreTrainedModel, dict[str, Any]]", make.from_pretrained(examined.directory, **options))
+
+
+def _stored_dtype(examined: Examined) -> torch.dtype | None:
+    name = examined.config.get("dtype") or examined.config.get("torch_dtype")
+    found = getattr(torch, name, None) if isinstance(name, str) else None
+    return found if isinstance(found, torch.dtype) else None
+
+
+def _refuse_incomplete(directory: Path, info: dict[str, Any]) -> None:
+    for problem in ("missing", "unexpected", "mismatched"):
+        keys = sorted(str(key) for key in info[f"{problem}_keys"])
+        if not keys:
+            continue
+        named = ", ".join(keys[:_MAX_NAMED]) + (" …" if len(keys) > _MAX_NAMED else "")
+        hint = "It is a P-tuning checkpoint: merge it first. " if any("prefix_encoder" in key for key in keys) else ""
+        raise ModelUnusable(
+            f"The weights in {directory} do not fit its config.json: {len(keys)} {problem} ({named}). "
+            f"{hint}Take a whole checkpoint of one model."
+        )
+
+
+def _too_large(examined: Examined, device: torch.device) -> ModelUnusable:
+    needed = examined.weight_bytes / 2**30
+    return ModelUnusable(
+        f"{examined.directory} does not fit into the memory of {device}: its weights alone take {needed:.1f} GiB. "
+        "Free the device, set MINDGLM_DTYPE to a smaller type, or serve the model elsewhere with MINDGLM_ENGINE=openai."
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' progress bar and its warnings about keys, which are errors here."""
+    library: Any = logging
+    verbosity = library.get_verbosity()
+    had_bar = library.is_progress_bar_enabled()
+    library.set_verbosity_error()
+    library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        library.set_verbosity(verbosity)
+        if had_bar:
+            library.enable_progress_bar()
