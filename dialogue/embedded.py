@@ -1,6 +1,8 @@
 """What stands in for a database, a broker and a key where the settings name none: files in the home."""
 
+import hashlib
 import os
+import tempfile
 from pathlib import Path
 
 from dialogue.database import sqlite_url
@@ -10,24 +12,39 @@ from dialogue.vault import MasterKeys, new_secret
 
 _PRIVATE_DIRECTORY = 0o700
 _PRIVATE_FILE = 0o600
+_BROKER_SCHEMES = ("redis://", "rediss://", "redis+socket://")
+_MAX_SOCKET_PATH_BYTES = 100  # sun_path holds 104 bytes on macOS, 108 on Linux
 
 
 def database_url(settings: DialogueSettings) -> str:
     """The URL that is set, or the SQLite file in the home."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
-    return sqlite_url(_home(settings) / "mindglm.db")
+    return sqlite_url(home(settings) / "mindglm.db")
 
 
 def broker_socket(settings: DialogueSettings) -> Path:
-    """Where the private Valkey listens when no broker is set."""
-    return _home(settings) / "valkey.sock"
+    """Where the private Valkey listens when no broker is set: in the home, or, if that path is too long for a
+    socket, in a private directory beside the temporary files.
+    """
+    socket = home(settings) / "valkey.sock"
+    if len(os.fsencode(socket)) <= _MAX_SOCKET_PATH_BYTES:
+        return socket
+    digest = hashlib.sha256(os.fsencode(socket)).hexdigest()[:16]
+    directory = Path(tempfile.gettempdir()) / f"mindglm-{os.getuid()}-{digest}"
+    directory.mkdir(mode=_PRIVATE_DIRECTORY, exist_ok=True)
+    if directory.stat().st_uid != os.getuid():
+        raise Misconfigured(f"{directory} belongs to somebody else; set MINDGLM_HOME to a shorter path.")
+    return directory / "valkey.sock"
 
 
 def broker_url(settings: DialogueSettings) -> str:
     """The Redis URL that is set, or that of the private Valkey, in Celery's form."""
     if settings.broker_url is not None:
-        return settings.broker_url.get_secret_value()
+        url = settings.broker_url.get_secret_value()
+        if not url.startswith(_BROKER_SCHEMES):
+            raise Misconfigured(f"MINDGLM_BROKER_URL must begin with one of {', '.join(_BROKER_SCHEMES)}.")
+        return url
     return f"redis+socket://{broker_socket(settings)}"
 
 
@@ -38,7 +55,7 @@ def master_keys(settings: DialogueSettings) -> MasterKeys:
     """
     if settings.secret_key is not None:
         return MasterKeys.parse(settings.secret_key.get_secret_value())
-    file = _home(settings) / "secret.key"
+    file = home(settings) / "secret.key"
     if not file.exists():
         if settings.database_url is not None:
             raise Misconfigured(
@@ -49,7 +66,7 @@ def master_keys(settings: DialogueSettings) -> MasterKeys:
     return MasterKeys.parse(file.read_text("ascii").strip())
 
 
-def _home(settings: DialogueSettings) -> Path:
+def home(settings: DialogueSettings) -> Path:
     try:
         settings.home.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
     except OSError as error:

@@ -8,9 +8,11 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from dialogue.messages import Address
+from dialogue.signals import PARTIAL_COLUMN
 from dialogue.states import TurnState
-from dialogue.tables import Message, Turn
-from dialogue.vault import PersonKey
+from dialogue.tables import Conversation, Message, Person, Turn
+from dialogue.vault import MasterKeys, PersonKey
 
 
 class PastTurn(NamedTuple):
@@ -34,6 +36,20 @@ def past_turns(session: Session, key: PersonKey, conversation_id: UUID, *, max_t
         for turn in newest
         if turn.reply is not None
     ]
+
+
+def open_partial(session: Session, keys: MasterKeys, turn_id: UUID, sealed: bytes) -> tuple[Address, str] | None:
+    """A growing reply that a worker published, and where it belongs; None for turns of another database."""
+    row = session.execute(
+        select(Conversation.channel, Conversation.chat_id, Person.id, Person.data_key)
+        .join(Turn, Turn.conversation_id == Conversation.id)
+        .join(Person, Person.id == Conversation.person_id)
+        .where(Turn.id == turn_id)
+    ).first()
+    if row is None:
+        return None
+    key = keys.person_key(row.data_key, row.id)
+    return Address(channel=row.channel, chat_id=row.chat_id), key.open(sealed, row=turn_id, column=PARTIAL_COLUMN)
 
 
 def words_of(session: Session, key: PersonKey, turn_ids: Sequence[UUID]) -> dict[UUID, str]:

@@ -1,11 +1,13 @@
 """What every process of the bot must know: where the truth, the doorbell and the key are, and the window."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from dialogue.errors import Misconfigured
 
 INSTRUCTION = "假设你是友善的心理辅导师,避免透露任何AI或技术的信息。请主动引导咨询者交流并帮助他们解决心理问题。"
 """The seed's words, to the byte (ASCII comma): MindGLM was trained on them."""
@@ -21,6 +23,15 @@ class DialogueSettings(BaseSettings):
         env_ignore_empty=True,
         hide_input_in_errors=True,
     )
+
+    @classmethod
+    def read(cls) -> Self:
+        """From the environment; raises `Misconfigured`, which names what is wrong and never shows a value."""
+        try:
+            return cls()
+        except ValidationError as error:
+            wrong = "; ".join(f"MINDGLM_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
+            raise Misconfigured(wrong) from None
 
     home: Path = Field(
         default_factory=lambda: user_data_path("mindglm"),

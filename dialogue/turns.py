@@ -59,9 +59,9 @@ class FinishedReply:
 
 
 def store_message(
-    session: Session, keys: MasterKeys, person: Person, message: InboundMessage, *, now: datetime
+    session: Session, keys: MasterKeys, person: Person, message: InboundMessage, *, text: str, now: datetime
 ) -> UUID | None:
-    """Store an inbound text, sealed; None if this external id was stored before. The person must be locked."""
+    """Store a message with the cleaned `text`, sealed; None if its external id was stored before."""
     message_id = new_id()
     key = keys.person_key(person.data_key, person.id)
     values = {
@@ -70,7 +70,7 @@ def store_message(
         "channel": message.address.channel,
         "account": message.account,
         "external_id": message.external_id,
-        "text": key.seal(message.text, row=message_id, column="messages.text"),
+        "text": key.seal(text, row=message_id, column="messages.text"),
         "sent_at": message.sent_at,
         "received_at": now,
     }

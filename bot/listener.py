@@ -1,0 +1,56 @@
+"""Hears the worker's hints: wakes a courier, shows growing replies. Nothing depends on hearing them."""
+
+import asyncio
+from collections.abc import Callable
+from uuid import UUID
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.exceptions import RedisError
+
+from dialogue import signals
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_RETRY_SECONDS = 0.5
+
+
+class Listener:
+    """Subscribes to one channel's topics, again and again while Redis comes and goes."""
+
+    def __init__(
+        self,
+        broker_url: str,
+        channel: str,
+        *,
+        on_owed: Callable[[], None],
+        on_partial: Callable[[UUID, bytes], None] | None = None,
+    ) -> None:
+        self._url = signals.redis_url(broker_url)
+        self._channel = channel
+        self._on_owed = on_owed
+        self._on_partial = on_partial
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        while True:
+            try:
+                async with Redis.from_url(self._url, socket_timeout=None) as redis, redis.pubsub() as topics:
+                    await self._listen(topics)
+            except (RedisError, OSError) as error:
+                log.debug("listener_reconnects", channel=self._channel, error=type(error).__name__)
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _listen(self, topics: PubSub) -> None:
+        await topics.subscribe(signals.owed(self._channel))
+        if self._on_partial is not None:
+            await topics.subscribe(signals.partial(self._channel))
+        self._on_owed()  # whatever was said while nobody listened
+        async for event in topics.listen():
+            if event["type"] != "message":
+                continue
+            if event["channel"].decode() == signals.owed(self._channel):
+                self._on_owed()
+            elif self._on_partial is not None:
+                self._on_partial(*signals.read_partial(event["data"]))

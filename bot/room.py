@@ -1,0 +1,75 @@
+"""What every channel's process needs, put together once from the settings: the way in, the truth, the sweep."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from bot.inbox import Inbox
+from care import texts
+from care.texts import Texts
+from dialogue import embedded, people, schema
+from dialogue.database import Database, connect
+from dialogue.doorbell import Doorbell, ringing_app
+from dialogue.settings import DialogueSettings
+from dialogue.signals import Signals
+from dialogue.sweeper import Sweeper
+from dialogue.vault import MasterKeys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """Shared by the channels of one process. Leave it by `close`."""
+
+    database: Database
+    keys: MasterKeys
+    texts: Texts
+    broker_url: str
+    inbox: Inbox
+    sweeper: Sweeper
+    signals: Signals
+    doorbell: Doorbell
+
+    @classmethod
+    def open(cls, settings: DialogueSettings) -> Self:
+        """Checks the schema and the key before anything is received; raises `DialogueError`."""
+        database = connect(embedded.database_url(settings))
+        schema.check(database)
+        keys = embedded.master_keys(settings)
+        with database.read() as session:
+            people.check_master_key(session, keys)
+        words = texts.load(settings.locale)
+        broker_url = embedded.broker_url(settings)
+        doorbell = Doorbell(ringing_app(broker_url))
+        signals = Signals.connect(broker_url)
+        sweeper = Sweeper(
+            database=database,
+            keys=keys,
+            doorbell=doorbell,
+            signals=signals,
+            apology=words.say("error_failed"),
+            max_attempts=settings.max_attempts,
+        )
+        inbox = Inbox(
+            database=database,
+            keys=keys,
+            texts=words,
+            doorbell=doorbell,
+            signals=signals,
+            max_message_length=settings.max_message_length,
+        )
+        sweeper.start()
+        return cls(
+            database=database,
+            keys=keys,
+            texts=words,
+            broker_url=broker_url,
+            inbox=inbox,
+            sweeper=sweeper,
+            signals=signals,
+            doorbell=doorbell,
+        )
+
+    def close(self) -> None:
+        self.sweeper.stop()
+        self.doorbell.close()
+        self.signals.close()
+        self.database.close()

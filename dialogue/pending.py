@@ -1,0 +1,55 @@
+"""What an address is still waiting for."""
+
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from dialogue.messages import Address
+from dialogue.states import OPEN_DELIVERY_STATES, OPEN_TURN_STATES, TurnState
+from dialogue.tables import Conversation, Delivery, Turn
+
+
+def is_awaited(session: Session, turn_or_delivery_id: UUID) -> bool:
+    """Whether something is still to come for that turn, or that text is still owed."""
+    return bool(
+        session.scalar(select(func.count()).where(Turn.id == turn_or_delivery_id, Turn.state.in_(OPEN_TURN_STATES)))
+        or session.scalar(
+            select(func.count()).where(
+                (Delivery.turn_id == turn_or_delivery_id) | (Delivery.id == turn_or_delivery_id),
+                Delivery.state.in_(OPEN_DELIVERY_STATES),
+            )
+        )
+    )
+
+
+def unanswered(session: Session, address: Address) -> list[UUID]:
+    """Texts owed to that address and turns that will be answered there, in the order they will come."""
+    owed = session.scalars(
+        select(Delivery.id)
+        .where(
+            Delivery.channel == address.channel,
+            Delivery.chat_id == address.chat_id,
+            Delivery.state.in_(OPEN_DELIVERY_STATES),
+        )
+        .order_by(Delivery.id)
+    )
+    open_turns = session.scalars(
+        select(Turn.id)
+        .join(Conversation, Conversation.id == Turn.conversation_id)
+        .where(
+            Conversation.channel == address.channel,
+            Conversation.chat_id == address.chat_id,
+            Turn.state.in_(OPEN_TURN_STATES),
+        )
+        .order_by(Turn.seq)
+    )
+    return [*owed, *open_turns]
+
+
+def answered_count(session: Session, conversation_id: UUID) -> int:
+    """How many turns of a conversation were answered."""
+    count = session.scalar(
+        select(func.count()).where(Turn.conversation_id == conversation_id, Turn.state == TurnState.ANSWERED)
+    )
+    return count or 0

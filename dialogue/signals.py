@@ -1,0 +1,89 @@
+"""Redis pub/sub between bot and worker: hints that save waiting. Ids and sealed bytes only; losing one is harmless."""
+
+import time
+from collections.abc import Iterable
+from uuid import UUID
+
+import structlog
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+CANCEL = "mindglm:cancel"
+"""Carries a turn's id whose generation is to stop."""
+
+PARTIAL_COLUMN = "turns.partial"
+"""What a growing reply is sealed for; it is stored nowhere."""
+
+_UUID_BYTES = 16
+_TIMEOUT_SECONDS = 1.0
+_REST_SECONDS = 1.0
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+def owed(channel: str) -> str:
+    """The topic that wakes the couriers of a channel."""
+    return f"mindglm:owed:{channel}"
+
+
+def partial(channel: str) -> str:
+    """The topic of growing replies on a channel."""
+    return f"mindglm:partial:{channel}"
+
+
+def redis_url(broker_url: str) -> str:
+    """The broker's URL as redis-py spells it: Celery writes a unix socket as ``redis+socket:///path``."""
+    return broker_url.replace("redis+socket://", "unix://", 1)
+
+
+class Signals:
+    """Publishes hints; while Redis is away it rests instead of making its caller wait."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._rests_until = 0.0
+
+    @classmethod
+    def connect(cls, broker_url: str) -> "Signals":
+        """Nothing is opened before the first hint."""
+        return cls(
+            Redis.from_url(
+                redis_url(broker_url),
+                socket_timeout=_TIMEOUT_SECONDS,
+                socket_connect_timeout=_TIMEOUT_SECONDS,
+                retry=Retry(NoBackoff(), 1),
+            )
+        )
+
+    def owe(self, channels: Iterable[str]) -> None:
+        """Wake the couriers of these channels."""
+        for channel in channels:
+            self._publish(owed(channel), b"")
+
+    def cancel(self, turn_ids: Iterable[UUID]) -> None:
+        """Tell every worker to stop generating these turns."""
+        for turn_id in turn_ids:
+            self._publish(CANCEL, turn_id.bytes)
+
+    def show(self, channel: str, turn_id: UUID, sealed: bytes) -> None:
+        """The reply so far, sealed by its person's key."""
+        self._publish(partial(channel), turn_id.bytes + sealed)
+
+    def close(self) -> None:
+        self._redis.close()
+
+    def _publish(self, topic: str, payload: bytes) -> None:
+        if time.monotonic() < self._rests_until:
+            return
+        try:
+            self._redis.publish(topic, payload)
+        except RedisError as error:
+            self._rests_until = time.monotonic() + _REST_SECONDS
+            log.debug("signal_lost", topic=topic, error=type(error).__name__)
+
+
+def read_partial(payload: bytes) -> tuple[UUID, bytes]:
+    """What `Signals.show` published: the turn's id and the sealed reply so far."""
+    return UUID(bytes=payload[:_UUID_BYTES]), payload[_UUID_BYTES:]

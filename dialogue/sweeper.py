@@ -1,0 +1,71 @@
+"""Sweeps at a steady pace in a thread of its own; every process that can ring has one."""
+
+import threading
+
+import structlog
+
+from dialogue.clock import Clock, utc_now
+from dialogue.database import Database
+from dialogue.doorbell import Doorbell
+from dialogue.errors import DialogueError
+from dialogue.signals import Signals
+from dialogue.sweep import Swept, sweep
+from dialogue.vault import MasterKeys
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class Sweeper:
+    """Finds forgotten turns and texts, and rings for them."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        keys: MasterKeys,
+        doorbell: Doorbell,
+        signals: Signals,
+        apology: str,
+        max_attempts: int,
+        period_seconds: float = 1.0,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._database = database
+        self._keys = keys
+        self._doorbell = doorbell
+        self._signals = signals
+        self._apology = apology
+        self._max_attempts = max_attempts
+        self._period_seconds = period_seconds
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Returns when the last sweep has ended."""
+        self._stopping.set()
+        self._thread.join()
+
+    def sweep(self) -> Swept:
+        """Look once and ring for what was found."""
+        with self._database.begin() as session:
+            swept = sweep(
+                session, self._keys, apology=self._apology, max_attempts=self._max_attempts, now=self._clock()
+            )
+        if swept.conversation_ids or swept.abandoned_count:
+            log.info("swept", rung_count=len(swept.conversation_ids), abandoned_count=swept.abandoned_count)
+        self._doorbell.ring(swept.conversation_ids)
+        self._signals.owe(swept.channels)
+        return swept
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._period_seconds):
+            try:
+                self.sweep()
+            except DialogueError as error:
+                log.warning("sweep_failed", error=str(error))
+            except Exception as error:  # noqa: BLE001 - a thread's outermost loop: the next sweep may succeed
+                log.error("sweep_broke", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold texts

@@ -1,0 +1,84 @@
+"""``mindglm``: one door to everything; each command imports what it needs when it is called."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="mindglm",
+    help="A durable chat bot for Chinese psychological counselling, with MindGLM.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+@app.command(epilog="Example: mindglm chat --timings")
+def chat(
+    *,
+    worker: Annotated[bool, typer.Option(help="Start a worker for this conversation.")] = True,
+    timings: Annotated[bool, typer.Option("--timings", help="Say on stderr what takes how long.")] = False,
+) -> None:
+    """Talk in this terminal; everything that is needed is started and stopped with it."""
+    from dialogue.settings import DialogueSettings
+    from mindglm.chat import run
+
+    raise typer.Exit(run(DialogueSettings.read(), has_worker=worker, has_timings=timings))
+
+
+@app.command(epilog="Example: mindglm up")
+def up() -> None:
+    """Run every channel whose token is set, with broker and worker, until Ctrl-C."""
+    from bot.settings import BotSettings
+    from mindglm.up import run
+
+    raise typer.Exit(run(BotSettings.read()))
+
+
+@app.command(epilog="Example: mindglm worker --concurrency 16")
+def worker(
+    concurrency: Annotated[int | None, typer.Option(help="Conversations generated at once.", min=1)] = None,
+    name: Annotated[str | None, typer.Option(help="This worker's name among several.")] = None,
+) -> None:
+    """Own the model and answer; the same as `celery -A worker worker`."""
+    from mindglm.worker import run
+
+    run(concurrency=concurrency, name=name)
+
+
+@app.command(epilog="Example: mindglm migrate")
+def migrate() -> None:
+    """Bring the database to the schema of this version."""
+    from dialogue import embedded, schema
+    from dialogue.database import connect
+    from dialogue.settings import DialogueSettings
+
+    database = connect(embedded.database_url(DialogueSettings.read()))
+    schema.upgrade(database)
+    database.close()
+    typer.echo("The database has the schema of this version.")
+
+
+@app.command(epilog="Example: export MINDGLM_SECRET_KEY=$(mindglm key)")
+def key() -> None:
+    """Print a new master key. Keep it apart from the database, and do not lose it."""
+    from dialogue.vault import new_secret
+
+    typer.echo(new_secret())
+
+
+def main() -> None:
+    """A foreseeable trouble is one line on stderr and exit status 1, never a traceback."""
+    from dialogue.errors import DialogueError
+
+    try:
+        app()
+    except DialogueError as error:
+        sys.stderr.write(f"mindglm: {error}\n")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,8 @@
+"""Which channels there are, and which of them the settings switch on."""
+
+from bot.settings import BotSettings
+
+
+def configured(_settings: BotSettings) -> list[str]:
+    """The names of the channels whose token is set: `mindglm up` runs these."""
+    return []

@@ -1,0 +1,49 @@
+"""The processes that a small operator's one host runs: a private Valkey where no broker is set, and a worker."""
+
+import sys
+
+from dialogue import embedded
+from dialogue.settings import DialogueSettings
+from mindglm import valkey
+from mindglm.supervise import Program
+
+
+def broker(settings: DialogueSettings) -> Program | None:
+    """The private Valkey of the home, shared by all that use it; None where a broker is set."""
+    if settings.broker_url is not None:
+        return None
+    return Program(
+        name="broker",
+        argv=valkey.command(embedded.broker_socket(settings)),
+        log=settings.home / "logs" / "valkey.log",
+        lock=settings.home / "valkey.lock",
+        grace_seconds=5,
+    )
+
+
+def worker(settings: DialogueSettings, *, grace_seconds: float) -> Program:
+    """A worker; with the private Valkey one for the whole home, else one for each that asks."""
+    return Program(
+        name="worker",
+        argv=[sys.executable, "-m", "mindglm", "worker"],
+        log=settings.home / "logs" / "worker.log",
+        lock=settings.home / "worker.lock" if settings.broker_url is None else None,
+        environment={"MINDGLM_SHUTDOWN_SECONDS": f"{grace_seconds:g}"},
+        grace_seconds=grace_seconds + _RELEASE_SECONDS,
+        is_notifying=True,
+    )
+
+
+_RELEASE_SECONDS = 10.0
+"""What a worker needs to release its model after the last reply."""
+
+
+def channel(name: str, settings: DialogueSettings) -> Program:
+    """The adapter of one chat platform."""
+    return Program(
+        name=name,
+        argv=[sys.executable, "-m", "mindglm", name],
+        log=settings.home / "logs" / f"{name}.log",
+        is_notifying=True,
+        grace_seconds=30,
+    )

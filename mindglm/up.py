@@ -1,0 +1,66 @@
+"""`mindglm up`: every channel whose token is set, with the broker and a worker, on one host."""
+
+import asyncio
+import contextlib
+import signal
+import time
+
+from rich.console import Console
+
+from bot.settings import BotSettings
+from dialogue import embedded, schema
+from dialogue.database import connect
+from mindglm import pieces
+from mindglm.channels import configured
+from mindglm.supervise import FinalExit, Kept, Program
+
+_WORKER_GRACE_SECONDS = 50.0
+
+
+def run(settings: BotSettings) -> int:
+    """Returns the exit status: 0 after Ctrl-C or SIGTERM, 1 when a process cannot run at all, 2 with no channel."""
+    console = Console(stderr=True, highlight=False)
+    names = configured(settings)
+    if not names:
+        console.print("No channel is configured: set MINDGLM_TELEGRAM_TOKEN, or talk in the terminal: mindglm chat")
+        return 2
+    database = connect(embedded.database_url(settings))
+    schema.upgrade(database)
+    database.close()
+    broker = pieces.broker(settings)
+    programs = [
+        *([broker] if broker else []),
+        pieces.worker(settings, grace_seconds=_WORKER_GRACE_SECONDS),
+        *(pieces.channel(name, settings) for name in names),
+    ]
+    try:
+        asyncio.run(supervise(programs, console))
+    except FinalExit as error:
+        console.print(f"{error.name} cannot run: {error}", markup=False)
+        return 1
+    return 0
+
+
+async def supervise(programs: list[Program], console: Console) -> None:
+    """Until SIGTERM or SIGINT; then the last started stops first. Raises `FinalExit`."""
+    kept = [Kept(program, lambda name, line: _report(console, name, line)) for program in programs]
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    for process in kept:
+        process.start()
+    ending = asyncio.create_task(stopping.wait())
+    watching = [asyncio.create_task(process.watch()) for process in kept]
+    try:
+        done, _ = await asyncio.wait({ending, *watching}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        ending.cancel()
+        for process in reversed(kept):
+            with contextlib.suppress(FinalExit):
+                await process.stop()
+
+
+def _report(console: Console, name: str, line: str) -> None:
+    console.print(f"{time.strftime('%H:%M:%S')}  [bold]{name:<10}[/]{line}")

@@ -1,0 +1,104 @@
+"""The composition root of the GPU worker: ``celery -A worker worker`` starts here.
+
+A bootstep loads the model before the worker consumes and releases it after the last reply. The plain command has
+the right pool, concurrency and acknowledgement.
+"""
+
+import math
+import os
+import sys
+from typing import Any
+from uuid import UUID
+
+from celery import Celery, bootsteps, signals
+
+from dialogue import embedded
+from dialogue.doorbell import COMMON_CONFIGURATION, Doorbell
+from dialogue.errors import DialogueError
+from dialogue.logs import configure
+from dialogue.readiness import notify_ready
+from worker import tasks
+from worker.engine.choose import build
+from worker.engine.port import Engine, ModelUnusable
+from worker.service import WorkerService
+from worker.settings import WorkerSettings
+
+_THREADS_PER_PLACE = 1.25
+"""While a quarter of the threads read and write the database, the engine's batch stays full."""
+
+
+def create_app(settings: WorkerSettings) -> Celery:
+    """Put the worker together; the database and the model are opened when it starts."""
+    engine = build(settings)
+    app = Celery("worker", broker=embedded.broker_url(settings))
+    app.conf.update(
+        COMMON_CONFIGURATION,
+        worker_pool="threads",
+        worker_concurrency=math.ceil(_THREADS_PER_PLACE * engine.capacity),
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_send_task_events=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_detect_quorum_queues=False,
+        worker_enable_remote_control=True,
+        task_acks_late=True,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+    )
+    model = _Model(settings, engine, Doorbell(app))
+
+    class ModelStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no types
+        """After the pool and before the consumer; stopped between them, when nothing new comes in."""
+
+        requires = ("celery.worker.components:Pool",)
+
+        def start(self, _worker: Any) -> None:
+            model.start()
+
+        def stop(self, _worker: Any) -> None:
+            model.stop()
+
+        terminate = stop
+
+    app.steps["worker"].add(ModelStep)
+    tasks.register(app, model.answer)
+    signals.setup_logging.connect(lambda **_: configure(settings), weak=False)
+    signals.worker_ready.connect(lambda **_: notify_ready(), weak=False)
+    return app
+
+
+class _Model:
+    """The worker's service from its start to its stop; before that, nothing is opened."""
+
+    def __init__(self, settings: WorkerSettings, engine: Engine, doorbell: Doorbell) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._doorbell = doorbell
+        self._service: WorkerService | None = None
+
+    def start(self) -> None:
+        """A foreseeable trouble ends the process with one line, not with a traceback."""
+        try:
+            self._service = WorkerService(self._settings, self._engine, self._doorbell)
+            self._service.start()
+        except (DialogueError, ModelUnusable) as error:
+            sys.stderr.write(f"mindglm worker: {error}\n")
+            sys.stderr.flush()
+            os._exit(os.EX_CONFIG)
+
+    def stop(self) -> None:
+        if self._service is not None:
+            self._service.stop()
+
+    def answer(self, conversation_id: UUID) -> None:
+        if self._service is None:
+            raise RuntimeError("A task came before the model was loaded.")
+        self._service.answer(conversation_id)
+
+
+def __getattr__(name: str) -> Celery:
+    """``celery -A worker`` looks for ``app``: it is made on that first look, so that importing needs no settings."""
+    if name != "app":
+        raise AttributeError(name)
+    app = globals()["app"] = create_app(WorkerSettings.read())
+    return app

@@ -1,0 +1,88 @@
+"""Keeps the turns that this worker is answering its own, and cancels those that are not any more.
+
+One thread prolongs all leases at once. A turn is lost by a reset, or when its lease ran out unnoticed.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+
+from dialogue import turns
+from dialogue.clock import Clock, utc_now
+from dialogue.database import Database
+from dialogue.errors import DialogueError
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_PERIOD_SECONDS = 1.0
+
+
+class Leases:
+    """The leases of one owner."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        owner: UUID,
+        lease_seconds: float,
+        cancel: Callable[[str], None],
+        clock: Clock = utc_now,
+    ) -> None:
+        self.owner = owner
+        self.lease_seconds = lease_seconds
+        self._database = database
+        self._cancel = cancel
+        self._clock = clock
+        self._held: set[UUID] = set()
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Returns when the thread has ended; leases still held run out by themselves."""
+        self._stopping.set()
+        self._thread.join()
+
+    @contextmanager
+    def kept(self, turn_id: UUID) -> Iterator[None]:
+        """While the block runs, the turn's lease is prolonged; if it is lost, its generation is cancelled."""
+        with self._lock:
+            self._held.add(turn_id)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held.discard(turn_id)
+
+    def held(self) -> list[UUID]:
+        """The turns that are being answered now."""
+        with self._lock:
+            return list(self._held)
+
+    def extend(self) -> None:
+        """Prolong every lease, and cancel the turns that are not ours any more."""
+        held = self.held()
+        if not held:
+            return
+        until = self._clock() + timedelta(seconds=self.lease_seconds)
+        with self._database.begin() as session:
+            still_ours = turns.extend(session, held, owner=self.owner, until=until)
+        for turn_id in set(held) - still_ours:
+            self._cancel(str(turn_id))
+
+    def _run(self) -> None:
+        while not self._stopping.wait(min(_PERIOD_SECONDS, self.lease_seconds / 3)):
+            try:
+                self.extend()
+            except DialogueError as error:
+                log.warning("leases_not_extended", error=str(error))
+            except Exception as error:  # noqa: BLE001 - a thread's outermost loop: without it every lease would run out
+                log.error("leases_broke", error=type(error).__name__)  # noqa: TRY400 - no traceback: it may hold texts

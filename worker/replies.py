@@ -1,0 +1,219 @@
+"""Answers turns: claim, window, engine, complete. Knows what to do when any of them does not work out."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+from uuid import UUID
+
+import structlog
+from sqlalchemy.orm import Session
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+
+from care.texts import Texts
+from dialogue import turns
+from dialogue.clock import Clock, utc_now
+from dialogue.database import Database
+from dialogue.doorbell import Doorbell
+from dialogue.errors import DatabaseUnavailable
+from dialogue.signals import Signals
+from dialogue.turns import ClaimedTurn, FinishedReply
+from dialogue.vault import MasterKeys
+from dialogue.window import trim
+from worker.engine.port import (
+    Cancelled,
+    Engine,
+    EngineError,
+    Exchange,
+    PromptTooLong,
+    Request,
+)
+from worker.leases import Leases
+from worker.prompt import seed_prompt
+from worker.streams import Stream
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_DATABASE_PATIENCE_SECONDS = 60.0
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyPolicy:
+    """How replies are asked for. Lengths in characters, `max_tokens` in tokens."""
+
+    instruction: str
+    window_max_length: int
+    window_max_turns: int
+    max_tokens: int
+    turn_seconds: float
+    max_attempts: int
+
+
+class _Seen(NamedTuple):
+    """A pair as the window counts it, and the bare words it was made of."""
+
+    prompt: str
+    response: str
+    text: str
+
+
+class Replies:
+    """Answers conversations; called from many threads, one conversation each."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        keys: MasterKeys,
+        engine: Engine,
+        leases: Leases,
+        doorbell: Doorbell,
+        signals: Signals,
+        texts: Texts,
+        policy: ReplyPolicy,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._database = database
+        self._keys = keys
+        self._engine = engine
+        self._leases = leases
+        self._doorbell = doorbell
+        self._signals = signals
+        self._texts = texts
+        self._policy = policy
+        self._clock = clock
+        self._stopping = threading.Event()
+
+    def answer(self, conversation_id: UUID) -> None:
+        """Answer what waits in a conversation, turn by turn; nothing to do is fine. Raises `DatabaseUnavailable`."""
+        while not self._stopping.is_set():
+            turn = self._claim(conversation_id)
+            if turn is None:
+                return
+            with structlog.contextvars.bound_contextvars(
+                turn_id=str(turn.id), conversation_id=str(conversation_id), attempt=turn.attempt
+            ):
+                self._answer_turn(turn)
+        self._doorbell.ring([conversation_id])  # for whoever works on while this worker stops
+
+    def give_everything_back(self) -> None:
+        """Cancel what is still being generated; other workers have it at once. Nothing is claimed after this."""
+        self._stopping.set()
+        for turn_id in self._leases.held():
+            self._engine.cancel(str(turn_id))
+
+    def claim_no_more(self) -> None:
+        """Finish what is being generated and take nothing new."""
+        self._stopping.set()
+
+    def _claim(self, conversation_id: UUID) -> ClaimedTurn | None:
+        with self._database.begin() as session:
+            return turns.claim(
+                session,
+                self._keys,
+                conversation_id,
+                owner=self._leases.owner,
+                lease_seconds=self._leases.lease_seconds,
+                max_turns=self._policy.window_max_turns,
+                now=self._clock(),
+            )
+
+    def _answer_turn(self, turn: ClaimedTurn) -> None:
+        log.info("turn_claimed")
+        with self._leases.kept(turn.id):
+            try:
+                reply = self._generate(turn)
+            except Cancelled:
+                self._after_cancel(turn)
+            except PromptTooLong:
+                self._fail(turn, "error_prompt_too_long", error="prompt_too_long")
+            except EngineError as error:
+                self._after_failure(turn, error)
+            else:
+                self._complete(turn, reply)
+
+    def _generate(self, turn: ClaimedTurn) -> FinishedReply:
+        request = Request(
+            id=str(turn.id),
+            instruction=self._policy.instruction,
+            history=self._window(turn),
+            text=turn.text,
+            max_tokens=self._policy.max_tokens,
+            deadline_seconds=self._policy.turn_seconds,
+        )
+        stream = Stream(self._signals, turn)
+        first_token_at = None
+        progress = None
+        for progress in self._engine.stream(request):
+            first_token_at = first_token_at or self._clock()
+            stream.show(progress.text)
+        if progress is None or not progress.text:
+            raise EngineError("The engine ended without a word.")
+        return FinishedReply(
+            text=progress.text,
+            prompt_tokens=progress.prompt_tokens,
+            reply_tokens=progress.reply_tokens,
+            first_token_at=first_token_at or self._clock(),
+            model_version=self._engine.model_version,
+            prompt_version=self._engine.prompt_version,
+        )
+
+    def _window(self, turn: ClaimedTurn) -> list[Exchange]:
+        """What the model sees of the history; lengths are those of the prompts as the seed writes them."""
+        instruction = self._policy.instruction
+        history = [
+            _Seen(seed_prompt(past.text, instruction="" if number else instruction), past.reply, past.text)
+            for number, past in enumerate(turn.history)
+        ]
+        window = trim(
+            history,
+            instruction=instruction,
+            max_length=self._policy.window_max_length,
+            max_turns=self._policy.window_max_turns,
+        )
+        return [Exchange(seen.text, seen.response) for seen in window]
+
+    def _complete(self, turn: ClaimedTurn, reply: FinishedReply) -> None:
+        delivery_id = self._write(
+            lambda session: turns.complete(session, turn, reply, owner=self._leases.owner, now=self._clock())
+        )
+        if delivery_id is None:
+            log.info("reply_discarded")
+            return
+        self._signals.owe([turn.address.channel])
+        log.info("turn_answered", prompt_tokens=reply.prompt_tokens, reply_tokens=reply.reply_tokens)
+
+    def _after_cancel(self, turn: ClaimedTurn) -> None:
+        """A reset took the turn away, or this worker is stopping and somebody else shall have it."""
+        log.info("generation_cancelled")
+        self._write(lambda session: turns.give_back(session, turn.id, owner=self._leases.owner, now=self._clock()))
+
+    def _after_failure(self, turn: ClaimedTurn, error: EngineError) -> None:
+        log.warning("generation_failed", error=type(error).__name__)
+        if turn.attempt >= self._policy.max_attempts:
+            self._fail(turn, "error_failed", error=type(error).__name__)
+            return
+        self._write(lambda session: turns.retry(session, turn.id, owner=self._leases.owner, now=self._clock()))
+
+    def _fail(self, turn: ClaimedTurn, apology: str, *, error: str) -> None:
+        self._write(
+            lambda session: turns.fail(
+                session, turn, self._texts.say(apology), error=error, owner=self._leases.owner, now=self._clock()
+            )
+        )
+        self._signals.owe([turn.address.channel])
+        log.warning("turn_failed", error=error)
+
+    def _write(self, use_case: Callable[[Session], T]) -> T:
+        """A finished reply is worth waiting for the database; the fence keeps a late one harmless."""
+        patience = Retrying(
+            retry=retry_if_exception_type(DatabaseUnavailable),
+            stop=stop_after_delay(_DATABASE_PATIENCE_SECONDS),
+            wait=wait_exponential(multiplier=0.1, max=2),
+            reraise=True,
+        )
+        for attempt in patience:
+            with attempt, self._database.begin() as session:
+                return use_case(session)
+        raise AssertionError("tenacity either returns or raises")

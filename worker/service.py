@@ -1,0 +1,144 @@
+"""Everything a worker process runs, put together once and taken apart in order."""
+
+import threading
+import time
+from uuid import UUID, uuid4
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+
+from care import texts
+from dialogue import embedded, people, schema
+from dialogue.database import Database, connect
+from dialogue.doorbell import Doorbell
+from dialogue.signals import CANCEL, Signals, redis_url
+from dialogue.sweeper import Sweeper
+from worker.engine.port import Engine
+from worker.leases import Leases
+from worker.replies import Replies, ReplyPolicy
+from worker.settings import WorkerSettings
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_LISTEN_AGAIN_SECONDS = 0.5
+_LOOK_SECONDS = 0.05
+
+
+class WorkerService:
+    """Owns the model and the threads around it."""
+
+    def __init__(self, settings: WorkerSettings, engine: Engine, doorbell: Doorbell) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._database = _open_database(settings)
+        keys = embedded.master_keys(settings)
+        with self._database.read() as session:
+            people.check_master_key(session, keys)
+        words = texts.load(settings.locale)
+        broker_url = embedded.broker_url(settings)
+        self._signals = Signals.connect(broker_url)
+        self._leases = Leases(
+            database=self._database,
+            owner=uuid4(),
+            lease_seconds=settings.lease_seconds,
+            cancel=engine.cancel,
+        )
+        self._replies = Replies(
+            database=self._database,
+            keys=keys,
+            engine=engine,
+            leases=self._leases,
+            doorbell=doorbell,
+            signals=self._signals,
+            texts=words,
+            policy=_policy(settings),
+        )
+        self._sweeper = Sweeper(
+            database=self._database,
+            keys=keys,
+            doorbell=doorbell,
+            signals=self._signals,
+            apology=words.say("error_failed"),
+            max_attempts=settings.max_attempts,
+        )
+        self._cancellations = _Cancellations(broker_url, engine)
+
+    def start(self) -> None:
+        """Load the model, then watch; raises `ModelUnusable`."""
+        self._engine.start()
+        self._leases.start()
+        self._sweeper.start()
+        self._cancellations.start()
+        log.info("worker_ready", model=self._engine.model_version, capacity=self._engine.capacity)
+
+    def answer(self, conversation_id: UUID) -> None:
+        self._replies.answer(conversation_id)
+
+    def stop(self) -> None:
+        """Let replies finish for `shutdown_seconds`, give the rest back, release the model."""
+        self._replies.claim_no_more()
+        self._sweeper.stop()
+        self._wait_until_idle(self._settings.shutdown_seconds)
+        self._replies.give_everything_back()
+        self._engine.stop()
+        self._wait_until_idle(self._settings.lease_seconds)
+        self._cancellations.stop()
+        self._leases.stop()
+        self._signals.close()
+        self._database.close()
+        log.info("worker_stopped")
+
+    def _wait_until_idle(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while self._leases.held() and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+
+
+class _Cancellations:
+    """Hears of resets at once; without Redis the lease keeper notices them within a second."""
+
+    def __init__(self, broker_url: str, engine: Engine) -> None:
+        self._url = redis_url(broker_url)
+        self._engine = engine
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="cancellations", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with Redis.from_url(self._url) as redis, redis.pubsub(ignore_subscribe_messages=True) as topics:
+                    topics.subscribe(CANCEL)
+                    while not self._stopping.is_set():
+                        event = topics.get_message(timeout=_LISTEN_AGAIN_SECONDS)
+                        if event is not None:
+                            self._engine.cancel(str(UUID(bytes=event["data"])))
+            except (RedisError, OSError, ValueError) as error:
+                log.debug("cancellations_reconnect", error=type(error).__name__)
+                self._stopping.wait(_LISTEN_AGAIN_SECONDS)
+
+
+def _open_database(settings: WorkerSettings) -> Database:
+    database = connect(embedded.database_url(settings))
+    if settings.database_url is None:
+        schema.upgrade(database)
+    schema.check(database)
+    return database
+
+
+def _policy(settings: WorkerSettings) -> ReplyPolicy:
+    return ReplyPolicy(
+        instruction=settings.instruction,
+        window_max_length=settings.window_max_length,
+        window_max_turns=settings.window_max_turns,
+        max_tokens=settings.max_reply_tokens,
+        turn_seconds=settings.turn_seconds,
+        max_attempts=settings.max_attempts,
+    )

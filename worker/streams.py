@@ -1,0 +1,27 @@
+"""The reply while it grows: sealed, throttled, best effort. The final text comes from the outbox."""
+
+import time
+
+from dialogue.signals import PARTIAL_COLUMN, Signals
+from dialogue.turns import ClaimedTurn
+
+_MIN_PAUSE_SECONDS = 0.1
+
+
+class Stream:
+    """Shows one turn's reply, at most every tenth of a second."""
+
+    def __init__(self, signals: Signals, turn: ClaimedTurn) -> None:
+        self._signals = signals
+        self._turn = turn
+        self._shown = ""
+        self._next_at = 0.0
+
+    def show(self, text: str) -> None:
+        """`text` is the whole reply so far."""
+        if text == self._shown or time.monotonic() < self._next_at:
+            return
+        self._shown = text
+        self._next_at = time.monotonic() + _MIN_PAUSE_SECONDS
+        sealed = self._turn.key.seal(text, row=self._turn.id, column=PARTIAL_COLUMN)
+        self._signals.show(self._turn.address.channel, self._turn.id, sealed)
