@@ -1,0 +1,119 @@
+"""Real services for every test: from TEST_DATABASE_URL and TEST_REDIS_URL, or started here from wheels.
+
+A service that cannot be had fails the tests that ask for it; nothing is skipped.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from redis import Redis
+
+from dialogue.signals import redis_url as in_redis_form
+from tests.services.databases import Databases
+from tests.services.postgres import PostgresServer
+from tests.services.valkey import ValkeyServer
+
+Server = TypeVar("Server", PostgresServer, ValkeyServer)
+
+_ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_of_the_developers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A test, and each process it starts, sees no MINDGLM_* variables, no .env and no data directory but its own."""
+    for name in os.environ:
+        if name.startswith("MINDGLM_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("MINDGLM_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PYTHONPATH", str(_ROOT))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A temporary directory whose path leaves room for the name of a unix socket."""
+    with _short_directory() as directory:
+        yield directory
+
+
+@pytest.fixture(scope="session")
+def _postgres() -> Iterator[str]:
+    url = os.environ.get("TEST_DATABASE_URL")
+    if url:
+        yield url
+        return
+    with _short_directory() as directory, _running(PostgresServer(directory)) as server:
+        yield server.url()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(_postgres: str) -> Iterator[str]:
+    """A PostgreSQL database that all tests of this run share, as an SQLAlchemy URL."""
+    databases = Databases(_postgres)
+    yield databases.make()
+    databases.drop_all()
+
+
+@pytest.fixture
+def postgres_database(_postgres: str) -> Iterator[Callable[[], str]]:
+    """Each call makes an empty PostgreSQL database and returns its URL; the end of the test drops them."""
+    databases = Databases(_postgres)
+    yield databases.make
+    databases.drop_all()
+
+
+@pytest.fixture
+def postgres_server(short_path: Path) -> Iterator[PostgresServer]:
+    """A running PostgreSQL that is this test's alone, to stop, kill and start."""
+    with _running(PostgresServer(short_path)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _redis() -> Iterator[str]:
+    url = os.environ.get("TEST_REDIS_URL")
+    if url:
+        yield url
+        return
+    with _short_directory() as directory, _running(ValkeyServer(directory)) as server:
+        yield server.url
+
+
+@pytest.fixture
+def redis_url(_redis: str) -> str:
+    """An empty Redis database, in Celery's form of URL; the one of TEST_REDIS_URL is emptied before each test."""
+    with Redis.from_url(in_redis_form(_redis)) as redis:
+        redis.flushdb()
+    return _redis
+
+
+@pytest.fixture
+def valkey_server(short_path: Path) -> Iterator[ValkeyServer]:
+    """A running Valkey that is this test's alone, to stop, kill and start."""
+    with _running(ValkeyServer(short_path)) as server:
+        yield server
+
+
+@contextmanager
+def _running(server: Server) -> Iterator[Server]:
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def _short_directory() -> Iterator[Path]:
+    """pytest's own directories are too long for a unix socket on some systems."""
+    directory = Path(tempfile.mkdtemp(prefix="mg-"))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,31 @@
+"""Fresh databases on a PostgreSQL server, given by its SQLAlchemy URL, and their end."""
+
+from uuid import uuid4
+
+from sqlalchemy import URL, create_engine, make_url, text
+
+
+class Databases:
+    """Makes databases of its own beside the one that `url` names; `drop_all` removes them, whoever still uses them."""
+
+    def __init__(self, url: str) -> None:
+        self._server = make_url(url)
+        self._made: list[str] = []
+
+    def make(self) -> str:
+        """The URL of a new, empty database."""
+        name = f"mindglm_test_{uuid4().hex}"
+        _execute(self._server, f"CREATE DATABASE {name}")
+        self._made.append(name)
+        return self._server.set(database=name).render_as_string(hide_password=False)
+
+    def drop_all(self) -> None:
+        while self._made:
+            _execute(self._server, f"DROP DATABASE IF EXISTS {self._made.pop()} WITH (FORCE)")
+
+
+def _execute(server: URL, statement: str) -> None:
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
