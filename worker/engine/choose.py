@@ -1,18 +1,39 @@
 """Which engine the settings ask for; heavy libraries are imported only for the one that needs them."""
 
-from dialogue.errors import Misconfigured
+from worker.engine.batched import Batched
+from worker.engine.crew import Machine
 from worker.engine.port import Engine
 from worker.engine.scripted import Scripted
 from worker.settings import WorkerSettings
 
 _SCRIPTED_CAPACITY = 32
+_GPU_CAPACITY = 64
+_CPU_CAPACITY = 16
 
 
 def build(settings: WorkerSettings) -> Engine:
-    """An engine that is not started yet. Raises `Misconfigured`."""
+    """An engine that is not started yet."""
     if settings.engine == "scripted":
         return _scripted(settings)
-    raise Misconfigured(f"MINDGLM_ENGINE={settings.engine} is not built yet.")
+    return _batched(settings)
+
+
+def _batched(settings: WorkerSettings) -> Engine:
+    capacity = settings.concurrency or _default_capacity(settings.device)
+
+    def load() -> Machine:
+        from worker.engine.assemble import assemble
+
+        return assemble(settings, capacity=capacity)
+
+    return Batched(load, capacity=capacity)
+
+
+def _default_capacity(device: str) -> int:
+    """More at once would make each wait too long for its next token."""
+    from worker.model.hardware import choose_device
+
+    return _GPU_CAPACITY if choose_device(device).type == "cuda" else _CPU_CAPACITY
 
 
 def _scripted(settings: WorkerSettings) -> Engine:

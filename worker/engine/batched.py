@@ -1,0 +1,133 @@
+"""The engine that owns the model: one thread computes steps over all open conversations, many threads wait.
+
+A conversation joins at the next step and leaves at the end of one. Whatever breaks, no waiter is left waiting: one
+reply's failure ends that reply; a failure of a step empties the cache and tries its replies once more.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+
+from worker.engine.crew import Crew, Load, Machine
+from worker.engine.flight import Flight, Mailbox
+from worker.engine.port import Cancelled, EngineFailed, Progress, Request
+from worker.engine.schedule import TokenSequence
+
+
+class Batched:
+    """Generates for up to `capacity` conversations at once; the others wait in order."""
+
+    def __init__(self, assemble: Callable[[], Machine], *, capacity: int) -> None:
+        self.capacity = capacity
+        self._assemble = assemble
+        self._machine: Machine | None = None
+        self._thread: threading.Thread | None = None
+        self._changed = threading.Condition()
+        self._is_stopping = False
+        self._arrivals: deque[Flight] = deque()
+        self._open: dict[str, list[Mailbox]] = {}
+        self._load = Load(running=0, waiting=0, wait_seconds=0.0)
+
+    @property
+    def model_version(self) -> str:
+        """Names the weights."""
+        return self._started().model_version
+
+    @property
+    def prompt_version(self) -> str:
+        """Names the prompt's form."""
+        return self._started().prompter.version
+
+    @property
+    def load(self) -> Load:
+        """As of the last step."""
+        return self._load
+
+    def start(self) -> None:
+        """Load the model and begin. Raises `ModelUnusable`."""
+        self._machine = self._assemble()
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._run, args=(self._machine,), name="engine", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Cancel what is open, end the thread, release the model."""
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+        with self._changed:
+            for mailbox in [mailbox for mailboxes in self._open.values() for mailbox in mailboxes]:
+                mailbox.fail(Cancelled())
+            self._arrivals.clear()
+        self._thread = self._machine = None
+
+    def cancel(self, request_id: str) -> None:
+        """End the open streams of this id at once; their places are free at the next step."""
+        with self._changed:
+            for mailbox in self._open.get(request_id, ()):
+                mailbox.fail(Cancelled())
+
+    def stream(self, request: Request) -> Generator[Progress, None, None]:
+        """Yield the growing reply; see the port."""
+        return self._stream(request, Mailbox(time.monotonic() + request.deadline_seconds))
+
+    def _stream(self, request: Request, mailbox: Mailbox) -> Generator[Progress, None, None]:
+        machine = self._started()
+        with self._opened(request.id, mailbox):
+            ids = machine.prompter.ids(request)
+            flight = Flight(
+                request_id=request.id,
+                sequence=TokenSequence(
+                    tokens=ids, max_length=min(len(ids) + max(request.max_tokens, 1), machine.prompter.context)
+                ),
+                prompt_tokens=len(ids),
+                decoder=machine.prompter.tokenizer.decoder(),
+                mailbox=mailbox,
+            )
+            with self._changed:
+                self._arrivals.append(flight)
+                self._changed.notify()
+            yield from mailbox.read()
+
+    @contextmanager
+    def _opened(self, request_id: str, mailbox: Mailbox) -> Iterator[None]:
+        with self._changed:
+            if self._is_stopping:
+                raise Cancelled
+            self._open.setdefault(request_id, []).append(mailbox)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._open[request_id].remove(mailbox)
+                if not self._open[request_id]:
+                    del self._open[request_id]
+
+    def _started(self) -> Machine:
+        if self._machine is None:
+            raise EngineFailed("the engine is not running")
+        return self._machine
+
+    def _run(self, machine: Machine) -> None:
+        crew = Crew(machine, capacity=self.capacity)
+        while (arrivals := self._wait(crew)) is not None:
+            crew.add(arrivals)
+            try:
+                crew.step()
+            except Exception as error:  # noqa: BLE001  # outermost loop: whatever broke, the waiters must hear of it
+                crew.recover(error)
+            self._load = crew.load()
+
+    def _wait(self, crew: Crew) -> list[Flight] | None:
+        """New arrivals, at once if there is work; None when it is time to stop."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_stopping or self._arrivals or crew.is_busy)
+            if self._is_stopping:
+                return None
+            arrivals = list(self._arrivals)
+            self._arrivals.clear()
+            return arrivals
