@@ -63,6 +63,7 @@ def create_app(settings: WorkerSettings) -> Celery:
     app.steps["worker"].add(ModelStep)
     tasks.register(app, model.answer)
     signals.setup_logging.connect(lambda **_: configure(settings), weak=False)
+    signals.worker_shutting_down.connect(lambda **_: model.claim_no_more(), weak=False)
     signals.worker_ready.connect(lambda **_: notify_ready(), weak=False)
     return app
 
@@ -85,6 +86,11 @@ class _Model:
             sys.stderr.write(f"mindglm worker: {error}\n")
             sys.stderr.flush()
             os._exit(os.EX_CONFIG)
+
+    def claim_no_more(self) -> None:
+        """Celery still consumes for up to a second after SIGTERM; what comes then is left to others."""
+        if self._service is not None:
+            self._service.claim_no_more()
 
     def stop(self) -> None:
         if self._service is not None:

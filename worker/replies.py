@@ -14,7 +14,6 @@ from care.texts import Texts
 from dialogue import turns
 from dialogue.clock import Clock, utc_now
 from dialogue.database import Database
-from dialogue.doorbell import Doorbell
 from dialogue.errors import DatabaseUnavailable
 from dialogue.signals import Signals
 from dialogue.turns import ClaimedTurn, FinishedReply
@@ -68,7 +67,6 @@ class Replies:
         keys: MasterKeys,
         engine: Engine,
         leases: Leases,
-        doorbell: Doorbell,
         signals: Signals,
         texts: Texts,
         policy: ReplyPolicy,
@@ -78,7 +76,6 @@ class Replies:
         self._keys = keys
         self._engine = engine
         self._leases = leases
-        self._doorbell = doorbell
         self._signals = signals
         self._texts = texts
         self._policy = policy
@@ -86,7 +83,10 @@ class Replies:
         self._stopping = threading.Event()
 
     def answer(self, conversation_id: UUID) -> None:
-        """Answer what waits in a conversation, turn by turn; nothing to do is fine. Raises `DatabaseUnavailable`."""
+        """Answer what waits in a conversation, turn by turn; nothing to do is fine. Raises `DatabaseUnavailable`.
+
+        A worker that is stopping leaves what waits to the sweep of the others.
+        """
         while not self._stopping.is_set():
             turn = self._claim(conversation_id)
             if turn is None:
@@ -95,7 +95,6 @@ class Replies:
                 turn_id=str(turn.id), conversation_id=str(conversation_id), attempt=turn.attempt
             ):
                 self._answer_turn(turn)
-        self._doorbell.ring([conversation_id])  # for whoever works on while this worker stops
 
     def give_everything_back(self) -> None:
         """Cancel what is still being generated; other workers have it at once. Nothing is claimed after this."""

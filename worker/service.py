@@ -49,7 +49,6 @@ class WorkerService:
             keys=keys,
             engine=engine,
             leases=self._leases,
-            doorbell=doorbell,
             signals=self._signals,
             texts=words,
             policy=_policy(settings),
@@ -74,6 +73,10 @@ class WorkerService:
 
     def answer(self, conversation_id: UUID) -> None:
         self._replies.answer(conversation_id)
+
+    def claim_no_more(self) -> None:
+        """SIGTERM has come: take nothing new from now on."""
+        self._replies.claim_no_more()
 
     def stop(self) -> None:
         """Let replies finish for `shutdown_seconds`, give the rest back, release the model."""

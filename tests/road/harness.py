@@ -1,0 +1,197 @@
+"""The real road with real processes: workers as children, and a channel in the test that writes down what it sends."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from sqlalchemy import select
+
+from bot.courier import Courier
+from bot.inbox import Receipt
+from bot.listener import Listener
+from bot.room import Room
+from dialogue import schema
+from dialogue.database import connect
+from dialogue.messages import OwedText
+from dialogue.settings import DialogueSettings
+from dialogue.tables import Turn
+from dialogue.vault import new_secret
+from tests.builders import CHANNEL, message
+
+_START_SECONDS = 60.0
+
+
+class Recorder:
+    """A channel that only remembers, in order, what was sent to whom."""
+
+    name = CHANNEL
+
+    def __init__(self) -> None:
+        self.sent: dict[str, list[str]] = defaultdict(list)
+
+    async def send(self, text: OwedText) -> str | None:
+        self.sent[text.address.chat_id].append(text.text)
+        return None
+
+
+class Worker:
+    """``celery -A worker worker`` as an operator starts it."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self.log = log
+        self._file = log.open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "worker", "worker", "--without-mingle", "--without-gossip"],
+            env={**os.environ, **environment},
+            stdout=self._file,
+            stderr=self._file,
+            start_new_session=True,
+        )
+
+    def wait_ready(self) -> None:
+        wait_until(lambda: self.process.poll() is not None or "worker_ready" in self.log.read_text(), _START_SECONDS)
+        assert self.process.poll() is None, self.log.read_text()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._file.close()
+
+    def terminate(self) -> None:
+        self.process.terminate()
+
+    def wait(self, seconds: float = 60) -> int:
+        status = self.process.wait(seconds)
+        self._file.close()
+        return status
+
+
+class Road:
+    """One database, one broker; any number of workers; one channel with a courier that can come late."""
+
+    def __init__(self, home: Path, *, broker_url: str, database_url: str | None = None, **environment: str) -> None:
+        home.mkdir(exist_ok=True)
+        self.home = home
+        self.recorder = Recorder()
+        secret = new_secret()
+        self.environment = {
+            "MINDGLM_HOME": str(home),
+            "MINDGLM_BROKER_URL": broker_url,
+            "MINDGLM_SECRET_KEY": secret,
+            "MINDGLM_ENGINE": "scripted",
+            "MINDGLM_LOG_FORMAT": "json",
+            **environment,
+        }
+        if database_url is not None:
+            self.environment["MINDGLM_DATABASE_URL"] = database_url
+        self.settings = DialogueSettings(
+            home=home,
+            broker_url=SecretStr(broker_url),
+            secret_key=SecretStr(secret),
+            database_url=SecretStr(database_url) if database_url else None,
+        )
+        database = connect(database_url or f"sqlite:///{home / 'mindglm.db'}")
+        schema.upgrade(database)
+        database.close()
+        self.room = Room.open(self.settings)
+        self._workers: list[Worker] = []
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self._courier: Courier | None = None
+        self._delivering: list[Any] = []
+
+    def start_worker(self, **environment: str) -> Worker:
+        """Returns when it is ready."""
+        worker = self.start_worker_unready(**environment)
+        worker.wait_ready()
+        return worker
+
+    def start_worker_unready(self, **environment: str) -> Worker:
+        log = self.home / f"worker-{len(self._workers)}.log"
+        worker = Worker({**self.environment, **environment}, log)
+        self._workers.append(worker)
+        return worker
+
+    def start_courier(self) -> None:
+        self._courier = Courier(
+            database=self.room.database, keys=self.room.keys, sender=self.recorder, poll_seconds=0.5
+        )
+        listener = Listener(self.room.broker_url, CHANNEL, on_owed=self._courier.wake)
+        self._delivering = [self._run(self._courier.run()), self._run(listener.run())]
+
+    def say(self, text: str, *, who: str = "小王") -> Receipt:
+        return self.room.inbox.receive_blocking(message(text, who=who))
+
+    def answers(self, who: str = "小王") -> list[str]:
+        return list(self.recorder.sent[who])
+
+    def wait_for_answers(self, count: int, *, who: str = "小王", seconds: float = 30) -> list[str]:
+        wait_until(lambda: len(self.recorder.sent[who]) >= count, seconds)
+        return self.answers(who)
+
+    def states(self) -> list[str]:
+        with self.room.database.read() as session:
+            return [state.value for state in session.scalars(select(Turn.state).order_by(Turn.id))]
+
+    def close(self) -> None:
+        for worker in self._workers:
+            if worker.process.poll() is None:
+                worker.kill()
+        if self._courier is not None:
+            self._loop.call_soon_threadsafe(self._courier.stop)
+            self._delivering[0].result(10)
+            self._delivering[1].cancel()
+        self._run(_settle()).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self.room.close()
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+
+async def _settle() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+@contextmanager
+def road(home: Path, *, broker_url: str, database_url: str | None = None, **environment: str) -> Iterator[Road]:
+    opened = Road(home, broker_url=broker_url, database_url=database_url, **environment)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def wait_until(is_true: Callable[[], object], seconds: float) -> None:
+    """Fails the test when it does not come true in time."""
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < deadline, f"did not come true within {seconds} seconds"
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+INTERRUPT = signal.SIGINT

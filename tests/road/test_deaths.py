@@ -1,0 +1,114 @@
+"""Who dies when: nothing is lost, nothing is said twice. Real workers, a real broker, a real database."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from dialogue.doorbell import Doorbell, ringing_app
+from dialogue.signals import redis_url as in_redis_form
+from tests.road.harness import Road, road, wait_until
+from tests.services.postgres import PostgresServer
+from tests.services.valkey import ValkeyServer
+
+LEASE_SECONDS = 20
+
+
+@pytest.fixture
+def slow_road(tmp_path: Path, valkey_server: ValkeyServer) -> Iterator[Road]:
+    """Each reply takes two seconds."""
+    with road(tmp_path / "road", broker_url=valkey_server.url, MINDGLM_SCRIPTED_DELAY_SECONDS="2") as opened:
+        yield opened
+
+
+@pytest.fixture
+def quick_road(tmp_path: Path, valkey_server: ValkeyServer, postgres_database: Callable[[], str]) -> Iterator[Road]:
+    with road(tmp_path / "road", broker_url=valkey_server.url, database_url=postgres_database()) as opened:
+        yield opened
+
+
+def test_a_worker_killed_while_it_generates_is_replaced_and_the_person_answered_once(slow_road: Road) -> None:
+    slow_road.start_courier()
+    worker = slow_road.start_worker()
+    slow_road.say("我睡不着")
+    wait_until(lambda: slow_road.states() == ["generating"], 10)
+    worker.kill()
+    slow_road.say("你还在吗")
+    slow_road.start_worker()
+    started_at = time.monotonic()
+    answers = slow_road.wait_for_answers(2, seconds=2 * LEASE_SECONDS)
+    assert time.monotonic() - started_at <= 2 * LEASE_SECONDS
+    time.sleep(3)
+    assert answers == slow_road.answers() == ["收到：我睡不着", "收到：你还在吗"]
+
+
+def test_a_flushed_broker_loses_nobody(quick_road: Road) -> None:
+    quick_road.start_courier()
+    for number in range(20):
+        quick_road.say("在吗", who=f"人{number}")
+    with Redis.from_url(in_redis_form(quick_road.room.broker_url)) as redis:
+        redis.flushall()
+    quick_road.start_worker()
+    for number in range(20):
+        assert quick_road.wait_for_answers(1, who=f"人{number}", seconds=40) == ["收到：在吗"]
+
+
+def test_a_broker_that_is_away_for_ten_seconds_loses_nobody(quick_road: Road, valkey_server: ValkeyServer) -> None:
+    quick_road.start_courier()
+    quick_road.start_worker()
+    quick_road.say("之前")
+    quick_road.wait_for_answers(1)
+    valkey_server.kill()
+    for number in range(5):
+        quick_road.say("断线时", who=f"人{number}")
+    time.sleep(10)
+    valkey_server.start()
+    for number in range(5):
+        assert quick_road.wait_for_answers(1, who=f"人{number}", seconds=30) == ["收到：断线时"]
+    quick_road.say("之后")
+    assert quick_road.wait_for_answers(2, seconds=20) == ["收到：之前", "收到：之后"]
+
+
+def test_a_worker_that_dies_between_answer_and_delivery_owes_nothing_twice(quick_road: Road) -> None:
+    worker = quick_road.start_worker()
+    quick_road.say("在吗")
+    wait_until(lambda: quick_road.states() == ["answered"], 10)
+    worker.kill()
+    quick_road.start_courier()
+    assert quick_road.wait_for_answers(1) == ["收到：在吗"]
+    quick_road.start_worker()
+    time.sleep(4)
+    assert quick_road.answers() == ["收到：在吗"]
+
+
+def test_a_lost_doorbell_is_made_good_by_the_sweep(quick_road: Road) -> None:
+    quick_road.start_courier()
+    quick_road.start_worker()
+    deaf = Doorbell(ringing_app(f"redis+socket://{quick_road.home / 'nobody.sock'}"))
+    quick_road.room.inbox._doorbell, bell = deaf, quick_road.room.inbox._doorbell
+    quick_road.say("没人按铃")
+    quick_road.room.inbox._doorbell = bell
+    assert quick_road.wait_for_answers(1, seconds=6) == ["收到：没人按铃"]
+
+
+def test_a_database_that_restarts_loses_nobody(
+    tmp_path: Path, valkey_server: ValkeyServer, postgres_server: PostgresServer
+) -> None:
+    with road(
+        tmp_path / "road",
+        broker_url=valkey_server.url,
+        database_url=postgres_server.url(),
+        MINDGLM_SCRIPTED_DELAY_SECONDS="2",
+    ) as opened:
+        opened.start_courier()
+        opened.start_worker()
+        opened.say("之前")
+        wait_until(lambda: opened.states() == ["generating"], 10)
+        postgres_server.kill()
+        time.sleep(3)
+        postgres_server.start()
+        assert opened.wait_for_answers(1, seconds=40) == ["收到：之前"]
+        opened.say("之后")
+        assert opened.wait_for_answers(2, seconds=40) == ["收到：之前", "收到：之后"]
