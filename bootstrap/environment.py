@@ -1,0 +1,144 @@
+"""Keeps .venv in step with the locks: made once, renewed when a lock changes, made anew when it was left half-done.
+
+A stamp in .venv tells what was finished; without a fitting stamp nothing counts as installed.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from bootstrap import torch
+from bootstrap.places import LOCKS, PYTHON, ROOT, STAMP, VENV, interpreter, site_packages
+from bootstrap.trouble import Trouble, say
+from bootstrap.uv import PipSettings, Uv
+
+_OLDEST_PYTHON = (3, 11)
+
+
+class Profile(NamedTuple):
+    """What a group of commands needs."""
+
+    name: str
+    extras: Sequence[str]
+    download_mb: int
+    disk_mb: int
+
+    @property
+    def lock(self) -> Path:
+        return LOCKS / f"{self.name}.txt"
+
+
+RUNTIME = Profile(
+    name="runtime",
+    extras=("--extra=embedded", "--extra=local", "--extra=openai", "--extra=postgres", "--extra=telegram"),
+    download_mb=80,
+    disk_mb=450,
+)
+DEVELOPMENT = Profile(
+    name="dev",
+    extras=("--all-extras", "--group=dev", "--constraints=requirements/runtime.txt"),
+    download_mb=130,
+    disk_mb=600,
+)
+_SATISFIES = {RUNTIME: [RUNTIME], DEVELOPMENT: [RUNTIME, DEVELOPMENT]}
+
+
+def prepare(profile: Profile) -> None:
+    """Make .venv fit for `profile`. When it is already, this costs a few milliseconds. Raises `Trouble`."""
+    if is_ready(profile):
+        return
+    with alone():
+        if not is_ready(profile):
+            _install(profile)
+
+
+def is_ready(profile: Profile) -> bool:
+    """Whether .venv was finished for this lock, in this place, by a Python that is still the same."""
+    stamp = _read_stamp()
+    return _fits(stamp) and stamp.get(profile.name) == _fingerprint(profile)
+
+
+def write_locks(options: Sequence[str]) -> None:
+    """Write requirements/*.txt from pyproject.toml: for every platform, with hashes, without any address."""
+    sources = ["pyproject.toml", "requirements/torch-needs.txt", "--excludes=requirements/excludes.txt"]
+    with alone():
+        uv = Uv.get(PipSettings.read())
+        for profile in (RUNTIME, DEVELOPMENT):
+            uv.compile(*sources, *profile.extras, *options, output=profile.lock)
+        uv.compile("requirements/uv.in", *options, output=LOCKS / "uv.txt")
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """One at a time changes .venv; the lock is on this very file, so it leaves nothing behind."""
+    with Path(__file__).open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waits for another dev.py that prepares .venv")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _install(profile: Profile) -> None:
+    _discard_unusable()
+    pip_settings = PipSettings.read()
+    build = None if torch.is_installed() else torch.choose(pip_settings)
+    _announce(profile, build)
+    VENV.mkdir(exist_ok=True)
+    STAMP.write_text("{}")
+    uv = Uv.get(pip_settings)
+    uv.install_locked(profile.lock)
+    if build is not None:
+        torch.install(uv, build)
+    # Instead of an editable installation, which would have to download a build backend.
+    (site_packages() / "mindglm-checkout.pth").write_text(f"{ROOT}\n")
+    finished = {each.name: _fingerprint(each) for each in _SATISFIES[profile]}
+    STAMP.write_text(json.dumps({"root": str(ROOT), "python": interpreter(), **finished}))
+    say(".venv is ready")
+
+
+def _discard_unusable() -> None:
+    """An environment that was left half-done, was moved here, or has lost its Python; any other is built upon."""
+    if not VENV.exists() or (_works() and (not STAMP.exists() or _fits(_read_stamp()))):
+        return
+    say("makes .venv anew: the one that is there is unfinished or broken")
+    shutil.rmtree(VENV)
+
+
+def _works() -> bool:
+    ask = f"import sys; sys.exit(sys.version_info < {_OLDEST_PYTHON})"
+    return PYTHON.exists() and subprocess.run([PYTHON, "-c", ask], check=False, capture_output=True).returncode == 0
+
+
+def _announce(profile: Profile, build: torch.Build | None) -> None:
+    say(f"prepares .venv, which takes a while once; downloads at most {profile.download_mb} MB of packages")
+    if build is None:
+        return
+    say(f"and {build.words}, about {build.download_mb} MB")
+    needed_mb = profile.disk_mb + build.disk_mb
+    free_mb = shutil.disk_usage(ROOT).free // 1_000_000
+    if free_mb < needed_mb:
+        raise Trouble(f"the disk is too full: {needed_mb} MB are needed, {free_mb} MB are free in {ROOT}")
+
+
+def _fingerprint(profile: Profile) -> str:
+    return hashlib.sha256(profile.lock.read_bytes() + torch.VERSION.encode()).hexdigest()
+
+
+def _fits(stamp: dict[str, str]) -> bool:
+    return stamp.get("root") == str(ROOT) and stamp.get("python") == interpreter() and PYTHON.exists()
+
+
+def _read_stamp() -> dict[str, str]:
+    try:
+        stamp: dict[str, str] = json.loads(STAMP.read_text())
+    except (OSError, ValueError):
+        return {}
+    return stamp

@@ -1,0 +1,69 @@
+"""Which build of PyTorch this machine gets. It stays out of the locks, so that a CPU or a CUDA build can satisfy it."""
+
+import platform
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from bootstrap.places import VENV
+from bootstrap.trouble import Trouble, say
+from bootstrap.uv import PipSettings, Uv
+
+VERSION = "2.13.0"
+
+
+class Build(NamedTuple):
+    """A way to get it, and what that costs."""
+
+    words: str
+    download_mb: int
+    disk_mb: int
+    options: Sequence[str] = ()
+
+
+_MAC = Build("PyTorch", download_mb=90, disk_mb=400)
+_CPU = Build("the CPU build of PyTorch", download_mb=190, disk_mb=800, options=["--torch-backend=cpu"])
+_CUDA = Build("the CUDA build of PyTorch", download_mb=3000, disk_mb=6000, options=["--torch-backend=auto"])
+_WITH_CUDA_PARTS = _CUDA._replace(words="PyTorch with its CUDA parts", options=())
+
+
+def is_installed() -> bool:
+    """Whether .venv has this version, in whichever build."""
+    return any(VENV.glob(f"lib/python3.*/site-packages/torch-{VERSION}*.dist-info"))
+
+
+def choose(pip_settings: PipSettings) -> Build:
+    """The build for this machine: with an NVIDIA GPU the CUDA build, else the smallest there is."""
+    if sys.platform == "darwin":
+        return _MAC
+    if _has_nvidia_gpu():
+        return _CUDA
+    return _from_directory(pip_settings) or _CPU
+
+
+def install(uv: Uv, build: Build) -> None:
+    """Install it. Where the server of the special builds cannot be reached, the package index has a larger one."""
+    requirement = f"torch=={VERSION}"
+    try:
+        uv.install(requirement, *build.options)
+    except Trouble:
+        if not build.options:
+            raise
+        say(f"{build.words} cannot be had; instead {_WITH_CUDA_PARTS.words}, about {_WITH_CUDA_PARTS.download_mb} MB")
+        uv.install(requirement)
+
+
+def _from_directory(pip_settings: PipSettings) -> Build | None:
+    """A wheel for this Python and machine in a directory that pip was told to look into."""
+    tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    for directory in pip_settings.wheel_directories:
+        for wheel in Path(directory).glob(f"torch-{VERSION}*-{tag}-{tag}-*{platform.machine()}.whl"):
+            megabytes = wheel.stat().st_size // 1_000_000
+            return Build(f"PyTorch from {directory}", download_mb=megabytes, disk_mb=4 * megabytes)
+    return None
+
+
+def _has_nvidia_gpu() -> bool:
+    return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None

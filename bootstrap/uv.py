@@ -1,0 +1,151 @@
+"""Gets uv, the installer, and runs it on .venv the way that pip is set up on this machine."""
+
+import ast
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from bootstrap.places import LOCKS, PYTHON, ROOT, VENV
+from bootstrap.trouble import Trouble, say
+
+_NO_PIP = "this Python has no pip; on Debian and Ubuntu `apt-get install python3-pip` brings it"
+_NO_NETWORK = "the package index cannot be reached; PIP_INDEX_URL names a mirror, HTTPS_PROXY a proxy"
+_NO_TRUST = "the package index's certificate is not trusted; SSL_CERT_FILE names the certificates to trust"
+_FULL = "the disk is full"
+_READ_ONLY = "the directory cannot be written"
+_REASONS = {
+    "No space left on device": _FULL,
+    "Read-only file system": _READ_ONLY,
+    "Permission denied": _READ_ONLY,
+    "CERTIFICATE_VERIFY_FAILED": _NO_TRUST,
+    "Failed to establish a new connection": _NO_NETWORK,
+    "Temporary failure in name resolution": _NO_NETWORK,
+    "Max retries exceeded": _NO_NETWORK,
+    "Cannot connect to proxy": _NO_NETWORK,
+    "timed out": _NO_NETWORK,
+}
+_FULL_BELOW_MB = 20
+
+
+class PipSettings(NamedTuple):
+    """What pip's configuration says about where packages come from."""
+
+    index_url: str | None = None
+    certificates: str | None = None
+    wheel_directories: Sequence[str] = ()
+
+    @classmethod
+    def read(cls) -> Self:
+        """From pip's files and PIP_* variables, by pip itself; a Python without pip has none."""
+        pip = _pip()
+        if pip is None:
+            return cls()
+        done = subprocess.run([*pip, "config", "list"], check=False, capture_output=True, text=True)
+        return cls.parse(done.stdout)
+
+    @classmethod
+    def parse(cls, listing: str) -> Self:
+        """From the words of `pip config list`; variables (``:env:``) come before files."""
+        pairs = [line.split("=", 1) for line in sorted(listing.splitlines()) if "=" in line]
+        found = {key.rsplit(".", 1)[-1]: ast.literal_eval(value) for key, value in reversed(pairs)}
+        directories = [place for place in found.get("find-links", "").split() if Path(place).is_dir()]
+        return cls(found.get("index-url"), found.get("cert"), directories)
+
+
+class Uv:
+    """The installer; each method raises `Trouble` when it fails, after uv has said why in its own words."""
+
+    def __init__(self, program: Path, pip_settings: PipSettings) -> None:
+        self._program = program
+        self._environment = environment(os.environ, pip_settings)
+
+    @classmethod
+    def get(cls, pip_settings: PipSettings) -> Self:
+        """The one in .venv, which is made and filled if need be; without pip the one that the machine has."""
+        if not PYTHON.exists():
+            venv.create(VENV, symlinks=True)
+        program = VENV / "bin" / "uv"
+        if program.exists():
+            return cls(program, pip_settings)
+        pip, elsewhere = _pip(), shutil.which("uv")
+        if pip is None and elsewhere is not None:
+            return cls(Path(elsewhere), pip_settings)
+        _fetch(pip or _bundled_pip())
+        return cls(program, pip_settings)
+
+    def install_locked(self, lock: Path) -> None:
+        """Exactly what the lock says, checked against its hashes."""
+        self._run("install", f"--python={PYTHON}", "--no-deps", "--require-hashes", f"--requirements={lock}")
+
+    def install(self, *words: str) -> None:
+        """Further packages."""
+        self._run("install", f"--python={PYTHON}", *words)
+
+    def compile(self, *words: str, output: Path) -> None:
+        """A lock for every platform, with hashes; no address gets into it."""
+        fixed = ("--quiet", "--universal", "--generate-hashes", "--no-header", "--python-version=3.11")
+        self._run("compile", *fixed, f"--output-file={output.relative_to(ROOT)}", *words)
+
+    def _run(self, *words: str) -> None:
+        done = subprocess.run([self._program, "pip", *words], check=False, env=self._environment, cwd=ROOT)
+        if done.returncode == 0:
+            return
+        if shutil.disk_usage(ROOT).free < _FULL_BELOW_MB * 1_000_000:
+            raise Trouble(_FULL)
+        raise Trouble(f"uv failed, its words stand above; if it had no network: {_NO_NETWORK}")
+
+
+def environment(inherited: Mapping[str, str], pip_settings: PipSettings) -> dict[str, str]:
+    """What uv gets to see: the system's certificates, and pip's places where uv's own are not set."""
+    wanted = {
+        "UV_SYSTEM_CERTS": "1",
+        "UV_DEFAULT_INDEX": None if "UV_INDEX_URL" in inherited else pip_settings.index_url,
+        "UV_FIND_LINKS": ",".join(pip_settings.wheel_directories),
+        "SSL_CERT_FILE": pip_settings.certificates,
+    }
+    return {name: value for name, value in wanted.items() if value} | dict(inherited)
+
+
+def explain(output: str) -> str:
+    """One line for what a failed pip printed."""
+    for sign, reason in _REASONS.items():
+        if sign in output:
+            return reason
+    lines = output.strip().splitlines()
+    return f"pip failed: {lines[-1] if lines else 'it gave no reason'}"
+
+
+def _fetch(pip: Sequence[str]) -> None:
+    say("fetches uv, the installer: 25 MB")
+    options = ("--quiet", "--disable-pip-version-check", "--no-input", "--retries=2")
+    what = ("--require-hashes", "--only-binary=:all:", f"--requirement={LOCKS / 'uv.txt'}")
+    argv = [*pip, "--python", str(PYTHON), "install", *options, *what]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Trouble(explain(done.stderr))
+
+
+def _pip() -> list[str] | None:
+    """pip of the Python that runs this, or of the one that its environment was made from."""
+    base = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
+    for python in (Path(sys.executable), base):
+        argv = [str(python), "-m", "pip"]
+        if python.exists() and subprocess.run([*argv, "--version"], check=False, capture_output=True).returncode == 0:
+            return argv
+    return None
+
+
+def _bundled_pip() -> list[str]:
+    """The pip that many Pythons carry along for new environments; Debian's does not."""
+    if importlib.util.find_spec("ensurepip") is None:
+        raise Trouble(_NO_PIP)
+    done = subprocess.run([PYTHON, "-m", "ensurepip"], check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Trouble(_NO_PIP)
+    return [str(PYTHON), "-m", "pip"]

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""From a fresh clone to a running bot or a checked tree, with nothing but Python and pip.
+
+    python3 dev.py chat          talk with the bot in this terminal
+    python3 dev.py test [...]    the tests; further words go to pytest
+    python3 dev.py check         format, lint, types, imports, tests: what CI runs
+    python3 dev.py e2e [...]     the tests that need a browser, node or Debian packages
+    python3 dev.py fix           mend what can be mended without thinking
+    python3 dev.py lock [...]    renew requirements/*.txt; further words go to `uv pip compile`, e.g. --upgrade
+    python3 dev.py COMMAND ...   any other command of mindglm: up, worker, doctor, ...
+
+The first run makes .venv and says what it downloads; later runs start at once. pip's configuration is respected:
+PIP_INDEX_URL names a mirror, PIP_FIND_LINKS a directory with wheels.
+"""
+
+import os
+import subprocess
+import sys
+
+OLDEST_PYTHON = (3, 11)
+if sys.version_info < OLDEST_PYTHON:
+    sys.exit("dev.py: Python 3.11 or newer is needed, this is {}.{}".format(*sys.version_info))
+
+# Below the check, because an older Python could not even read them.
+from bootstrap.environment import DEVELOPMENT, RUNTIME, prepare, write_locks  # noqa: E402 - see above
+from bootstrap.places import PYTHON, ROOT, VENV  # noqa: E402 - see above
+from bootstrap.trouble import Trouble, say  # noqa: E402 - see above
+
+CHECKS = {
+    "format": ["ruff", "format", "--check", "."],
+    "lint": ["ruff", "check", "."],
+    "types": ["mypy"],
+    "imports": ["lint-imports"],
+    "tests": ["pytest", "-m", "not e2e"],
+}
+PYTEST_FOUND_NO_TESTS = 5
+INTERRUPTED = 130
+
+
+def main(arguments: list[str]) -> int:
+    """Run a command; returns the exit status, unless the command takes this process's place."""
+    if not arguments or arguments[0] in {"-h", "--help", "help"}:
+        print(__doc__)
+        return 0
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # without byte code each start of a worker takes twice as long
+    commands = {"test": test, "check": check, "e2e": e2e, "fix": fix, "lock": lock}
+    try:
+        if arguments[0] in commands:
+            return commands[arguments[0]](arguments[1:])
+        return mindglm(arguments)
+    except Trouble as trouble:
+        say(str(trouble))
+    except OSError as error:
+        say(f"{error.strerror}: {error.filename or ROOT}")
+    except KeyboardInterrupt:
+        say("interrupted")
+        return INTERRUPTED
+    return 1
+
+
+def mindglm(arguments: list[str]) -> int:
+    """The product's own command line, in the directory where the caller stands."""
+    prepare(RUNTIME)
+    os.execv(PYTHON, [str(PYTHON), "-m", "mindglm", *arguments])  # noqa: S606 - no shell is wanted
+
+
+def test(arguments: list[str]) -> int:
+    """All tests but the end-to-end ones."""
+    return _tool(["pytest", "-m", "not e2e", *arguments])
+
+
+def check(_arguments: list[str]) -> int:
+    """Every check in turn, up to the first that fails; nothing is printed after pytest's own summary."""
+    prepare(DEVELOPMENT)
+    passed: list[str] = []
+    for name, words in CHECKS.items():
+        say(f"[{len(passed) + 1}/{len(CHECKS)}] {name}: {' '.join(words)}")
+        status = _tool(words)
+        if status != 0:
+            if name != "tests":
+                say(f"{name} failed; passed before: {', '.join(passed) or 'nothing'}")
+            return status
+        passed.append(name)
+    return 0
+
+
+def e2e(arguments: list[str]) -> int:
+    """The end-to-end tests. That there are none yet is no failure."""
+    status = _tool(["pytest", "-m", "e2e", *arguments])
+    if status != PYTEST_FOUND_NO_TESTS:
+        return status
+    say("there are no end-to-end tests")
+    return 0
+
+
+def fix(_arguments: list[str]) -> int:
+    """Mend what the checks complain about and a tool can put right."""
+    return max(
+        _tool(["ruff", "check", "--fix", "."]),
+        _tool(["ruff", "format", "."]),
+        _tool(["python", "-m", "tests.env_example"]),
+    )
+
+
+def lock(arguments: list[str]) -> int:
+    """Write requirements/*.txt anew from pyproject.toml."""
+    write_locks(arguments)
+    return 0
+
+
+def _tool(words: list[str]) -> int:
+    """Run one of .venv's programs on the checkout; returns its exit status."""
+    prepare(DEVELOPMENT)
+    return subprocess.run([VENV / "bin" / words[0], *words[1:]], check=False, cwd=ROOT).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
