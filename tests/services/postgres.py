@@ -22,6 +22,9 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _LOOK_SECONDS = 0.02
 
+_LOCALE = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+"""PostgreSQL's own, whatever the machine has."""
+
 _OPTIONS = {
     "listen_addresses": "",
     "max_connections": "200",
@@ -83,7 +86,7 @@ class PostgresServer:
             self._process = None
 
     def _initialise(self) -> None:
-        arguments = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
+        arguments = ("--username=postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", *_LOCALE)
         argv = self._argv("initdb", "-D", str(self._data), *arguments)
         done = subprocess.run(argv, check=False, capture_output=True, text=True, user=self._user, cwd=self._directory)
         if done.returncode != 0:
