@@ -6,9 +6,10 @@ from typing import Self
 from bot.inbox import Inbox
 from care import texts
 from care.texts import Texts
-from dialogue import embedded, people, schema
+from dialogue import home, people, schema
 from dialogue.database import Database, connect
 from dialogue.doorbell import Doorbell, ringing_app
+from dialogue.keyfile import master_keys
 from dialogue.settings import DialogueSettings
 from dialogue.signals import Signals
 from dialogue.sweeper import Sweeper
@@ -31,13 +32,13 @@ class Room:
     @classmethod
     def open(cls, settings: DialogueSettings) -> Self:
         """Checks the schema and the key before anything is received; raises `DialogueError`."""
-        database = connect(embedded.database_url(settings))
+        database = connect(home.database_url(settings))
         schema.check(database)
-        keys = embedded.master_keys(settings)
+        keys = master_keys(settings)
         with database.read() as session:
             people.check_master_key(session, keys)
         words = texts.load(settings.locale)
-        broker_url = embedded.broker_url(settings)
+        broker_url = home.broker_url(settings)
         doorbell = Doorbell(ringing_app(broker_url))
         signals = Signals.connect(broker_url)
         sweeper = Sweeper(

@@ -10,6 +10,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from dialogue.errors import DialogueError
+
 CANCEL = "mindglm:cancel"
 """Carries a turn's id whose generation is to stop."""
 
@@ -21,6 +23,10 @@ _TIMEOUT_SECONDS = 1.0
 _REST_SECONDS = 1.0
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class BrokerUnavailable(DialogueError):
+    """The broker at MINDGLM_BROKER_URL does not answer."""
 
 
 def owed(channel: str) -> str:
@@ -56,6 +62,13 @@ class Signals:
                 retry=Retry(NoBackoff(), 1),
             )
         )
+
+    def check(self) -> None:
+        """Raises `BrokerUnavailable` unless Redis answers."""
+        try:
+            self._redis.ping()
+        except RedisError as error:
+            raise BrokerUnavailable from error
 
     def owe(self, channels: Iterable[str]) -> None:
         """Wake the couriers of these channels."""

@@ -7,7 +7,7 @@ from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Connection, Enum
 
 from dialogue.database import connect
-from dialogue.embedded import database_url
+from dialogue.home import database_url
 from dialogue.settings import DialogueSettings
 from dialogue.tables import Table, Utc
 

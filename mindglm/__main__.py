@@ -51,11 +51,11 @@ def worker(
 @app.command(epilog="Example: mindglm migrate")
 def migrate() -> None:
     """Bring the database to the schema of this version."""
-    from dialogue import embedded, schema
+    from dialogue import home, schema
     from dialogue.database import connect
     from dialogue.settings import DialogueSettings
 
-    database = connect(embedded.database_url(DialogueSettings.read()))
+    database = connect(home.database_url(DialogueSettings.read()))
     schema.upgrade(database)
     database.close()
     typer.echo("The database has the schema of this version.")

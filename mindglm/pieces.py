@@ -2,7 +2,7 @@
 
 import sys
 
-from dialogue import embedded
+from dialogue import home
 from dialogue.settings import DialogueSettings
 from mindglm import valkey
 from mindglm.supervise import Program
@@ -14,9 +14,9 @@ def broker(settings: DialogueSettings) -> Program | None:
         return None
     return Program(
         name="broker",
-        argv=valkey.command(embedded.broker_socket(settings)),
-        log=settings.home / "logs" / "valkey.log",
-        lock=settings.home / "valkey.lock",
+        argv=valkey.command(home.broker_socket(settings)),
+        log=home.home(settings) / "logs" / "valkey.log",
+        lock=home.home(settings) / "valkey.lock",
         grace_seconds=5,
     )
 
@@ -26,8 +26,8 @@ def worker(settings: DialogueSettings, *, grace_seconds: float) -> Program:
     return Program(
         name="worker",
         argv=[sys.executable, "-m", "mindglm", "worker"],
-        log=settings.home / "logs" / "worker.log",
-        lock=settings.home / "worker.lock" if settings.broker_url is None else None,
+        log=home.home(settings) / "logs" / "worker.log",
+        lock=home.home(settings) / "worker.lock" if settings.broker_url is None else None,
         environment={"MINDGLM_SHUTDOWN_SECONDS": f"{grace_seconds:g}"},
         grace_seconds=grace_seconds + _RELEASE_SECONDS,
         is_notifying=True,
@@ -43,7 +43,7 @@ def channel(name: str, settings: DialogueSettings) -> Program:
     return Program(
         name=name,
         argv=[sys.executable, "-m", "mindglm", name],
-        log=settings.home / "logs" / f"{name}.log",
+        log=home.home(settings) / "logs" / f"{name}.log",
         is_notifying=True,
         grace_seconds=30,
     )

@@ -8,7 +8,7 @@ import time
 from rich.console import Console
 
 from bot.settings import BotSettings
-from dialogue import embedded, schema
+from dialogue import home, schema
 from dialogue.database import connect
 from mindglm import pieces
 from mindglm.channels import configured
@@ -24,7 +24,7 @@ def run(settings: BotSettings) -> int:
     if not names:
         console.print("No channel is configured: set MINDGLM_TELEGRAM_TOKEN, or talk in the terminal: mindglm chat")
         return 2
-    database = connect(embedded.database_url(settings))
+    database = connect(home.database_url(settings))
     schema.upgrade(database)
     database.close()
     broker = pieces.broker(settings)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from celery import Celery, bootsteps, signals
 
-from dialogue import embedded
+from dialogue import home
 from dialogue.doorbell import COMMON_CONFIGURATION, Doorbell
 from dialogue.errors import DialogueError
 from dialogue.logs import configure
@@ -30,7 +30,7 @@ _THREADS_PER_PLACE = 1.25
 def create_app(settings: WorkerSettings) -> Celery:
     """Put the worker together; the database and the model are opened when it starts."""
     engine = build(settings)
-    app = Celery("worker", broker=embedded.broker_url(settings))
+    app = Celery("worker", broker=home.broker_url(settings))
     app.conf.update(
         COMMON_CONFIGURATION,
         worker_pool="threads",

@@ -9,9 +9,10 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from care import texts
-from dialogue import embedded, people, schema
+from dialogue import home, people, schema
 from dialogue.database import Database, connect
 from dialogue.doorbell import Doorbell
+from dialogue.keyfile import master_keys
 from dialogue.signals import CANCEL, Signals, redis_url
 from dialogue.sweeper import Sweeper
 from worker.engine.port import Engine
@@ -32,11 +33,11 @@ class WorkerService:
         self._settings = settings
         self._engine = engine
         self._database = _open_database(settings)
-        keys = embedded.master_keys(settings)
+        keys = master_keys(settings)
         with self._database.read() as session:
             people.check_master_key(session, keys)
         words = texts.load(settings.locale)
-        broker_url = embedded.broker_url(settings)
+        broker_url = home.broker_url(settings)
         self._signals = Signals.connect(broker_url)
         self._leases = Leases(
             database=self._database,
@@ -129,7 +130,7 @@ class _Cancellations:
 
 
 def _open_database(settings: WorkerSettings) -> Database:
-    database = connect(embedded.database_url(settings))
+    database = connect(home.database_url(settings))
     if settings.database_url is None:
         schema.upgrade(database)
     schema.check(database)

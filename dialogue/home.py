@@ -1,17 +1,14 @@
-"""What stands in for a database, a broker and a key where the settings name none: files in the home."""
+"""What stands in for a database and a broker where the settings name none: files in the home."""
 
 import hashlib
 import os
 import tempfile
 from pathlib import Path
 
-from dialogue.database import sqlite_url
 from dialogue.errors import Misconfigured
 from dialogue.settings import DialogueSettings
-from dialogue.vault import MasterKeys, new_secret
 
 _PRIVATE_DIRECTORY = 0o700
-_PRIVATE_FILE = 0o600
 _BROKER_SCHEMES = ("redis://", "rediss://", "redis+socket://")
 _MAX_SOCKET_PATH_BYTES = 100  # sun_path holds 104 bytes on macOS, 108 on Linux
 
@@ -20,7 +17,7 @@ def database_url(settings: DialogueSettings) -> str:
     """The URL that is set, or the SQLite file in the home."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
-    return sqlite_url(home(settings) / "mindglm.db")
+    return f"sqlite:///{home(settings) / 'mindglm.db'}"
 
 
 def broker_socket(settings: DialogueSettings) -> Path:
@@ -48,43 +45,9 @@ def broker_url(settings: DialogueSettings) -> str:
     return f"redis+socket://{broker_socket(settings)}"
 
 
-def master_keys(settings: DialogueSettings) -> MasterKeys:
-    """The keys that are set, or the key file's; the file is made with the embedded database, and only with it.
-
-    Raises `Misconfigured` for a key that is none, and where a key must be set: beside a database of your own.
-    """
-    if settings.secret_key is not None:
-        return MasterKeys.parse(settings.secret_key.get_secret_value())
-    file = home(settings) / "secret.key"
-    if not file.exists():
-        if settings.database_url is not None:
-            raise Misconfigured(
-                "MINDGLM_SECRET_KEY is not set. A database of your own needs a master key of your own: "
-                "`mindglm key` prints a new one. Keep it: without it no text can be read again."
-            )
-        _write_private(file, new_secret())
-    return MasterKeys.parse(file.read_text("ascii").strip())
-
-
 def home(settings: DialogueSettings) -> Path:
     try:
         settings.home.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
     except OSError as error:
         raise Misconfigured(f"MINDGLM_HOME cannot be used: {error.strerror}: {settings.home}") from error
     return settings.home.resolve()
-
-
-def _write_private(file: Path, secret: str) -> None:
-    """Whoever comes first writes; the file appears whole or not at all."""
-    draft = file.with_name(f"{file.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
-    with os.fdopen(descriptor, "w") as handle:
-        handle.write(secret + "\n")
-        handle.flush()
-        os.fsync(handle.fileno())
-    try:
-        os.link(draft, file)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()

@@ -1,0 +1,46 @@
+"""An event loop in a thread, for what goes on while the main thread waits for a person to write."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
+
+
+class Background:
+    """Runs from entering to leaving; what still goes on then is cancelled."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._running: set[Future[Any]] = set()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="background")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.call(_cancel_others())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+    def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Let it run; its result can be waited for."""
+        future = asyncio.run_coroutine_threadsafe(work, self.loop)
+        self._running.add(future)  # the loop itself holds its tasks only weakly
+        future.add_done_callback(self._running.discard)
+        return future
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run it and wait."""
+        return self.start(work).result()
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

@@ -1,0 +1,145 @@
+"""The conversation of `mindglm chat`: a seat, the room, and the console between them."""
+
+import getpass
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from uuid import UUID
+
+from bot.channels.console import CHANNEL, Console, ConsoleSender
+from bot.courier import Courier
+from bot.listener import Listener
+from bot.room import Room
+from dialogue import conversations, history, pending, schema
+from dialogue.database import connect
+from dialogue.errors import DatabaseUnavailable, DialogueError, Misconfigured
+from dialogue.home import database_url, home
+from dialogue.logs import configure
+from dialogue.messages import Address
+from dialogue.settings import DialogueSettings
+from mindglm.background import Background
+from mindglm.supervise import try_lock
+
+_MAX_SEATS = 64
+
+Tell = Callable[[str], None]
+
+
+def converse(settings: DialogueSettings, background: Background, status: Tell, took: Tell) -> None:
+    """From the first prompt to 结束对话 or the end of the input; raises `DialogueError`."""
+    _log_to_file(settings)
+    with _seat(settings) as (seat, address):
+        _migrate(settings)
+        room = Room.open(settings)
+        try:
+            took("database: ready")
+            if settings.broker_url is not None:
+                room.signals.check()
+            _sit_down(room, background, status, took, address=address, seat=seat)
+        finally:
+            room.close()
+
+
+def _sit_down(room: Room, background: Background, status: Tell, took: Tell, *, address: Address, seat: int) -> None:
+    sender = ConsoleSender()
+    courier = Courier(database=room.database, keys=room.keys, sender=sender, chat_id=address.chat_id)
+    listener = Listener(
+        room.broker_url,
+        CHANNEL,
+        on_owed=courier.wake,
+        on_partial=partial(_show_partial, room, address, sender) if sys.stdout.isatty() else None,
+    )
+    console = Console(
+        sender=sender,
+        texts=room.texts,
+        address=address,
+        read_line=input if sys.stdin.isatty() else _read_piped,
+        say=room.inbox.receive_blocking,
+        is_open=partial(_is_awaited, room),
+        out=sys.stdout,
+        status=status,
+        is_streaming=sys.stdout.isatty(),
+    )
+    unanswered = _welcome_back(room, address, seat, status)
+    delivering = background.start(courier.run())
+    background.start(listener.run())
+    took("first prompt")
+    try:
+        console.run(unanswered)
+    finally:
+        sender.close()
+        background.loop.call_soon_threadsafe(courier.stop)
+        delivering.result()
+
+
+def _welcome_back(room: Room, address: Address, seat: int, status: Tell) -> list[UUID]:
+    """Tell where the conversation stands; returns what was not answered last time."""
+    with room.database.read() as session:
+        conversation = conversations.find_open(session, address)
+        count = pending.answered_count(session, conversation.id) if conversation else 0
+        unanswered = pending.unanswered(session, address)
+    if seat > 1:
+        status(room.texts.say("console_seat", seat=seat))
+    if count:
+        status(room.texts.say("console_continued", turns=count))
+    return unanswered
+
+
+def _is_awaited(room: Room, awaited: UUID) -> bool:
+    try:
+        with room.database.read() as session:
+            return pending.is_awaited(session, awaited)
+    except DatabaseUnavailable:
+        return True
+
+
+def _show_partial(room: Room, address: Address, sender: ConsoleSender, turn_id: UUID, sealed: bytes) -> None:
+    """Other windows' words are not for this one."""
+    try:
+        with room.database.read() as session:
+            opened = history.open_partial(session, room.keys, turn_id, sealed)
+    except DialogueError:
+        return
+    if opened is not None and opened[0] == address:
+        sender.show_partial(turn_id, opened[1])
+
+
+@contextmanager
+def _seat(settings: DialogueSettings) -> Iterator[tuple[int, Address]]:
+    """The first free window: each holds a conversation of its own, and finds it again next time."""
+    person = getpass.getuser()
+    for seat in range(1, _MAX_SEATS + 1):
+        lock = try_lock(home(settings) / f"console-{seat}.lock")
+        if lock is not None:
+            with lock:
+                yield seat, Address(channel=CHANNEL, chat_id=person if seat == 1 else f"{person}-{seat}")
+            return
+    raise Misconfigured(f"{_MAX_SEATS} windows are open already.")
+
+
+def _migrate(settings: DialogueSettings) -> None:
+    database = connect(database_url(settings))
+    try:
+        schema.upgrade(database)
+    finally:
+        database.close()
+
+
+def _log_to_file(settings: DialogueSettings) -> None:
+    """The terminal belongs to the conversation."""
+    directory = home(settings) / "logs"
+    directory.mkdir(exist_ok=True)
+    configure(settings, (directory / "chat.log").open("a", encoding="utf-8"))
+
+
+def _read_piped(label: str) -> str:
+    """A line from a pipe is echoed, so that what comes out is the whole dialogue."""
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError
+    line = line.rstrip("\n")
+    if line.strip():
+        sys.stdout.write(f"{label}{line}\n")
+        sys.stdout.flush()
+    return line
