@@ -1,0 +1,1 @@
+"""Measurements that print a table, `--json` for machines; not part of the package."""

@@ -1,0 +1,211 @@
+"""The road without a model: what database, doorbell, worker and courier cost a turn.
+
+    python -m bench.road                          # the embedded default: SQLite and a private Valkey
+    python -m bench.road --postgres               # PostgreSQL from the tests' wheel
+    python -m bench.road --database-url URL --broker-url URL
+
+Each person says something, waits for the answer, and goes on. The scripted engine answers at once, so the time from
+`receive` to `send` is the road's own. Bot side in this process, one worker process beside it.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from pydantic import SecretStr
+from rich.console import Console
+from rich.table import Table
+
+from bot.courier import Courier
+from bot.listener import Listener
+from bot.room import Room
+from dialogue import schema
+from dialogue.database import connect
+from dialogue.home import database_url
+from dialogue.messages import Address, InboundMessage, OwedText
+from dialogue.settings import DialogueSettings
+from dialogue.vault import new_secret
+from mindglm import valkey
+from tests.services.postgres import PostgresServer
+
+CHANNEL = "bench"
+_READY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of the table; times in milliseconds."""
+
+    database: str
+    people: int
+    turns: int
+    turns_per_second: float
+    p50_ms: float
+    p95_ms: float
+
+
+class Answers:
+    """A channel whose people wait for their answer."""
+
+    name = CHANNEL
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, asyncio.Future[None]] = {}
+
+    def expect(self, who: str) -> asyncio.Future[None]:
+        self._waiting[who] = asyncio.get_running_loop().create_future()
+        return self._waiting[who]
+
+    async def send(self, text: OwedText) -> str | None:
+        self._waiting[text.address.chat_id].set_result(None)
+        return None
+
+
+async def measure(room: Room, *, database: str, people: int, seconds: float) -> Row:
+    """Let `people` talk for `seconds`."""
+    answers = Answers()
+    courier = Courier(database=room.database, keys=room.keys, sender=answers)
+    listener = Listener(room.broker_url, CHANNEL, on_owed=courier.wake)
+    tasks = [asyncio.create_task(courier.run()), asyncio.create_task(listener.run())]
+    await asyncio.sleep(0.5)
+    latencies: list[float] = []
+    started_at = time.perf_counter()
+    await asyncio.gather(
+        *(_talk(room, answers, f"{people}-{number}", started_at + seconds, latencies) for number in range(people))
+    )
+    took_seconds = time.perf_counter() - started_at
+    courier.stop()
+    tasks[1].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return Row(
+        database=database,
+        people=people,
+        turns=len(latencies),
+        turns_per_second=round(len(latencies) / took_seconds, 1),
+        p50_ms=round(statistics.median(latencies) * 1000, 1),
+        p95_ms=round(statistics.quantiles(latencies, n=20)[-1] * 1000, 1),
+    )
+
+
+async def _talk(room: Room, answers: Answers, who: str, until: float, latencies: list[float]) -> None:
+    while time.perf_counter() < until:
+        message = InboundMessage(
+            address=Address(channel=CHANNEL, chat_id=who),
+            account="bench",
+            user_id=who,
+            external_id=uuid4().hex,
+            text="我最近总是睡不好",
+            sent_at=datetime.now(UTC),
+        )
+        answered = answers.expect(who)
+        began_at = time.perf_counter()
+        await room.inbox.receive(message)
+        await answered
+        latencies.append(time.perf_counter() - began_at)
+
+
+@contextmanager
+def _room(arguments: argparse.Namespace, home: Path) -> Iterator[tuple[Room, str]]:
+    with ExitStack() as stack:
+        url = arguments.database_url
+        if arguments.postgres:
+            (home / "postgres").mkdir()
+            server = PostgresServer(home / "postgres")
+            server.start()
+            stack.callback(server.stop)
+            url = server.url()
+        broker_url = arguments.broker_url
+        if broker_url is None:
+            broker = valkey.start(home / "valkey.sock", log_file=home / "valkey.log")
+            stack.callback(broker.stop)
+            broker_url = broker.url
+        secret = new_secret()
+        settings = DialogueSettings(
+            home=home,
+            database_url=SecretStr(url) if url else None,
+            broker_url=SecretStr(broker_url),
+            secret_key=SecretStr(secret),
+        )
+        database = connect(database_url(settings))
+        schema.upgrade(database)
+        name = database.engine.dialect.name
+        database.close()
+        environment = {
+            "MINDGLM_HOME": str(home),
+            "MINDGLM_BROKER_URL": broker_url,
+            "MINDGLM_SECRET_KEY": secret,
+            "MINDGLM_ENGINE": "scripted",
+            "MINDGLM_CONCURRENCY": str(arguments.concurrency),
+            "MINDGLM_LOG_LEVEL": "WARNING",
+            **({"MINDGLM_DATABASE_URL": url} if url else {}),
+        }
+        stack.enter_context(_worker(environment, home / "worker.log"))
+        room = Room.open(settings)
+        stack.callback(room.close)
+        yield room, name
+
+
+@contextmanager
+def _worker(environment: dict[str, str], log: Path) -> Iterator[None]:
+    """A worker process, ready when its banner says so."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mindglm", "worker"],
+            env={**os.environ, **environment, "MINDGLM_LOG_LEVEL": "INFO"},
+            stdout=output,
+            stderr=output,
+        )
+    deadline = time.monotonic() + _READY_SECONDS
+    while "worker_ready" not in log.read_text():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(log.read_text())
+        time.sleep(0.1)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--people", type=int, nargs="+", default=[1, 20, 80])
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--concurrency", type=int, default=32, help="conversations at once in the worker")
+    parser.add_argument("--postgres", action="store_true", help="start a PostgreSQL from the tests' wheel")
+    parser.add_argument("--database-url")
+    parser.add_argument("--broker-url")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    import structlog
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
+    with tempfile.TemporaryDirectory(prefix="mg-") as directory, _room(arguments, Path(directory)) as (room, name):
+        asyncio.run(measure(room, database=name, people=4, seconds=1))  # warm
+        rows = [
+            asyncio.run(measure(room, database=name, people=people, seconds=arguments.seconds))
+            for people in arguments.people
+        ]
+    if arguments.json:
+        print(json.dumps([asdict(row) for row in rows]))
+        return
+    table = Table(*Row.__slots__, title="The road without a model")
+    for row in rows:
+        table.add_row(*map(str, asdict(row).values()))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

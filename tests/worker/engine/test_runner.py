@@ -1,0 +1,133 @@
+"""The batched computation equals an independent reading of ChatGLM2, however prompts are cut, shared or evicted."""
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from tests.worker.engine import chatglm2
+from worker.engine.blocks import BlockPool
+from worker.engine.runner import CacheShape, Runner
+from worker.engine.sampling import Sampler, Sampling
+from worker.engine.schedule import Scheduler, TokenSequence
+from worker.engine.work import Work
+
+BLOCK_SIZE = 16
+LENGTHS = (1, 3, 17, 64, 200)
+REPLY = 32
+TOLERANCE = 1e-4
+
+
+def run(
+    model: PreTrainedModel, prompts: list[list[int]], *, blocks: int, step_tokens: int = 512, at_once: int = 8
+) -> tuple[list[list[int]], list[Tensor], int]:
+    """Greedy replies of 32 tokens, the logits after each prompt, and how often a sequence lost its blocks."""
+    pool = BlockPool(count=blocks, size=BLOCK_SIZE)
+    runner = Runner(model, sampler=greedy_sampler(), block_count=blocks, block_size=BLOCK_SIZE)
+    scheduler = Scheduler(pool, max_running=at_once, max_tokens=step_tokens)
+    sequences = [TokenSequence(tokens=list(prompt), max_length=len(prompt) + REPLY) for prompt in prompts]
+    firsts: dict[int, Tensor] = {}
+    evictions = 0
+    for sequence in sequences:
+        scheduler.add(sequence)
+    while len(scheduler):
+        running = scheduler.running_count
+        slices = scheduler.plan()
+        evictions += scheduler.running_count < running
+        works = [
+            Work(part.sequence.tokens[part.start : part.stop], part.start, part.sequence.blocks, part.is_last)
+            for part in slices
+        ]
+        rows = iter(runner.logits(works))
+        for part in slices:
+            is_last = part.is_last
+            scheduler.done(part)
+            if is_last:
+                logits = next(rows)
+                firsts.setdefault(id(part.sequence), logits)
+                part.sequence.tokens.append(int(logits.argmax()))
+                if len(part.sequence.tokens) == part.sequence.max_length:
+                    scheduler.remove(part.sequence)
+    assert pool.free_count == blocks
+    replies = [sequence.tokens[len(prompt) :] for sequence, prompt in zip(sequences, prompts, strict=True)]
+    return replies, [firsts[id(sequence)] for sequence in sequences], evictions
+
+
+def greedy_sampler() -> Sampler:
+    return Sampler(Sampling(temperature=1, top_p=1, top_k=1), device=torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict[int, tuple[list[int], Tensor]]:
+    """By length: the reference's reply and its logits after the prompt."""
+    prompts = {length: chatglm2.prompt(length) for length in LENGTHS}
+    return {
+        length: (chatglm2.greedy(prompt, REPLY), chatglm2.forward(prompt)[-1]) for length, prompt in prompts.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("blocks", "step_tokens", "at_once"),
+    [
+        pytest.param(64, 512, 1, id="one after the other"),
+        pytest.param(64, 512, 8, id="together"),
+        pytest.param(64, 7, 8, id="prompts in slices of seven"),
+        pytest.param(17, 64, 8, id="a starved cache"),
+    ],
+)
+def test_replies_equal_the_reference(
+    model: PreTrainedModel,
+    expected: dict[int, tuple[list[int], Tensor]],
+    blocks: int,
+    step_tokens: int,
+    at_once: int,
+) -> None:
+    prompts = [chatglm2.prompt(length) for length in LENGTHS]
+    replies, firsts, _ = run(model, prompts, blocks=blocks, step_tokens=step_tokens, at_once=at_once)
+    for length, reply, logits in zip(LENGTHS, replies, firsts, strict=True):
+        assert reply == expected[length][0]
+        assert (logits - expected[length][1]).abs().max() < TOLERANCE
+
+
+def test_a_starved_cache_takes_blocks_away_and_gives_the_same_replies(
+    model: PreTrainedModel, expected: dict[int, tuple[list[int], Tensor]]
+) -> None:
+    replies, _, evictions = run(model, [chatglm2.prompt(64)] * 2 + [chatglm2.prompt(17)] * 2, blocks=9)
+    assert evictions > 0
+    assert replies == [expected[64][0]] * 2 + [expected[17][0]] * 2
+
+
+def test_a_shared_prefix_is_computed_once_and_changes_nothing(
+    model: PreTrainedModel, expected: dict[int, tuple[list[int], Tensor]]
+) -> None:
+    prompts = [chatglm2.prompt(length) for length in (200, 64, 200, 64)]  # each begins with the shorter one
+    replies, firsts, _ = run(model, prompts, blocks=64, at_once=1)
+    assert replies == [expected[length][0] for length in (200, 64, 200, 64)]
+    assert (
+        max(
+            float((logits - expected[length][1]).abs().max())
+            for logits, length in zip(firsts, (200, 64, 200, 64), strict=True)
+        )
+        < TOLERANCE
+    )
+
+
+def test_generate_on_a_left_padded_batch_equals_the_reference(
+    model: PreTrainedModel, expected: dict[int, tuple[list[int], Tensor]]
+) -> None:
+    lengths = (3, 17, 64)
+    padded = torch.tensor([[0] * (64 - length) + chatglm2.prompt(length) for length in lengths])
+    mask = torch.tensor([[0] * (64 - length) + [1] * length for length in lengths])
+    written = model.generate(  # type: ignore[operator]  # transformers' mixin
+        padded, attention_mask=mask, do_sample=False, max_new_tokens=REPLY, min_new_tokens=REPLY, eos_token_id=None
+    )
+    assert written[:, 64:].tolist() == [expected[length][0] for length in lengths]
+
+
+def test_a_row_without_numbers_is_reported_and_the_others_are_drawn() -> None:
+    drawn = greedy_sampler().draw(torch.tensor([[0.0, 3.0], [float("nan"), 1.0], [2.0, 1.0]]))
+    assert drawn == [1, None, 0]
+
+
+def test_the_cache_of_mindglm_takes_28_672_bytes_for_a_token() -> None:
+    assert CacheShape(layers=28, heads=2, width=128).bytes_per_token(torch.float16) == 28_672

@@ -1,0 +1,230 @@
+"""A model is loaded whole or refused with a reason; nothing of it is ever random."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from tests.worker.engine import chatglm2
+from worker.engine.port import ModelUnusable
+from worker.model.convert import convert
+from worker.model.examine import examine
+from worker.model.find import BUNDLED, find_model, fingerprint, weight_files
+from worker.model.hardware import choose_device, choose_dtype, choose_threads
+from worker.model.load import load_model
+from worker.prompt import rounds
+from worker.tokenizer import load_tokenizer
+
+CPU = torch.device("cpu")
+PEFT_IS_BEHIND = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A whole checkpoint in ChatGLM2's format, to be damaged."""
+    return chatglm2.write(tmp_path / "model")
+
+
+def load(directory: Path, **options: Any) -> PreTrainedModel:
+    defaults: dict[str, Any] = {"dtype": "float32", "device": CPU}
+    return load_model(examine(directory), **(defaults | options))
+
+
+def change_config(directory: Path, **changes: Any) -> None:
+    file = directory / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def logits(model: PreTrainedModel) -> torch.Tensor:
+    with torch.inference_mode():
+        result: torch.Tensor = model(torch.tensor([chatglm2.prompt(40)])).logits[0]
+    return result
+
+
+def test_the_original_format_loads_exactly(directory: Path) -> None:
+    assert (logits(load(directory)) - chatglm2.forward(chatglm2.prompt(40))).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("change", [{"layernorm_epsilon": 1e-2}, {"rope_ratio": 50}, {"multi_query_group_num": 2}])
+def test_each_number_of_the_configuration_is_used(directory: Path, change: dict[str, Any]) -> None:
+    change_config(directory, **change)
+    is_same = bool((logits(load(directory)) - chatglm2.forward(chatglm2.prompt(40))).abs().max() < 1e-4)
+    assert is_same == (change.items() <= chatglm2.CONFIG.items())
+
+
+def test_a_converted_model_is_plain_glm_and_computes_the_same(directory: Path, tmp_path: Path) -> None:
+    converted = tmp_path / "converted"
+    convert(directory, converted)
+    plain = AutoModelForCausalLM.from_pretrained(converted, dtype=torch.float32)
+    assert type(plain).__name__ == "GlmForCausalLM"
+    assert (logits(plain) - logits(load(directory))).abs().max() == 0
+    assert {"tokenizer.json", "chat_template.jinja", "model.safetensors"} <= {file.name for file in converted.iterdir()}
+    assert "[Round " in (examine(converted).chat_template or "")
+
+
+def test_a_converted_model_reads_prompts_as_before_also_for_other_programs(directory: Path, tmp_path: Path) -> None:
+    convert(directory, tmp_path / "converted")
+    text = "[Round 1]\n\n问：求助者:我很累 sop </s>。支持者:\n\n答："
+    pieces = list(rounds([], "我很累 sop </s>", instruction=""))
+    expected = load_tokenizer(directory, has_prefix=True).prompt_ids(pieces)
+    assert load_tokenizer(tmp_path / "converted", has_prefix=True).prompt_ids(pieces) == expected
+    wrapped: Any = AutoTokenizer
+    other = wrapped.from_pretrained(tmp_path / "converted")
+    messages = [{"role": "user", "content": "求助者:我很累 sop </s>。支持者:"}]
+    assert other.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) == text
+    assert other(text).input_ids == expected
+
+
+def test_converting_never_writes_into_a_directory_that_holds_something(directory: Path) -> None:
+    with pytest.raises(ModelUnusable, match="not empty"):
+        convert(directory, directory)
+
+
+def write_adapter(model: PreTrainedModel, directory: Path) -> Path:
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(1)
+    tuned: Any = get_peft_model(model, LoraConfig(target_modules=["q_proj", "down_proj"], init_lora_weights=False))
+    tuned.save_pretrained(directory, save_embedding_layers=False)
+    return directory
+
+
+@PEFT_IS_BEHIND
+def test_an_adapter_is_merged(directory: Path, tmp_path: Path) -> None:
+    adapter = write_adapter(load(directory), tmp_path / "adapter")
+    merged = load(directory, adapter=adapter)
+    assert type(merged).__name__ == "ChatGLM2ForCausalLM"
+    assert (logits(merged) - logits(load(directory))).abs().max() > 1e-2
+
+
+@PEFT_IS_BEHIND
+def test_an_adapter_of_another_model_is_refused(directory: Path, tmp_path: Path) -> None:
+    adapter = write_adapter(load(BUNDLED), tmp_path / "adapter")
+    with pytest.raises(ModelUnusable, match="does not fit"):
+        load(directory, adapter=adapter)
+
+
+def test_a_directory_that_is_no_adapter_is_refused(directory: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelUnusable, match="adapter_config"):
+        load(directory, adapter=tmp_path)
+
+
+def shards(directory: Path) -> list[Path]:
+    return sorted(directory.glob("*.bin"))
+
+
+def truncate(directory: Path) -> None:
+    file = shards(directory)[1]
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def drop_the_weights(directory: Path) -> None:
+    for file in shards(directory):
+        file.unlink()
+
+
+def drop_a_layer(directory: Path) -> None:
+    held = torch.load(shards(directory)[0])
+    name = next(key for key in held if "dense_4h_to_h" in key)
+    torch.save({key: value for key, value in held.items() if key != name}, shards(directory)[0])
+
+
+def add_prefix_encoder(directory: Path) -> None:
+    held = torch.load(shards(directory)[0])
+    torch.save(held | {"transformer.prefix_encoder.embedding.weight": torch.ones(2, 2)}, shards(directory)[0])
+
+
+def change_a_shape(directory: Path) -> None:
+    held = torch.load(shards(directory)[1])
+    name = "transformer.output_layer.weight"
+    torch.save(held | {name: held[name][:, :-1].clone()}, shards(directory)[1])
+
+
+def pointer(directory: Path) -> None:
+    shards(directory)[0].write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        pytest.param(shutil.rmtree, "not a directory", id="nothing there"),
+        pytest.param(lambda at: (at / "config.json").unlink(), "no config.json", id="no configuration"),
+        pytest.param(lambda at: (at / "config.json").write_text("{"), "not JSON", id="broken configuration"),
+        pytest.param(lambda at: (at / "config.json").write_text("{}"), "model_type", id="empty configuration"),
+        pytest.param(lambda at: change_config(at, model_type="no-such"), "no-such", id="unknown type"),
+        pytest.param(drop_the_weights, "no weights", id="no weights"),
+        pytest.param(lambda at: shards(at)[0].unlink(), "1 of 2 shards", id="a missing shard"),
+        pytest.param(truncate, "cut short", id="a truncated shard"),
+        pytest.param(lambda at: shards(at)[0].write_bytes(b""), "cut short", id="an empty shard"),
+        pytest.param(pointer, "LFS", id="a pointer instead of weights"),
+        pytest.param(drop_a_layer, "missing .*down_proj", id="a missing layer"),
+        pytest.param(add_prefix_encoder, "P-tuning", id="a P-tuning checkpoint by its weights"),
+        pytest.param(lambda at: change_config(at, pre_seq_len=128), "P-tuning", id="a P-tuning checkpoint"),
+        pytest.param(lambda at: change_config(at, quantization_bit=4), "quantised to 4 bits", id="int4"),
+        pytest.param(change_a_shape, "mismatched .*lm_head", id="another shape"),
+        pytest.param(lambda at: change_config(at, rmsnorm=False), "rmsnorm=False", id="other mathematics"),
+    ],
+)
+def test_what_is_wrong_with_a_directory_is_named(directory: Path, damage: Callable[[Path], object], said: str) -> None:
+    damage(directory)
+    with pytest.raises(ModelUnusable, match=said):
+        load(directory)
+
+
+def test_a_truncated_safetensors_file_is_named(tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(BUNDLED, tmp_path / "model"))
+    file = copy / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(ModelUnusable, match="cut short"):
+        examine(copy)
+
+
+def test_an_adapters_directory_says_how_to_use_it(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelUnusable, match="MINDGLM_ADAPTER"):
+        examine(tmp_path)
+
+
+def test_no_memory_on_the_device_says_what_to_do(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_args: object, **_options: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr("worker.model.load._from_pretrained", exhausted)
+    with pytest.raises(ModelUnusable, match="does not fit into the memory of cpu"):
+        load(directory)
+
+
+def test_the_models_own_code_is_never_run(directory: Path) -> None:
+    (directory / "modeling_chatglm.py").write_text("raise SystemExit('ran')")
+    (directory / "tokenization_chatglm.py").write_text("raise SystemExit('ran')")
+    load(directory)
+
+
+def test_without_a_name_the_bundled_model_is_found() -> None:
+    assert find_model(None) == BUNDLED
+    assert [file.name for file in weight_files(BUNDLED)] == ["model.safetensors"]
+
+
+@pytest.mark.parametrize("name", ["./no/such/place", "noslash", "a/b/c"])
+def test_a_name_that_is_neither_directory_nor_hub_id_is_refused(name: str) -> None:
+    with pytest.raises(ModelUnusable, match="neither"):
+        find_model(name)
+
+
+def test_the_fingerprint_changes_with_the_configuration(directory: Path) -> None:
+    before = fingerprint(directory)
+    change_config(directory, rope_ratio=2)
+    assert fingerprint(directory) != before
+
+
+def test_the_hardware_decides_unless_it_is_told() -> None:
+    assert choose_device("cpu") == CPU
+    assert choose_dtype("float16", device=CPU, stored=None) is torch.float16
+    assert choose_dtype("auto", device=CPU, stored=torch.float16) in {torch.bfloat16, torch.float32}
+    assert choose_threads(3) == 3
+    assert choose_threads(None) >= 1
