@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from bootstrap import torch
 from bootstrap.places import LOCKS, PYTHON, ROOT, STAMP, VENV, interpreter, site_packages
-from bootstrap.trouble import Trouble, say
+from bootstrap.trouble import need_room, say
 from bootstrap.uv import PipSettings, Uv
 
 _OLDEST_PYTHON = (3, 11)
@@ -122,10 +122,7 @@ def _announce(profile: Profile, build: torch.Build | None) -> None:
     if build is None:
         return
     say(f"and {build.words}, about {build.download_mb} MB")
-    needed_mb = profile.disk_mb + build.disk_mb
-    free_mb = shutil.disk_usage(ROOT).free // 1_000_000
-    if free_mb < needed_mb:
-        raise Trouble(f"the disk is too full: {needed_mb} MB are needed, {free_mb} MB are free in {ROOT}")
+    need_room(profile.disk_mb + build.disk_mb)
 
 
 def _fingerprint(profile: Profile) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bootstrap.places import VENV
-from bootstrap.trouble import Trouble, say
+from bootstrap.trouble import Trouble, need_room, say
 from bootstrap.uv import PipSettings, Uv
 
 VERSION = "2.13.0"
@@ -25,7 +25,7 @@ class Build(NamedTuple):
 
 _MAC = Build("PyTorch", download_mb=90, disk_mb=400)
 _CPU = Build("the CPU build of PyTorch", download_mb=190, disk_mb=800, options=["--torch-backend=cpu"])
-_CUDA = Build("the CUDA build of PyTorch", download_mb=3000, disk_mb=6000, options=["--torch-backend=auto"])
+_CUDA = Build("the CUDA build of PyTorch", download_mb=2700, disk_mb=6000, options=["--torch-backend=auto"])
 _WITH_CUDA_PARTS = _CUDA._replace(words="PyTorch with its CUDA parts", options=())
 
 
@@ -52,6 +52,7 @@ def install(uv: Uv, build: Build) -> None:
         if not build.options:
             raise
         say(f"{build.words} cannot be had; instead {_WITH_CUDA_PARTS.words}, about {_WITH_CUDA_PARTS.download_mb} MB")
+        need_room(_WITH_CUDA_PARTS.disk_mb)
         uv.install(requirement)
 
 
