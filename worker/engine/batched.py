@@ -28,7 +28,7 @@ class Batched:
         self._is_stopping = False
         self._arrivals: deque[Flight] = deque()
         self._open: dict[str, list[Mailbox]] = {}
-        self._load = Load(running=0, waiting=0, wait_seconds=0.0)
+        self._load = Load(running=0, waiting=0, wait_seconds=0.0, held_blocks=0)
 
     @property
     def model_version(self) -> str:

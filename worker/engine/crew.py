@@ -50,6 +50,7 @@ class Load:
     running: int
     waiting: int
     wait_seconds: float
+    held_blocks: int  # of the cache; what is only remembered does not count
 
 
 class Crew:
@@ -119,6 +120,7 @@ class Crew:
             running=self._scheduler.running_count,
             waiting=waiting,
             wait_seconds=self._turn_seconds * (waiting + 1) / self._capacity if waiting else 0.0,
+            held_blocks=self._scheduler.held_blocks,
         )
 
     def _advance(self, flight: Flight, token: int | None) -> None:

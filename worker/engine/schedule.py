@@ -74,6 +74,11 @@ class Scheduler:
         """Sequences that wait for a place or for blocks."""
         return len(self._waiting)
 
+    @property
+    def held_blocks(self) -> int:
+        """Blocks that running sequences hold."""
+        return self._pool.count - self._pool.free_count
+
     def add(self, sequence: TokenSequence) -> None:
         """Queue a new sequence."""
         self._waiting.append(sequence)
