@@ -103,7 +103,11 @@ class Decoder:
 
     def push(self, id_: int) -> str:
         """The text that this id completes, often one or two characters, sometimes none."""
-        return self._stream.step(self._fast, id_) or ""
+        try:
+            return self._stream.step(self._fast, id_) or ""
+        except Exception:  # noqa: BLE001  # tokenizers raises nothing narrower: bytes were held that form no character
+            self._stream = DecodeStream(skip_special_tokens=False)
+            return self._stream.step(self._fast, id_) or ""
 
 
 def load_tokenizer(directory: Path, *, has_prefix: bool) -> Tokenizer:

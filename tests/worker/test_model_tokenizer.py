@@ -74,6 +74,14 @@ def test_a_saved_tokenizer_reads_the_same(tokenizer: Tokenizer, tmp_path: Path) 
     assert again.prompt_ids(pieces) == tokenizer.prompt_ids(pieces)
 
 
+def test_bytes_that_form_no_character_are_left_out_of_the_stream(tokenizer: Tokenizer) -> None:
+    newline, stray = tokenizer.id_of("<0x0A>"), tokenizer.id_of("<0xFF>")
+    decoder = tokenizer.decoder()
+    ids = [*tokenizer.text_ids("很"), newline, stray, *tokenizer.text_ids("累"), newline, *tokenizer.text_ids("𠮷")[1:]]
+    said = "".join(decoder.push(id_) for id_ in ids if id_ is not None)
+    assert said.replace(" ", "") == "很\n累\n𠮷"
+
+
 def test_a_file_that_is_no_tokenizer_says_so(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.model").write_bytes(chatglm2.tokenizer_model()[:100])
     with pytest.raises(ModelUnusable, match="sentencepiece"):
