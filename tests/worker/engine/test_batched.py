@@ -1,6 +1,5 @@
 """The batching engine keeps the port's promises, whatever the model's thread meets."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -241,21 +240,17 @@ def test_no_memory_for_a_step_makes_the_steps_smaller() -> None:
 
 
 def test_an_answer_that_is_no_number_fails_that_reply_alone() -> None:
-    runner = FakeRunner(WORDS)
-    with running(runner) as engine, asking(engine, id="other", max_tokens=400) as other:
-        wait_until(lambda: len(runner.steps) > 2)
-        other_engine_steps = len(runner.steps)
-        runner.unusable = 1
-        results = []
-        for asked in (other,):
-            try:
-                results.append(asked.result(5).finish)
-            except EngineFailed:
-                results.append(None)
-        assert results == [None]
-        assert len(runner.steps) >= other_engine_steps
-        assert last(engine, request()).finish is Finish.LENGTH
-        assert runner.resets == 0
+    gate = Gate()
+    runner = FakeRunner(WORDS, before=gate, unusable=1)
+    with running(runner) as engine, asking(engine, id="first") as first:
+        assert gate.reached.wait(5)
+        with asking(engine, id="second") as second:
+            wait_until(lambda: len(engine._arrivals) == 1)
+            gate.opened.set()
+            with pytest.raises(EngineFailed):
+                first.result(5)
+            assert second.result(5).finish is Finish.LENGTH
+    assert runner.resets == 0
 
 
 def test_words_beyond_the_context_are_refused_before_they_are_queued() -> None:
@@ -295,11 +290,13 @@ def test_stopping_cancels_what_is_open_and_ends_the_thread() -> None:
     with ThreadPoolExecutor(2) as pool:
         open_ = [pool.submit(last, engine, request(id=str(number), max_tokens=400)) for number in range(2)]
         wait_until(lambda: len(engine._open) == 2)
+        thread = engine._thread
         engine.stop()
         for reply in open_:
             with pytest.raises(Cancelled):
                 reply.result(1)
-    assert "engine" not in {thread.name for thread in threading.enumerate()}
+    assert thread is not None
+    assert not thread.is_alive()
     with pytest.raises(EngineFailed):
         last(engine, request())
 
