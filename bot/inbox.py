@@ -1,7 +1,6 @@
 """The way in: one transaction for each message, committed before the platform hears that it was received."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -10,16 +9,16 @@ import structlog
 from sqlalchemy.orm import Session
 
 from care.texts import Texts
-from dialogue import commands, conversations, outbox, people, turns
+from dialogue import commands, conversations, intake, outbox, people
 from dialogue.clock import Clock, utc_now
 from dialogue.commands import Command
 from dialogue.database import Database
 from dialogue.doorbell import Doorbell
 from dialogue.errors import EmptyMessage, MessageTooLong
 from dialogue.messages import InboundMessage
+from dialogue.people import KnownPerson
 from dialogue.signals import Signals
 from dialogue.states import ClosedBy, DeliveryKind
-from dialogue.tables import Person
 from dialogue.vault import MasterKeys
 from dialogue.words import clean
 
@@ -73,20 +72,19 @@ class Inbox:
 
     def _take_in(self, session: Session, message: InboundMessage, now: datetime) -> Receipt:
         person = people.locked(session, self._keys, channel=message.address.channel, user_id=message.user_id, now=now)
-        intake = _Intake(session, self._keys, person, message, now)
+        if intake.is_repeat(session, message):
+            return Receipt(is_repeat=True)
+        reception = _Reception(session, person, message, now)
         try:
             text = clean(message.text, max_length=self._max_message_length)
         except EmptyMessage:
-            return intake.refuse(lambda: self._texts.say("error_empty"))
+            return reception.refuse(self._texts.say("error_empty"))
         except MessageTooLong as error:
-            too_long = error
-            return intake.refuse(
-                lambda: self._texts.say("error_too_long", length=too_long.length, max_length=too_long.max_length)
-            )
+            return reception.refuse(self._texts.say("error_too_long", length=error.length, max_length=error.max_length))
         command = commands.parse(text)
         if command is not None:
-            return intake.obey(command, self._texts)
-        return intake.hear(text)
+            return reception.obey(command, self._texts)
+        return reception.hear(text)
 
     def _announce(self, message: InboundMessage, receipt: Receipt) -> None:
         """After the commit: hints only, the rows are the truth."""
@@ -106,40 +104,38 @@ class Inbox:
 
 
 @dataclass(frozen=True, slots=True)
-class _Intake:
+class _Reception:
     """One message inside its transaction."""
 
     session: Session
-    keys: MasterKeys
-    person: Person
+    person: KnownPerson
     message: InboundMessage
     now: datetime
 
     def hear(self, text: str) -> Receipt:
         """Words for the model."""
-        message_id = self._store(text)
-        if message_id is None:
-            return Receipt(is_repeat=True)
-        received = turns.receive(self.session, self.person, message_id, self.message.address, now=self.now)
+        received = intake.hear(self.session, self.person, self.message, text=text, now=self.now)
         return Receipt(conversation_id=received.conversation_id, turn_id=received.turn_id)
 
-    def refuse(self, explain: Callable[[], str]) -> Receipt:
+    def refuse(self, explanation: str) -> Receipt:
         """Nothing that can be answered: stored without its text, so that it is refused once only."""
-        message_id = self._store("")
-        if message_id is None:
-            return Receipt(is_repeat=True)
-        return Receipt(answered_at_once=self._answer(message_id, explain(), conversation_id=None))
+        message_id = intake.store(self.session, self.person, self.message, text="", now=self.now)
+        return Receipt(answered_at_once=self._answer(message_id, explanation, conversation_id=None))
 
     def obey(self, command: Command, texts: Texts) -> Receipt:
         """A word to the bot itself, answered here and now."""
-        message_id = self._store(command.name)
-        if message_id is None:
-            return Receipt(is_repeat=True, command=command)
-        conversation = conversations.find_open(self.session, self.message.address)
+        conversation_id = conversations.find_open(self.session, self.message.address)
+        message_id = intake.store(
+            self.session,
+            self.person,
+            self.message,
+            text=command.name,
+            conversation_id=conversation_id,
+            now=self.now,
+        )
         cancelled: list[UUID] = []
-        if conversation is not None and command in {Command.END, Command.RESET}:
-            cancelled = conversations.reset(self.session, conversation.id, by=ClosedBy.PERSON, now=self.now)
-        conversation_id = conversation.id if conversation else None
+        if conversation_id is not None and command in {Command.END, Command.RESET}:
+            cancelled = conversations.reset(self.session, conversation_id, by=ClosedBy.PERSON, now=self.now)
         answer = texts.say(f"command_{command.name.lower()}")
         return Receipt(
             command=command,
@@ -148,13 +144,10 @@ class _Intake:
             cancelled_turn_ids=cancelled,
         )
 
-    def _store(self, text: str) -> UUID | None:
-        return turns.store_message(self.session, self.keys, self.person, self.message, text=text, now=self.now)
-
     def _answer(self, message_id: UUID, text: str, *, conversation_id: UUID | None) -> UUID:
         return outbox.owe(
             self.session,
-            self.keys.person_key(self.person.data_key, self.person.id),
+            self.person.key,
             person_id=self.person.id,
             address=self.message.address,
             text=text,

@@ -3,26 +3,50 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from dialogue.ids import new_id
 from dialogue.messages import Address
+from dialogue.people import KnownPerson
 from dialogue.states import OPEN_TURN_STATES, ClosedBy, DeliveryKind, DeliveryState, TurnState
-from dialogue.tables import Conversation, Delivery, Person, Turn
+from dialogue.tables import CONVERSATIONS, DELIVERIES, TURNS
 
-
-def find_open(session: Session, address: Address) -> Conversation | None:
-    """The conversation that is held at that address now."""
-    return session.scalar(
-        select(Conversation).where(
-            Conversation.channel == address.channel,
-            Conversation.chat_id == address.chat_id,
-            Conversation.closed_at.is_(None),
-        )
+_AT_ADDRESS = (
+    CONVERSATIONS.c.channel == bindparam("channel"),
+    CONVERSATIONS.c.chat_id == bindparam("chat_id"),
+)
+_OPEN = select(CONVERSATIONS.c.id).where(*_AT_ADDRESS, CONVERSATIONS.c.closed_at.is_(None))
+_LAST_EPOCH = select(func.max(CONVERSATIONS.c.epoch)).where(*_AT_ADDRESS)
+_START = insert(CONVERSATIONS)
+_CLOSE = (
+    update(CONVERSATIONS)
+    .where(CONVERSATIONS.c.id == bindparam("conversation_id"), CONVERSATIONS.c.closed_at.is_(None))
+    .values(closed_at=bindparam("now"), closed_by=bindparam("by"))
+)
+_DISCARD_TURNS = (
+    update(TURNS)
+    .where(TURNS.c.conversation_id == bindparam("of_conversation"), TURNS.c.state.in_(OPEN_TURN_STATES))
+    .values(state=TurnState.DISCARDED, finished_at=bindparam("now"))
+    .returning(TURNS.c.id)
+)
+_TAKE_BACK_REPLIES = (
+    update(DELIVERIES)
+    .where(
+        DELIVERIES.c.conversation_id == bindparam("of_conversation"),
+        DELIVERIES.c.kind == DeliveryKind.REPLY,
+        DELIVERIES.c.state == DeliveryState.PENDING,
     )
+    .values(state=DeliveryState.DISCARDED)
+)
 
 
-def open_for(session: Session, person: Person, address: Address, *, now: datetime) -> Conversation:
+def find_open(session: Session, address: Address) -> UUID | None:
+    """The conversation that is held at that address now."""
+    return session.scalar(_OPEN, {"channel": address.channel, "chat_id": address.chat_id})
+
+
+def open_for(session: Session, person: KnownPerson, address: Address, *, now: datetime) -> UUID:
     """The open conversation of that address, or the next one. The person must be locked."""
     return find_open(session, address) or _start(session, person, address, now)
 
@@ -32,51 +56,24 @@ def reset(session: Session, conversation_id: UUID, *, by: ClosedBy, now: datetim
 
     Returns the turns whose generation is now to be cancelled. Ending it twice does nothing.
     """
-    _close(session, conversation_id, by, now)
-    discarded = _discard_turns(session, conversation_id, now)
-    session.execute(
-        update(Delivery)
-        .where(
-            Delivery.conversation_id == conversation_id,
-            Delivery.kind == DeliveryKind.REPLY,
-            Delivery.state == DeliveryState.PENDING,
-        )
-        .values(state=DeliveryState.DISCARDED)
-    )
-    return discarded
-
-
-def _start(session: Session, person: Person, address: Address, now: datetime) -> Conversation:
-    last_epoch = session.scalar(
-        select(func.max(Conversation.epoch)).where(
-            Conversation.channel == address.channel, Conversation.chat_id == address.chat_id
-        )
-    )
-    conversation = Conversation(
-        person_id=person.id,
-        channel=address.channel,
-        chat_id=address.chat_id,
-        epoch=(last_epoch or 0) + 1,
-        opened_at=now,
-    )
-    session.add(conversation)
-    session.flush()
-    return conversation
-
-
-def _close(session: Session, conversation_id: UUID, by: ClosedBy, now: datetime) -> None:
-    session.execute(
-        update(Conversation)
-        .where(Conversation.id == conversation_id, Conversation.closed_at.is_(None))
-        .values(closed_at=now, closed_by=by)
-    )
-
-
-def _discard_turns(session: Session, conversation_id: UUID, now: datetime) -> list[UUID]:
-    discarded = session.scalars(
-        update(Turn)
-        .where(Turn.conversation_id == conversation_id, Turn.state.in_(OPEN_TURN_STATES))
-        .values(state=TurnState.DISCARDED, finished_at=now)
-        .returning(Turn.id)
-    )
+    session.execute(_CLOSE, {"conversation_id": conversation_id, "by": by, "now": now})
+    discarded = session.scalars(_DISCARD_TURNS, {"of_conversation": conversation_id, "now": now}).all()
+    session.execute(_TAKE_BACK_REPLIES, {"of_conversation": conversation_id})
     return list(discarded)
+
+
+def _start(session: Session, person: KnownPerson, address: Address, now: datetime) -> UUID:
+    place = {"channel": address.channel, "chat_id": address.chat_id}
+    conversation_id = new_id()
+    session.execute(
+        _START,
+        {
+            "id": conversation_id,
+            "person_id": person.id,
+            "epoch": (session.scalar(_LAST_EPOCH, place) or 0) + 1,
+            "tier": 0,
+            "opened_at": now,
+            **place,
+        },
+    )
+    return conversation_id

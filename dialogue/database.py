@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from dialogue.errors import DatabaseUnavailable, Misconfigured
-from dialogue.tables import Table
 
 _SQLITE_PRAGMAS = (
     "journal_mode = WAL",  # readers never wait for the writer
@@ -74,11 +73,10 @@ def sqlite_url(file: Path) -> str:
     return f"sqlite:///{file}"
 
 
-def insert_or_ignore(session: Session, table: type[Table], values: dict[str, Any]) -> bool:
-    """Insert the row unless a unique index forbids it; tells whether it was inserted."""
+def insert_or_ignore(session: Session, table: Table, values: dict[str, Any]) -> None:
+    """Insert the row unless a unique index forbids it."""
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).values(values).on_conflict_do_nothing().returning(table.__table__.c.id)
-    return session.execute(statement).first() is not None
+    session.execute(dialect.insert(table).values(values).on_conflict_do_nothing())
 
 
 @contextmanager

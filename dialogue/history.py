@@ -5,14 +5,31 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from dialogue.messages import Address
 from dialogue.signals import PARTIAL_COLUMN
 from dialogue.states import TurnState
-from dialogue.tables import Conversation, Message, Person, Turn
+from dialogue.tables import CONVERSATIONS, MESSAGES, PEOPLE, TURNS
 from dialogue.vault import MasterKeys, PersonKey
+
+_ANSWERED = select(TURNS.c.id, TURNS.c.reply).where(
+    TURNS.c.conversation_id == bindparam("conversation_id"), TURNS.c.state == TurnState.ANSWERED
+)
+_NEWEST = _ANSWERED.order_by(TURNS.c.seq.desc()).limit(bindparam("max_turns"))
+_FIRST = _ANSWERED.order_by(TURNS.c.seq).limit(1)
+_WORDS = (
+    select(MESSAGES.c.turn_id, MESSAGES.c.id, MESSAGES.c.text)
+    .where(MESSAGES.c.turn_id.in_(bindparam("turn_ids", expanding=True)), MESSAGES.c.text.is_not(None))
+    .order_by(MESSAGES.c.id)
+)
+_PLACE_OF_TURN = (
+    select(CONVERSATIONS.c.channel, CONVERSATIONS.c.chat_id, PEOPLE.c.id, PEOPLE.c.data_key)
+    .join(TURNS, TURNS.c.conversation_id == CONVERSATIONS.c.id)
+    .join(PEOPLE, PEOPLE.c.id == CONVERSATIONS.c.person_id)
+    .where(TURNS.c.id == bindparam("turn_id"))
+)
 
 
 class PastTurn(NamedTuple):
@@ -24,43 +41,32 @@ class PastTurn(NamedTuple):
 
 def past_turns(session: Session, key: PersonKey, conversation_id: UUID, *, max_turns: int) -> list[PastTurn]:
     """The first answered turn and the last ones, oldest first, `max_turns` in all: what no window can exceed."""
-    answered = select(Turn.id, Turn.seq, Turn.reply).where(
-        Turn.conversation_id == conversation_id, Turn.state == TurnState.ANSWERED
-    )
-    newest = session.execute(answered.order_by(Turn.seq.desc()).limit(max_turns)).all()[::-1]
-    if len(newest) == max_turns:
-        newest = [*session.execute(answered.order_by(Turn.seq).limit(1)), *newest[1:]]
-    words = words_of(session, key, [turn.id for turn in newest])
+    place = {"conversation_id": conversation_id}
+    turns = session.execute(_NEWEST, {**place, "max_turns": max_turns}).all()[::-1]
+    if len(turns) == max_turns:
+        turns = [session.execute(_FIRST, place).one(), *turns[1:]]
+    words = words_of(session, key, [turn.id for turn in turns])
     return [
         PastTurn(words[turn.id], key.open(turn.reply, row=turn.id, column="turns.reply"))
-        for turn in newest
+        for turn in turns
         if turn.reply is not None
     ]
-
-
-def open_partial(session: Session, keys: MasterKeys, turn_id: UUID, sealed: bytes) -> tuple[Address, str] | None:
-    """A growing reply that a worker published, and where it belongs; None for turns of another database."""
-    row = session.execute(
-        select(Conversation.channel, Conversation.chat_id, Person.id, Person.data_key)
-        .join(Turn, Turn.conversation_id == Conversation.id)
-        .join(Person, Person.id == Conversation.person_id)
-        .where(Turn.id == turn_id)
-    ).first()
-    if row is None:
-        return None
-    key = keys.person_key(row.data_key, row.id)
-    return Address(channel=row.channel, chat_id=row.chat_id), key.open(sealed, row=turn_id, column=PARTIAL_COLUMN)
 
 
 def words_of(session: Session, key: PersonKey, turn_ids: Sequence[UUID]) -> dict[UUID, str]:
     """The person's words of each turn: its messages in the order of arrival, joined by line ends."""
     if not turn_ids:
         return {}
-    rows = session.execute(
-        select(Message.turn_id, Message.id, Message.text).where(Message.turn_id.in_(turn_ids)).order_by(Message.id)
-    )
     words: dict[UUID, list[str]] = defaultdict(list)
-    for turn_id, message_id, sealed in rows:
-        if turn_id is not None and sealed is not None:
-            words[turn_id].append(key.open(sealed, row=message_id, column="messages.text"))
+    for turn_id, message_id, sealed in session.execute(_WORDS, {"turn_ids": turn_ids}):
+        words[turn_id].append(key.open(sealed, row=message_id, column="messages.text"))
     return {turn_id: "\n".join(words[turn_id]) for turn_id in turn_ids}
+
+
+def open_partial(session: Session, keys: MasterKeys, turn_id: UUID, sealed: bytes) -> tuple[Address, str] | None:
+    """A growing reply that a worker published, and where it belongs; None for turns of another database."""
+    place = session.execute(_PLACE_OF_TURN, {"turn_id": turn_id}).first()
+    if place is None:
+        return None
+    key = keys.person_key(place.data_key, place.id)
+    return Address(channel=place.channel, chat_id=place.chat_id), key.open(sealed, row=turn_id, column=PARTIAL_COLUMN)

@@ -1,22 +1,69 @@
 """Who wrote. A person is locked for the length of an intake, which gives each of them one order of events."""
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from dialogue.database import insert_or_ignore
 from dialogue.ids import new_id
-from dialogue.tables import Person
+from dialogue.tables import PEOPLE
 from dialogue.vault import MasterKeys, PersonKey
 
+# FOR NO KEY UPDATE: a worker that writes this person's delivery need not wait for their next message
+_LOCKED = (
+    select(PEOPLE.c.id, PEOPLE.c.data_key)
+    .where(PEOPLE.c.channel == bindparam("channel"), PEOPLE.c.user_id == bindparam("user_id"))
+    .with_for_update(key_share=True)
+)
+_DATA_KEY = select(PEOPLE.c.data_key).where(PEOPLE.c.id == bindparam("person_id"))
+_DATA_KEYS = select(PEOPLE.c.id, PEOPLE.c.data_key).where(PEOPLE.c.id.in_(bindparam("person_ids", expanding=True)))
+_NEWEST = (
+    select(PEOPLE.c.id, PEOPLE.c.data_key).where(PEOPLE.c.data_key.is_not(None)).order_by(PEOPLE.c.id.desc()).limit(1)
+)
 
-def locked(session: Session, keys: MasterKeys, *, channel: str, user_id: str, now: datetime) -> Person:
-    """The person of that channel and user id, made if need be, locked until the transaction ends."""
-    person = _select_locked(session, channel, user_id)
-    if person is not None:
-        return person
+
+@dataclass(frozen=True, slots=True)
+class KnownPerson:
+    """Someone who wrote before, or just now for the first time, and the key to their texts."""
+
+    id: UUID
+    key: PersonKey = field(repr=False)
+
+
+def locked(session: Session, keys: MasterKeys, *, channel: str, user_id: str, now: datetime) -> KnownPerson:
+    """The person of that channel and user id, made if need be, locked until the transaction ends.
+
+    Raises `Erased`, `WrongSecretKey`.
+    """
+    found = session.execute(_LOCKED, {"channel": channel, "user_id": user_id}).first()
+    if found is None:
+        _make(session, keys, channel, user_id, now)
+        found = session.execute(_LOCKED, {"channel": channel, "user_id": user_id}).one()
+    return KnownPerson(found.id, keys.person_key(found.data_key, found.id))
+
+
+def key_of(session: Session, keys: MasterKeys, person_id: UUID) -> PersonKey:
+    """The key to that person's texts; raises `Erased`, `WrongSecretKey`."""
+    return keys.person_key(session.scalar(_DATA_KEY, {"person_id": person_id}), person_id)
+
+
+def keys_of(session: Session, keys: MasterKeys, person_ids: set[UUID]) -> dict[UUID, PersonKey]:
+    """The keys of several people; raises `Erased`, `WrongSecretKey`."""
+    rows = session.execute(_DATA_KEYS, {"person_ids": list(person_ids)})
+    return {person_id: keys.person_key(wrapped, person_id) for person_id, wrapped in rows}
+
+
+def check_master_key(session: Session, keys: MasterKeys) -> None:
+    """Raises `WrongSecretKey` unless the newest person's data key can be opened (no people: nothing to check)."""
+    for person_id, wrapped in session.execute(_NEWEST):
+        keys.person_key(wrapped, person_id)
+
+
+def _make(session: Session, keys: MasterKeys, channel: str, user_id: str, now: datetime) -> None:
+    """Unless another process was quicker."""
     person_id = new_id()
     values = {
         "id": person_id,
@@ -25,27 +72,4 @@ def locked(session: Session, keys: MasterKeys, *, channel: str, user_id: str, no
         "data_key": keys.new_data_key(person_id),
         "created_at": now,
     }
-    insert_or_ignore(session, Person, values)
-    person = _select_locked(session, channel, user_id)
-    if person is None:
-        raise LookupError("A person vanished between insert and select.")
-    return person
-
-
-def key_of(session: Session, keys: MasterKeys, person_id: UUID) -> PersonKey:
-    """The key to that person's texts; raises `Erased`, `WrongSecretKey`."""
-    wrapped = session.scalar(select(Person.data_key).where(Person.id == person_id))
-    return keys.person_key(wrapped, person_id)
-
-
-def check_master_key(session: Session, keys: MasterKeys) -> None:
-    """Raises `WrongSecretKey` unless the newest person's data key can be opened (no people: nothing to check)."""
-    newest = select(Person.id, Person.data_key).where(Person.data_key.is_not(None)).order_by(Person.id.desc()).limit(1)
-    for person_id, wrapped in session.execute(newest):
-        keys.person_key(wrapped, person_id)
-
-
-def _select_locked(session: Session, channel: str, user_id: str) -> Person | None:
-    # FOR NO KEY UPDATE: a worker that writes this person's delivery need not wait for their next message
-    query = select(Person).where(Person.channel == channel, Person.user_id == user_id)
-    return session.scalar(query.with_for_update(key_share=True))
+    insert_or_ignore(session, PEOPLE, values)

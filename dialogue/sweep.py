@@ -7,18 +7,50 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, or_, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import and_, bindparam, exists, or_, select, update
+from sqlalchemy.orm import Session
 
 from dialogue import outbox, people
 from dialogue.messages import Address
 from dialogue.states import OPEN_TURN_STATES, DeliveryKind, TurnState
-from dialogue.tables import Conversation, Turn
+from dialogue.tables import CONVERSATIONS, TURNS
 from dialogue.vault import MasterKeys
 
 RING_SECONDS = 2.0
 MAX_RING_SECONDS = 32.0
 _DOUBLINGS = 4  # 2, 4, 8, 16, 32 seconds
+
+_IS_ORPHAN = and_(TURNS.c.state == TurnState.GENERATING, TURNS.c.lease_until <= bindparam("now"))
+_EARLIER = TURNS.alias()
+_IS_HEAD = ~exists().where(
+    _EARLIER.c.conversation_id == TURNS.c.conversation_id,
+    _EARLIER.c.state.in_(OPEN_TURN_STATES),
+    _EARLIER.c.seq < TURNS.c.seq,
+)
+# nobody rang since it was claimed or given back, or the n-th ring was long enough ago
+_IS_SILENT = or_(
+    TURNS.c.ring_count == 0,
+    *(
+        and_(TURNS.c.ring_count == count, TURNS.c.rung_at <= bindparam(f"after_{count}"))
+        for count in range(1, _DOUBLINGS + 1)
+    ),
+    TURNS.c.rung_at <= bindparam("after_many"),
+)
+_RING = (
+    update(TURNS)
+    .where(or_(TURNS.c.state == TurnState.WAITING, _IS_ORPHAN), _IS_HEAD, _IS_SILENT)
+    .values(rung_at=bindparam("now"), ring_count=TURNS.c.ring_count + 1)
+    .returning(TURNS.c.conversation_id)
+)
+_FAIL_HOPELESS = (
+    update(TURNS)
+    .where(_IS_ORPHAN, TURNS.c.attempt >= bindparam("max_attempts"))
+    .values(state=TurnState.FAILED, error="attempts", finished_at=bindparam("now"))
+    .returning(TURNS.c.id, TURNS.c.conversation_id)
+)
+_CONVERSATION = select(CONVERSATIONS.c.person_id, CONVERSATIONS.c.channel, CONVERSATIONS.c.chat_id).where(
+    CONVERSATIONS.c.id == bindparam("conversation_id")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,69 +63,39 @@ class Swept:
 
 
 def sweep(session: Session, keys: MasterKeys, *, apology: str, max_attempts: int, now: datetime) -> Swept:
-    """Look once. `apology` is what a person gets whose turn failed `max_attempts` times."""
-    channels = _fail_hopeless(session, keys, apology, max_attempts, now)
-    abandoned_count = outbox.settle_abandoned(session, now=now)
-    return Swept(conversation_ids=_due(session, now), channels=channels, abandoned_count=abandoned_count)
-
-
-def _due(session: Session, now: datetime) -> list[UUID]:
-    """Marks what it returns as rung. The condition is repeated outside: a second sweep that waited sees it."""
-    earlier = aliased(Turn)
-    is_head = ~exists().where(
-        earlier.conversation_id == Turn.conversation_id,
-        earlier.state.in_(OPEN_TURN_STATES),
-        earlier.seq < Turn.seq,
-    )
-    is_orphan = and_(Turn.state == TurnState.GENERATING, Turn.lease_until <= now)
-    is_unheard = or_(Turn.state == TurnState.WAITING, is_orphan)
-    rows = session.execute(
-        update(Turn)
-        .where(is_unheard, is_head, _is_silent(now))
-        .values(rung_at=now, ring_count=Turn.ring_count + 1)
-        .returning(Turn.conversation_id)
-    )
-    return [conversation_id for (conversation_id,) in rows]
-
-
-def _is_silent(now: datetime) -> ColumnElement[bool]:
-    """Nobody rang since it was given back, or the n-th ring was long enough ago (doubled each time)."""
-    waits = [RING_SECONDS * 2**doublings for doublings in range(_DOUBLINGS)]
-    rung_long_ago = [
-        and_(Turn.ring_count == count, Turn.rung_at <= now - timedelta(seconds=wait))
-        for count, wait in enumerate(waits, start=1)
-    ]
-    rung_often = and_(Turn.ring_count > _DOUBLINGS, Turn.rung_at <= now - timedelta(seconds=MAX_RING_SECONDS))
-    return or_(Turn.ring_count == 0, *rung_long_ago, rung_often)
-
-
-def _fail_hopeless(session: Session, keys: MasterKeys, apology: str, max_attempts: int, now: datetime) -> set[str]:
-    """A turn that was tried too often and has no live owner fails with an apology."""
-    hopeless = session.execute(
-        update(Turn)
-        .where(Turn.state == TurnState.GENERATING, Turn.lease_until <= now, Turn.attempt >= max_attempts)
-        .values(state=TurnState.FAILED, error="attempts", finished_at=now)
-        .returning(Turn.id, Turn.conversation_id)
-    ).all()
-    return {
+    """Look once. `apology` is what a person gets whose turn was tried `max_attempts` times in vain."""
+    hopeless = session.execute(_FAIL_HOPELESS, {"max_attempts": max_attempts, "now": now}).all()
+    channels = {
         _apologise(session, keys, apology, turn_id=turn_id, conversation_id=conversation_id, now=now)
         for turn_id, conversation_id in hopeless
     }
+    abandoned_count = outbox.settle_abandoned(session, now=now)
+    rung = session.scalars(_RING, {"now": now, **_ring_times(now)}).all()
+    return Swept(conversation_ids=list(rung), channels=channels, abandoned_count=abandoned_count)
+
+
+def _ring_times(now: datetime) -> dict[str, datetime]:
+    """Turns whose n-th ring was before the n-th of these are rung again."""
+    times = {
+        f"after_{count}": now - timedelta(seconds=RING_SECONDS * 2 ** (count - 1)) for count in range(1, _DOUBLINGS + 1)
+    }
+    return times | {"after_many": now - timedelta(seconds=MAX_RING_SECONDS)}
 
 
 def _apologise(
     session: Session, keys: MasterKeys, apology: str, *, turn_id: UUID, conversation_id: UUID, now: datetime
 ) -> str:
-    conversation = session.get_one(Conversation, conversation_id)
+    """Returns the channel that now owes the apology."""
+    held_at = session.execute(_CONVERSATION, {"conversation_id": conversation_id}).one()
     outbox.owe(
         session,
-        people.key_of(session, keys, conversation.person_id),
-        person_id=conversation.person_id,
-        address=Address(channel=conversation.channel, chat_id=conversation.chat_id),
+        people.key_of(session, keys, held_at.person_id),
+        person_id=held_at.person_id,
+        address=Address(channel=held_at.channel, chat_id=held_at.chat_id),
         text=apology,
         kind=DeliveryKind.NOTICE,
         conversation_id=conversation_id,
         turn_id=turn_id,
         now=now,
     )
-    return conversation.channel
+    return str(held_at.channel)

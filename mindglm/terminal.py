@@ -76,8 +76,8 @@ def _sit_down(room: Room, background: Background, status: Tell, took: Tell, *, a
 def _welcome_back(room: Room, address: Address, seat: int, status: Tell) -> list[UUID]:
     """Tell where the conversation stands; returns what was not answered last time."""
     with room.database.read() as session:
-        conversation = conversations.find_open(session, address)
-        count = pending.answered_count(session, conversation.id) if conversation else 0
+        conversation_id = conversations.find_open(session, address)
+        count = pending.answered_count(session, conversation_id) if conversation_id else 0
         unanswered = pending.unanswered(session, address)
     if seat > 1:
         status(room.texts.say("console_seat", seat=seat))

@@ -6,13 +6,14 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import select
 
-from dialogue import conversations, outbox, people, turns
+from dialogue import conversations, intake, outbox, people, turns
 from dialogue.database import Database
+from dialogue.intake import Received
 from dialogue.messages import Address, InboundMessage, OwedText
 from dialogue.states import ClosedBy
 from dialogue.sweep import Swept, sweep
 from dialogue.tables import Conversation, Delivery, Turn
-from dialogue.turns import ClaimedTurn, FinishedReply, Received
+from dialogue.turns import ClaimedTurn, FinishedReply
 from dialogue.vault import MasterKeys, new_secret
 
 CHANNEL = "test"
@@ -70,10 +71,9 @@ class Rooms:
             person = people.locked(
                 session, self.keys, channel=inbound.address.channel, user_id=inbound.user_id, now=self.clock()
             )
-            stored = turns.store_message(session, self.keys, person, inbound, text=inbound.text, now=self.clock())
-            if stored is None:
+            if intake.is_repeat(session, inbound):
                 return None
-            return turns.receive(session, person, stored, inbound.address, now=self.clock())
+            return intake.hear(session, person, inbound, text=inbound.text, now=self.clock())
 
     def heard(self, text: str = "你好", *, who: str = "小王") -> Received:
         received = self.receive(message(text, who=who))

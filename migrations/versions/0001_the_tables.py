@@ -46,13 +46,10 @@ def upgrade() -> None:
         sa.Column("channel", sa.String(length=32), nullable=False),
         sa.Column("chat_id", sa.String(length=255), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
-        sa.Column("turn_count", sa.Integer(), nullable=False),
         sa.Column("tier", sa.Integer(), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closed_by", sa.String(length=16), nullable=True),
-        sa.Column("model_version", sa.String(length=255), nullable=True),
-        sa.Column("prompt_version", sa.String(length=64), nullable=True),
         sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_conversations_person_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_conversations")),
     )
@@ -88,6 +85,8 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("prompt_tokens", sa.Integer(), nullable=True),
         sa.Column("reply_tokens", sa.Integer(), nullable=True),
+        sa.Column("model_version", sa.String(length=255), nullable=True),
+        sa.Column("prompt_version", sa.String(length=64), nullable=True),
         sa.ForeignKeyConstraint(["conversation_id"], ["conversations.id"], name=op.f("fk_turns_conversation_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_turns")),
     )

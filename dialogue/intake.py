@@ -1,0 +1,107 @@
+"""Storing what people write. The person must be locked, which makes repeats and the order of turns free of races."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import bindparam, insert, select
+from sqlalchemy.orm import Session
+
+from dialogue import conversations
+from dialogue.ids import new_id
+from dialogue.messages import InboundMessage
+from dialogue.people import KnownPerson
+from dialogue.states import TurnState
+from dialogue.tables import MESSAGES, TURNS
+
+_REPEAT = select(MESSAGES.c.id).where(
+    MESSAGES.c.channel == bindparam("channel"),
+    MESSAGES.c.account == bindparam("account"),
+    MESSAGES.c.external_id == bindparam("external_id"),
+)
+_STORE = insert(MESSAGES)
+# locked, so that a worker which claims it now either sees the message that joins it, or has it first
+_LAST_TURN = (
+    select(TURNS.c.id, TURNS.c.seq, TURNS.c.state)
+    .where(TURNS.c.conversation_id == bindparam("conversation_id"))
+    .order_by(TURNS.c.seq.desc())
+    .limit(1)
+    .with_for_update(key_share=True)
+)
+_OPEN_TURN = insert(TURNS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """Where a message went."""
+
+    conversation_id: UUID
+    turn_id: UUID
+    is_new_turn: bool
+
+
+def is_repeat(session: Session, message: InboundMessage) -> bool:
+    """Whether this external id was stored before."""
+    place = {"channel": message.address.channel, "account": message.account, "external_id": message.external_id}
+    return session.scalar(_REPEAT, place) is not None
+
+
+def hear(session: Session, person: KnownPerson, message: InboundMessage, *, text: str, now: datetime) -> Received:
+    """Let a message with the cleaned `text` join the waiting turn of its conversation, or open the next turn."""
+    conversation_id = conversations.open_for(session, person, message.address, now=now)
+    last = session.execute(_LAST_TURN, {"conversation_id": conversation_id}).first()
+    is_joining = last is not None and last.state is TurnState.WAITING
+    if last is not None and is_joining:
+        turn_id = last.id
+    else:
+        turn_id = _open_turn(session, conversation_id, seq=last.seq + 1 if last else 1, now=now)
+    store(session, person, message, text=text, conversation_id=conversation_id, turn_id=turn_id, now=now)
+    return Received(conversation_id=conversation_id, turn_id=turn_id, is_new_turn=not is_joining)
+
+
+def store(
+    session: Session,
+    person: KnownPerson,
+    message: InboundMessage,
+    *,
+    text: str,
+    conversation_id: UUID | None = None,
+    turn_id: UUID | None = None,
+    now: datetime,
+) -> UUID:
+    """Store a message, sealed; without a turn it is one that the model never sees."""
+    message_id = new_id()
+    session.execute(
+        _STORE,
+        {
+            "id": message_id,
+            "person_id": person.id,
+            "conversation_id": conversation_id,
+            "turn_id": turn_id,
+            "channel": message.address.channel,
+            "account": message.account,
+            "external_id": message.external_id,
+            "text": person.key.seal(text, row=message_id, column="messages.text"),
+            "sent_at": message.sent_at,
+            "received_at": now,
+        },
+    )
+    return message_id
+
+
+def _open_turn(session: Session, conversation_id: UUID, *, seq: int, now: datetime) -> UUID:
+    turn_id = new_id()
+    session.execute(
+        _OPEN_TURN,
+        {
+            "id": turn_id,
+            "conversation_id": conversation_id,
+            "seq": seq,
+            "state": TurnState.WAITING,
+            "attempt": 0,
+            "rung_at": now,
+            "ring_count": 1,
+            "created_at": now,
+        },
+    )
+    return turn_id
