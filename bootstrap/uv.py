@@ -8,6 +8,7 @@ import subprocess
 import sys
 import venv
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -131,13 +132,15 @@ def _fetch(pip: Sequence[str]) -> None:
         raise Trouble(explain(done.stderr))
 
 
+@cache
 def _pip() -> list[str] | None:
     """pip of the Python that runs this, or of the one that its environment was made from."""
+    if importlib.util.find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip"]
     base = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
-    for python in (Path(sys.executable), base):
-        argv = [str(python), "-m", "pip"]
-        if python.exists() and subprocess.run([*argv, "--version"], check=False, capture_output=True).returncode == 0:
-            return argv
+    argv = [str(base), "-m", "pip"]
+    if base.exists() and subprocess.run([*argv, "--version"], check=False, capture_output=True).returncode == 0:
+        return argv
     return None
 
 
