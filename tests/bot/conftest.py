@@ -1,0 +1,31 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from bot.room import Room
+from dialogue import schema
+from dialogue.database import connect, sqlite_url
+from dialogue.settings import DialogueSettings
+from dialogue.vault import new_secret
+
+
+@pytest.fixture
+def room(tmp_path: Path, redis_url: str) -> Iterator[Room]:
+    """What a channel's process has, on SQLite and a real broker, without its sweep."""
+    url = sqlite_url(tmp_path / "bot.db")
+    database = connect(url)
+    schema.upgrade(database)
+    database.close()
+    opened = Room.open(
+        DialogueSettings(
+            home=tmp_path,
+            database_url=SecretStr(url),
+            broker_url=SecretStr(redis_url),
+            secret_key=SecretStr(new_secret()),
+            max_message_length=100,
+        )
+    )
+    yield opened
+    opened.close()

@@ -1,0 +1,126 @@
+import asyncio
+import time
+from collections import Counter
+
+import pytest
+
+from bot.channels.console import ConsoleSender
+from bot.courier import Courier, Sender, TryLater, Undeliverable
+from bot.listener import Listener
+from bot.room import Room
+from dialogue.messages import OwedText
+from dialogue.states import DeliveryState
+from tests.builders import CHANNEL, Rooms, message
+
+
+class Platform:
+    """A platform that takes texts, or raises what it was told to first."""
+
+    name = CHANNEL
+
+    def __init__(self, *troubles: Exception) -> None:
+        self.sent: list[str] = []
+        self.tries: Counter[str] = Counter()
+        self._troubles = list(troubles)
+
+    async def send(self, text: OwedText) -> str | None:
+        self.tries[text.text] += 1
+        if self._troubles:
+            raise self._troubles.pop(0)
+        self.sent.append(text.text)
+        return f"id {len(self.sent)}"
+
+
+@pytest.fixture
+def rooms(room: Room) -> Rooms:
+    return Rooms(room.database, room.keys)
+
+
+def courier(room: Room, rooms: Rooms, sender: Sender, *, poll_seconds: float = 0.05) -> Courier:
+    return Courier(database=room.database, keys=room.keys, sender=sender, poll_seconds=poll_seconds, clock=rooms.clock)
+
+
+async def test_what_is_owed_is_sent_and_marked_with_the_platforms_id(room: Room, rooms: Rooms) -> None:
+    rooms.answered("在吗", "我在")
+    platform = Platform()
+    assert await courier(room, rooms, platform).deliver_due() == 1
+    assert platform.sent == ["我在"]
+    (delivery,) = rooms.deliveries()
+    assert (delivery.state, delivery.platform_message_id) == (DeliveryState.SENT, "id 1")
+
+
+async def test_a_platform_that_wants_us_to_wait_is_tried_again_after_that_time(room: Room, rooms: Rooms) -> None:
+    rooms.answered("在吗", "我在")
+    platform = Platform(TryLater(30))
+    messenger = courier(room, rooms, platform)
+    await messenger.deliver_due()
+    rooms.clock.tick(29)
+    assert await messenger.deliver_due() == 0
+    rooms.clock.tick(1)
+    await messenger.deliver_due()
+    assert platform.sent == ["我在"]
+
+
+async def test_without_a_time_the_waits_double(room: Room, rooms: Rooms) -> None:
+    rooms.answered("在吗", "我在")
+    platform = Platform(TryLater(), TryLater(), TryLater())
+    messenger = courier(room, rooms, platform)
+    for wait in (0, 1, 2, 4):
+        rooms.clock.tick(wait)
+        assert await messenger.deliver_due() == 1
+    assert platform.sent == ["我在"]
+
+
+async def test_what_the_platform_refuses_is_not_tried_again(room: Room, rooms: Rooms) -> None:
+    rooms.answered("在吗", "我在")
+    platform = Platform(Undeliverable("blocked"))
+    messenger = courier(room, rooms, platform)
+    await messenger.deliver_due()
+    rooms.clock.tick(3600)
+    assert await messenger.deliver_due() == 0
+    (delivery,) = rooms.deliveries()
+    assert (delivery.state, delivery.error) == (DeliveryState.FAILED, "blocked")
+
+
+async def test_a_signal_wakes_the_courier_before_its_poll(room: Room, rooms: Rooms) -> None:
+    platform = Platform()
+    messenger = courier(room, rooms, platform, poll_seconds=30)
+    listener = Listener(room.broker_url, CHANNEL, on_owed=messenger.wake)
+    tasks = [asyncio.create_task(messenger.run()), asyncio.create_task(listener.run())]
+    await asyncio.sleep(0.5)
+    began_at = time.monotonic()
+    await asyncio.to_thread(rooms.answered, "在吗", "我在")
+    await asyncio.to_thread(room.signals.owe, [CHANNEL])
+    while not platform.sent:
+        await asyncio.sleep(0.01)
+        assert time.monotonic() - began_at < 5
+    messenger.stop()
+    tasks[1].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_stopping_courier_marks_what_it_sent(room: Room, rooms: Rooms) -> None:
+    rooms.answered("在吗", "我在")
+    platform = Platform()
+    messenger = courier(room, rooms, platform)
+    running = asyncio.create_task(messenger.run())
+    while not platform.sent:
+        await asyncio.sleep(0.01)
+    messenger.stop()
+    await running
+    assert [delivery.state for delivery in rooms.deliveries()] == [DeliveryState.SENT]
+
+
+async def test_what_a_closing_terminal_never_showed_stays_owed(room: Room, rooms: Rooms) -> None:
+    rooms.receive(message("在吗"))
+    rooms.answered("在吗", "我在", who="小李")
+    sender = ConsoleSender()
+    sender.name = CHANNEL
+    messenger = courier(room, rooms, sender)
+    running = asyncio.create_task(messenger.run())
+    while sender.events.empty():
+        await asyncio.sleep(0.01)
+    sender.close()
+    messenger.stop()
+    await running
+    assert [delivery.state for delivery in rooms.deliveries()] == [DeliveryState.PENDING]

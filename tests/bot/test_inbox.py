@@ -1,0 +1,179 @@
+import json
+import logging
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from redis import Redis
+from sqlalchemy import create_engine, event, inspect, select, text
+
+from bot.inbox import Inbox
+from bot.room import Room
+from dialogue import outbox
+from dialogue.commands import Command
+from dialogue.database import connect
+from dialogue.doorbell import QUEUE, Doorbell, ringing_app
+from dialogue.errors import DatabaseUnavailable
+from dialogue.signals import CANCEL, Signals
+from dialogue.signals import redis_url as in_redis_form
+from dialogue.states import TurnState
+from dialogue.tables import Turn
+from tests.builders import Rooms, message
+
+ME = UUID(int=1)
+
+
+def answers(room: Room) -> list[str]:
+    rooms = Rooms(room.database, room.keys)
+    rooms.clock.tick(365 * 86400)
+    texts = []
+    while owed := rooms.due(owner=ME):
+        for one in owed:
+            texts.append(one.text)
+            with room.database.begin() as session:
+                outbox.mark_sent(session, one.id, owner=ME, platform_message_id=None, now=rooms.clock())
+    return texts
+
+
+def rings(redis_url: str) -> list[str]:
+    """The conversation ids that wait in the broker."""
+    with Redis.from_url(in_redis_form(redis_url)) as redis:
+        envelopes = [json.loads(raw) for raw in redis.lrange(QUEUE, 0, -1)]
+    return [envelope["headers"]["argsrepr"] for envelope in envelopes]
+
+
+async def test_words_are_stored_and_rung_for(room: Room, redis_url: str) -> None:
+    receipt = await room.inbox.receive(message("我很难过"))
+    assert receipt.turn_id is not None
+    assert rings(redis_url) == [f"['{receipt.conversation_id}']"]
+    assert answers(room) == []
+
+
+async def test_a_repeated_update_does_nothing_at_all(room: Room, redis_url: str) -> None:
+    update = message("我很难过", external_id="7")
+    await room.inbox.receive(update)
+    again = await room.inbox.receive(update)
+    assert again.is_repeat
+    assert len(rings(redis_url)) == 1
+
+
+async def test_a_repeated_command_is_answered_once(room: Room) -> None:
+    update = message("/help", external_id="7")
+    await room.inbox.receive(update)
+    await room.inbox.receive(update)
+    assert len(answers(room)) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "command", "words"),
+    [
+        ("/start", Command.START, "不是真人"),
+        ("/help", Command.HELP, "/reset"),
+        ("/nonsense", Command.UNKNOWN, "/help"),
+        ("/reset", Command.RESET, "重新开始"),
+        ("结束对话", Command.END, "照顾好自己"),
+    ],
+)
+async def test_commands_are_answered_without_the_model(
+    room: Room, redis_url: str, said: str, command: Command, words: str
+) -> None:
+    receipt = await room.inbox.receive(message(said))
+    assert receipt.command is command
+    (answer,) = answers(room)
+    assert words in answer
+    assert rings(redis_url) == []
+
+
+async def test_the_end_discards_what_is_generated_and_tells_the_workers(room: Room, redis_url: str) -> None:
+    heard = await room.inbox.receive(message("我很难过"))
+    with Redis.from_url(in_redis_form(redis_url)) as redis, redis.pubsub() as topics:
+        topics.subscribe(CANCEL)
+        assert topics.get_message(timeout=2)
+        ended = await room.inbox.receive(message("结束对话"))
+        assert ended.cancelled_turn_ids == [heard.turn_id]
+        event = topics.get_message(timeout=2)
+        assert heard.turn_id is not None
+        assert event is not None
+        assert event["data"] == heard.turn_id.bytes
+    with room.database.read() as session:
+        assert session.scalars(select(Turn.state)).all() == [TurnState.DISCARDED]
+
+
+async def test_after_the_end_the_next_words_open_a_new_conversation(room: Room) -> None:
+    first = await room.inbox.receive(message("一"))
+    await room.inbox.receive(message("结束对话"))
+    second = await room.inbox.receive(message("二"))
+    assert first.conversation_id != second.conversation_id
+
+
+@pytest.mark.parametrize(
+    ("said", "words"), [("  ", "没有收到文字"), ("\x00", "没有收到文字"), ("长" * 101, "101 个字")]
+)
+async def test_what_cannot_be_answered_is_refused_kindly_and_once(room: Room, said: str, words: str) -> None:
+    update = message(said, external_id="7")
+    receipt = await room.inbox.receive(update)
+    assert receipt.turn_id is None
+    await room.inbox.receive(update)
+    (answer,) = answers(room)
+    assert words in answer
+
+
+async def test_without_a_broker_the_words_are_stored_all_the_same(room: Room, tmp_path: Path) -> None:
+    nobody = f"redis+socket://{tmp_path}/nobody.sock"
+    deaf = Inbox(
+        database=room.database,
+        keys=room.keys,
+        texts=room.texts,
+        doorbell=Doorbell(ringing_app(nobody)),
+        signals=Signals.connect(nobody),
+        max_message_length=100,
+    )
+    receipt = await deaf.receive(message("我很难过"))
+    assert receipt.turn_id is not None
+    await deaf.receive(message("/help"))
+    assert len(answers(room)) == 1
+
+
+async def test_a_database_that_cannot_be_written_is_said_so_to_the_adapter(room: Room, tmp_path: Path) -> None:
+    blocker = create_engine(room.database.engine.url, connect_args={"timeout": 0.1})
+    with blocker.connect() as connection:
+        connection.execute(text("BEGIN EXCLUSIVE"))
+        impatient = _impatient(room)
+        with pytest.raises(DatabaseUnavailable, match="locked"):
+            await impatient.receive(message("我很难过"))
+        connection.rollback()
+    blocker.dispose()
+    assert (await room.inbox.receive(message("我很难过"))).turn_id is not None
+
+
+async def test_no_words_are_found_in_the_database_the_broker_or_the_log(
+    room: Room, redis_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    secret = "月亮背面的秘密"
+    await room.inbox.receive(message(secret))
+    await room.inbox.receive(message(secret + "长" * 100))
+    assert secret not in caplog.text + "".join(capfd.readouterr())
+    assert all(secret.encode() not in file.read_bytes() for file in tmp_path.glob("bot.db*"))
+    with Redis.from_url(in_redis_form(redis_url)) as redis:
+        stored = [redis.dump(key) or b"" for key in redis.keys("*")]
+    assert stored
+    assert all(secret.encode() not in value for value in stored)
+    with room.database.engine.connect() as connection:
+        names = inspect(connection).get_table_names()
+        rows = [str(row) for name in names for row in connection.execute(text(f'SELECT * FROM "{name}"'))]
+    assert not any(secret in row for row in rows)
+
+
+def _impatient(room: Room) -> Inbox:
+    """Waits for a lock for a tenth of a second instead of fifteen."""
+    database = connect(str(room.database.engine.url))
+    event.listen(database.engine, "connect", lambda raw, _record: raw.execute("PRAGMA busy_timeout = 100"))
+    return Inbox(
+        database=database,
+        keys=room.keys,
+        texts=room.texts,
+        doorbell=room.doorbell,
+        signals=room.signals,
+        max_message_length=100,
+    )
