@@ -37,6 +37,10 @@ class WorkerSettings(DialogueSettings):
     openai_base_url: str | None = Field(default=None, description="e.g. http://127.0.0.1:8000/v1")
     openai_api_key: SecretStr | None = Field(default=None, description="Sent as a bearer token.")
     openai_model: str | None = Field(default=None, description="The server's name of the model.")
+    openai_prompt: Literal["rounds", "chat"] | None = Field(
+        default=None,
+        description="rounds: our own rendered prompt; chat: the server's template. Default: by the model's name.",
+    )
     scripted_delay_seconds: float = Field(default=0, ge=0, description="Seconds to the whole scripted reply.")
     scripted_reply: str = Field(
         default="收到：{text}", description="{text}: the person's words; {turns}: earlier turns in the window."

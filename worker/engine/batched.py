@@ -7,12 +7,13 @@ reply's failure ends that reply; a failure of a step empties the cache and tries
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
 
 from worker.engine.crew import Crew, Load, Machine
-from worker.engine.flight import Flight, Mailbox
-from worker.engine.port import Cancelled, EngineFailed, Progress, Request
+from worker.engine.flight import Flight
+from worker.engine.mailbox import Mailbox
+from worker.engine.openings import Openings
+from worker.engine.port import EngineFailed, Progress, Request
 from worker.engine.schedule import TokenSequence
 
 
@@ -27,7 +28,7 @@ class Batched:
         self._changed = threading.Condition()
         self._is_stopping = False
         self._arrivals: deque[Flight] = deque()
-        self._open: dict[str, list[Mailbox]] = {}
+        self._openings = Openings()
         self._load = Load(running=0, waiting=0, wait_seconds=0.0, held_blocks=0)
 
     @property
@@ -49,27 +50,24 @@ class Batched:
         """Load the model and begin. Raises `ModelUnusable`."""
         self._machine = self._assemble()
         self._is_stopping = False
+        self._openings.open()
         self._thread = threading.Thread(target=self._run, args=(self._machine,), name="engine", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Cancel what is open, end the thread, release the model."""
+        self._openings.close()
         with self._changed:
             self._is_stopping = True
-            self._changed.notify_all()
+            self._changed.notify()
         if self._thread is not None:
             self._thread.join()
-        with self._changed:
-            for mailbox in [mailbox for mailboxes in self._open.values() for mailbox in mailboxes]:
-                mailbox.fail(Cancelled())
-            self._arrivals.clear()
+        self._arrivals.clear()
         self._thread = self._machine = None
 
     def cancel(self, request_id: str) -> None:
         """End the open streams of this id at once; their places are free at the next step."""
-        with self._changed:
-            for mailbox in self._open.get(request_id, ()):
-                mailbox.fail(Cancelled())
+        self._openings.cancel(request_id)
 
     def stream(self, request: Request) -> Generator[Progress, None, None]:
         """Yield the growing reply; see the port."""
@@ -77,7 +75,7 @@ class Batched:
 
     def _stream(self, request: Request, mailbox: Mailbox) -> Generator[Progress, None, None]:
         machine = self._started()
-        with self._opened(request.id, mailbox):
+        with self._openings.opened(request.id, mailbox):
             ids = machine.prompter.ids(request)
             flight = Flight(
                 request_id=request.id,
@@ -92,20 +90,6 @@ class Batched:
                 self._arrivals.append(flight)
                 self._changed.notify()
             yield from mailbox.read()
-
-    @contextmanager
-    def _opened(self, request_id: str, mailbox: Mailbox) -> Iterator[None]:
-        with self._changed:
-            if self._is_stopping:
-                raise Cancelled
-            self._open.setdefault(request_id, []).append(mailbox)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._open[request_id].remove(mailbox)
-                if not self._open[request_id]:
-                    del self._open[request_id]
 
     def _started(self) -> Machine:
         if self._machine is None:

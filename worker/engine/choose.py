@@ -1,5 +1,6 @@
 """Which engine the settings ask for; heavy libraries are imported only for the one that needs them."""
 
+from dialogue.errors import Misconfigured
 from worker.engine.batched import Batched
 from worker.engine.crew import Machine
 from worker.engine.port import Engine
@@ -7,14 +8,17 @@ from worker.engine.scripted import Scripted
 from worker.settings import WorkerSettings
 
 _SCRIPTED_CAPACITY = 32
+_SERVER_CAPACITY = 64
 _GPU_CAPACITY = 64
 _CPU_CAPACITY = 16
 
 
 def build(settings: WorkerSettings) -> Engine:
-    """An engine that is not started yet."""
+    """An engine that is not started yet. Raises `Misconfigured`."""
     if settings.engine == "scripted":
         return _scripted(settings)
+    if settings.engine == "openai":
+        return _openai(settings)
     return _batched(settings)
 
 
@@ -27,6 +31,25 @@ def _batched(settings: WorkerSettings) -> Engine:
         return assemble(settings, capacity=capacity)
 
     return Batched(load, capacity=capacity)
+
+
+def _openai(settings: WorkerSettings) -> Engine:
+    from worker.engine.completions import Server
+    from worker.engine.openai import OpenAI
+
+    if settings.openai_base_url is None:
+        raise Misconfigured("MINDGLM_ENGINE=openai needs MINDGLM_OPENAI_BASE_URL, e.g. http://127.0.0.1:8000/v1.")
+    server = Server(
+        base_url=settings.openai_base_url,
+        api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else None,
+        model=settings.openai_model,
+        form=settings.openai_prompt,
+        style=settings.prompt_style,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        top_k=settings.top_k,
+    )
+    return OpenAI(server, capacity=settings.concurrency or _SERVER_CAPACITY)
 
 
 def _default_capacity(device: str) -> int:

@@ -107,7 +107,7 @@ def test_cancelling_ends_the_stream_at_once_and_frees_the_place_at_the_next_step
     with running(runner, capacity=1) as engine, asking(engine, id="first", max_tokens=400) as first:
         assert gate.reached.wait(5)
         with asking(engine, id="second", max_tokens=400) as second:
-            wait_until(lambda: "second" in engine._open)
+            wait_until(lambda: "second" in engine._openings)
             cancelled = first if is_started else second
             engine.cancel("first" if is_started else "second")
             with pytest.raises(Cancelled):
@@ -130,7 +130,7 @@ def test_two_requests_of_one_id_are_both_served_and_both_cancelled() -> None:
     gate = Gate()
     with running(FakeRunner(WORDS, before=gate)) as engine, ThreadPoolExecutor(2) as pool:
         both = [pool.submit(last, engine, request()) for _ in range(2)]
-        wait_until(lambda: len(engine._open.get("a", ())) == 2)
+        wait_until(lambda: len(engine._openings._mailboxes.get("a", ())) == 2)
         engine.cancel("a")
         gate.opened.set()
         for reply in both:
@@ -289,7 +289,7 @@ def test_stopping_cancels_what_is_open_and_ends_the_thread() -> None:
     engine.start()
     with ThreadPoolExecutor(2) as pool:
         open_ = [pool.submit(last, engine, request(id=str(number), max_tokens=400)) for number in range(2)]
-        wait_until(lambda: len(engine._open) == 2)
+        wait_until(lambda: len(engine._openings) == 2)
         thread = engine._thread
         engine.stop()
         for reply in open_:

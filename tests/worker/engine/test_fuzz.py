@@ -67,7 +67,7 @@ def test_ten_thousand_odd_requests_leave_nothing_behind() -> None:
     assert min(outcomes.values()) > 100
     assert last(engine, request()).finish in set(Finish)
     wait_until(lambda: engine.load == Load(running=0, waiting=0, wait_seconds=0.0, held_blocks=0))
-    assert not engine._open
+    assert not len(engine._openings)
     assert not engine._arrivals
     assert runner.resets > 0
     engine.stop()

@@ -1,0 +1,262 @@
+"""OpenAI's protocol, as much of it as a reply needs: streamed completions, back-off while the server is busy.
+
+ChatGLM2 models get our own rendered prompt as a plain completion, all others their server's chat template.
+"""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import httpx
+import structlog
+
+from worker.engine.mailbox import Mailbox
+from worker.engine.port import (
+    EngineError,
+    EngineFailed,
+    Exchange,
+    Finish,
+    ModelUnusable,
+    Progress,
+    PromptTooLong,
+    Request,
+)
+from worker.engine.text import ReplyText
+from worker.prompt import PromptStyle, rounds
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+PromptForm = Literal["rounds", "chat"]
+
+_CONNECT_SECONDS = 10.0
+_START_SECONDS = 15.0
+_FIRST_PAUSE_SECONDS = 0.25
+_LONGEST_PAUSE_SECONDS = 8.0
+_BUSY = frozenset({408, 429, 500, 502, 503, 504})
+_STOPS = ("[Round ", "求助者:", "求助者：")  # saves the server work; ReplyText knows all marks
+_DATA = "data:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Where to ask, and how. Without `model` it is the one that the server has; without `form`, by its name."""
+
+    base_url: str
+    api_key: str | None = field(default=None, repr=False)
+    model: str | None = None
+    form: PromptForm | None = None
+    style: PromptStyle = "seed"
+    temperature: float = 0.8
+    top_p: float = 0.8
+    top_k: int = 50
+
+
+class Completions:
+    """One server. Lives in one event loop, from `start` to `stop`."""
+
+    def __init__(self, server: Server, *, max_connections: int) -> None:
+        self._server = server
+        self._max_connections = max_connections
+        self._client: httpx.AsyncClient | None = None
+        self.model = server.model or ""
+
+    @property
+    def form(self) -> PromptForm:
+        """How this model is asked."""
+        is_chatglm2 = any(name in self.model.lower() for name in ("mindglm", "chatglm2"))
+        return self._server.form or ("rounds" if is_chatglm2 else "chat")
+
+    @property
+    def prompt_version(self) -> str:
+        """Names the prompt's form."""
+        return f"rounds-{self._server.style}" if self.form == "rounds" else "chat"
+
+    async def start(self) -> None:
+        """Connect, and see that the server has the model. Raises `ModelUnusable`."""
+        key = self._server.api_key
+        self._client = httpx.AsyncClient(
+            base_url=self._server.base_url.rstrip("/") + "/",
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),  # the mailbox's deadline ends what takes too long
+            limits=httpx.Limits(max_connections=self._max_connections),
+        )
+        names = await self._model_names(self._client)
+        if self.model and self.model not in names:
+            raise ModelUnusable(f"{self._server.base_url} has no model {self.model}; it has {', '.join(names)}.")
+        if not self.model and len(names) != 1:
+            raise ModelUnusable(f"{self._server.base_url} has {len(names)} models; name one with MINDGLM_OPENAI_MODEL.")
+        self.model = self.model or names[0]
+
+    async def stop(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def reply(self, request: Request, mailbox: Mailbox) -> None:
+        """Put the growing reply into the mailbox, and its ending, whatever it is."""
+        try:
+            await self._reply(request, mailbox)
+        except EngineError as error:
+            mailbox.fail(error)
+        except Exception as error:  # noqa: BLE001  # the waiter must hear of whatever broke
+            log.warning("completion_failed", error=type(error).__name__)
+            mailbox.fail(EngineFailed(type(error).__name__))
+
+    async def _reply(self, request: Request, mailbox: Mailbox) -> None:
+        history = list(request.history)
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            reply = _Reply(mailbox)
+            try:
+                return await self._ask(request, history, reply)
+            except _TooLong:
+                if not history:
+                    raise PromptTooLong from None
+                del history[1 if len(history) > 1 else 0]
+            except (_Busy, httpx.TransportError) as error:
+                if reply.has_begun or time.monotonic() + pause > mailbox.deadline:
+                    raise EngineFailed(type(error).__name__) from error
+                log.info("completion_retried", error=type(error).__name__, pause_seconds=pause)
+                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  # spreads retries, hides nothing
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    async def _ask(self, request: Request, history: Sequence[Exchange], reply: "_Reply") -> None:
+        if self._client is None:
+            raise EngineFailed("the engine is not running")
+        path, body = self._question(request, history)
+        async with self._client.stream("POST", path, json=body) as response:
+            if response.status_code != httpx.codes.OK:
+                await _refuse(response)
+            async for part in _parts(response):
+                if reply.add(part):
+                    return
+        reply.end()
+
+    def _question(self, request: Request, history: Sequence[Exchange]) -> tuple[str, dict[str, Any]]:
+        body: dict[str, Any] = {
+            "model": self.model,
+            "max_tokens": max(request.max_tokens, 1),
+            "temperature": self._server.temperature,
+            "top_p": self._server.top_p,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if self.form == "chat":
+            return "chat/completions", body | {"messages": _messages(request, history)}
+        pieces = rounds(history, request.text, instruction=request.instruction, style=self._server.style)
+        prompt = "".join(piece.text for piece in pieces)
+        return "completions", body | {"prompt": prompt, "stop": _STOPS, "top_k": self._server.top_k}
+
+    async def _model_names(self, client: httpx.AsyncClient) -> list[str]:
+        give_up_at = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                response = await client.get("models")
+                response.raise_for_status()
+                return [str(model["id"]) for model in response.json()["data"]]
+            except (httpx.HTTPError, KeyError, TypeError, ValueError) as error:
+                is_final = isinstance(error, httpx.HTTPStatusError) and error.response.status_code not in _BUSY
+                if is_final or time.monotonic() > give_up_at:
+                    raise ModelUnusable(
+                        f"{self._server.base_url} does not answer as an OpenAI server ({type(error).__name__}). "
+                        "Check MINDGLM_OPENAI_BASE_URL (it ends in /v1), MINDGLM_OPENAI_API_KEY and the server."
+                    ) from error
+                await asyncio.sleep(_FIRST_PAUSE_SECONDS)
+
+
+class _Part(NamedTuple):
+    """One event of the stream."""
+
+    text: str
+    finish_reason: str | None
+    usage: dict[str, int] | None
+
+
+class _Reply:
+    """Builds progress from the server's parts; a part is counted as a token until the server says better."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+        self._text = ReplyText()
+        self._parts = 0
+        self._prompt_tokens = 0
+        self._finish: Finish | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was shown, so that asking again would take it back."""
+        return self._parts > 0
+
+    def add(self, part: _Part) -> bool:
+        """Whether nothing more is needed."""
+        if part.usage is not None:
+            self._prompt_tokens = part.usage.get("prompt_tokens", 0)
+            self._parts = part.usage.get("completion_tokens", self._parts)
+        elif part.text:
+            self._parts += 1
+        self._text.add(part.text)
+        if part.finish_reason is not None:
+            self._finish = Finish.LENGTH if part.finish_reason == "length" else Finish.STOP
+        if self._text.is_stopped:
+            self._finish = Finish.STOP
+            self.end()
+            return True
+        if part.text and self._finish is None:
+            self._put(self._text.shown(), None)
+        return False
+
+    def end(self) -> None:
+        """The stream is over. Raises `EngineFailed` if it broke off."""
+        if self._finish is None:
+            raise EngineFailed("the server broke off")
+        self._put(self._text.whole(), self._finish)
+
+    def _put(self, text: str, finish: Finish | None) -> None:
+        self._mailbox.put(
+            Progress(text=text, prompt_tokens=self._prompt_tokens, reply_tokens=self._parts, finish=finish)
+        )
+
+
+class _Busy(Exception):  # never leaves this file
+    """The server cannot answer now."""
+
+
+class _TooLong(Exception):  # never leaves this file
+    """The prompt does not fit into the model's context."""
+
+
+async def _refuse(response: httpx.Response) -> None:
+    if response.status_code in _BUSY:
+        raise _Busy
+    said = (await response.aread()).decode(errors="replace").lower()
+    if "context" in said or "too long" in said:
+        raise _TooLong
+    raise EngineFailed(f"the server refused the request with status {response.status_code}")
+
+
+async def _parts(response: httpx.Response) -> AsyncIterator[_Part]:
+    """Server-sent events up to ``[DONE]``."""
+    async for line in response.aiter_lines():
+        payload = line.removeprefix(_DATA).strip()
+        if not line.startswith(_DATA) or not payload:
+            continue
+        if payload == "[DONE]":
+            return
+        event = json.loads(payload)
+        if "error" in event:
+            raise EngineFailed("the server reported an error")
+        choice: dict[str, Any] = next(iter(event.get("choices") or ()), {})
+        text = choice.get("text") or (choice.get("delta") or {}).get("content") or ""
+        yield _Part(text, choice.get("finish_reason"), event.get("usage"))
+
+
+def _messages(request: Request, history: Sequence[Exchange]) -> list[dict[str, str]]:
+    messages = [{"role": "system", "content": request.instruction}] if request.instruction else []
+    for exchange in history:
+        messages.append({"role": "user", "content": exchange.text})
+        messages.append({"role": "assistant", "content": exchange.reply})
+    return [*messages, {"role": "user", "content": request.text}]
