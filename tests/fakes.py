@@ -1,0 +1,36 @@
+"""Stand-ins for the two things that are not ours: the model, and the platforms."""
+
+from collections.abc import Iterator
+
+from worker.engine.port import Finish, Progress, Request
+
+
+class FakeEngine:
+    """Says what it was given to say, and remembers what it was asked; an exception is raised instead."""
+
+    model_version = "fake model"
+    prompt_version = "fake prompt"
+    capacity = 4
+
+    def __init__(self, *replies: str | Exception) -> None:
+        self.requests: list[Request] = []
+        self.cancelled: list[str] = []
+        self._replies = list(replies)
+
+    def start(self) -> None:
+        """Nothing to load."""
+
+    def stop(self) -> None:
+        """Nothing to release."""
+
+    def cancel(self, request_id: str) -> None:
+        self.cancelled.append(request_id)
+
+    def stream(self, request: Request) -> Iterator[Progress]:
+        self.requests.append(request)
+        reply = self._replies.pop(0)
+        if isinstance(reply, Exception):
+            raise reply
+        for end in range(1, len(reply) + 1):
+            finish = Finish.STOP if end == len(reply) else None
+            yield Progress(text=reply[:end], prompt_tokens=5, reply_tokens=end, finish=finish)

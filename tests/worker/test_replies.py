@@ -1,0 +1,204 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from redis import Redis
+
+from care import texts
+from dialogue import history, schema
+from dialogue.database import connect, sqlite_url
+from dialogue.settings import INSTRUCTION
+from dialogue.signals import Signals, partial, read_partial
+from dialogue.signals import redis_url as in_redis_form
+from dialogue.states import TurnState
+from tests.builders import CHANNEL, Rooms
+from tests.fakes import FakeEngine
+from worker.engine.port import Cancelled, DeadlineExceeded, EngineFailed, Exchange, Progress, PromptTooLong, Request
+from worker.leases import Leases
+from worker.replies import Replies, ReplyPolicy
+
+ME = uuid4()
+
+
+@pytest.fixture
+def rooms(tmp_path: Path) -> Iterator[Rooms]:
+    database = connect(sqlite_url(tmp_path / "test.db"))
+    schema.upgrade(database)
+    yield Rooms(database)
+    database.close()
+
+
+@pytest.fixture
+def replies(rooms: Rooms, redis_url: str) -> Iterator[Callable[[FakeEngine], Replies]]:
+    signals = Signals.connect(redis_url)
+
+    def make(engine: FakeEngine) -> Replies:
+        leases = Leases(database=rooms.database, owner=ME, lease_seconds=20, cancel=engine.cancel, clock=rooms.clock)
+        policy = ReplyPolicy(
+            instruction=INSTRUCTION,
+            window_max_length=600,
+            window_max_turns=12,
+            max_tokens=64,
+            turn_seconds=30,
+            max_attempts=3,
+        )
+        return Replies(
+            database=rooms.database,
+            keys=rooms.keys,
+            engine=engine,
+            leases=leases,
+            signals=signals,
+            texts=texts.load("zh"),
+            policy=policy,
+            clock=rooms.clock,
+        )
+
+    yield make
+    signals.close()
+
+
+def owed(rooms: Rooms) -> list[str]:
+    return [text.text for text in rooms.due(owner=ME)]
+
+
+def test_the_engine_sees_the_window_and_the_persons_words(
+    rooms: Rooms, replies: Callable[[FakeEngine], Replies]
+) -> None:
+    rooms.answered("我睡不着", "多久了")
+    received = rooms.heard("一个月")
+    engine = FakeEngine("听起来很累")
+    replies(engine).answer(received.conversation_id)
+    (request,) = engine.requests
+    assert request.history == [Exchange("我睡不着", "多久了")]
+    assert (request.text, request.instruction, request.max_tokens) == ("一个月", INSTRUCTION, 64)
+
+
+def test_the_window_counts_the_prompts_frame_and_the_instruction_as_the_seed_does(
+    rooms: Rooms, replies: Callable[[FakeEngine], Replies]
+) -> None:
+    frame = len("求助者:。支持者: ")
+    room = 600 - 2 * len(INSTRUCTION) - 2 * frame  # the instruction counts by itself and in the first prompt
+    rooms.answered("一", "二")
+    rooms.answered("三", "四" * (room - 3))
+    received = rooms.heard("现在")
+    engine = FakeEngine("好", "好")
+    replies(engine).answer(received.conversation_id)
+    assert [past.text for past in engine.requests[0].history] == ["一", "三"]
+
+    rooms.heard("再来")  # now three pairs do not fit: the second goes, the first stays
+    replies(engine).answer(received.conversation_id)
+    assert [past.text for past in engine.requests[1].history] == ["一", "现在"]
+
+
+def test_the_versions_of_model_and_prompt_are_kept_with_the_turn(
+    rooms: Rooms, replies: Callable[[FakeEngine], Replies]
+) -> None:
+    received = rooms.heard()
+    replies(FakeEngine("我在")).answer(received.conversation_id)
+    turn = rooms.turn(received.turn_id)
+    assert (turn.model_version, turn.prompt_version) == ("fake model", "fake prompt")
+    assert (turn.prompt_tokens, turn.reply_tokens) == (5, 2)
+    assert owed(rooms) == ["我在"]
+
+
+def test_what_came_while_it_answered_is_answered_next(rooms: Rooms, replies: Callable[[FakeEngine], Replies]) -> None:
+    received = rooms.heard("一")
+
+    class Busy(FakeEngine):
+        def stream(self, request: Request) -> Iterator[Progress]:
+            if not self.requests:
+                rooms.heard("二")
+            yield from super().stream(request)
+
+    engine = Busy("答一", "答二")
+    replies(engine).answer(received.conversation_id)
+    assert [request.text for request in engine.requests] == ["一", "二"]
+
+
+def test_a_broken_engine_gets_the_turn_again_and_then_the_person_is_told(
+    rooms: Rooms, replies: Callable[[FakeEngine], Replies]
+) -> None:
+    received = rooms.heard()
+    replies(FakeEngine(EngineFailed(), DeadlineExceeded(), EngineFailed())).answer(received.conversation_id)
+    assert rooms.turn(received.turn_id).state is TurnState.FAILED
+    (apology,) = owed(rooms)
+    assert "对不起" in apology
+
+
+def test_a_second_try_that_succeeds_is_the_answer(rooms: Rooms, replies: Callable[[FakeEngine], Replies]) -> None:
+    received = rooms.heard()
+    replies(FakeEngine(EngineFailed(), "我在")).answer(received.conversation_id)
+    assert owed(rooms) == ["我在"]
+
+
+def test_words_that_the_model_cannot_hold_are_said_so_at_once(
+    rooms: Rooms, replies: Callable[[FakeEngine], Replies]
+) -> None:
+    received = rooms.heard()
+    engine = FakeEngine(PromptTooLong())
+    replies(engine).answer(received.conversation_id)
+    assert len(engine.requests) == 1
+    (apology,) = owed(rooms)
+    assert "太长" in apology
+
+
+def test_an_empty_reply_is_no_reply(rooms: Rooms, replies: Callable[[FakeEngine], Replies]) -> None:
+    received = rooms.heard()
+    replies(FakeEngine("", "", "终于")).answer(received.conversation_id)
+    assert owed(rooms) == ["终于"]
+
+
+def test_a_cancelled_turn_is_free_for_others_and_owes_nothing(
+    rooms: Rooms, replies: Callable[[FakeEngine], Replies]
+) -> None:
+    received = rooms.heard()
+    answering = replies(FakeEngine(Cancelled()))
+
+    answering.claim_no_more()
+    answering.answer(received.conversation_id)
+    assert rooms.turn(received.turn_id).state is TurnState.WAITING
+
+    class Stopping(FakeEngine):
+        def stream(self, request: Request) -> Iterator[Progress]:
+            stopping.give_everything_back()
+            yield from super().stream(request)
+
+    engine = Stopping(Cancelled())
+    stopping = replies(engine)
+    stopping.answer(received.conversation_id)
+    assert engine.cancelled == [str(received.turn_id)]
+    assert owed(rooms) == []
+    assert rooms.claimed(received.conversation_id, owner=uuid4()).attempt == 1
+
+
+def test_growing_replies_travel_sealed(rooms: Rooms, replies: Callable[[FakeEngine], Replies], redis_url: str) -> None:
+    received = rooms.heard()
+    with Redis.from_url(in_redis_form(redis_url)) as redis, redis.pubsub(ignore_subscribe_messages=True) as topics:
+        topics.subscribe(partial(CHANNEL))
+        topics.get_message(timeout=1)
+        replies(FakeEngine("我在听你说")).answer(received.conversation_id)
+        event = topics.get_message(timeout=2)
+    assert event is not None
+    assert "我".encode() not in event["data"]
+    turn_id, sealed = read_partial(event["data"])
+    with rooms.database.read() as session:
+        opened = history.open_partial(session, rooms.keys, turn_id, sealed)
+    assert opened is not None
+    assert opened[0].chat_id == "小王"
+    assert "我在听你说".startswith(opened[1])
+
+
+def test_a_lost_lease_cancels_the_generation(rooms: Rooms) -> None:
+    engine = FakeEngine()
+    leases = Leases(database=rooms.database, owner=ME, lease_seconds=20, cancel=engine.cancel, clock=rooms.clock)
+    kept, lost = rooms.heard(who="小王"), rooms.heard(who="小李")
+    for received in (kept, lost):
+        rooms.claimed(received.conversation_id, owner=ME)
+    with leases.kept(kept.turn_id), leases.kept(lost.turn_id):
+        rooms.reset(lost.conversation_id)
+        rooms.clock.tick(15)
+        leases.extend()
+    assert engine.cancelled == [str(lost.turn_id)]
+    rooms.clock.tick(15)
+    assert rooms.claim(kept.conversation_id) is None
