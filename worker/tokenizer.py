@@ -114,7 +114,7 @@ def load_tokenizer(directory: Path, *, has_prefix: bool) -> Tokenizer:
     """The tokenizer of a model's directory, from whichever form it has. Raises `ModelUnusable`."""
     if (directory / "tokenizer.json").is_file():
         return Tokenizer(FastTokenizer.from_file(str(directory / "tokenizer.json")), has_prefix=has_prefix)
-    if (directory / "tokenizer.model").is_file() and has_prefix:
+    if has_prefix:
         return Tokenizer(chatglm2_tokenizer(directory / "tokenizer.model"), has_prefix=True)
     return Tokenizer(_converted(directory), has_prefix=has_prefix)
 
@@ -126,6 +126,8 @@ def chatglm2_tokenizer(path: Path) -> FastTokenizer:
     """
     from sentencepiece import SentencePieceProcessor
 
+    if not path.is_file():
+        raise ModelUnusable(f"{path.parent} has neither tokenizer.json nor {path.name}. Fetch the model again.")
     try:
         source = SentencePieceProcessor(model_file=str(path))
     except (OSError, RuntimeError) as broken:

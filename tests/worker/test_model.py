@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,22 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
+from dialogue.settings import INSTRUCTION
 from tests.worker.engine import chatglm2
-from worker.engine.port import ModelUnusable
+from worker.engine.port import Exchange, ModelUnusable
+from worker.model.check import check
 from worker.model.convert import convert
 from worker.model.examine import examine
-from worker.model.find import BUNDLED, find_model, fingerprint, weight_files
+from worker.model.find import BUNDLED, fetch_model, find_model, fingerprint, weight_files
 from worker.model.hardware import choose_device, choose_dtype, choose_threads
 from worker.model.load import load_model
+from worker.model.probe import probe, read_dialogues
 from worker.prompt import rounds
+from worker.settings import WorkerSettings
 from worker.tokenizer import load_tokenizer
 
 CPU = torch.device("cpu")
+DIALOGUES = Path(__file__).parents[2] / "bench" / "dialogues.jsonl"
 PEFT_IS_BEHIND = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 
 
@@ -214,6 +220,65 @@ def test_without_a_name_the_bundled_model_is_found() -> None:
 def test_a_name_that_is_neither_directory_nor_hub_id_is_refused(name: str) -> None:
     with pytest.raises(ModelUnusable, match="neither"):
         find_model(name)
+
+
+def test_fetching_takes_one_format_of_the_weights_and_never_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    asked: dict[str, Any] = {}
+
+    def download(hub_id: str, **options: Any) -> str:
+        asked.update(options)
+        return f"/cache/{hub_id}"
+
+    files = ["config.json", "modeling_chatglm.py", "model.safetensors", "pytorch_model.bin"]
+    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", lambda _self, _hub_id: files)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    assert fetch_model("some/model", is_refreshed=True) == Path("/cache/some/model")
+    assert asked["ignore_patterns"] == ["*.bin"]
+    assert not any(fnmatch("modeling_chatglm.py", pattern) for pattern in asked["allow_patterns"])
+
+
+def test_a_model_that_cannot_be_fetched_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    def fail(*_args: object, **_options: object) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", fail)
+    with pytest.raises(ModelUnusable, match="could not be fetched"):
+        fetch_model("some/model", is_refreshed=True)
+
+
+def test_the_engine_is_checked_against_the_model_it_runs(directory: Path) -> None:
+    settings = WorkerSettings(model=str(directory), device="cpu", dtype="float32", threads=1, max_reply_tokens=8)
+    report = check(settings, capacity=2, texts=["我很累", "嗯"])
+    assert report.is_exact_enough
+    assert report.parity_error < 1e-5
+    assert [exchange.text for exchange in report.conversation] == ["我很累", "嗯"]
+    assert set(report.tokens_per_second) == {1, 2}
+
+
+def test_the_probe_finds_the_punctuation_that_the_weights_were_trained_on() -> None:
+    found = probe(
+        load(BUNDLED),
+        load_tokenizer(BUNDLED, has_prefix=True),
+        read_dialogues(DIALOGUES),
+        instruction=INSTRUCTION,
+        max_replies=8,
+    )
+    assert found.better == "seed"
+    assert found.losses["seed"] < found.losses["fullwidth"]
+    assert found.reply_count == 8
+
+
+def test_dialogues_may_be_pairs_or_roles(tmp_path: Path) -> None:
+    file = tmp_path / "dialogues.jsonl"
+    file.write_text('[["甲", "乙"]]\n[{"role": "client", "content": "甲"}, {"role": "counselor", "content": "乙"}]')
+    assert read_dialogues(file) == [[Exchange("甲", "乙")]] * 2
+    file.write_text('{"not": "a dialogue"}')
+    with pytest.raises(ModelUnusable, match="no dialogue"):
+        read_dialogues(file)
 
 
 def test_the_fingerprint_changes_with_the_configuration(directory: Path) -> None:

@@ -12,8 +12,6 @@ from transformers.core_model_loading import Split, WeightConverter, WeightRenami
 
 from worker.engine.port import ModelUnusable
 
-MODEL_TYPE = "chatglm"
-
 _REQUIRED = {
     "rmsnorm": True,
     "add_bias_linear": False,

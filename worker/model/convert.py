@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from worker.engine.port import ModelUnusable
-from worker.model import chatglm2
 from worker.model.examine import examine
 from worker.model.load import load_model
 from worker.tokenizer import Tokenizer, load_tokenizer
@@ -29,16 +28,17 @@ _TOKENIZER_CONFIG = {
 def convert(source: Path, target: Path) -> None:
     """Write the ChatGLM2 checkpoint in `source` to `target` as plain GLM, numbers unchanged. Raises `ModelUnusable`."""
     examined = examine(source)
-    if examined.model_type != chatglm2.MODEL_TYPE:
+    if not examined.is_chatglm2:
         raise ModelUnusable(f"{source} holds a {examined.model_type} model, which is in its native form already.")
     if target.exists() and any(target.iterdir()):
         raise ModelUnusable(f"{target} is not empty. Name a new directory.")
+    tokenizer = load_tokenizer(source, has_prefix=True)
     dtype = examined.config.get("torch_dtype") or "float16"
     model: Any = load_model(examined, dtype=dtype, device=torch.device("cpu"))
     model.config.architectures = ["GlmForCausalLM"]
     target.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(target, save_original_format=False)
-    _write_tokenizer(load_tokenizer(source, has_prefix=True), target)
+    _write_tokenizer(tokenizer, target)
 
 
 def _write_tokenizer(tokenizer: Tokenizer, target: Path) -> None:

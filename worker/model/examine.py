@@ -9,6 +9,7 @@ from typing import Any
 from worker.engine.port import ModelUnusable
 from worker.model.find import weight_files
 
+_CHATGLM2 = "chatglm"
 _POINTER = b"version https://git-lfs"
 _ZIP = b"PK"
 
@@ -26,6 +27,11 @@ class Examined:
     def model_type(self) -> str:
         """What transformers calls the architecture."""
         return str(self.config["model_type"])
+
+    @property
+    def is_chatglm2(self) -> bool:
+        """Whether it is in ChatGLM2's original form."""
+        return self.model_type == _CHATGLM2
 
 
 def examine(directory: Path) -> Examined:

@@ -63,7 +63,7 @@ def _from_pretrained(
     }
     if device.type != "cpu":
         options["device_map"] = {"": device}
-    if examined.model_type == chatglm2.MODEL_TYPE:
+    if examined.is_chatglm2:
         chatglm2.register_conversion()
         options["config"] = chatglm2.native_config(examined.config)
         make: Any = chatglm2.ChatGLM2ForCausalLM

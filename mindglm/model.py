@@ -1,0 +1,107 @@
+"""``mindglm model``: fetch, convert, check and probe the weights; nothing of it needs a database or a broker."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worker.engine.port import ModelUnusable
+from worker.settings import WorkerSettings
+
+app = typer.Typer(help="The model: fetch, convert, check and probe its weights.", no_args_is_help=True)
+
+_DEFAULT = "ZhangCNN/MindGLM"
+_SAMPLE = ("我最近总是失眠，白天没有精神。", "可能是工作压力太大了，不知道怎么办。")
+
+Model = Annotated[str | None, typer.Option(help="Hub id or directory. Default: MINDGLM_MODEL, or the bundled one.")]
+
+
+@app.command(epilog="Example: mindglm model fetch ZhangCNN/MindGLM")
+def fetch(hub_id: Annotated[str, typer.Argument(help="The model on the hub.")] = _DEFAULT) -> None:
+    """Download a model with progress; a second call goes on where the first one ended."""
+    from worker.model.find import fetch_model
+
+    with _refusals():
+        typer.echo(fetch_model(hub_id, is_refreshed=True))
+
+
+@app.command(epilog="Example: mindglm model convert ~/MindGLM ~/MindGLM-native")
+def convert(
+    source: Annotated[Path, typer.Argument(help="A directory in ChatGLM2's original form.")],
+    target: Annotated[Path, typer.Argument(help="A new directory.")],
+) -> None:
+    """Write the native form (safetensors, fast tokenizer, chat template), for vLLM, training and safer starts."""
+    from worker.model.convert import convert as write
+
+    with _refusals():
+        write(source.expanduser(), target.expanduser())
+        typer.echo(f"{target} holds the native form; set MINDGLM_MODEL to it.")
+
+
+@app.command(epilog="Example: mindglm model check --model ~/MindGLM")
+def check(
+    model: Model = None,
+    at_once: Annotated[int, typer.Option(help="Conversations for the measurement of speed.", min=1)] = 16,
+) -> None:
+    """Load the model, compare the engine with it, hold a short conversation, print memory and speed."""
+    from worker.model.check import check as examine
+
+    with _refusals():
+        report = examine(_settings(model), capacity=at_once, texts=_SAMPLE)
+    verdict = "as it should be" if report.is_exact_enough else "TOO LARGE: do not serve this model with this engine"
+    typer.echo(
+        f"model         {report.model_version}, {report.dtype} on {report.device}, prompt {report.prompt_version}"
+    )
+    typer.echo(f"loaded in     {report.load_seconds:.1f} s; memory {report.memory_gib:.2f} GiB")
+    typer.echo(f"cache         {report.cache_tokens} tokens")
+    typer.echo(f"error         {report.parity_error:.1e} of the logits, {verdict}")
+    typer.echo(f"first token   {report.first_token_seconds:.2f} s")
+    for count, speed in report.tokens_per_second.items():
+        typer.echo(f"speed         {speed:.0f} tokens/s with {count} at once")
+    for text, reply in report.conversation:
+        typer.echo(f"\n求助者: {text}\n支持者: {reply}")
+    raise typer.Exit(not report.is_exact_enough)
+
+
+@app.command(epilog='Example: mindglm model probe dialogues.jsonl   (a line: [["我睡不着", "多久了？"], …])')
+def probe(
+    dialogues: Annotated[Path, typer.Argument(help="One dialogue a line, a JSON list of [text, reply] pairs.")],
+    model: Model = None,
+    replies: Annotated[int, typer.Option(help="Replies to measure.", min=2)] = 50,
+) -> None:
+    """Measure which punctuation of the prompt, ASCII or full-width, the weights were trained on."""
+    from worker.engine.assemble import open_model
+    from worker.model.probe import probe as measure
+    from worker.model.probe import read_dialogues
+    from worker.tokenizer import load_tokenizer
+
+    settings = _settings(model)
+    with _refusals():
+        read = read_dialogues(dialogues)
+        examined, loaded = open_model(settings)
+        tokenizer = load_tokenizer(examined.directory, has_prefix=True)
+        found = measure(loaded, tokenizer, read, instruction=settings.instruction, max_replies=replies)
+    for style, loss in found.losses.items():
+        typer.echo(f"{style:<10} {loss:.4f} nats per token of the supporter's words")
+    typer.echo(f"difference ±{found.standard_error:.4f} (standard error, {found.reply_count} replies)")
+    if found.better is None:
+        typer.echo("No clear difference: leave MINDGLM_PROMPT_STYLE as it is.")
+    else:
+        typer.echo(f"Set MINDGLM_PROMPT_STYLE={found.better}.")
+
+
+def _settings(model: str | None) -> WorkerSettings:
+    settings = WorkerSettings.read()
+    return settings if model is None else settings.model_copy(update={"model": model})
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What is foreseen is one line and exit status 1."""
+    try:
+        yield
+    except ModelUnusable as error:
+        typer.echo(f"mindglm: {error}", err=True)
+        raise typer.Exit(1) from None
