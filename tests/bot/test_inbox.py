@@ -146,6 +146,32 @@ async def test_a_database_that_cannot_be_written_is_said_so_to_the_adapter(room:
     assert (await room.inbox.receive(message("我很难过"))).turn_id is not None
 
 
+async def test_a_full_disk_is_said_so_and_what_was_stored_stays(room: Room) -> None:
+    with room.database.engine.connect() as connection:
+        page_count = connection.execute(text("PRAGMA page_count")).scalar_one()
+    event.listen(
+        room.database.engine,
+        "begin",
+        lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count={page_count}"),
+    )
+    turn_ids: list[UUID | None] = []
+
+    async def talk_for_ever() -> None:
+        while True:
+            turn_ids.append((await room.inbox.receive(message("长" * 100))).turn_id)
+
+    with pytest.raises(DatabaseUnavailable, match="full"):
+        await talk_for_ever()
+    event.listen(
+        room.database.engine, "begin", lambda connection: connection.exec_driver_sql("PRAGMA max_page_count=100000")
+    )
+    receipt = await room.inbox.receive(message("还在吗"))
+    assert receipt.conversation_id is not None
+    assert {*turn_ids} == {receipt.turn_id}
+    words = Rooms(room.database, room.keys).claimed(receipt.conversation_id, owner=ME).text
+    assert len(words.splitlines()) == len(turn_ids) + 1
+
+
 async def test_no_words_are_found_in_the_database_the_broker_or_the_log(
     room: Room, redis_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
