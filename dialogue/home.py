@@ -4,6 +4,7 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
+from urllib.parse import quote
 
 from dialogue.errors import Misconfigured
 from dialogue.settings import DialogueSettings
@@ -42,7 +43,7 @@ def broker_url(settings: DialogueSettings) -> str:
         if not url.startswith(_BROKER_SCHEMES):
             raise Misconfigured(f"MINDGLM_BROKER_URL must begin with one of {', '.join(_BROKER_SCHEMES)}.")
         return url
-    return f"redis+socket://{broker_socket(settings)}"
+    return f"redis+socket://{quote(str(broker_socket(settings)))}"
 
 
 def home(settings: DialogueSettings) -> Path:

@@ -32,7 +32,11 @@ class InboundMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwedText:
-    """A delivery that a courier has claimed and must now send."""
+    """A delivery that a courier has claimed and must now send.
+
+    `placeholder_id` is the platform's id of a message that stands where this text shall be; `is_last` is false while
+    further parts of the same text are owed.
+    """
 
     id: UUID
     address: Address
@@ -41,3 +45,5 @@ class OwedText:
     turn_id: UUID | None
     part: int
     attempt: int
+    is_last: bool = True
+    placeholder_id: str | None = None

@@ -1,25 +1,31 @@
 """Texts owed to people. A row is claimed, sent and marked in three steps, in order for each address.
 
 A crash between sending and marking cannot be told from one before: ordinary words are then not repeated (failed,
-`unknown`), words that must arrive are.
+`unknown`), words that must arrive are, and so is what replaces a placeholder, where repeating does no harm.
 """
 
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, case, exists, insert, literal, select, update
+from sqlalchemy import Row, bindparam, case, exists, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from dialogue import people
+from dialogue.database import insert_or_ignore
 from dialogue.ids import new_id
 from dialogue.messages import Address, OwedText
 from dialogue.states import OPEN_DELIVERY_STATES, DeliveryKind, DeliveryState
-from dialogue.tables import DELIVERIES
+from dialogue.tables import CONVERSATIONS, DELIVERIES, TURNS
 from dialogue.vault import MasterKeys, PersonKey
 
 UNKNOWN = "unknown"
 """The `error` of a delivery that was being sent when its courier died."""
+
+PLACEHOLDER_PART = -1
+"""The part that stands for a message which the reply's first part will replace; it is never owed itself."""
 
 _OWE = insert(DELIVERIES)
 _EARLIER = DELIVERIES.alias()
@@ -36,7 +42,7 @@ _DUE = (
             _EARLIER.c.id < DELIVERIES.c.id,
         ),
     )
-    .order_by(DELIVERIES.c.id)
+    .order_by(case((DELIVERIES.c.kind == DeliveryKind.CRISIS, 0), else_=1), DELIVERIES.c.id)
     .limit(bindparam("max_count"))
 )
 # the state is asked outside of the subquery too: a claim that waited for another one sees what that one wrote
@@ -73,15 +79,55 @@ _MARK_SENT = _HELD.values(
 )
 _MARK_FAILED = _HELD.values(state=DeliveryState.FAILED, error=bindparam("new_error"))
 _PUT_OFF = _HELD.values(state=DeliveryState.PENDING, next_attempt_at=bindparam("until"))
-_MUST_ARRIVE = DELIVERIES.c.kind == DeliveryKind.CRISIS
+_BESIDE = DELIVERIES.alias()
+_MAY_BE_REPEATED = or_(
+    DELIVERIES.c.kind == DeliveryKind.CRISIS,
+    (DELIVERIES.c.part == 0)
+    & exists().where(_BESIDE.c.turn_id == DELIVERIES.c.turn_id, _BESIDE.c.part == PLACEHOLDER_PART),
+)
 _SETTLE = (
     update(DELIVERIES)
     .where(DELIVERIES.c.state == DeliveryState.SENDING, DELIVERIES.c.lease_until <= bindparam("now"))
     .values(
-        state=case((_MUST_ARRIVE, literal(DeliveryState.PENDING, DELIVERIES.c.state.type)), else_=DeliveryState.FAILED),
-        error=case((_MUST_ARRIVE, None), else_=UNKNOWN),
+        state=case(
+            (_MAY_BE_REPEATED, literal(DeliveryState.PENDING, DELIVERIES.c.state.type)), else_=DeliveryState.FAILED
+        ),
+        error=case((_MAY_BE_REPEATED, None), else_=UNKNOWN),
     )
     .returning(DELIVERIES.c.id)
+)
+_HELD_BY_DEAD = update(DELIVERIES).where(
+    DELIVERIES.c.owner == bindparam("by_owner"), DELIVERIES.c.state == DeliveryState.SENDING
+)
+_TAKE_BACK = _HELD_BY_DEAD.where(DELIVERIES.c.id.not_in(bindparam("begun", expanding=True))).values(
+    state=DeliveryState.PENDING, attempt=DELIVERIES.c.attempt - 1
+)
+_END_LEASE = _HELD_BY_DEAD.values(lease_until=bindparam("now"))
+_OTHER_PARTS = select(DELIVERIES.c.turn_id, DELIVERIES.c.part, DELIVERIES.c.platform_message_id).where(
+    DELIVERIES.c.turn_id.in_(bindparam("turn_ids", expanding=True))
+)
+_WHOLE = select(
+    DELIVERIES.c.person_id,
+    DELIVERIES.c.conversation_id,
+    DELIVERIES.c.turn_id,
+    DELIVERIES.c.message_id,
+    DELIVERIES.c.part,
+    DELIVERIES.c.kind,
+    DELIVERIES.c.channel,
+    DELIVERIES.c.chat_id,
+    DELIVERIES.c.created_at,
+).where(DELIVERIES.c.id == bindparam("delivery_id"))
+_SHORTEN = update(DELIVERIES).where(DELIVERIES.c.id == bindparam("delivery_id")).values(text=bindparam("new_text"))
+_PLACE_OF_TURN = (
+    select(CONVERSATIONS.c.id, CONVERSATIONS.c.person_id, CONVERSATIONS.c.channel, CONVERSATIONS.c.chat_id)
+    .join(TURNS, TURNS.c.conversation_id == CONVERSATIONS.c.id)
+    .where(TURNS.c.id == bindparam("of_turn"))
+)
+_PLACEHOLDER = select(DELIVERIES.c.platform_message_id).where(
+    DELIVERIES.c.turn_id == bindparam("of_turn"), DELIVERIES.c.part == PLACEHOLDER_PART
+)
+_OLDEST = select(func.min(DELIVERIES.c.created_at)).where(
+    DELIVERIES.c.channel == bindparam("of_channel"), DELIVERIES.c.state.in_(OPEN_DELIVERY_STATES)
 )
 
 
@@ -134,7 +180,10 @@ def claim_due(
     now: datetime,
     chat_id: str | None = None,
 ) -> list[OwedText]:
-    """Take what is due on a channel (or in one chat of it), oldest first, at most one text for each address."""
+    """Take what is due on a channel (or in one chat of it), at most one text for each address.
+
+    Words that must arrive come first, then the oldest.
+    """
     values = {
         "of_channel": channel,
         "max_count": limit,
@@ -149,10 +198,79 @@ def claim_due(
     if not claimed:
         return []
     person_keys = people.keys_of(session, keys, {delivery.person_id for delivery in claimed})
+    beside = _Beside(session, [delivery.turn_id for delivery in claimed if delivery.turn_id is not None])
     return [
-        _opened(delivery, person_keys[delivery.person_id])
+        _opened(delivery, person_keys[delivery.person_id], beside)
         for delivery in sorted(claimed, key=lambda delivery: delivery.id)
     ]
+
+
+def split(session: Session, keys: MasterKeys, owed: OwedText, parts: Sequence[str]) -> OwedText:
+    """Turn a claimed text into several deliveries: it keeps the first part, the others are owed right behind it."""
+    whole = session.execute(_WHOLE, {"delivery_id": owed.id}).one()
+    key = people.key_of(session, keys, whole.person_id)
+    sealed = key.seal(parts[0], row=owed.id, column="deliveries.text")
+    session.execute(_SHORTEN, {"delivery_id": owed.id, "new_text": sealed})
+    for number, text in enumerate(parts[1:], start=1):
+        part_id = UUID(int=owed.id.int + number)  # next in order, whatever was owed to that address since
+        session.execute(
+            _OWE,
+            {
+                **whole._asdict(),
+                "id": part_id,
+                "part": whole.part + number,
+                "text": key.seal(text, row=part_id, column="deliveries.text"),
+                "state": DeliveryState.PENDING,
+                "attempt": 0,
+                "next_attempt_at": whole.created_at,
+            },
+        )
+    return replace(owed, text=parts[0], is_last=len(parts) == 1)
+
+
+def placeholder_of(session: Session, turn_id: UUID) -> str | None:
+    """The platform's id of the message that stands where the reply to that turn shall be."""
+    return session.scalar(_PLACEHOLDER, {"of_turn": turn_id})
+
+
+def note_placeholder(session: Session, turn_id: UUID, *, platform_message_id: str, now: datetime) -> None:
+    """A message stands where the reply to that turn shall be: the reply's first part replaces it."""
+    place = session.execute(_PLACE_OF_TURN, {"of_turn": turn_id}).one()
+    insert_or_ignore(
+        session,
+        DELIVERIES,
+        {
+            "id": new_id(),
+            "person_id": place.person_id,
+            "conversation_id": place.id,
+            "turn_id": turn_id,
+            "part": PLACEHOLDER_PART,
+            "kind": DeliveryKind.NOTICE,
+            "channel": place.channel,
+            "chat_id": place.chat_id,
+            "state": DeliveryState.SENT,
+            "attempt": 1,
+            "next_attempt_at": now,
+            "platform_message_id": platform_message_id,
+            "created_at": now,
+            "sent_at": now,
+        },
+    )
+
+
+def take_over(session: Session, owner: UUID, *, begun: Collection[UUID], now: datetime) -> int:
+    """A courier is known to be dead, and which texts it had `begun` to send: all others are due again at once.
+
+    The sweep decides about those begun without waiting for their lease. Returns how many are due again.
+    """
+    taken = session.execute(_TAKE_BACK, {"by_owner": owner, "begun": list(begun)})
+    session.execute(_END_LEASE, {"by_owner": owner, "now": now})
+    return int(getattr(taken, "rowcount", 0))
+
+
+def oldest_owed(session: Session, channel: str) -> datetime | None:
+    """Since when the longest waiting text of that channel is owed."""
+    return session.scalar(_OLDEST, {"of_channel": channel})
 
 
 def mark_sent(
@@ -183,7 +301,19 @@ def back_off_seconds(attempt: int, *, first_seconds: float = 1, max_seconds: flo
     return float(min(first_seconds * 2 ** (attempt - 1), max_seconds))
 
 
-def _opened(delivery: Row[Any], key: PersonKey) -> OwedText:
+class _Beside:
+    """What else belongs to the same turns: placeholders, and further parts."""
+
+    def __init__(self, session: Session, turn_ids: list[UUID]) -> None:
+        self.placeholders: dict[UUID, str] = {}
+        self.last_parts: dict[UUID, int] = {}
+        for turn_id, part, platform_message_id in session.execute(_OTHER_PARTS, {"turn_ids": turn_ids}):
+            if part == PLACEHOLDER_PART:
+                self.placeholders[turn_id] = platform_message_id
+            self.last_parts[turn_id] = max(part, self.last_parts.get(turn_id, 0))
+
+
+def _opened(delivery: Row[Any], key: PersonKey, beside: _Beside) -> OwedText:
     return OwedText(
         id=delivery.id,
         address=Address(channel=delivery.channel, chat_id=delivery.chat_id),
@@ -192,4 +322,6 @@ def _opened(delivery: Row[Any], key: PersonKey) -> OwedText:
         turn_id=delivery.turn_id,
         part=delivery.part,
         attempt=delivery.attempt,
+        is_last=delivery.part >= beside.last_parts.get(delivery.turn_id, 0),
+        placeholder_id=beside.placeholders.get(delivery.turn_id) if delivery.part == 0 else None,
     )

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from mindglm.model import app as model
+
 app = typer.Typer(
     name="mindglm",
     help="A durable chat bot for Chinese psychological counselling, with MindGLM.",
@@ -13,6 +15,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+
+app.add_typer(model, name="model")
 
 
 @app.command(epilog="Example: mindglm chat --timings")

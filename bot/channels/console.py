@@ -23,7 +23,7 @@ from dialogue.messages import Address, InboundMessage, OwedText
 CHANNEL = "console"
 
 _LOOK_SECONDS = 0.5
-_PATIENCE_SECONDS = 10.0
+_PATIENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)

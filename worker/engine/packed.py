@@ -21,7 +21,8 @@ class PackedLinear(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """[..., in] to [..., out]."""
-        result: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, self._weight, self._bias, "none", [], "")  # noqa: SLF001
+        product = torch.ops.mkldnn._linear_pointwise  # noqa: SLF001  # no public name
+        result: Tensor = product(inputs, self._weight, self._bias, "none", [], "")
         return result
 
 
@@ -41,7 +42,7 @@ def can_pack() -> bool:
     return (
         bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]  # torch leaves it untyped
         and hasattr(ops, "_reorder_linear_weight")
-        and bool(ops._is_mkldnn_bf16_supported())  # noqa: SLF001
+        and bool(ops._is_mkldnn_bf16_supported())  # noqa: SLF001  # no public name
     )
 
 
