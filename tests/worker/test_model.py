@@ -216,7 +216,7 @@ def test_without_a_name_the_bundled_model_is_found() -> None:
     assert [file.name for file in weight_files(BUNDLED)] == ["model.safetensors"]
 
 
-@pytest.mark.parametrize("name", ["./no/such/place", "noslash", "a/b/c"])
+@pytest.mark.parametrize("name", ["./no/such/place", "./nowhere", "noslash", "a/b/c"])
 def test_a_name_that_is_neither_directory_nor_hub_id_is_refused(name: str) -> None:
     with pytest.raises(ModelUnusable, match="neither"):
         find_model(name)

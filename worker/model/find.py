@@ -9,7 +9,7 @@ from worker.engine.port import ModelUnusable
 BUNDLED = Path(__file__).parent.parent / "bundled"
 """The small model that comes with the project: a demonstration, not a counsellor."""
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _WANTED = ["*.json", "*.safetensors", "*.bin", "*.model", "*.jinja", "*.txt"]
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 
