@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.engine.port import ModelUnusable
-from worker.settings import WorkerSettings
+if TYPE_CHECKING:
+    from worker.settings import WorkerSettings
 
 app = typer.Typer(help="The model: fetch, convert, check and probe its weights.", no_args_is_help=True)
 
@@ -92,7 +92,9 @@ def probe(
         typer.echo(f"Set MINDGLM_PROMPT_STYLE={found.better}.")
 
 
-def _settings(model: str | None) -> WorkerSettings:
+def _settings(model: str | None) -> "WorkerSettings":
+    from worker.settings import WorkerSettings
+
     settings = WorkerSettings.read()
     return settings if model is None else settings.model_copy(update={"model": model})
 
@@ -100,6 +102,8 @@ def _settings(model: str | None) -> WorkerSettings:
 @contextmanager
 def _refusals() -> Iterator[None]:
     """What is foreseen is one line and exit status 1."""
+    from worker.engine.port import ModelUnusable
+
     try:
         yield
     except ModelUnusable as error:
