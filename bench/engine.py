@@ -26,17 +26,27 @@ from transformers import ContinuousBatchingConfig, GenerationConfig, GlmConfig, 
 from dialogue.settings import INSTRUCTION
 from dialogue.window import trim
 from worker.engine.batched import Batched
+from worker.engine.blocks import BlockPool
 from worker.engine.crew import Machine
 from worker.engine.port import Exchange, Request
 from worker.engine.prompter import Prompter
 from worker.engine.runner import Runner
 from worker.engine.sampling import Sampler, Sampling
+from worker.engine.schedule import Scheduler, TokenSequence
+from worker.engine.work import Work
 from worker.model.find import BUNDLED
 from worker.prompt import rounds, seed_prompt
 from worker.tokenizer import load_tokenizer
 
 SAMPLING: dict[str, Any] = {"temperature": 0.8, "top_p": 0.8, "top_k": 50}
 SHAPES: dict[str, dict[str, Any]] = {
+    "tiny": {
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "head_dim": 16,
+    },
     "173m": {
         "hidden_size": 768,
         "intermediate_size": 2048,
@@ -54,6 +64,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 LENGTHS = (10, 25, 40, 60, 80, 120)
 BLOCK_SIZE = 16
+CACHE_TOKENS = 2048  # for each conversation
 WARM_TOKENS = 4
 
 
@@ -77,9 +88,9 @@ class Job:
     request: Request
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run and print."""
-    options = _options()
+    options = _options(arguments)
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     device = torch.device(options.device)
@@ -100,7 +111,7 @@ def main() -> None:
     print(json.dumps(report, indent=1) if options.json else _table(report, rows))
 
 
-def _options() -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=SHAPES, default="173m")
     parser.add_argument("--device", default="cpu")
@@ -109,7 +120,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--at", type=int, nargs="+", default=[1, 4, 16, 32], help="conversations at once")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--json", action="store_true")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def _random_model(shape: str, *, dtype: torch.dtype, device: torch.device) -> GlmForCausalLM:
@@ -201,16 +212,15 @@ def _ours(
     """
 
     def assemble() -> Machine:
-        block_count = conversations * 2048 // BLOCK_SIZE
-        sampler = Sampler(Sampling(**SAMPLING), device=model.device)
+        block_count = conversations * CACHE_TOKENS // BLOCK_SIZE
         return Machine(
-            runner=Runner(copy.deepcopy(model), sampler=sampler, block_count=block_count, block_size=BLOCK_SIZE),
+            runner=_runner(model, block_count),
             prompter=prompter,
             stop_ids=frozenset(),
             model_version="bench",
             block_count=block_count,
             block_size=BLOCK_SIZE,
-            step_tokens=256 if model.device.type == "cpu" else 2048,
+            step_tokens=_step_tokens(model),
         )
 
     engine = Batched(assemble, capacity=conversations)
@@ -244,6 +254,51 @@ def _ours(
     return tokens / seconds, firsts
 
 
+def _bare(
+    model: GlmForCausalLM, _prompter: Prompter, jobs: Sequence[Job], conversations: int
+) -> tuple[float, list[float]]:
+    """Scheduler and runner alone, without threads, text and the port: what the engine around them costs."""
+    block_count = conversations * CACHE_TOKENS // BLOCK_SIZE
+    runner = _runner(model, block_count)
+    scheduler = Scheduler(
+        BlockPool(count=block_count, size=BLOCK_SIZE), max_running=conversations, max_tokens=_step_tokens(model)
+    )
+    warm = [TokenSequence(tokens=list(jobs[-1].ids), max_length=len(jobs[-1].ids) + WARM_TOKENS)]
+    _run_bare(scheduler, runner, warm)
+    sequences = [TokenSequence(tokens=list(job.ids), max_length=len(job.ids) + job.request.max_tokens) for job in jobs]
+    started = time.perf_counter()
+    _run_bare(scheduler, runner, sequences)
+    return _useful(jobs) / (time.perf_counter() - started), []
+
+
+def _run_bare(scheduler: Scheduler, runner: Runner, sequences: Sequence[TokenSequence]) -> None:
+    for sequence in sequences:
+        scheduler.add(sequence)
+    while len(scheduler):
+        planned = scheduler.plan()
+        works = [
+            Work(part.sequence.tokens[part.start : part.stop], part.start, part.sequence.blocks, part.is_last)
+            for part in planned
+        ]
+        drawn = iter(runner.run(works))
+        for part in planned:
+            is_last = part.is_last
+            scheduler.done(part)
+            if is_last:
+                part.sequence.tokens.append(next(drawn) or 0)
+                if len(part.sequence.tokens) >= part.sequence.max_length:
+                    scheduler.remove(part.sequence)
+
+
+def _runner(model: GlmForCausalLM, block_count: int) -> Runner:
+    sampler = Sampler(Sampling(**SAMPLING), device=model.device)
+    return Runner(copy.deepcopy(model), sampler=sampler, block_count=block_count, block_size=BLOCK_SIZE)
+
+
+def _step_tokens(model: GlmForCausalLM) -> int:
+    return 256 if model.device.type == "cpu" else 2048
+
+
 def _static(size: int) -> "Way":
     def way(
         model: GlmForCausalLM, _prompter: Prompter, jobs: Sequence[Job], _conversations: int
@@ -269,8 +324,8 @@ def _manager(
         ),
         continuous_batching_config=ContinuousBatchingConfig(
             page_size=BLOCK_SIZE,
-            num_blocks=conversations * 2048 // BLOCK_SIZE,
-            max_batch_tokens=256 if model.device.type == "cpu" else 2048,
+            num_blocks=conversations * CACHE_TOKENS // BLOCK_SIZE,
+            max_batch_tokens=_step_tokens(model),
             max_requests_per_batch=conversations,
             auto_switch_to_flash=False,
             use_async_batching=False,
@@ -299,7 +354,13 @@ def _finished(manager: Any, count: int) -> int:
 
 
 Way = Callable[[GlmForCausalLM, Prompter, Sequence[Job], int], tuple[float, list[float]]]
-WAYS: dict[str, Way] = {"ours": _ours, "static8": _static(8), "static16": _static(16), "manager": _manager}
+WAYS: dict[str, Way] = {
+    "ours": _ours,
+    "bare": _bare,
+    "static8": _static(8),
+    "static16": _static(16),
+    "manager": _manager,
+}
 
 
 @torch.inference_mode()

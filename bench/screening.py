@@ -1,0 +1,164 @@
+"""Measure risk screening on a JSON list of {text, labels} with PsySUICIDE's labels.
+
+    python -m bench.screening FILE                                  what the shipped screening does
+    python -m bench.screening FILE --cross-validate --weak CHATS    what it does where the classifier has not seen the text
+
+The second form trains the classifier anew for each fold (CHATS is SmileChat, for the weakly labelled part). Rules are the
+same in every fold: on the file they were written with, even these numbers are too good.
+"""
+
+import argparse
+import hashlib
+import json
+import math
+import sys
+import tomllib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from care.classifier import shipped
+from care.screening import Tier, screen
+from training import psysuicide
+from training.psysuicide import Labelled
+
+CONFIDENCE: Final = 1.96  # standard errors, 95 %
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A share of texts, with Wilson's 95 % interval; all None where there was no text."""
+
+    share: float | None
+    low: float | None
+    high: float | None
+    found: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What the screening finds, over all and by class."""
+
+    recall: Share  # self-directed risk at tier >= 1
+    acute_recall: Share  # plan, attempt, preparation, behaviour at tier >= 2
+    false_alarms: Share  # the unrelated class at tier >= 1
+    classes: dict[str, tuple[Share, Share]]  # by label, at tier >= 1 and at tier >= 2
+
+
+def measure(rows: list[Labelled], tiers: list[Tier]) -> Report:
+    """Compare labels with tiers, text by text."""
+    pairs = list(zip(rows, tiers, strict=True))
+    labels = sorted({label for row in rows for label in row.labels})
+    return Report(
+        recall=_share(tier >= Tier.DISTRESS for row, tier in pairs if row.is_self_directed),
+        acute_recall=_share(tier >= Tier.ACTIVE for row, tier in pairs if row.is_acute),
+        false_alarms=_share(tier >= Tier.DISTRESS for row, tier in pairs if row.is_unrelated),
+        classes={label: _class(label, pairs) for label in labels},
+    )
+
+
+def as_json(report: Report) -> dict[str, object]:
+    """One flat object for machines; intervals beside the shares."""
+    totals = {"recall": report.recall, "acute_recall": report.acute_recall, "false_alarms": report.false_alarms}
+    return (
+        {name: total.share for name, total in totals.items()}
+        | {"intervals": {name: asdict(total) for name, total in totals.items()}}
+        | {
+            "classes": {
+                label: {"count": tier_1.count, "tier_1": asdict(tier_1), "tier_2": asdict(tier_2)}
+                for label, (tier_1, tier_2) in report.classes.items()
+            }
+        }
+    )
+
+
+def as_table(report: Report) -> str:
+    """Lines for people."""
+    lines = [
+        _line("recall (self-directed, tier >= 1)", report.recall),
+        _line("acute recall (tier >= 2)", report.acute_recall),
+        _line("false alarms (unrelated, tier >= 1)", report.false_alarms),
+        "",
+    ]
+    for label, (tier_1, tier_2) in report.classes.items():
+        lines += [_line(f"{label}  tier >= 1", tier_1), _line(f"{label}  tier >= 2", tier_2)]
+    return "\n".join(lines)
+
+
+def screen_all(rows: Iterable[Labelled]) -> list[Tier]:
+    """The shipped screening, rules and classifier."""
+    return [screen(row.text).tier for row in rows]
+
+
+def screen_held_out(rows: list[Labelled], weak_source: Path | None, folds: int) -> list[Tier]:
+    """Rules, and for each fold a classifier trained without it, at the shipped threshold."""
+    from training import screening as trainer
+
+    weak = trainer.weak_examples(weak_source) if weak_source else []
+    tiers = [Tier.NONE] * len(rows)
+    for held_out, seen in trainer.split(len(rows), folds):
+        gold = trainer.gold_examples(rows[index] for index in seen)
+        classifier = replace(trainer.fit([*gold, *weak]), threshold=shipped().threshold)
+        for index in held_out:
+            tiers[index] = screen(rows[index].text, classifier=classifier).tier
+    return tiers
+
+
+def is_training_file(path: Path) -> bool:
+    """Whether the shipped classifier was trained on exactly this file."""
+    facts = tomllib.loads((files("care") / "lexicon" / "classifier.toml").read_text("utf-8"))
+    return bool(hashlib.sha256(path.read_bytes()).hexdigest() == facts["psysuicide_sha256"])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--cross-validate", action="store_true", help="train the classifier anew without each fold")
+    parser.add_argument("--weak", type=Path, help="SmileChat as .jsonl.gz, for --cross-validate")
+    parser.add_argument("--folds", type=int, default=5)
+    options = parser.parse_args(arguments)
+    rows = psysuicide.read(options.file)
+    tiers = screen_held_out(rows, options.weak, options.folds) if options.cross_validate else screen_all(rows)
+    report = measure(rows, tiers)
+    if not options.cross_validate and is_training_file(options.file):
+        print(
+            "The classifier was trained on this very file: use --cross-validate for numbers to quote.", file=sys.stderr
+        )
+    print(json.dumps(as_json(report), ensure_ascii=False) if options.json else as_table(report))
+
+
+def _class(label: str, pairs: list[tuple[Labelled, Tier]]) -> tuple[Share, Share]:
+    tiers = [tier for row, tier in pairs if label in row.labels]
+    return _share(tier >= Tier.DISTRESS for tier in tiers), _share(tier >= Tier.ACTIVE for tier in tiers)
+
+
+def _share(hits: Iterable[bool]) -> Share:
+    found = list(hits)
+    count, positive = len(found), sum(found)
+    if not count:
+        return Share(share=None, low=None, high=None, found=0, count=0)
+    low, high = wilson(positive, count)
+    return Share(share=positive / count, low=low, high=high, found=positive, count=count)
+
+
+def wilson(positive: int, count: int) -> tuple[float, float]:
+    """Wilson's score interval, which stays inside 0..1 for small counts (E. B. Wilson, 1927)."""
+    share, square = positive / count, CONFIDENCE**2
+    centre = (share + square / (2 * count)) / (1 + square / count)
+    spread = CONFIDENCE / (1 + square / count) * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
+    return max(0.0, centre - spread), min(1.0, centre + spread)
+
+
+def _line(name: str, share: Share) -> str:
+    if share.share is None:
+        return f"{'-':>7}  {'':16}  {'0':>9}  {name}"
+    counts = f"{share.found}/{share.count}"
+    return f"{share.share:7.4f}  [{share.low:.4f}, {share.high:.4f}]  {counts:>9}  {name}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""One spelling for what people write many ways, so that rules and classifier read meaning and not disguise.
+
+Pure and total: any string goes in, a string comes out. The result is for matching only; nobody is ever shown it.
+"""
+
+import re
+import tomllib
+import unicodedata
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+_INVISIBLE: Final = re.compile(r"[\u00ad\u034f\u061c\u115f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+_HAN: Final = r"\u4e00-\u9fff"
+_WEDGED: Final = re.compile(rf"(?<=[{_HAN}])[*_.·•~|/\\+=^#\-]{{1,3}}(?=[{_HAN}])")
+_STRETCHED: Final = re.compile(rf"([{_HAN}])\1{{2,}}")
+_DOTS: Final = re.compile(r"\.{2,}")  # what NFKC makes of …
+_BLANKS: Final = re.compile(r"[^\S\n]+")
+
+
+def normalise(text: str) -> str:
+    """Fold width, case, traditional characters, wedged-in signs and known disguises of risk words."""
+    folded = unicodedata.normalize("NFKC", text).lower()
+    folded = _INVISIBLE.sub("", folded).translate(_simplified())
+    folded = _BLANKS.sub(" ", _STRETCHED.sub(r"\1", _WEDGED.sub("", _DOTS.sub("。", folded))))
+    for pattern, plain in _disguises():
+        folded = pattern.sub(plain, folded)
+    return folded.strip()
+
+
+@cache
+def _simplified() -> dict[int, str]:
+    characters = _lexicon()["characters"]
+    return str.maketrans(dict(zip(characters["traditional"], characters["simplified"], strict=True)))
+
+
+@cache
+def _disguises() -> tuple[tuple[re.Pattern[str], str], ...]:
+    return tuple((re.compile(entry["written"]), entry["means"]) for entry in _lexicon()["disguise"])
+
+
+@cache
+def _lexicon() -> dict[str, list[dict[str, str]] | dict[str, str]]:
+    return tomllib.loads((files("care") / "lexicon" / "spelling.toml").read_text("utf-8"))
