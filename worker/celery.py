@@ -106,5 +106,8 @@ def __getattr__(name: str) -> Celery:
     """``celery -A worker`` looks for ``app``: it is made on that first look, so that importing needs no settings."""
     if name != "app":
         raise AttributeError(name)
-    app = globals()["app"] = create_app(WorkerSettings.read())
+    try:
+        app = globals()["app"] = create_app(WorkerSettings.read())
+    except DialogueError as error:
+        raise SystemExit(f"mindglm worker: {error}") from None
     return app

@@ -1,0 +1,65 @@
+"""``celery -A worker worker`` as an operator starts it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dialogue.vault import new_secret
+from tests.road.harness import wait_until
+
+
+def celery(*, seconds: float = 30, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "worker", "worker"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds,
+        env={**os.environ, "MINDGLM_ENGINE": "scripted", **variables},
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"MINDGLM_ENGINE": "magic"}, "MINDGLM_ENGINE"),
+        ({"MINDGLM_SECRET_KEY": "short"}, "MINDGLM_SECRET_KEY"),
+        ({"MINDGLM_DATABASE_URL": "mysql://h/d"}, "MINDGLM_DATABASE_URL"),
+        ({"MINDGLM_BROKER_URL": "amqp://h"}, "MINDGLM_BROKER_URL"),
+        ({"MINDGLM_ENGINE": "transformers", "MINDGLM_MODEL": "/no/model/here"}, "/no/model/here"),
+    ],
+)
+def test_what_is_set_wrong_is_one_line_and_a_status(variables: dict[str, str], words: str) -> None:
+    done = celery(**variables)
+    assert done.returncode != 0
+    assert words in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_database_that_was_not_migrated_names_the_command(tmp_path: Path, redis_url: str) -> None:
+    done = celery(
+        MINDGLM_DATABASE_URL=f"sqlite:///{tmp_path / 'empty.db'}",
+        MINDGLM_BROKER_URL=redis_url,
+        MINDGLM_SECRET_KEY=new_secret(),
+    )
+    assert done.returncode != 0
+    assert "mindglm migrate" in done.stderr.splitlines()[-1]
+
+
+def test_it_waits_for_a_broker_that_is_away_and_stops_all_the_same(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "worker", "worker"],
+            env={**os.environ, "MINDGLM_ENGINE": "scripted"},
+            stdout=output,
+            stderr=output,
+        )
+    wait_until(lambda: "Cannot connect" in log.read_text(), 30)
+    assert process.poll() is None
+    process.terminate()
+    assert process.wait(30) == 0
+    assert "worker_stopped" in log.read_text()
