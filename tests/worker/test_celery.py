@@ -11,13 +11,13 @@ from dialogue.vault import new_secret
 from tests.road.harness import wait_until
 
 
-def celery(*, seconds: float = 30, **variables: str) -> subprocess.CompletedProcess[str]:
+def celery(**variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "celery", "-A", "worker", "worker"],
         capture_output=True,
         text=True,
         check=False,
-        timeout=seconds,
+        timeout=30,
         env={**os.environ, "MINDGLM_ENGINE": "scripted", **variables},
     )
 
