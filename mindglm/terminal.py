@@ -1,9 +1,10 @@
 """The conversation of `mindglm chat`: a seat, the room, and the console between them."""
 
 import getpass
+import importlib
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from uuid import UUID
 
@@ -54,7 +55,7 @@ def _sit_down(room: Room, background: Background, status: Tell, took: Tell, *, a
         sender=sender,
         texts=room.texts,
         address=address,
-        read_line=input if sys.stdin.isatty() else _read_piped,
+        read_line=_terminal_reader() if sys.stdin.isatty() else _read_piped,
         say=room.inbox.receive_blocking,
         is_open=partial(_is_awaited, room),
         out=sys.stdout,
@@ -131,6 +132,13 @@ def _log_to_file(settings: DialogueSettings) -> None:
     directory = home(settings) / "logs"
     directory.mkdir(exist_ok=True)
     configure(settings, (directory / "chat.log").open("a", encoding="utf-8"))
+
+
+def _terminal_reader() -> Callable[[str], str]:
+    """`input`, with a line that can be edited and earlier ones to go back to, where the system has that."""
+    with suppress(ImportError):
+        importlib.import_module("readline")
+    return input
 
 
 def _read_piped(label: str) -> str:
