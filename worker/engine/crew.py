@@ -96,7 +96,7 @@ class Crew:
         self._planned = []
 
     def recover(self, error: Exception) -> None:
-        """After a broken step: start over with an empty cache; what was in the step is tried once more."""
+        """After a broken step: start over with an empty cache; what was in the step is tried once more, one by one."""
         log.error("engine_restarted", error=type(error).__name__, at=_place(error), open=len(self._flights))
         if isinstance(error, OutOfMemory):
             self._step_tokens = max(_LEAST_STEP_TOKENS, self._step_tokens // 2)
@@ -105,7 +105,9 @@ class Crew:
         self._planned = []
         self._scheduler = self._new_scheduler()
         for sequence, flight in list(self._flights.items()):
-            flight.failures += sequence in hit
+            if sequence in hit:
+                flight.failures += 1
+                sequence.is_suspect = True
             sequence.reset()
             if flight.failures < _MAX_TRIES:
                 self._scheduler.add(sequence)
@@ -124,6 +126,7 @@ class Crew:
         )
 
     def _advance(self, flight: Flight, token: int | None) -> None:
+        flight.sequence.is_suspect, flight.failures = False, 0
         try:
             progress = self._progress(flight, token)
         except EngineError as error:

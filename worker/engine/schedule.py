@@ -15,11 +15,13 @@ from worker.engine.blocks import ROOT, BlockPool
 class TokenSequence:
     """A prompt and its reply so far as ids, and how much of them the cache holds.
 
-    `max_length` counts both; it must fit into the pool.
+    `max_length` counts both; it must fit into the pool. A suspect was part of a step that broke: no two of them are
+    computed together, so that only the one that breaks steps breaks another.
     """
 
     tokens: list[int]
     max_length: int
+    is_suspect: bool = False
     computed: int = 0
     blocks: list[int] = field(default_factory=list)
     keys: list[bytes] = field(default_factory=list)
@@ -118,9 +120,14 @@ class Scheduler:
     def _prompts(self) -> Iterator[TokenSequence]:
         """Prompts that are being computed, then waiting ones as they are let in."""
         yield from [sequence for sequence in self._running if sequence.pending > 1]
-        while self._waiting and len(self._running) < self._max_running and self._admit(self._waiting[0]):
+        while self._waiting and self._has_place_for(self._waiting[0]) and self._admit(self._waiting[0]):
             self._running.append(self._waiting.popleft())
             yield self._running[-1]
+
+    def _has_place_for(self, sequence: TokenSequence) -> bool:
+        if sequence.is_suspect and any(running.is_suspect for running in self._running):
+            return False
+        return len(self._running) < self._max_running
 
     def _admit(self, sequence: TokenSequence) -> bool:
         """Give a waiting sequence its blocks, if every running one still has one to grow into."""

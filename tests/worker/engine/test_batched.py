@@ -217,6 +217,29 @@ def test_who_waits_for_a_place_is_not_blamed_for_a_broken_step() -> None:
         assert second.result(5).finish is Finish.LENGTH
 
 
+def test_a_conversation_that_breaks_every_step_takes_no_other_with_it() -> None:
+    (poison,) = bundled_tokenizer().text_ids("毒")
+
+    def fail(works: Sequence[Work]) -> None:
+        if any(poison in work.tokens for work in works):
+            raise RuntimeError
+
+    gate = Gate()
+    runner = FakeRunner(WORDS, before=gate)
+    with running(runner, capacity=8) as engine, ThreadPoolExecutor(6) as pool:
+        held = pool.submit(last, engine, request("你好", max_tokens=300))
+        assert gate.reached.wait(5)
+        texts = ["早", "累", "毒", "困", "烦"]
+        replies = {text: pool.submit(last, engine, request(text, id=text)) for text in texts}
+        wait_until(lambda: len(engine._arrivals) == len(texts))
+        runner.before = fail
+        gate.opened.set()
+        with pytest.raises(EngineFailed):
+            replies.pop("毒").result(5)
+        assert {reply.result(5).finish for reply in [held, *replies.values()]} == {Finish.LENGTH}
+    assert runner.resets == 2
+
+
 def test_a_cache_that_cannot_be_made_anew_fails_its_replies_only() -> None:
     runner = FakeRunner(WORDS, before=failing(times=1))
     real_reset, runner_reset = runner.reset, failing(times=1)
