@@ -1,8 +1,6 @@
 """Which engine the settings ask for; heavy libraries are imported only for the one that needs them."""
 
 from dialogue.errors import Misconfigured
-from worker.engine.batched import Batched
-from worker.engine.crew import Machine
 from worker.engine.port import Engine
 from worker.engine.scripted import Scripted
 from worker.settings import WorkerSettings
@@ -23,6 +21,9 @@ def build(settings: WorkerSettings) -> Engine:
 
 
 def _batched(settings: WorkerSettings) -> Engine:
+    from worker.engine.batched import Batched
+    from worker.engine.crew import Machine
+
     capacity = settings.concurrency or _default_capacity(settings.device)
 
     def load() -> Machine:

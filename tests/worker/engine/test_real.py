@@ -80,10 +80,12 @@ def test_a_process_that_forgets_to_stop_the_engine_still_ends() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True)
 
 
-def test_building_an_engine_loads_no_heavy_library() -> None:
+def test_building_an_engine_loads_no_heavy_library_and_a_server_needs_none() -> None:
     code = (
-        "import sys; from worker.engine.choose import build; from worker.settings import WorkerSettings;"
-        "build(WorkerSettings(engine='scripted')); build(WorkerSettings(concurrency=4));"
-        "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+        "import sys; from worker.engine.choose import build; from worker.settings import WorkerSettings as S;"
+        "build(S(engine='scripted')); build(S(engine='openai', openai_base_url='http://h/v1'));"
+        "assert not {'tokenizers', 'torch', 'transformers'} & set(sys.modules);"
+        "build(S(concurrency=4));"
+        "assert not {'torch', 'transformers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True)
