@@ -1,12 +1,19 @@
-"""The way out: claims what a channel owes, sends it, marks it. Three steps, three transactions."""
+"""The way out: claims what a channel owes, sends it, marks it. Sending is never inside a transaction.
+
+One transaction marks what was sent and claims what is next, so that a busy courier writes in batches and a text waits
+for nobody but its predecessor in the same chat.
+"""
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 from uuid import UUID, uuid4
 
 import structlog
+from sqlalchemy.orm import Session
 
 from dialogue import outbox
 from dialogue.clock import Clock, utc_now
@@ -18,7 +25,9 @@ from dialogue.vault import MasterKeys
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _LEASE_SECONDS = 60.0
-_BATCH = 50
+
+Outcome = Callable[[Session], None]
+"""Writes down what became of one text."""
 
 
 class Undeliverable(Exception):
@@ -46,6 +55,11 @@ class Sender(Protocol):
         """Deliver, and return the platform's message id if it gives one; raises `Undeliverable`, `TryLater`."""
 
 
+def whole(text: str) -> list[str]:
+    """For platforms without a limit: one part."""
+    return [text]
+
+
 class Courier:
     """Empties the outbox of one channel, or of one chat on it; in order for each address."""
 
@@ -56,18 +70,25 @@ class Courier:
         keys: MasterKeys,
         sender: Sender,
         chat_id: str | None = None,
+        split: Callable[[str], list[str]] = whole,
+        max_at_once: int = 50,
         poll_seconds: float = 1.0,
+        owner: UUID | None = None,
         clock: Clock = utc_now,
     ) -> None:
         self._database = database
         self._keys = keys
         self._sender = sender
         self._chat_id = chat_id
+        self._split = split
+        self._max_at_once = max_at_once
         self._poll_seconds = poll_seconds
         self._clock = clock
-        self._owner = uuid4()
+        self._owner = owner or uuid4()
         self._wake = asyncio.Event()
         self._is_stopping = False
+        self._sending: set[asyncio.Task[None]] = set()
+        self._outcomes: list[Outcome] = []
 
     def wake(self) -> None:
         """There may be something to send."""
@@ -82,60 +103,109 @@ class Courier:
         """Deliver until stopped; a database that is away is asked again."""
         while not self._is_stopping:
             self._wake.clear()
-            try:
-                sent_count = await self.deliver_due()
-            except DatabaseUnavailable as error:
-                log.warning("outbox_unavailable", error=str(error))
-                sent_count = 0
-            if not sent_count:
+            if not await self._start_due():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), self._poll_seconds)
+        await self._wait_for(self._sending)
+        await self._mark_only()
 
     async def deliver_due(self) -> int:
         """Send what is due now, all addresses at once; returns how many texts were tried."""
-        texts = await asyncio.to_thread(self._claim)
-        await asyncio.gather(*(self._deliver(text) for text in texts))
+        texts = await self._mark_and_claim(self._max_at_once)
+        await self._wait_for({self._start(text) for text in texts})
+        await self._mark_and_claim(0)
         return len(texts)
 
+    async def _start_due(self) -> int:
+        try:
+            texts = await self._mark_and_claim(self._max_at_once - len(self._sending))
+        except DatabaseUnavailable as error:
+            log.warning("outbox_unavailable", error=str(error))
+            return 0
+        except Exception as error:  # noqa: BLE001 - the outermost loop: the next look may succeed
+            log.error("outbox_broke", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold texts
+            return 0
+        for text in texts:
+            self._start(text)
+        return len(texts)
+
+    def _start(self, text: OwedText) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._deliver(text))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+        return task
+
     async def _deliver(self, text: OwedText) -> None:
+        self._outcomes.append(await self._outcome(text))
+        self.wake()
+
+    async def _outcome(self, text: OwedText) -> Outcome:
         try:
             platform_message_id = await self._sender.send(text)
         except TryLater as error:
-            await asyncio.to_thread(self._put_off, text, error)
+            return self._put_off(text, error)
         except Undeliverable as error:
             log.warning("undeliverable", delivery_id=str(text.id), reason=error.reason)
-            await asyncio.to_thread(self._mark_failed, text.id, error.reason)
-        else:
-            await asyncio.to_thread(self._mark_sent, text.id, platform_message_id)
+            return self._failed(text, error.reason)
+        except Exception as error:  # noqa: BLE001 - whatever breaks in a channel must not stop the others' texts
+            log.error("send_broke", delivery_id=str(text.id), error=type(error).__name__)  # noqa: TRY400 - may hold texts
+            return self._failed(text, outbox.UNKNOWN)
+        return partial(
+            outbox.mark_sent,
+            delivery_id=text.id,
+            owner=self._owner,
+            platform_message_id=platform_message_id,
+            now=self._clock(),
+        )
 
-    def _claim(self) -> list[OwedText]:
-        with self._database.begin() as session:
-            return outbox.claim_due(
-                session,
-                self._keys,
-                self._sender.name,
-                chat_id=self._chat_id,
-                owner=self._owner,
-                lease_seconds=_LEASE_SECONDS,
-                limit=_BATCH,
-                now=self._clock(),
-            )
+    def _failed(self, text: OwedText, reason: str) -> Outcome:
+        return partial(outbox.mark_failed, delivery_id=text.id, owner=self._owner, error=reason)
 
-    def _mark_sent(self, delivery_id: UUID, platform_message_id: str | None) -> None:
-        with self._database.begin() as session:
-            outbox.mark_sent(
-                session,
-                delivery_id,
-                owner=self._owner,
-                platform_message_id=platform_message_id,
-                now=self._clock(),
-            )
-
-    def _mark_failed(self, delivery_id: UUID, reason: str) -> None:
-        with self._database.begin() as session:
-            outbox.mark_failed(session, delivery_id, owner=self._owner, error=reason)
-
-    def _put_off(self, text: OwedText, error: TryLater) -> None:
+    def _put_off(self, text: OwedText, error: TryLater) -> Outcome:
         seconds = error.after_seconds if error.after_seconds is not None else outbox.back_off_seconds(text.attempt)
+        until = self._clock() + timedelta(seconds=seconds)
+        return partial(outbox.put_off, delivery_id=text.id, owner=self._owner, until=until)
+
+    async def _mark_and_claim(self, limit: int) -> list[OwedText]:
+        outcomes, self._outcomes = self._outcomes, []
+        try:
+            return await asyncio.to_thread(self._in_one_transaction, outcomes, limit)
+        except DatabaseUnavailable:
+            self._outcomes = outcomes + self._outcomes
+            raise
+
+    def _in_one_transaction(self, outcomes: list[Outcome], limit: int) -> list[OwedText]:
+        if not outcomes and limit <= 0:
+            return []
         with self._database.begin() as session:
-            outbox.put_off(session, text.id, owner=self._owner, until=self._clock() + timedelta(seconds=seconds))
+            for mark in outcomes:
+                mark(session)
+            return self._claim(session, limit) if limit > 0 else []
+
+    def _claim(self, session: Session, limit: int) -> list[OwedText]:
+        texts = outbox.claim_due(
+            session,
+            self._keys,
+            self._sender.name,
+            chat_id=self._chat_id,
+            owner=self._owner,
+            lease_seconds=_LEASE_SECONDS,
+            limit=limit,
+            now=self._clock(),
+        )
+        return [self._first_part(session, text) for text in texts]
+
+    def _first_part(self, session: Session, text: OwedText) -> OwedText:
+        parts = self._split(text.text)
+        return text if len(parts) == 1 else outbox.split(session, self._keys, text, parts)
+
+    async def _mark_only(self) -> None:
+        try:
+            await self._mark_and_claim(0)
+        except DatabaseUnavailable as error:
+            log.warning("outbox_unavailable", error=str(error))
+
+    @staticmethod
+    async def _wait_for(tasks: set[asyncio.Task[None]]) -> None:
+        if tasks:
+            await asyncio.wait(tasks)

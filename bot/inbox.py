@@ -9,13 +9,13 @@ import structlog
 from sqlalchemy.orm import Session
 
 from care.texts import Texts
-from dialogue import commands, conversations, intake, outbox, people
+from dialogue import commands, conversations, feedback, intake, outbox, people, sources
 from dialogue.clock import Clock, utc_now
 from dialogue.commands import Command
 from dialogue.database import Database
 from dialogue.doorbell import Doorbell
 from dialogue.errors import EmptyMessage, MessageTooLong
-from dialogue.messages import InboundMessage
+from dialogue.messages import Address, InboundMessage
 from dialogue.people import KnownPerson
 from dialogue.signals import Signals
 from dialogue.states import ClosedBy, DeliveryKind
@@ -23,6 +23,8 @@ from dialogue.vault import MasterKeys
 from dialogue.words import clean
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_NOT_TEXT = "\N{OBJECT REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +65,65 @@ class Inbox:
         """Store a message and ring for it; it is safe when this returns. Raises `DatabaseUnavailable`."""
         return await asyncio.to_thread(self.receive_blocking, message)
 
+    async def revise(self, message: InboundMessage, *, original_id: str) -> Receipt:
+        """The person changed an earlier message: new words, unless the old ones were answered already."""
+        return await asyncio.to_thread(self._revise, message, original_id)
+
+    async def excuse(self, message: InboundMessage) -> Receipt:
+        """Something that is no text came: say so, once for several in a row."""
+        return await asyncio.to_thread(self._excuse, message)
+
+    async def rate(self, channel: str, user_id: str, turn_id: UUID, value: int) -> bool:
+        """👍 (1) or 👎 (-1) for a reply; False if it was not that person's."""
+        return await asyncio.to_thread(self._rate, channel, user_id, turn_id, value)
+
+    async def leave(self, address: Address) -> None:
+        """The person blocked the bot, or is gone: end their conversation, and send nothing more of it."""
+        await asyncio.to_thread(self._leave, address)
+
     def receive_blocking(self, message: InboundMessage) -> Receipt:
         """The same, for callers that have a thread to spend."""
         with self._database.begin() as session:
             receipt = self._take_in(session, message, self._clock())
         self._announce(message, receipt)
         return receipt
+
+    def _revise(self, message: InboundMessage, original_id: str) -> Receipt:
+        now = self._clock()
+        with self._database.begin() as session:
+            people.locked(session, self._keys, channel=message.address.channel, user_id=message.user_id, now=now)
+            if intake.is_settled(session, message, external_id=original_id):
+                return Receipt()
+            receipt = self._take_in(session, message, now)
+        self._announce(message, receipt)
+        return receipt
+
+    def _excuse(self, message: InboundMessage) -> Receipt:
+        now = self._clock()
+        with self._database.begin() as session:
+            person = people.locked(
+                session, self._keys, channel=message.address.channel, user_id=message.user_id, now=now
+            )
+            if intake.is_repeat(session, message):
+                return Receipt(is_repeat=True)
+            receipt = _Reception(session, person, message, now).excuse(self._texts.say("error_not_text"))
+        self._announce(message, receipt)
+        return receipt
+
+    def _rate(self, channel: str, user_id: str, turn_id: UUID, value: int) -> bool:
+        with self._database.begin() as session:
+            return feedback.rate(
+                session, channel=channel, user_id=user_id, turn_id=turn_id, value=value, now=self._clock()
+            )
+
+    def _leave(self, address: Address) -> None:
+        with self._database.begin() as session:
+            conversation_id = conversations.find_open(session, address)
+            if conversation_id is None:
+                return
+            cancelled = conversations.reset(session, conversation_id, by=ClosedBy.CHANNEL, now=self._clock())
+        self._signals.cancel(cancelled)
+        log.info("person_left", channel=address.channel, conversation_id=str(conversation_id))
 
     def _take_in(self, session: Session, message: InboundMessage, now: datetime) -> Receipt:
         person = people.locked(session, self._keys, channel=message.address.channel, user_id=message.user_id, now=now)
@@ -83,6 +138,7 @@ class Inbox:
             return reception.refuse(self._texts.say("error_too_long", length=error.length, max_length=error.max_length))
         command = commands.parse(text)
         if command is not None:
+            reception.note_source(text)
             return reception.obey(command, self._texts)
         return reception.hear(text)
 
@@ -121,6 +177,20 @@ class _Reception:
         """Nothing that can be answered: stored without its text, so that it is refused once only."""
         message_id = intake.store(self.session, self.person, self.message, text="", now=self.now)
         return Receipt(answered_at_once=self._answer(message_id, explanation, conversation_id=None))
+
+    def excuse(self, explanation: str) -> Receipt:
+        """What cannot be read is stored as a mark only."""
+        is_burst = intake.is_burst(self.session, self.person, mark=_NOT_TEXT, now=self.now)
+        message_id = intake.store(self.session, self.person, self.message, text=_NOT_TEXT, now=self.now)
+        if is_burst:
+            return Receipt()
+        return Receipt(answered_at_once=self._answer(message_id, explanation, conversation_id=None))
+
+    def note_source(self, text: str) -> None:
+        """The label of the link that brought the person, if this is one."""
+        label = commands.source_label(text)
+        if label is not None:
+            sources.note(self.session, self.person.id, label, now=self.now)
 
     def obey(self, command: Command, texts: Texts) -> Receipt:
         """A word to the bot itself, answered here and now."""

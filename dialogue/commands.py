@@ -8,6 +8,8 @@ END_WORDS = "结束对话"
 _SURROUNDINGS = " \t\n\r\u3000。．.!！?？~～…,，、;；:：\"'“”‘’「」『』"
 _SLASH_COMMAND = re.compile(r"/(?P<name>[A-Za-z][A-Za-z0-9_]*)(@\w+)?(\s.*)?", re.DOTALL)
 
+_START_LINK = re.compile(r"/start(?:@\w+)?\s+(?P<label>[A-Za-z0-9_-]{1,64})")
+
 
 class Command(Enum):
     """Each is the whole message, never a part of one."""
@@ -16,10 +18,17 @@ class Command(Enum):
     RESET = auto()  # start over
     START = auto()  # the first thing a platform sends
     HELP = auto()
+    PRIVACY = auto()  # what is stored, for how long, and what a person can ask for
     UNKNOWN = auto()  # begins like a command and is none
 
 
-_BY_NAME = {"start": Command.START, "help": Command.HELP, "reset": Command.RESET}
+_BY_NAME = {"start": Command.START, "help": Command.HELP, "reset": Command.RESET, "privacy": Command.PRIVACY}
+
+
+def source_label(text: str) -> str | None:
+    """What a link to the bot said about where it stood: `/start LABEL`. Labels name places, never people."""
+    link = _START_LINK.fullmatch(text.strip())
+    return link["label"] if link else None
 
 
 def parse(text: str) -> Command | None:

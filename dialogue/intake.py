@@ -1,7 +1,7 @@
 """Storing what people write. The person must be locked, which makes repeats and the order of turns free of races."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import bindparam, insert, select
@@ -11,13 +11,28 @@ from dialogue import conversations
 from dialogue.ids import new_id
 from dialogue.messages import InboundMessage
 from dialogue.people import KnownPerson
-from dialogue.states import TurnState
+from dialogue.states import OPEN_TURN_STATES, TurnState
 from dialogue.tables import MESSAGES, TURNS
 
 _REPEAT = select(MESSAGES.c.id).where(
     MESSAGES.c.channel == bindparam("channel"),
     MESSAGES.c.account == bindparam("account"),
     MESSAGES.c.external_id == bindparam("external_id"),
+)
+_STATE_OF_WORDS = (
+    select(MESSAGES.c.id, TURNS.c.state)
+    .outerjoin(TURNS, TURNS.c.id == MESSAGES.c.turn_id)
+    .where(
+        MESSAGES.c.channel == bindparam("channel"),
+        MESSAGES.c.account == bindparam("account"),
+        MESSAGES.c.external_id == bindparam("external_id"),
+    )
+)
+_NEWEST = (
+    select(MESSAGES.c.id, MESSAGES.c.text, MESSAGES.c.received_at)
+    .where(MESSAGES.c.person_id == bindparam("of_person"))
+    .order_by(MESSAGES.c.id.desc())
+    .limit(1)
 )
 _STORE = insert(MESSAGES)
 # locked, so that a worker which claims it now either sees the message that joins it, or has it first
@@ -29,6 +44,7 @@ _LAST_TURN = (
     .with_for_update(key_share=True)
 )
 _OPEN_TURN = insert(TURNS)
+_BURST = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +60,21 @@ def is_repeat(session: Session, message: InboundMessage) -> bool:
     """Whether this external id was stored before."""
     place = {"channel": message.address.channel, "account": message.account, "external_id": message.external_id}
     return session.scalar(_REPEAT, place) is not None
+
+
+def is_settled(session: Session, message: InboundMessage, *, external_id: str) -> bool:
+    """Whether that earlier message of the same account was answered, refused or obeyed already."""
+    place = {"channel": message.address.channel, "account": message.account, "external_id": external_id}
+    stored = session.execute(_STATE_OF_WORDS, place).first()
+    return stored is not None and stored.state not in OPEN_TURN_STATES
+
+
+def is_burst(session: Session, person: KnownPerson, *, mark: str, now: datetime) -> bool:
+    """Whether the person's last message was stored as that `mark` and came within the last minute."""
+    newest = session.execute(_NEWEST, {"of_person": person.id}).first()
+    if newest is None or newest.text is None or now - newest.received_at > _BURST:
+        return False
+    return person.key.open(newest.text, row=newest.id, column="messages.text") == mark
 
 
 def hear(session: Session, person: KnownPerson, message: InboundMessage, *, text: str, now: datetime) -> Received:

@@ -270,7 +270,8 @@ def take_over(session: Session, owner: UUID, *, begun: Collection[UUID], now: da
 
 def oldest_owed(session: Session, channel: str) -> datetime | None:
     """Since when the longest waiting text of that channel is owed."""
-    return session.scalar(_OLDEST, {"of_channel": channel})
+    oldest: datetime | None = session.scalar(_OLDEST, {"of_channel": channel})
+    return oldest
 
 
 def mark_sent(

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from dialogue.messages import Address
 from dialogue.states import OPEN_DELIVERY_STATES, OPEN_TURN_STATES, TurnState
-from dialogue.tables import Conversation, Delivery, Turn
+from dialogue.tables import Conversation, Delivery, Message, Turn
 
 
 def is_awaited(session: Session, turn_or_delivery_id: UUID) -> bool:
@@ -45,6 +45,24 @@ def unanswered(session: Session, address: Address) -> list[UUID]:
         .order_by(Turn.seq)
     )
     return [*owed, *open_turns]
+
+
+def waiting_turns(session: Session, channel: str) -> list[tuple[UUID, Address]]:
+    """The turns of a channel that are still to be answered, and where."""
+    rows = session.execute(
+        select(Turn.id, Conversation.chat_id)
+        .join(Conversation, Conversation.id == Turn.conversation_id)
+        .where(Conversation.channel == channel, Turn.state.in_(OPEN_TURN_STATES))
+        .order_by(Turn.id)
+    )
+    return [(turn_id, Address(channel=channel, chat_id=chat_id)) for turn_id, chat_id in rows]
+
+
+def last_external_id(session: Session, turn_id: UUID) -> str | None:
+    """The platform's id of the last message that joined a turn."""
+    return session.scalar(
+        select(Message.external_id).where(Message.turn_id == turn_id).order_by(Message.id.desc()).limit(1)
+    )
 
 
 def answered_count(session: Session, conversation_id: UUID) -> int:

@@ -272,4 +272,6 @@ CONVERSATIONS = _core(Conversation)
 TURNS = _core(Turn)
 MESSAGES = _core(Message)
 DELIVERIES = _core(Delivery)
+AUDIT = _core(AuditEntry)
+FEEDBACK = _core(Feedback)
 """The same tables for statements that are built once: building one costs ten times its execution (bench/road.py)."""

@@ -42,6 +42,19 @@ def up() -> None:
     raise typer.Exit(run(BotSettings.read()))
 
 
+@app.command(epilog="Example: MINDGLM_TELEGRAM_TOKEN=123:abc mindglm telegram")
+def telegram(
+    *,
+    health: Annotated[bool, typer.Option("--health", help="Say how the running adapter is doing; 1 if badly.")] = False,
+) -> None:
+    """Listen and speak on Telegram, until SIGTERM or Ctrl-C; workers run beside it."""
+    from bot.settings import BotSettings
+    from mindglm.telegram import report, run
+
+    settings = BotSettings.read()
+    raise typer.Exit(report(settings) if health else run(settings))
+
+
 @app.command(epilog="Example: mindglm worker --concurrency 16")
 def worker(
     concurrency: Annotated[int | None, typer.Option(help="Conversations generated at once.", min=1)] = None,

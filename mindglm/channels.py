@@ -3,6 +3,6 @@
 from bot.settings import BotSettings
 
 
-def configured(_settings: BotSettings) -> list[str]:
+def configured(settings: BotSettings) -> list[str]:
     """The names of the channels whose token is set: `mindglm up` runs these."""
-    return []
+    return ["telegram"] if settings.telegram_token is not None else []

@@ -1,0 +1,201 @@
+"""The Telegram adapter, put together once: updates in, texts out, and what is seen in between."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+from telegram.error import InvalidToken, TelegramError
+
+from bot import journal
+from bot.channels.telegram import CHANNEL, menu
+from bot.channels.telegram.intake import Intake
+from bot.channels.telegram.line import TokenRefused, connect, webhook_secret
+from bot.channels.telegram.live import Live
+from bot.channels.telegram.places import Place
+from bot.channels.telegram.polling import Poller
+from bot.channels.telegram.records import Records
+from bot.channels.telegram.sender import TelegramSender, Thanks
+from bot.channels.telegram.splitting import split
+from bot.channels.telegram.updates import ALLOWED, Account
+from bot.channels.telegram.webhook import Webhook
+from bot.courier import Courier
+from bot.health import Health
+from bot.journal import Journal
+from bot.limiter import Limiter, Pace, SharedSlots
+from bot.listener import Listener
+from bot.room import Room
+from bot.settings import BotSettings
+from dialogue import outbox
+from dialogue.clock import utc_now
+from dialogue.outbox import back_off_seconds
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_MAX_AT_ONCE = 64
+_MAX_CONNECTIONS = 96
+_MAX_BACK_OFF_SECONDS = 30.0
+_JOURNALS = "journals"
+_GROUP_PER_SECOND = 20 / 60
+"""Telegram's limit for one group."""
+
+
+class Adapter:
+    """One bot account. `run` returns when stopped."""
+
+    def __init__(self, room: Room, settings: BotSettings, *, home: Path) -> None:
+        self._room = room
+        self._settings = settings
+        self._home = home
+        self._line = connect(settings, max_connections=_MAX_CONNECTIONS)
+        self._records = Records(room.database, room.keys)
+        self._slots = SharedSlots.connect(room.broker_url, str(self._line.token).partition(":")[0])
+        self._limiter = Limiter(self._slots)
+        self._live = Live(bot=self._line, limiter=self._limiter, paces=self._pace, turns=self._records)
+        self._thanks = Thanks(self._line, room.texts.say("telegram_thanks"))
+        self._health = Health(home=home, channel=CHANNEL, database=room.database, ask_pending=self._pending_updates)
+        self._journal = Journal(home / _JOURNALS, uuid4())
+        self._courier = Courier(
+            database=room.database,
+            keys=room.keys,
+            sender=self._sender(),
+            split=split,
+            max_at_once=_MAX_AT_ONCE,
+            owner=self._journal.owner,
+        )
+        self._listener = Listener(room.broker_url, CHANNEL, on_owed=self._courier.wake, on_partial=self._live.grow)
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Take in what was fetched, finish what is being sent, end."""
+        self._stopping.set()
+
+    async def run(self, on_ready: Callable[[], None]) -> None:
+        """Until stopped; raises `TokenRefused`, `Misconfigured`, `Deaf`."""
+        delivering = beside = None
+        try:
+            account = await self._greet()
+            if account is None:
+                return
+            self._take_over_from_the_dead()
+            await self._resume_waiting()
+            delivering = asyncio.create_task(self._courier.run())
+            beside = asyncio.gather(self._listener.run(), self._health.run(), self._offer_menu())
+            await self._receive(self._intake(account), on_ready)
+        finally:
+            self._courier.stop()
+            if delivering is not None:
+                await delivering
+            if beside is not None:
+                beside.cancel()
+                await asyncio.gather(beside, return_exceptions=True)
+            await self._close()
+
+    async def _receive(self, intake: Intake, on_ready: Callable[[], None]) -> None:
+        if self._settings.telegram_webhook_url is None:
+            if await self._insist(self._line.delete_webhook):  # Telegram polls no bot that has one
+                on_ready()
+                await Poller(self._line, intake, self._health, self._stopping).run()
+            return
+        secret = webhook_secret(self._settings)
+        webhook = Webhook(self._line, intake, self._health, secret=secret)
+        webhook.listen(self._settings.telegram_webhook_listen)
+        set_webhook = partial(
+            self._line.set_webhook, self._settings.telegram_webhook_url, allowed_updates=ALLOWED, secret_token=secret
+        )
+        try:
+            if await self._insist(set_webhook):
+                on_ready()
+                await self._stopping.wait()
+        finally:
+            await webhook.close()
+
+    def _intake(self, account: Account) -> Intake:
+        return Intake(
+            inbox=self._room.inbox,
+            account=account,
+            are_groups_served=self._settings.telegram_groups,
+            on_waiting=self._live.begin,
+            on_rated=self._thanks.give,
+        )
+
+    async def _greet(self) -> Account | None:
+        """Who we are, as soon as Telegram can be reached; None when stopped first."""
+        if not await self._insist(self._line.initialize):
+            return None
+        me = self._line.bot
+        log.info("telegram_greets", account=me.id, username=me.username)
+        return Account(id=me.id, username=me.username or "")
+
+    async def _insist(self, call: Callable[[], Awaitable[object]]) -> bool:
+        """Until Telegram did it; False when stopped first. Raises `TokenRefused`."""
+        attempt = 0
+        while not self._stopping.is_set():
+            try:
+                await call()
+            except InvalidToken:
+                raise TokenRefused from None
+            except TelegramError as error:
+                attempt += 1
+                seconds = back_off_seconds(attempt, max_seconds=_MAX_BACK_OFF_SECONDS)
+                log.warning("telegram_unreachable", error=type(error).__name__, seconds=seconds)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), seconds)
+            else:
+                return True
+        return False
+
+    async def _offer_menu(self) -> None:
+        try:
+            await menu.offer(self._line, self._settings.locale)
+        except TelegramError as error:
+            log.warning("menu_not_offered", error=type(error).__name__)
+
+    def _take_over_from_the_dead(self) -> None:
+        """A predecessor was killed: what it had not begun to send is due again at once."""
+        for dead in journal.left_behind(self._home / _JOURNALS):
+            with dead, self._room.database.begin() as session:
+                count = outbox.take_over(session, dead.owner, begun=dead.begun, now=utc_now())
+            log.info("took_over", owner=str(dead.owner), due_again_count=count)
+
+    async def _resume_waiting(self) -> None:
+        for turn_id, place in await self._records.waiting():
+            self._live.begin(turn_id, place)
+
+    async def _pending_updates(self) -> int | None:
+        try:
+            pending = (await self._line.get_webhook_info()).pending_update_count
+        except TelegramError:
+            return None
+        if not pending:
+            self._health.heard()  # nobody says anything, which in webhook mode nothing else would tell
+        return pending
+
+    def _sender(self) -> TelegramSender:
+        return TelegramSender(
+            bot=self._line,
+            limiter=self._limiter,
+            paces=self._pace,
+            shown=self._live,
+            begin=self._journal.begin,
+            reply_to=self._records.reply_to,
+            on_gone=self._on_gone,
+            has_ratings=self._settings.telegram_feedback,
+        )
+
+    def _pace(self, place: Place) -> Pace:
+        per_second = self._settings.telegram_chat_messages_per_second if place.is_private else _GROUP_PER_SECOND
+        return Pace(account_per_second=self._settings.telegram_messages_per_second, chat_per_second=per_second)
+
+    async def _on_gone(self, place: Place) -> None:
+        await self._room.inbox.leave(place.address())
+
+    async def _close(self) -> None:
+        await self._live.close()
+        await self._slots.close()
+        self._journal.close()
+        with contextlib.suppress(TelegramError):
+            await self._line.shutdown()

@@ -1,0 +1,87 @@
+"""Takes updates in. When `take` returns, what the update means is in the database, and Telegram may be told so."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import structlog
+from telegram import Update
+
+from bot.channels.telegram import CHANNEL
+from bot.channels.telegram.places import Place
+from bot.channels.telegram.updates import Account, Event, Left, Rated, Revised, Said, Showed, chat_of, read
+from bot.inbox import Inbox, Receipt
+from dialogue.messages import Address
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+OnWaiting = Callable[[UUID, Place], None]
+"""Called with a turn that now waits for its reply."""
+
+OnRated = Callable[[str], None]
+"""Called with a pressed button's id, which is owed an answer."""
+
+
+class Intake:
+    """Each chat's updates are taken in one after the other, different chats' at the same time."""
+
+    def __init__(
+        self,
+        *,
+        inbox: Inbox,
+        account: Account,
+        are_groups_served: bool,
+        on_waiting: OnWaiting,
+        on_rated: OnRated,
+    ) -> None:
+        self._inbox = inbox
+        self._account = account
+        self._are_groups_served = are_groups_served
+        self._on_waiting = on_waiting
+        self._on_rated = on_rated
+        self._queues = _Queues()
+
+    async def take(self, update: Update) -> None:
+        """Safe when this returns; a repeat changes nothing. Raises `DatabaseUnavailable`."""
+        async with self._queues.turn(chat_of(update)):
+            for event in read(update, self._account, are_groups_served=self._are_groups_served):
+                await self._take(event)
+
+    async def _take(self, event: Event) -> None:
+        match event:
+            case Said(message):
+                self._hear(message.address, await self._inbox.receive(message))
+            case Revised(message, original_id):
+                self._hear(message.address, await self._inbox.revise(message, original_id=original_id))
+            case Showed(message):
+                await self._inbox.excuse(message)
+            case Rated():
+                await self._inbox.rate(CHANNEL, event.user_id, event.turn_id, event.value)
+                self._on_rated(event.callback_id)
+            case Left(address):
+                await self._inbox.leave(address)
+
+    def _hear(self, address: Address, receipt: Receipt) -> None:
+        if receipt.turn_id is not None:
+            self._on_waiting(receipt.turn_id, Place.at(address))
+
+
+class _Queues:
+    """First come, first served, for each chat by itself."""
+
+    def __init__(self) -> None:
+        self._locks: dict[int, asyncio.Lock] = {}
+        self._users: dict[int, int] = {}
+
+    @asynccontextmanager
+    async def turn(self, chat: int) -> AsyncIterator[None]:
+        lock = self._locks.setdefault(chat, asyncio.Lock())
+        self._users[chat] = self._users.get(chat, 0) + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            self._users[chat] -= 1
+            if not self._users[chat]:
+                del self._users[chat], self._locks[chat]

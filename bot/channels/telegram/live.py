@@ -1,0 +1,196 @@
+"""What a person sees while a reply is on its way: typing, then the words as they grow.
+
+In private chats the words grow in a draft, elsewhere in a placeholder message that is edited. All of it is best effort
+and gives way to texts; nothing is shown any more once the reply itself is sent.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+from telegram import Bot
+from telegram.constants import ChatAction
+from telegram.error import BadRequest, InvalidToken, RetryAfter, TelegramError
+
+from bot.channels.telegram.line import retry_seconds
+from bot.channels.telegram.places import Place
+from bot.channels.telegram.splitting import LIMIT, split
+from bot.limiter import Limiter, Pace, Urgency
+from dialogue.errors import DialogueError
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_FIRST_LOOK_SECONDS = 0.4
+"""A reply that comes sooner needs no announcement."""
+
+_LOOK_SECONDS = 1.0
+_GROUP_LOOK_SECONDS = 3.5
+_TYPING_SECONDS = 4.0
+_CHECK_SECONDS = 8.0
+_HANDOVER_SECONDS = 3.0
+_ELLIPSIS = "…"
+_MAX_DRAFT_ID = 2**31 - 1
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """One turn that somebody waits for."""
+
+    turn_id: UUID
+    place: Place
+    sealed: bytes | None = field(default=None, repr=False)
+    shown: str = field(default="", repr=False)
+    placeholder: int | None = None
+    typed_at: float = 0.0
+    quiet_until: float = 0.0
+    is_over: bool = False
+    busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Turns(Protocol):
+    """What must be asked about turns."""
+
+    async def is_awaited(self, turn_id: UUID) -> bool: ...
+
+    async def open_partial(self, turn_id: UUID, sealed: bytes) -> str | None: ...
+
+    async def placeholder_of(self, turn_id: UUID) -> int | None: ...
+
+    async def note_placeholder(self, turn_id: UUID, message_id: int) -> None: ...
+
+
+class Live:
+    """Shows growing replies for one bot."""
+
+    def __init__(self, *, bot: Bot, limiter: Limiter, paces: Callable[[Place], Pace], turns: Turns) -> None:
+        self._bot = bot
+        self._limiter = limiter
+        self._paces = paces
+        self._turns = turns
+        self._waiting: dict[UUID, _Waiting] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._has_drafts = True
+
+    def begin(self, turn_id: UUID, place: Place) -> None:
+        """Somebody waits for the reply to that turn."""
+        if turn_id in self._waiting:
+            return
+        waiting = self._waiting[turn_id] = _Waiting(turn_id, place)
+        task = asyncio.create_task(self._show(waiting))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def grow(self, turn_id: UUID, sealed: bytes) -> None:
+        """The reply so far, as the worker published it; opened only if it is going to be shown."""
+        waiting = self._waiting.get(turn_id)
+        if waiting is not None:
+            waiting.sealed = sealed
+
+    async def finish(self, turn_id: UUID) -> int | None:
+        """Nothing more is shown once this returns, not even what was just on its way.
+
+        Returns the message that stands where the reply shall be, if there is one.
+        """
+        waiting = self._waiting.pop(turn_id, None)
+        if waiting is None:
+            return None
+        waiting.is_over = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_HANDOVER_SECONDS), waiting.busy:
+                pass
+        return waiting.placeholder
+
+    async def close(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _show(self, waiting: _Waiting) -> None:
+        await asyncio.sleep(_FIRST_LOOK_SECONDS)
+        checked_at = time.monotonic()
+        while not waiting.is_over:
+            try:
+                async with waiting.busy:
+                    if not waiting.is_over:
+                        await self._look(waiting)
+                if time.monotonic() - checked_at >= _CHECK_SECONDS:
+                    checked_at = time.monotonic()
+                    if not await self._turns.is_awaited(waiting.turn_id):
+                        break
+            except (TelegramError, DialogueError) as error:
+                log.debug("not_shown", turn_id=str(waiting.turn_id), error=type(error).__name__)
+            await asyncio.sleep(_LOOK_SECONDS if waiting.place.is_private else _GROUP_LOOK_SECONDS)
+        self._waiting.pop(waiting.turn_id, None)
+
+    async def _look(self, waiting: _Waiting) -> None:
+        """Show the words if there are new ones, else that somebody is typing; flood control makes it a pause."""
+        now = time.monotonic()
+        if now < waiting.quiet_until:
+            return
+        try:
+            is_due = now - waiting.typed_at >= _TYPING_SECONDS
+            if await self._show_words(waiting) or (is_due and await self._type(waiting.place)):
+                waiting.typed_at = now
+        except RetryAfter as error:
+            waiting.quiet_until = now + retry_seconds(error)
+
+    async def _show_words(self, waiting: _Waiting) -> bool:
+        """Whether there was something new to show and it was shown."""
+        sealed, waiting.sealed = waiting.sealed, None
+        if sealed is None:
+            return False
+        text = await self._turns.open_partial(waiting.turn_id, sealed)
+        if not text or text == waiting.shown:
+            return False
+        show = self._draft if waiting.place.is_private and self._has_drafts else self._edit
+        is_shown = await show(waiting, text)
+        if is_shown:
+            waiting.shown = text
+        return is_shown
+
+    async def _type(self, place: Place) -> bool:
+        if not await self._has_room(place, Urgency.PASSING):
+            return False
+        return await self._bot.send_chat_action(place.chat_id, ChatAction.TYPING, message_thread_id=place.thread_id)
+
+    async def _draft(self, waiting: _Waiting, text: str) -> bool:
+        if not await self._has_room(waiting.place, Urgency.PASSING):
+            return False
+        draft_id = waiting.turn_id.int & _MAX_DRAFT_ID or 1
+        try:
+            return await self._bot.send_message_draft(waiting.place.chat_id, draft_id, split(text)[-1])
+        except (BadRequest, InvalidToken):  # this chat, or this server, knows no drafts; the library reads 404 so
+            self._has_drafts = False
+            log.info("drafts_refused")
+            return await self._edit(waiting, text)
+
+    async def _edit(self, waiting: _Waiting, text: str) -> bool:
+        if not await self._has_room(waiting.place, Urgency.EDIT):
+            return False
+        try:
+            await self._put_placeholder(waiting, split(text, LIMIT - len(_ELLIPSIS))[0] + _ELLIPSIS)
+        except RetryAfter as error:
+            await self._limiter.flooded(str(waiting.place.chat_id), retry_seconds(error))
+            raise
+        return True
+
+    async def _put_placeholder(self, waiting: _Waiting, text: str) -> None:
+        place = waiting.place
+        if waiting.placeholder is None:
+            waiting.placeholder = await self._turns.placeholder_of(waiting.turn_id)
+        if waiting.placeholder is not None:
+            await self._bot.edit_message_text(text, place.chat_id, waiting.placeholder)
+            return
+        message = await self._bot.send_message(
+            place.chat_id, text, message_thread_id=place.thread_id, disable_notification=True
+        )
+        waiting.placeholder = message.message_id
+        await self._turns.note_placeholder(waiting.turn_id, message.message_id)
+
+    async def _has_room(self, place: Place, urgency: Urgency) -> bool:
+        return await self._limiter.has_room(str(place.chat_id), self._paces(place), urgency)

@@ -1,0 +1,20 @@
+"""The list of commands that Telegram shows beside the text field, in both languages."""
+
+from telegram import Bot, BotCommand
+
+from care import texts
+
+_COMMANDS = ("start", "help", "reset", "privacy")
+_LOCALES = ("zh", "en")
+
+
+async def offer(bot: Bot, default_locale: str) -> None:
+    """Set the menus; raises `TelegramError`."""
+    for locale in _LOCALES:
+        await bot.set_my_commands(_menu(locale), language_code=locale)
+    await bot.set_my_commands(_menu(default_locale))
+
+
+def _menu(locale: str) -> list[BotCommand]:
+    words = texts.load(locale)
+    return [BotCommand(name, words.say(f"telegram_menu_{name}")) for name in _COMMANDS]

@@ -1,0 +1,32 @@
+"""Where on Telegram a conversation is held, and its address. In a group each person has a conversation of their own."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from bot.channels.telegram import CHANNEL
+from dialogue.messages import Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A private chat, or one person in a group (and in one topic of it)."""
+
+    chat_id: int
+    user_id: int | None = None
+    thread_id: int | None = None
+
+    @property
+    def is_private(self) -> bool:
+        return self.user_id is None
+
+    def address(self) -> Address:
+        parts = [self.chat_id, *(part for part in (self.user_id, self.thread_id) if part is not None)]
+        return Address(channel=CHANNEL, chat_id="/".join(map(str, parts)))
+
+    @classmethod
+    def at(cls, address: Address) -> Self:
+        """The place that `address()` was called on."""
+        chat_id, user_id, thread_id, *_ = [*map(int, address.chat_id.split("/")), None, None]
+        if chat_id is None:
+            raise ValueError(address)
+        return cls(chat_id=chat_id, user_id=user_id, thread_id=thread_id)

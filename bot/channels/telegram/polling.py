@@ -1,0 +1,126 @@
+"""Long polling that cannot go deaf: a poll confirms only what is committed, and no error ends the loop quietly."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from typing import Any
+
+import structlog
+from telegram import Update
+from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
+
+from bot.channels.telegram.intake import Intake
+from bot.channels.telegram.line import POLL_SECONDS, Line, TokenRefused, retry_seconds
+from bot.health import Health
+from dialogue.errors import DatabaseUnavailable
+from dialogue.outbox import back_off_seconds
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_MAX_BACK_OFF_SECONDS = 30.0
+_STUCK_SECONDS = POLL_SECONDS + 60.0
+_MAX_TRIES = 3
+"""So often is an update taken in that breaks us; then the others go on without it."""
+
+_MAX_BREAKS = 10
+"""So many rounds may break one after the other; then the process ends and its supervisor starts it afresh."""
+
+
+class Deaf(Exception):
+    """The loop breaks again and again."""
+
+
+class Poller:
+    """Fetches and takes in until stopped."""
+
+    def __init__(self, line: Line, intake: Intake, health: Health, stopping: asyncio.Event) -> None:
+        self._line = line
+        self._intake = intake
+        self._health = health
+        self._offset: int | None = None
+        self._tries: Counter[int] = Counter()
+        self._stopping = stopping
+
+    async def run(self) -> None:
+        """Until `stopping`: what was fetched is taken in, what was not is still Telegram's.
+
+        Raises `TokenRefused`, and `Deaf` when nothing helps.
+        """
+        trouble_count = break_count = 0
+        while not self._stopping.is_set():
+            try:
+                await self._round()
+            except InvalidToken:
+                raise TokenRefused from None
+            except (TelegramError, DatabaseUnavailable, TimeoutError) as error:
+                trouble_count += 1
+                await self._pause(_wait_seconds(error, trouble_count), error)
+            except Exception as error:  # the outermost loop: it must go on
+                break_count += 1
+                log.error("poll_broke", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold words
+                if break_count >= _MAX_BREAKS:
+                    raise Deaf from error
+                await self._pause(_wait_seconds(error, break_count), error)
+            else:
+                trouble_count = break_count = 0
+
+    async def _round(self) -> None:
+        updates = await self._fetch()
+        self._health.heard()
+        await self._take(updates)
+        if updates:
+            self._offset = max(int(update["update_id"]) for update in updates) + 1
+            self._tries.clear()
+
+    async def _fetch(self) -> list[dict[str, Any]]:
+        """Nothing, if stopped while waiting."""
+        poll = asyncio.create_task(self._line.raw_updates(self._offset))
+        stop = asyncio.create_task(self._stopping.wait())
+        try:
+            async with asyncio.timeout(_STUCK_SECONDS):
+                await asyncio.wait({poll, stop}, return_when=asyncio.FIRST_COMPLETED)
+            return poll.result() if poll.done() else []
+        finally:
+            for task in (poll, stop):
+                task.cancel()
+            await asyncio.gather(poll, stop, return_exceptions=True)
+
+    async def _take(self, updates: list[dict[str, Any]]) -> None:
+        """All of them, or an error; a second try repeats nothing that was stored by the first."""
+        outcomes = await asyncio.gather(*(self._take_one(update) for update in updates), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _take_one(self, raw: dict[str, Any]) -> None:
+        update_id = int(raw["update_id"])
+        try:
+            update = Update.de_json(raw, self._line)
+            await self._intake.take(update)
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:
+            self._tries[update_id] += 1
+            if self._tries[update_id] < _MAX_TRIES:
+                raise
+            log.error("update_skipped", update_id=update_id, error=type(error).__name__)  # noqa: TRY400 - no words
+
+    async def _pause(self, seconds: float, error: Exception) -> None:
+        log.warning("poll_pauses", seconds=seconds, error=type(error).__name__, reason=_reason(error))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+
+def _wait_seconds(error: Exception, count: int) -> float:
+    if isinstance(error, RetryAfter):
+        return retry_seconds(error)
+    return back_off_seconds(count, first_seconds=0.5, max_seconds=_MAX_BACK_OFF_SECONDS)
+
+
+def _reason(error: Exception) -> str | None:
+    """What the operator should know, in our words."""
+    if isinstance(error, Conflict):
+        return "another process polls with this token, or a webhook is set: run only one of them"
+    if isinstance(error, DatabaseUnavailable):
+        return str(error)
+    return None

@@ -1,0 +1,63 @@
+"""What the adapter asks and tells the database about turns; each call is one transaction in a thread."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from bot.channels.telegram import CHANNEL
+from bot.channels.telegram.places import Place
+from bot.channels.telegram.updates import message_id_of
+from dialogue import history, outbox, pending
+from dialogue.clock import Clock, utc_now
+from dialogue.database import Database
+from dialogue.vault import MasterKeys
+
+T = TypeVar("T")
+
+
+class Records:
+    """Raises `DatabaseUnavailable` everywhere."""
+
+    def __init__(self, database: Database, keys: MasterKeys, clock: Clock = utc_now) -> None:
+        self._database = database
+        self._keys = keys
+        self._clock = clock
+
+    async def waiting(self) -> list[tuple[UUID, Place]]:
+        """Who waits for a reply."""
+        turns = await self._read(lambda session: pending.waiting_turns(session, CHANNEL))
+        return [(turn_id, Place.at(address)) for turn_id, address in turns]
+
+    async def is_awaited(self, turn_id: UUID) -> bool:
+        return await self._read(lambda session: pending.is_awaited(session, turn_id))
+
+    async def open_partial(self, turn_id: UUID, sealed: bytes) -> str | None:
+        """The words of a growing reply; raises `DialogueError` for what cannot be opened."""
+        opened = await self._read(lambda session: history.open_partial(session, self._keys, turn_id, sealed))
+        return opened[1] if opened is not None else None
+
+    async def placeholder_of(self, turn_id: UUID) -> int | None:
+        message_id = await self._read(lambda session: outbox.placeholder_of(session, turn_id))
+        return int(message_id) if message_id is not None else None
+
+    async def note_placeholder(self, turn_id: UUID, message_id: int) -> None:
+        await asyncio.to_thread(self._note_placeholder, turn_id, str(message_id))
+
+    async def reply_to(self, turn_id: UUID) -> int | None:
+        """The message that the reply to that turn answers."""
+        external_id = await self._read(lambda session: pending.last_external_id(session, turn_id))
+        return message_id_of(external_id) if external_id is not None else None
+
+    def _note_placeholder(self, turn_id: UUID, message_id: str) -> None:
+        with self._database.begin() as session:
+            outbox.note_placeholder(session, turn_id, platform_message_id=message_id, now=self._clock())
+
+    async def _read(self, question: Callable[[Session], T]) -> T:
+        def ask() -> T:
+            with self._database.read() as session:
+                return question(session)
+
+        return await asyncio.to_thread(ask)

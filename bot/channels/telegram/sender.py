@@ -1,0 +1,182 @@
+"""Says what is owed: one message, or the last edit of the placeholder that stands for it. Plain text, nothing parsed.
+
+A request whose fate is unknown is repeated only where that does no harm.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, ReplyParameters
+from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
+
+from bot.channels.telegram import CHANNEL
+from bot.channels.telegram.line import never_arrived, retry_seconds
+from bot.channels.telegram.places import Place
+from bot.channels.telegram.updates import rating_data
+from bot.courier import TryLater, Undeliverable
+from bot.limiter import Limiter, Pace, Urgency
+from dialogue.messages import OwedText
+from dialogue.outbox import UNKNOWN
+from dialogue.states import DeliveryKind
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+_NOT_MODIFIED = "not modified"
+_IS_GONE = ("message to edit not found", "message can't be edited", "message_id_invalid")
+
+
+class Shown(Protocol):
+    """What the person sees of a reply before it comes."""
+
+    async def finish(self, turn_id: UUID) -> int | None:
+        """Nothing more is shown for that turn once this returns; the placeholder that was shown, if any."""
+
+
+class TelegramSender:
+    """Sends for one bot."""
+
+    name = CHANNEL
+
+    def __init__(
+        self,
+        *,
+        bot: Bot,
+        limiter: Limiter,
+        paces: Callable[[Place], Pace],
+        shown: Shown,
+        begin: Callable[[UUID], None],
+        reply_to: Callable[[UUID], Awaitable[int | None]],
+        on_gone: Callable[[Place], Awaitable[None]],
+        has_ratings: bool,
+    ) -> None:
+        self._bot = bot
+        self._limiter = limiter
+        self._paces = paces
+        self._shown = shown
+        self._begin = begin
+        self._reply_to = reply_to
+        self._on_gone = on_gone
+        self._has_ratings = has_ratings
+
+    async def send(self, text: OwedText) -> str | None:
+        place = Place.at(text.address)
+        placeholder = await self._placeholder(text)
+        urgency = Urgency.CRISIS if text.kind is DeliveryKind.CRISIS else Urgency.TEXT
+        await self._limiter.wait(str(place.chat_id), self._paces(place), urgency)
+        try:
+            if placeholder is not None:
+                return await self._replace(place, text, placeholder)
+            return await self._say(place, text)
+        except RetryAfter as error:
+            seconds = retry_seconds(error)
+            await self._limiter.flooded(str(place.chat_id), seconds)
+            raise TryLater(seconds) from None
+        except Forbidden:
+            await self._on_gone(place)
+            raise Undeliverable("forbidden") from None
+        except BadRequest as error:
+            raise Undeliverable(_short_name(error)) from None
+
+    async def _placeholder(self, text: OwedText) -> int | None:
+        """What the first part replaces: made by this process just now, or by one before."""
+        made_here = await self._shown.finish(text.turn_id) if text.turn_id is not None else None
+        if text.part:
+            return None
+        return made_here or (int(text.placeholder_id) if text.placeholder_id is not None else None)
+
+    async def _say(self, place: Place, text: OwedText) -> str:
+        reply = await self._reply_parameters(place, text)
+        self._begin(text.id)
+        try:
+            return await self._send_message(place.chat_id, place, text, reply)
+        except ChatMigrated as moved:
+            return await self._send_message(moved.new_chat_id, place, text, None)
+        except (RetryAfter, Forbidden, BadRequest):
+            raise
+        except TelegramError as error:
+            raise _fate(error, may_be_repeated=text.kind is DeliveryKind.CRISIS) from None
+
+    async def _send_message(self, chat_id: int, place: Place, text: OwedText, reply: ReplyParameters | None) -> str:
+        message = await self._bot.send_message(
+            chat_id,
+            text.text,
+            message_thread_id=place.thread_id,
+            reply_markup=self._buttons(text),
+            reply_parameters=reply,
+            link_preview_options=_NO_PREVIEW,
+        )
+        return str(message.message_id)
+
+    async def _replace(self, place: Place, text: OwedText, message_id: int) -> str:
+        """Repeating it is harmless, so an unknown fate is no trouble; a placeholder that is gone is sent anew."""
+        try:
+            await self._bot.edit_message_text(
+                text.text,
+                place.chat_id,
+                message_id,
+                reply_markup=self._buttons(text),
+                link_preview_options=_NO_PREVIEW,
+            )
+        except (RetryAfter, Forbidden):
+            raise
+        except BadRequest as error:
+            if _NOT_MODIFIED in error.message.lower():
+                return str(message_id)
+            if any(words in error.message.lower() for words in _IS_GONE):
+                return await self._say(place, text)
+            raise
+        except TelegramError as error:
+            raise _fate(error, may_be_repeated=True) from None
+        return str(message_id)
+
+    def _buttons(self, text: OwedText) -> InlineKeyboardMarkup | None:
+        if not (self._has_ratings and text.is_last and text.turn_id and text.kind is DeliveryKind.REPLY):
+            return None
+        up, down = rating_data(text.turn_id, 1), rating_data(text.turn_id, -1)
+        return InlineKeyboardMarkup(
+            [[InlineKeyboardButton("👍", callback_data=up), InlineKeyboardButton("👎", callback_data=down)]]
+        )
+
+    async def _reply_parameters(self, place: Place, text: OwedText) -> ReplyParameters | None:
+        """In a group it must be seen who is answered."""
+        if place.is_private or text.turn_id is None or text.part:
+            return None
+        message_id = await self._reply_to(text.turn_id)
+        return ReplyParameters(message_id, allow_sending_without_reply=True) if message_id else None
+
+
+class Thanks:
+    """Answers pressed buttons, so that they stop spinning; best effort."""
+
+    def __init__(self, bot: Bot, words: str) -> None:
+        self._bot = bot
+        self._words = words
+        self._running: set[asyncio.Task[None]] = set()
+
+    def give(self, callback_id: str) -> None:
+        task = asyncio.create_task(self._answer(callback_id))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _answer(self, callback_id: str) -> None:
+        try:
+            await self._bot.answer_callback_query(callback_id, self._words)
+        except TelegramError as error:
+            log.debug("thanks_lost", error=type(error).__name__)
+
+
+def _fate(error: TelegramError, *, may_be_repeated: bool) -> TryLater | Undeliverable:
+    """What to do about a request that failed on the way."""
+    if may_be_repeated or never_arrived(error):
+        return TryLater()
+    return Undeliverable(UNKNOWN)
+
+
+def _short_name(error: BadRequest) -> str:
+    """Telegram's description, if it is one of those that hold nothing but a reason."""
+    known = ("chat not found", "message is too long", "message text is empty", "not enough rights", "topic_closed")
+    return next((words.replace(" ", "_") for words in known if words in error.message.lower()), "bad_request")

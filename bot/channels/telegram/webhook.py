@@ -1,0 +1,82 @@
+"""Webhook mode: Telegram calls us. The answer 200 is given when the update is in the database, and not before.
+
+Telegram repeats what is not answered by 200, and sends a chat's next update only after the one before.
+"""
+
+import hmac
+import json
+from typing import Any
+
+import structlog
+from telegram import Update
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.routing import URLSpec
+from tornado.web import Application, RequestHandler
+
+from bot.channels.telegram.intake import Intake
+from bot.channels.telegram.line import Line
+from bot.health import Health
+from dialogue.errors import DatabaseUnavailable, Misconfigured
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the header's name, no secret
+_MAX_UPDATE_BYTES = 1 << 20
+
+
+class Webhook:
+    """Listens until closed; `/healthz` beside it tells whether it lives."""
+
+    def __init__(self, line: Line, intake: Intake, health: Health, *, secret: str) -> None:
+        shared = {"line": line, "intake": intake, "health": health, "secret": secret.encode()}
+        routes = [URLSpec(r"/healthz", _Alive), URLSpec(r"/.*", _Updates, shared)]
+        self._server = HTTPServer(
+            Application(list[Any](routes), log_function=_log_nothing), max_body_size=_MAX_UPDATE_BYTES
+        )
+
+    def listen(self, listen: str) -> int:
+        """`listen` is host:port; returns the port, which the system chooses for 0. Raises `Misconfigured`."""
+        host, _, port = listen.rpartition(":")
+        try:
+            sockets = bind_sockets(int(port), host or None)
+        except (ValueError, OSError) as error:
+            raise Misconfigured(f"MINDGLM_TELEGRAM_WEBHOOK_LISTEN cannot be used: {error}") from None
+        self._server.add_sockets(sockets)
+        return int(sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Requests that are being served are answered first."""
+        self._server.stop()
+        await self._server.close_all_connections()
+
+
+class _Updates(RequestHandler):
+    def initialize(self, line: Line, intake: Intake, health: Health, secret: bytes) -> None:
+        self._line = line
+        self._intake = intake
+        self._health = health
+        self._secret = secret
+
+    async def post(self) -> None:
+        if not hmac.compare_digest(self.request.headers.get(SECRET_HEADER, "").encode(), self._secret):
+            self.set_status(403)
+            return
+        self._health.heard()
+        try:
+            await self._intake.take(Update.de_json(json.loads(self.request.body), self._line))
+        except DatabaseUnavailable as error:
+            log.warning("update_refused", error=str(error))
+            self.set_status(503)
+        except Exception as error:  # noqa: BLE001 - Telegram repeats it for a while, then the others go on without it
+            log.error("update_broke", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold words
+            self.set_status(500)
+
+
+class _Alive(RequestHandler):
+    def get(self) -> None:
+        self.write("ok\n")
+
+
+def _log_nothing(_handler: Any) -> None:
+    """Access logs would hold addresses and say nothing new."""

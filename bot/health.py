@@ -1,0 +1,134 @@
+"""How an adapter is doing, in a small file that anybody can look at: does it still hear, does it still deliver?
+
+Written every few seconds; a file that is not written any more tells that its process is stuck or gone.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from dialogue import outbox
+from dialogue.clock import Clock, utc_now
+from dialogue.database import Database
+from dialogue.errors import DatabaseUnavailable
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+DEAF_SECONDS = 90.0
+STUCK_SECONDS = 30.0
+OVERDUE_SECONDS = 300.0
+_WRITE_SECONDS = 5.0
+_ASK_PERIOD = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What the file says; ages in seconds at `written_at`, None where there is nothing to be told."""
+
+    channel: str
+    written_at: str
+    process_id: int
+    last_heard_seconds: float | None
+    pending_updates: int | None
+    oldest_owed_seconds: float | None
+
+    def troubles(self, *, now: datetime) -> list[str]:
+        """What is wrong, in words; nothing when all is well."""
+        silent_seconds = (now - datetime.fromisoformat(self.written_at)).total_seconds()
+        found = []
+        if silent_seconds > STUCK_SECONDS:
+            found.append(f"the {self.channel} adapter has not reported for {silent_seconds:.0f} s")
+        if self.last_heard_seconds is None or self.last_heard_seconds > DEAF_SECONDS:
+            found.append(f"{self.channel} has not been heard for {self.last_heard_seconds or silent_seconds:.0f} s")
+        if self.oldest_owed_seconds is not None and self.oldest_owed_seconds > OVERDUE_SECONDS:
+            found.append(f"a text has been owed for {self.oldest_owed_seconds:.0f} s")
+        return found
+
+
+class Health:
+    """Keeps the file of one adapter. `ask_pending` asks the platform how many updates it still holds for us."""
+
+    def __init__(
+        self,
+        *,
+        home: Path,
+        channel: str,
+        database: Database,
+        ask_pending: Callable[[], Awaitable[int | None]],
+        clock: Clock = utc_now,
+    ) -> None:
+        self._path = path(home, channel)
+        self._channel = channel
+        self._database = database
+        self._ask_pending = ask_pending
+        self._clock = clock
+        self._heard_at: datetime | None = None
+        self._pending: int | None = None
+        self._next_ask_at = clock()
+
+    def heard(self) -> None:
+        """The platform spoke to us, or told us that it had nothing to say."""
+        self._heard_at = self._clock()
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await self.write()
+            await asyncio.sleep(_WRITE_SECONDS)
+
+    async def write(self) -> None:
+        """Bring the file up to date."""
+        if self._clock() >= self._next_ask_at:
+            self._pending = await self._ask_pending()
+            self._next_ask_at = self._clock() + _ASK_PERIOD
+        await asyncio.to_thread(self._write, await asyncio.to_thread(self.report))
+
+    def report(self) -> Report:
+        now = self._clock()
+        owed_since = self._owed_since()
+        return Report(
+            channel=self._channel,
+            written_at=now.isoformat(),
+            process_id=os.getpid(),
+            last_heard_seconds=_age(self._heard_at, now),
+            pending_updates=self._pending,
+            oldest_owed_seconds=_age(owed_since, now),
+        )
+
+    def _owed_since(self) -> datetime | None:
+        try:
+            with self._database.read() as session:
+                return outbox.oldest_owed(session, self._channel)
+        except DatabaseUnavailable:
+            return None
+
+    def _write(self, report: Report) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._path.with_suffix(f".{os.getpid()}")
+        draft.write_text(json.dumps(asdict(report)) + "\n", "utf-8")
+        draft.replace(self._path)
+
+
+def path(home: Path, channel: str) -> Path:
+    """Where the file of that channel lies."""
+    return home / "health" / f"{channel}.json"
+
+
+def last_report(home: Path, channel: str) -> Report | None:
+    """What the adapter wrote last, whether it still runs or not."""
+    try:
+        fields: dict[str, Any] = json.loads(path(home, channel).read_text("utf-8"))
+        return Report(**fields)
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def _age(since: datetime | None, now: datetime) -> float | None:
+    return None if since is None else round((now - since).total_seconds(), 1)

@@ -1,0 +1,84 @@
+"""Names the texts whose sending has begun, outside of the database and just before the first byte leaves.
+
+A courier that is killed leaves claimed texts behind. Its journal tells those that may have arrived from those that
+cannot have; the latter are sent by its successor at once, with no fear of saying anything twice. Where the journal is
+lost (another host, another disk), all of them count as begun.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Self
+from uuid import UUID
+
+_UUID_BYTES = 16
+_PLACES = 4096
+"""Many more than can be on their way at once; then the oldest entries are written over."""
+
+
+class Journal:
+    """The journal of one courier, locked for as long as its process lives."""
+
+    def __init__(self, directory: Path, owner: UUID) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.owner = owner
+        self._path = directory / f"{owner}.journal"
+        lock = _try_lock(self._path)
+        if lock is None:
+            raise FileExistsError(self._path)
+        self._lock: IO[str] = lock
+        self._file = os.open(self._path, os.O_RDWR)
+        self._count = 0
+
+    def begin(self, delivery_id: UUID) -> None:
+        """This text is leaving now. A write to the kernel's cache: it survives the process, not the machine."""
+        os.pwrite(self._file, delivery_id.bytes, self._count % _PLACES * _UUID_BYTES)
+        self._count += 1
+
+    def close(self) -> None:
+        """Everything that was begun is marked."""
+        os.close(self._file)
+        self._path.unlink()
+        self._lock.close()
+
+
+class DeadJournal:
+    """What a courier left whose process is gone; nobody else reads it until the block is left, then it is deleted."""
+
+    def __init__(self, path: Path, lock: IO[str]) -> None:
+        self._path = path
+        self._lock = lock
+        self.owner = UUID(path.stem)
+        content = path.read_bytes()
+        self.begun = {
+            UUID(bytes=content[start : start + _UUID_BYTES])
+            for start in range(0, len(content) - _UUID_BYTES + 1, _UUID_BYTES)
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Kept when the block failed: the next start tries again."""
+        if kind is None:
+            self._path.unlink()
+        self._lock.close()
+
+
+def left_behind(directory: Path) -> Iterator[DeadJournal]:
+    """The journals of dead couriers."""
+    for path in sorted(directory.glob("*.journal")):
+        lock = _try_lock(path)
+        if lock is not None:
+            yield DeadJournal(path, lock)
+
+
+def _try_lock(path: Path) -> IO[str] | None:
+    file = path.open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    return file

@@ -1,0 +1,248 @@
+"""Keeps to a platform's limits: one pace for an account and one for each chat of it, shared by every process of ours.
+
+Texts get a time slot and wait for it; what only shows that we are there is refused when there is no room. Without
+Redis each process keeps the same pace by itself.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from bot.courier import TryLater
+from dialogue.signals import redis_url
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_REDIS_REST_SECONDS = 1.0
+_REDIS_TIMEOUT_SECONDS = 0.5
+_MARGIN = 0.85
+"""Of the limit is used: what leaves here evenly does not arrive evenly, and urgent words take a slot out of turn."""
+_CHAT_MARGIN = 0.95
+_BURST_SHARE = 0.1
+_FLOOD_MEMORY_MS = 5000
+_MAX_KEPT_CHATS = 10_000
+
+
+class Urgency(IntEnum):
+    """Who goes first."""
+
+    CRISIS = 0  # as soon as its chat allows
+    TEXT = 1  # waits for its slot
+    EDIT = 2  # now or not at all
+    PASSING = 3  # typing and drafts: now, if nothing else needs the room
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """What the platform allows, in messages per second: for the account, and for one chat."""
+
+    account_per_second: float
+    chat_per_second: float
+
+    @property
+    def account_ms(self) -> float:
+        return 1000 / (self.account_per_second * _MARGIN)
+
+    @property
+    def chat_ms(self) -> float:
+        return 1000 / (self.chat_per_second * _CHAT_MARGIN)
+
+    @property
+    def burst_ms(self) -> float:
+        """How far the account's slots may lie in the past, so that a few texts can leave at once."""
+        return self.account_ms * max(1, math.floor(self.account_per_second * _BURST_SHARE))
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """When something may be sent. Not reserved: ask again after the wait."""
+
+    wait_ms: int
+    is_reserved: bool
+
+
+class Slots(Protocol):
+    """Where the slots are kept."""
+
+    async def ask(self, chat: str, pace: Pace, urgency: Urgency) -> Slot:
+        """Reserve a slot if there is one."""
+
+    async def flooded(self, chat: str, wait_ms: int) -> None:
+        """The platform complained about that chat; when it complains about a second one, it means the account."""
+
+
+class Limiter:
+    """Asked before every request that the platform counts."""
+
+    def __init__(self, slots: Slots, *, patience_seconds: float = 20.0) -> None:
+        self._slots = slots
+        self._patience_seconds = patience_seconds
+
+    async def wait(self, chat: str, pace: Pace, urgency: Urgency) -> None:
+        """Until the text may leave; raises `TryLater` when that is too long to stand waiting."""
+        deadline = time.monotonic() + self._patience_seconds
+        while True:
+            slot = await self._slots.ask(chat, pace, urgency)
+            if time.monotonic() + slot.wait_ms / 1000 > deadline and not slot.is_reserved:
+                raise TryLater(slot.wait_ms / 1000)
+            if slot.wait_ms:
+                await asyncio.sleep(slot.wait_ms / 1000)
+            if slot.is_reserved:
+                return
+
+    async def has_room(self, chat: str, pace: Pace, urgency: Urgency) -> bool:
+        """Whether it may be done now; if not, it is dropped."""
+        return (await self._slots.ask(chat, pace, urgency)).is_reserved
+
+    async def flooded(self, chat: str, seconds: float) -> None:
+        """The platform said: not for so long."""
+        log.warning("flood_control", seconds=seconds)
+        await self._slots.flooded(chat, math.ceil(seconds * 1000))
+
+
+class LocalSlots:
+    """The slots of one process."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._account_next = -math.inf
+        self._account_paused = -math.inf
+        self._chat_next: dict[str, float] = {}
+        self._chat_paused: dict[str, float] = {}
+        self._complaint: tuple[float, str] = (-math.inf, "")
+
+    async def ask(self, chat: str, pace: Pace, urgency: Urgency) -> Slot:
+        now = self._clock() * 1000
+        self._forget(now)
+        paused = max(self._account_paused, self._chat_paused.get(chat, now))
+        not_before = max(paused, self._chat_next.get(chat, now))
+        if not_before > now:
+            return Slot(math.ceil(not_before - now), is_reserved=False)
+        slot = max(self._account_next, now - pace.burst_ms)
+        if urgency is Urgency.EDIT and slot > now:
+            return Slot(math.ceil(slot - now), is_reserved=False)
+        if urgency is Urgency.PASSING and slot > now - pace.burst_ms / 2:
+            return Slot(math.ceil(pace.account_ms), is_reserved=False)
+        at = now if urgency is Urgency.CRISIS else max(now, slot)
+        self._account_next = slot + pace.account_ms
+        if urgency is not Urgency.PASSING:
+            self._chat_next[chat] = at + pace.chat_ms
+        return Slot(math.ceil(at - now), is_reserved=True)
+
+    async def flooded(self, chat: str, wait_ms: int) -> None:
+        now = self._clock() * 1000
+        self._chat_paused[chat] = max(self._chat_paused.get(chat, now), now + wait_ms)
+        complained_at, about = self._complaint
+        if about != chat and now - complained_at <= _FLOOD_MEMORY_MS:
+            self._account_paused = max(self._account_paused, now + wait_ms)
+        self._complaint = (now, chat)
+
+    def _forget(self, now: float) -> None:
+        for kept in (self._chat_next, self._chat_paused):
+            if len(kept) > _MAX_KEPT_CHATS:
+                for chat in [chat for chat, until in kept.items() if until <= now]:
+                    del kept[chat]
+
+
+_ASK = """
+local t = redis.call('TIME')
+local now = t[1] * 1000 + t[2] / 1000
+local account_ms, chat_ms = tonumber(ARGV[1]), tonumber(ARGV[2])
+local burst_ms, urgency = tonumber(ARGV[3]), tonumber(ARGV[4])
+local function at(key) return tonumber(redis.call('GET', key) or '0') end
+local function keep(key, time, ms) redis.call('SET', key, string.format('%.3f', time), 'PX', math.ceil(ms)) end
+local not_before = math.max(at(KEYS[2]), at(KEYS[3]), at(KEYS[4]))
+if not_before > now then return {math.ceil(not_before - now), 0} end
+local slot = math.max(at(KEYS[1]), now - burst_ms)
+if urgency == 2 and slot > now then return {math.ceil(slot - now), 0} end
+if urgency == 3 and slot > now - burst_ms / 2 then return {math.ceil(account_ms), 0} end
+local leaves = now
+if urgency ~= 0 then leaves = math.max(now, slot) end
+keep(KEYS[1], slot + account_ms, slot + account_ms + burst_ms - now + 1)
+if urgency ~= 3 then keep(KEYS[2], leaves + chat_ms, leaves + chat_ms - now + 1) end
+return {math.ceil(leaves - now), 1}
+"""
+"""The same as `LocalSlots.ask`, at one time for all. Keys: account's next, chat's next, account's and chat's pause."""
+
+_FLOODED = """
+local t = redis.call('TIME')
+local now = t[1] * 1000 + t[2] / 1000
+local wait = tonumber(ARGV[1])
+local function pause(key)
+  if tonumber(redis.call('GET', key) or '0') < now + wait then
+    redis.call('SET', key, string.format('%.3f', now + wait), 'PX', wait)
+  end
+end
+pause(KEYS[2])
+local about = redis.call('GET', KEYS[3])
+if about and about ~= ARGV[2] then pause(KEYS[1]) end
+redis.call('SET', KEYS[3], ARGV[2], 'PX', ARGV[3])
+"""
+
+
+class SharedSlots:
+    """The slots of an account in Redis, by Redis' own clock; while it is away, those of this process."""
+
+    def __init__(self, redis: Redis, account: str) -> None:
+        self._ask = redis.register_script(_ASK)
+        self._flooded = redis.register_script(_FLOODED)
+        self._redis = redis
+        self._prefix = f"mindglm:limit:{account}"
+        self._local = LocalSlots()
+        self._rests_until = 0.0
+
+    @classmethod
+    def connect(cls, broker_url: str, account: str) -> "SharedSlots":
+        """Nothing is opened before the first question."""
+        redis = Redis.from_url(
+            redis_url(broker_url),
+            socket_timeout=_REDIS_TIMEOUT_SECONDS,
+            socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 1),
+        )
+        return cls(redis, account)
+
+    async def ask(self, chat: str, pace: Pace, urgency: Urgency) -> Slot:
+        if self._is_resting():
+            return await self._local.ask(chat, pace, urgency)
+        keys = [self._key("next"), self._key("next", chat), self._key("paused"), self._key("paused", chat)]
+        arguments = [pace.account_ms, pace.chat_ms, pace.burst_ms, int(urgency)]
+        try:
+            wait_ms, is_reserved = await self._ask(keys=keys, args=arguments)
+        except (RedisError, OSError) as error:
+            self._rest(error)
+            return await self._local.ask(chat, pace, urgency)
+        return Slot(int(wait_ms), bool(is_reserved))
+
+    async def flooded(self, chat: str, wait_ms: int) -> None:
+        await self._local.flooded(chat, wait_ms)
+        if self._is_resting():
+            return
+        keys = [self._key("paused"), self._key("paused", chat), self._key("complaint")]
+        try:
+            await self._flooded(keys=keys, args=[wait_ms, chat, _FLOOD_MEMORY_MS])
+        except (RedisError, OSError) as error:
+            self._rest(error)
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+
+    def _key(self, *names: str) -> str:
+        return ":".join((self._prefix, *names))
+
+    def _is_resting(self) -> bool:
+        return time.monotonic() < self._rests_until
+
+    def _rest(self, error: Exception) -> None:
+        self._rests_until = time.monotonic() + _REDIS_REST_SECONDS
+        log.warning("limits_are_local", error=type(error).__name__)

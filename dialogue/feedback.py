@@ -1,0 +1,44 @@
+"""What a person thought of a reply: one rating for each turn and person, which they may change."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.orm import Session
+
+from dialogue.ids import new_id
+from dialogue.tables import CONVERSATIONS, FEEDBACK, PEOPLE, TURNS
+
+# a button travels: whoever presses it must be the person that the reply was for
+_PERSON_OF_TURN = (
+    select(PEOPLE.c.id)
+    .join(CONVERSATIONS, CONVERSATIONS.c.person_id == PEOPLE.c.id)
+    .join(TURNS, TURNS.c.conversation_id == CONVERSATIONS.c.id)
+    .where(
+        TURNS.c.id == bindparam("of_turn"),
+        PEOPLE.c.channel == bindparam("channel"),
+        PEOPLE.c.user_id == bindparam("user_id"),
+    )
+    .with_for_update(key_share=True, of=PEOPLE)
+)
+_CHANGE = (
+    update(FEEDBACK)
+    .where(FEEDBACK.c.turn_id == bindparam("of_turn"), FEEDBACK.c.person_id == bindparam("by_person"))
+    .values(value=bindparam("new_value"), given_at=bindparam("now"))
+    .returning(FEEDBACK.c.id)
+)
+_GIVE = insert(FEEDBACK)
+
+
+def rate(session: Session, *, channel: str, user_id: str, turn_id: UUID, value: int, now: datetime) -> bool:
+    """Keep 👍 (1) or 👎 (-1); the last one counts. False if the turn was not that person's."""
+    whose = {"of_turn": turn_id, "channel": channel, "user_id": user_id}
+    person_id = session.scalar(_PERSON_OF_TURN, whose)
+    if person_id is None:
+        return False
+    change = {"of_turn": turn_id, "by_person": person_id, "new_value": value, "now": now}
+    if session.execute(_CHANGE, change).first() is None:
+        session.execute(
+            _GIVE, {"id": new_id(), "turn_id": turn_id, "person_id": person_id, "value": value, "given_at": now}
+        )
+    return True

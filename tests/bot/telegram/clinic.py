@@ -1,0 +1,149 @@
+"""The whole house around the loopback Bot API: one home, adapters and workers as real processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+
+from dialogue import schema
+from dialogue.database import Database, connect, sqlite_url
+from dialogue.states import DeliveryState, TurnState
+from dialogue.tables import Delivery, Message, Turn
+from dialogue.vault import MasterKeys, new_secret
+from tests.bot.telegram.loopback import TOKEN, Telegram
+from tests.road.harness import Worker, wait_until
+
+_START_SECONDS = 60.0
+
+
+class AdapterProcess:
+    """`mindglm telegram` as an operator starts it."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self.log = log
+        self._file = log.open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "mindglm", "telegram"],
+            env={**os.environ, **environment},
+            stdout=self._file,
+            stderr=self._file,
+            start_new_session=True,
+        )
+
+    def wait_ready(self) -> "AdapterProcess":
+        wait_until(lambda: self.process.poll() is not None or "telegram_ready" in self.log.read_text(), _START_SECONDS)
+        assert self.process.poll() is None, self.log.read_text()
+        return self
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._file.close()
+
+    def terminate(self, seconds: float = 20) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait(seconds)
+
+    def wait(self, seconds: float = 20) -> int:
+        status = self.process.wait(seconds)
+        self._file.close()
+        return status
+
+
+class Clinic:
+    """One home and everything that runs for it."""
+
+    def __init__(self, home: Path, telegram: Telegram, *, broker_url: str, **environment: str) -> None:
+        home.mkdir()
+        self.home = home
+        self.telegram = telegram
+        secret = new_secret()
+        self.environment = {
+            "MINDGLM_HOME": str(home),
+            "MINDGLM_BROKER_URL": broker_url,
+            "MINDGLM_SECRET_KEY": secret,
+            "MINDGLM_ENGINE": "scripted",
+            "MINDGLM_CONCURRENCY": "32",
+            "MINDGLM_LOG_FORMAT": "json",
+            "MINDGLM_LOG_LEVEL": "DEBUG",
+            "MINDGLM_TELEGRAM_TOKEN": TOKEN,
+            "MINDGLM_TELEGRAM_API_URL": telegram.api_url,
+            "MINDGLM_TELEGRAM_MESSAGES_PER_SECOND": "1000",
+            "MINDGLM_TELEGRAM_CHAT_MESSAGES_PER_SECOND": "1000",
+            **environment,
+        }
+        self.database: Database = connect(self.environment.get("MINDGLM_DATABASE_URL", sqlite_url(home / "mindglm.db")))
+        schema.upgrade(self.database)
+        self.keys = MasterKeys.parse(secret)
+        self._adapters: list[AdapterProcess] = []
+        self._workers: list[Worker] = []
+
+    def start_adapter(self, **environment: str) -> AdapterProcess:
+        log = self.home / f"adapter-{len(self._adapters)}.log"
+        self._adapters.append(AdapterProcess({**self.environment, **environment}, log))
+        return self._adapters[-1]
+
+    def start_worker(self) -> Worker:
+        self._workers.append(Worker(self.environment, self.home / f"worker-{len(self._workers)}.log"))
+        return self._workers[-1]
+
+    def open(self) -> "Clinic":
+        """Adapter and worker, both ready."""
+        adapter, worker = self.start_adapter(), self.start_worker()
+        adapter.wait_ready()
+        worker.wait_ready()
+        return self
+
+    def wait_for(self, chat_id: int, count: int, *, seconds: float = 30) -> list[str]:
+        """The bot's texts in that chat, once there are so many."""
+        wait_until(lambda: len(self.telegram.sent[chat_id]) >= count, seconds)
+        return self.telegram.texts(chat_id)
+
+    def stored(self) -> int:
+        with self.database.read() as session:
+            return session.scalar(select(func.count(Message.id))) or 0
+
+    def turns(self) -> list[TurnState]:
+        with self.database.read() as session:
+            return list(session.scalars(select(Turn.state).order_by(Turn.id)))
+
+    def deliveries(self) -> list[tuple[DeliveryState, str | None]]:
+        with self.database.read() as session:
+            return [(row.state, row.error) for row in session.scalars(select(Delivery).order_by(Delivery.id))]
+
+    def is_quiet(self) -> bool:
+        """Nothing waits, is generated, or is owed."""
+        with self.database.read() as session:
+            waiting = select(func.count(Turn.id)).where(Turn.state.in_(["waiting", "generating"]))
+            owed = select(func.count(Delivery.id)).where(Delivery.state.in_(["pending", "sending"]))
+            return not session.scalar(waiting) and not session.scalar(owed)
+
+    def health(self) -> dict[str, Any]:
+        done = subprocess.run(
+            [sys.executable, "-m", "mindglm", "telegram", "--health"],
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            check=False,
+        )
+        return {"status": done.returncode, **json.loads(done.stdout)}
+
+    def logs(self) -> str:
+        return "".join(log.read_text() for log in self.home.glob("*.log"))
+
+    def close(self) -> None:
+        for adapter in self._adapters:
+            if adapter.process.poll() is None:
+                adapter.kill()
+        for worker in self._workers:
+            if worker.process.poll() is None:
+                worker.kill()
+        self.database.close()
+
+
+def clinic(home: Path, telegram: Telegram, *, broker_url: str, **environment: str) -> Clinic:
+    return Clinic(home, telegram, broker_url=broker_url, **environment)

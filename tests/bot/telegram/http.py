@@ -1,0 +1,69 @@
+"""A small HTTP/1.1 server for the loopback Bot API: quick enough to be no part of what is measured."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+_JSON_FIELDS = {"reply_markup", "reply_parameters", "link_preview_options", "allowed_updates", "commands", "entities"}
+
+
+class Dropped(Exception):
+    """Close the connection without an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+
+
+Handler = Callable[[str, dict[str, Any]], Awaitable[Answer]]
+"""Called with a path and the fields of a form, a query or a JSON body."""
+
+
+async def serve(handler: Handler, port: int = 0) -> asyncio.Server:
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while await _exchange(handler, reader, writer):
+                pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass
+        finally:
+            writer.close()
+
+    return await asyncio.start_server(connected, "127.0.0.1", port, limit=1 << 20)
+
+
+async def _exchange(handler: Handler, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    url = urlsplit(head[0].split(" ")[1])
+    try:
+        answer = await handler(url.path, dict(parse_qsl(url.query)) | _fields(headers.get("content-type", ""), body))
+    except Dropped:
+        return False
+    writer.write(
+        f"HTTP/1.1 {answer.status} X\r\nContent-Type: {answer.content_type}\r\n"
+        f"Content-Length: {len(answer.body)}\r\n\r\n".encode()
+        + answer.body
+    )
+    await writer.drain()
+    return headers.get("connection", "").lower() != "close"
+
+
+def _fields(content_type: str, body: bytes) -> dict[str, Any]:
+    if not body:
+        return {}
+    if content_type.startswith("application/json"):
+        return dict(json.loads(body))
+    return {name: _value(name, text) for name, text in parse_qsl(body.decode(), keep_blank_values=True)}
+
+
+def _value(name: str, text: str) -> Any:
+    """The library writes objects and lists as JSON into form fields."""
+    return json.loads(text) if name in _JSON_FIELDS else text

@@ -1,0 +1,379 @@
+"""A Bot API server on the loopback, with the semantics that an adapter can trip over.
+
+Updates stay until a higher offset (or a webhook's 200) confirms them; a second poll ends the first with 409; flood
+control, blocked people, length and "not modified" are refused as Telegram refuses them; drafts live for 30 seconds.
+Faults can be ordered: a 500, a dropped request, a request that is served but whose answer is lost.
+"""
+
+import asyncio
+import http.client
+import json
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.bot.telegram.flood import Flood
+from tests.bot.telegram.http import Answer, Dropped, serve
+
+TOKEN = "4242:loopback-token-that-no-log-may-show"
+BOT = {"id": 4242, "is_bot": True, "first_name": "MindGLM", "username": "MindglmTestBot"}
+
+_MAX_UNITS = 4096
+_DRAFT_SECONDS = 30.0
+_COUNTED = {"sendMessage", "editMessageText"}
+
+
+@dataclass
+class Sent:
+    """A message of the bot's in a chat; `versions` are its texts, the last is seen."""
+
+    message_id: int
+    versions: list[str]
+    buttons: list[str] = field(default_factory=list)
+    reply_to: int | None = None
+    at: float = field(default_factory=time.monotonic)
+
+    @property
+    def text(self) -> str:
+        return self.versions[-1]
+
+
+@dataclass
+class Refusal(Exception):
+    status: int
+    description: str
+    parameters: dict[str, Any] | None = None
+
+
+@dataclass
+class Fault:
+    """What happens to the next `count` calls of a method: 500, 429, "drop", "lose" or "hold" (served, then no end)."""
+
+    method: str
+    kind: int | str
+    count: int = 1
+    retry_after: int = 1
+
+
+class Telegram:
+    """Runs in a thread of its own; everything public may be called from the test's thread."""
+
+    def __init__(self, *, flood: Flood | None = None) -> None:
+        self.flood = flood or Flood()
+        self.sent: dict[int, list[Sent]] = defaultdict(list)
+        self.drafts: dict[int, list[str]] = defaultdict(list)
+        self.shown_drafts: dict[int, tuple[str, float]] = {}
+        self.actions: dict[int, list[float]] = defaultdict(list)
+        self.calls: list[tuple[str, float]] = []
+        self.commands: dict[str, list[str]] = {}
+        self.thanked: list[str] = []
+        self.blocked: set[int] = set()
+        self.drafts_are_known = True
+        self.token = TOKEN
+        self.on_call: Callable[[str, dict[str, Any]], None] = lambda _method, _fields: None
+        self.on_fetched: Callable[[list[int]], None] = lambda _update_ids: None
+        self.webhook: dict[str, Any] = {}
+        self.webhook_answers: list[int] = []
+        self.api_url = ""
+        self._faults: list[Fault] = []
+        self._updates: list[dict[str, Any]] = []
+        self._poll: asyncio.Future[None] | None = None
+        self._next_update_id = 700_000
+        self._next_message_id = 100
+        self._has_updates = asyncio.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._server: asyncio.Server | None = None
+
+    # --- for tests
+
+    def start(self) -> "Telegram":
+        self._thread.start()
+        self._server = self._run(serve(self._serve))
+        port = self._server.sockets[0].getsockname()[1]
+        self.api_url = f"http://127.0.0.1:{port}/bot"
+        return self
+
+    def stop(self) -> None:
+        self._run(self._end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def fault(self, method: str, kind: int | str, *, count: int = 1, retry_after: int = 1) -> None:
+        self._faults.append(Fault(method, kind, count, retry_after))
+
+    def write(self, user_id: int, text: str, **fields: Any) -> int:
+        """Somebody writes in their private chat; returns the message's id."""
+        return self.message(user_id, {"id": user_id, "type": "private", "first_name": "人"}, text=text, **fields)
+
+    def message(self, user_id: int, chat: dict[str, Any], *, is_bot: bool = False, **fields: Any) -> int:
+        self._next_message_id += 1
+        message = {
+            "message_id": self._next_message_id,
+            "from": {"id": user_id, "is_bot": is_bot, "first_name": "人"},
+            "chat": chat,
+            "date": int(time.time()),
+            **fields,
+        }
+        self.push(message=message)
+        return self._next_message_id
+
+    def edit(self, user_id: int, message_id: int, text: str) -> None:
+        chat = {"id": user_id, "type": "private", "first_name": "人"}
+        sender = {"id": user_id, "is_bot": False, "first_name": "人"}
+        now = int(time.time())
+        message = {"message_id": message_id, "from": sender, "chat": chat, "date": now, "edit_date": now, "text": text}
+        self.push(edited_message=message)
+
+    def press(self, user_id: int, sent: Sent, button: int) -> None:
+        self.push(
+            callback_query={
+                "id": f"callback-{self._next_update_id}",
+                "from": {"id": user_id, "is_bot": False, "first_name": "人"},
+                "chat_instance": "1",
+                "data": sent.buttons[button],
+                "message": {"message_id": sent.message_id, "chat": {"id": user_id, "type": "private"}, "date": 1},
+            }
+        )
+
+    def push(self, **content: Any) -> int:
+        """An update of any kind."""
+        return asyncio.run_coroutine_threadsafe(self._push(content), self._loop).result()
+
+    def repeat(self, update: dict[str, Any]) -> None:
+        """The same update once more, as Telegram does when it is not sure."""
+        self._loop.call_soon_threadsafe(self._add, update)
+
+    @property
+    def pending(self) -> list[dict[str, Any]]:
+        return list(self._updates)
+
+    def texts(self, chat_id: int) -> list[str]:
+        """What the person sees of the bot's messages."""
+        return [sent.text for sent in self.sent[chat_id]]
+
+    def count(self, method: str) -> int:
+        return sum(name == method for name, _ in self.calls)
+
+    # --- the server
+
+    async def _push(self, content: dict[str, Any]) -> int:
+        update = {"update_id": self._next_update_id, **content}
+        self._next_update_id += 1
+        self._add(update)
+        return int(update["update_id"])
+
+    def _add(self, update: dict[str, Any]) -> None:
+        self._updates.append(update)
+        self._has_updates.set()
+
+    async def _serve(self, path: str, fields: dict[str, Any]) -> Answer:
+        token, _, method = path.removeprefix("/bot").partition("/")
+        if token != self.token:
+            return _refused(401, "Unauthorized")
+        self.calls.append((method, time.monotonic()))
+        self.on_call(method, fields)
+        fault = self._next_fault(method)
+        if fault is not None and fault.kind == "drop":
+            raise Dropped
+        if fault is not None and isinstance(fault.kind, int):
+            parameters = {"retry_after": fault.retry_after} if fault.kind == 429 else None
+            return _refused(fault.kind, "Fault", parameters)
+        answer = await self._answer(method, fields)
+        if fault is not None and fault.kind == "hold":
+            await asyncio.sleep(3600)
+        if fault is not None:
+            raise Dropped
+        return answer
+
+    async def _answer(self, method: str, fields: dict[str, Any]) -> Answer:
+        serve_method: Callable[[dict[str, Any]], Awaitable[Any]] | None = getattr(self, f"_do_{method}", None)
+        if serve_method is None or (method == "sendMessageDraft" and not self.drafts_are_known):
+            return _refused(404, "Not Found")
+        try:
+            if method in _COUNTED:
+                self._count(int(fields["chat_id"]))
+            result = await serve_method(fields)
+        except Refusal as refusal:
+            return _refused(refusal.status, refusal.description, refusal.parameters)
+        return Answer(200, json.dumps({"ok": True, "result": result}).encode())
+
+    def _next_fault(self, method: str) -> Fault | None:
+        for fault in self._faults:
+            if fault.method == method and fault.count > 0:
+                fault.count -= 1
+                return fault
+        return None
+
+    def _count(self, chat_id: int) -> None:
+        retry_after = self.flood.check(chat_id, time.monotonic())
+        if retry_after is not None:
+            words = f"Too Many Requests: retry after {retry_after}"
+            raise Refusal(429, words, {"retry_after": retry_after})
+
+    async def _do_getMe(self, _fields: dict[str, Any]) -> Any:  # noqa: N802 - the Bot API's own names below
+        return BOT
+
+    async def _do_setMyCommands(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
+        self.commands[fields.get("language_code", "")] = [command["command"] for command in fields["commands"]]
+        return True
+
+    async def _do_answerCallbackQuery(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
+        self.thanked.append(fields["callback_query_id"])
+        return True
+
+    async def _do_sendChatAction(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
+        self.actions[int(fields["chat_id"])].append(time.monotonic())
+        return True
+
+    async def _do_sendMessageDraft(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
+        chat_id = int(fields["chat_id"])
+        if chat_id < 0 or not int(fields["draft_id"]):
+            raise Refusal(400, "Bad Request: TEXTDRAFT_PEER_INVALID")
+        _check_text(fields["text"])
+        self.drafts[chat_id].append(fields["text"])
+        self.shown_drafts[chat_id] = (fields["text"], time.monotonic() + _DRAFT_SECONDS)
+        return True
+
+    def draft(self, chat_id: int) -> str | None:
+        """The draft that the person sees now."""
+        text, until = self.shown_drafts.get(chat_id, ("", 0.0))
+        return text if time.monotonic() < until else None
+
+    async def _do_sendMessage(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
+        chat_id = int(fields["chat_id"])
+        if chat_id in self.blocked:
+            raise Refusal(403, "Forbidden: bot was blocked by the user")
+        _check_text(fields["text"])
+        self._next_message_id += 1
+        sent = Sent(self._next_message_id, [fields["text"]], _buttons(fields))
+        sent.reply_to = fields.get("reply_parameters", {}).get("message_id")
+        self.sent[chat_id].append(sent)
+        self.shown_drafts.pop(chat_id, None)
+        return _message(chat_id, sent)
+
+    async def _do_editMessageText(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
+        chat_id, message_id = int(fields["chat_id"]), int(fields["message_id"])
+        sent = next((sent for sent in self.sent[chat_id] if sent.message_id == message_id), None)
+        if sent is None:
+            raise Refusal(400, "Bad Request: message to edit not found")
+        _check_text(fields["text"])
+        if fields["text"] == sent.text and _buttons(fields) == sent.buttons:
+            raise Refusal(400, "Bad Request: message is not modified: specified new message content is the same")
+        sent.versions.append(fields["text"])
+        sent.buttons = _buttons(fields)
+        return _message(chat_id, sent)
+
+    async def _do_getWebhookInfo(self, _fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
+        url = self.webhook.get("url", "")
+        return {"url": url, "has_custom_certificate": False, "pending_update_count": len(self._updates)}
+
+    async def _do_deleteWebhook(self, _fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
+        self.webhook = {}
+        return True
+
+    async def _do_setWebhook(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
+        is_new = not self.webhook
+        self.webhook = fields
+        if is_new:
+            self._posting = asyncio.create_task(self._post_updates())
+        return True
+
+    async def _do_getUpdates(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
+        if self.webhook:
+            raise Refusal(409, "Conflict: can't use getUpdates method while webhook is active")
+        if self._poll is not None and not self._poll.done():
+            self._poll.set_result(None)
+        ended = self._poll = asyncio.get_running_loop().create_future()
+        offset = int(fields.get("offset", 0))
+        self._updates = [update for update in self._updates if update["update_id"] >= offset]
+        deadline = time.monotonic() + float(fields.get("timeout", 0))
+        while not self._updates and time.monotonic() < deadline:
+            self._has_updates.clear()
+            waiting = asyncio.create_task(self._has_updates.wait())
+            left = max(0.0, deadline - time.monotonic())
+            await asyncio.wait({waiting, ended}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            if ended.done():
+                raise Refusal(409, "Conflict: terminated by other getUpdates request; only one bot instance may run")
+        ended.cancel()
+        batch = self._updates[: int(fields.get("limit", 100))]
+        if batch:
+            self.on_fetched([update["update_id"] for update in batch])
+        return batch
+
+    async def _post_updates(self) -> None:
+        """Each chat's updates in order, one at a time, until each was answered by 200."""
+        while self.webhook:
+            if not self._updates:
+                self._has_updates.clear()
+                await self._has_updates.wait()
+                continue
+            chats: dict[int, dict[str, Any]] = {}
+            for update in self._updates:
+                chats.setdefault(_chat(update), update)
+            await asyncio.gather(*(asyncio.to_thread(self._post, update) for update in chats.values()))
+            await asyncio.sleep(0.02)
+
+    def _post(self, update: dict[str, Any]) -> None:
+        url = urlsplit(self.webhook["url"])
+        connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=10)
+        headers = {
+            "Content-Type": "application/json",
+            "X-Telegram-Bot-Api-Secret-Token": self.webhook.get("secret_token", ""),
+        }
+        try:
+            connection.request("POST", url.path, json.dumps(update), headers)
+            status = connection.getresponse().status
+        except OSError:
+            status = 0
+        finally:
+            connection.close()
+        self.webhook_answers.append(status)
+        if status == 200:
+            self._updates.remove(update)
+        else:
+            time.sleep(0.2)
+
+    async def _end(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    def _run(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+
+def _refused(status: int, description: str, parameters: dict[str, Any] | None = None) -> Answer:
+    body = {"ok": False, "error_code": status, "description": description}
+    return Answer(status, json.dumps(body | ({"parameters": parameters} if parameters else {})).encode())
+
+
+def _check_text(text: str) -> None:
+    if not text.strip():
+        raise Refusal(400, "Bad Request: message text is empty")
+    if len(text.encode("utf-16-le")) // 2 > _MAX_UNITS:
+        raise Refusal(400, "Bad Request: message is too long")
+
+
+def _buttons(fields: dict[str, Any]) -> list[str]:
+    rows = fields.get("reply_markup", {}).get("inline_keyboard", [])
+    return [button["callback_data"] for row in rows for button in row]
+
+
+def _message(chat_id: int, sent: Sent) -> dict[str, Any]:
+    chat = {"id": chat_id, "type": "private" if chat_id > 0 else "supergroup"}
+    return {"message_id": sent.message_id, "from": BOT, "chat": chat, "date": int(time.time()), "text": sent.text}
+
+
+def _chat(update: dict[str, Any]) -> int:
+    content = next(value for name, value in update.items() if name != "update_id")
+    return int((content.get("chat") or content["from"])["id"])
