@@ -14,6 +14,11 @@ _BROKER_SCHEMES = ("redis://", "rediss://", "redis+socket://")
 _MAX_SOCKET_PATH_BYTES = 100  # sun_path holds 104 bytes on macOS, 108 on Linux
 
 
+def keep_private() -> None:
+    """Whatever this process and its children write (database, logs, sockets) is nobody else's to read."""
+    os.umask(0o077)
+
+
 def database_url(settings: DialogueSettings) -> str:
     """The URL that is set, or the SQLite file in the home."""
     if settings.database_url is not None:

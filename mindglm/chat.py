@@ -15,6 +15,7 @@ from types import FrameType
 
 from care import texts
 from dialogue.errors import DialogueError
+from dialogue.home import keep_private
 from dialogue.settings import DialogueSettings
 from mindglm import pieces
 from mindglm.background import Background
@@ -30,6 +31,7 @@ class Leave(BaseException):
 
 def run(settings: DialogueSettings, *, has_worker: bool, has_timings: bool) -> int:
     """Hold the conversation; returns the exit status."""
+    keep_private()
     timings = _Timings(is_shown=has_timings)
     words = texts.load(settings.locale)
     status(words.say("console_notice"))

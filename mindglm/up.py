@@ -19,6 +19,7 @@ _WORKER_GRACE_SECONDS = 50.0
 
 def run(settings: BotSettings) -> int:
     """Returns the exit status: 0 after Ctrl-C or SIGTERM, 1 when a process cannot run at all, 2 with no channel."""
+    home.keep_private()
     console = Console(stderr=True, highlight=False)
     names = configured(settings)
     if not names:
