@@ -151,7 +151,7 @@ def _manager(
 ) -> tuple[float, list[float]]:
     """transformers' ContinuousBatchingManager, alone, with the settings that were fastest on a CPU."""
     batched: Any = copy.deepcopy(model)
-    batched.set_attn_implementation("paged|eager" if model.device.type == "cpu" else "sdpa")
+    batched.set_attn_implementation("sdpa")
     manager = batched.init_continuous_batching(
         generation_config=GenerationConfig(  # type: ignore[no-untyped-call]  # transformers leaves it untyped
             do_sample=True, eos_token_id=None, pad_token_id=0, **SAMPLING
