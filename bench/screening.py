@@ -1,10 +1,10 @@
 """Measure risk screening on a JSON list of {text, labels} with PsySUICIDE's labels.
 
     python -m bench.screening FILE                                  what the shipped screening does
-    python -m bench.screening FILE --cross-validate --weak CHATS    what it does where the classifier has not seen the text
+    python -m bench.screening FILE --cross-validate --weak CHATS    what it does on texts new to the classifier
 
-The second form trains the classifier anew for each fold (CHATS is SmileChat, for the weakly labelled part). Rules are the
-same in every fold: on the file they were written with, even these numbers are too good.
+The second form trains the classifier anew for each fold (CHATS is SmileChat, for the weakly labelled part). Rules are
+the same in every fold: on the file they were written with, even these numbers are too good.
 """
 
 import argparse
@@ -63,16 +63,13 @@ def measure(rows: list[Labelled], tiers: list[Tier]) -> Report:
 def as_json(report: Report) -> dict[str, object]:
     """One flat object for machines; intervals beside the shares."""
     totals = {"recall": report.recall, "acute_recall": report.acute_recall, "false_alarms": report.false_alarms}
-    return (
-        {name: total.share for name, total in totals.items()}
-        | {"intervals": {name: asdict(total) for name, total in totals.items()}}
-        | {
-            "classes": {
-                label: {"count": tier_1.count, "tier_1": asdict(tier_1), "tier_2": asdict(tier_2)}
-                for label, (tier_1, tier_2) in report.classes.items()
-            }
-        }
-    )
+    shares: dict[str, object] = {name: total.share for name, total in totals.items()}
+    intervals = {name: asdict(total) for name, total in totals.items()}
+    classes = {
+        label: {"count": tier_1.count, "tier_1": asdict(tier_1), "tier_2": asdict(tier_2)}
+        for label, (tier_1, tier_2) in report.classes.items()
+    }
+    return shares | {"intervals": intervals, "classes": classes}
 
 
 def as_table(report: Report) -> str:

@@ -26,7 +26,8 @@ _BREAK: Final = re.compile(r"(?<=[。!?;\n])")
 class Classifier(Protocol):
     """Anything that gives a normalised, masked text a probability of self-directed risk."""
 
-    threshold: float
+    @property
+    def threshold(self) -> float: ...
 
     def probability(self, text: str) -> float: ...
 

@@ -4,11 +4,11 @@ Pure and total: any string goes in, a string comes out. The result is for matchi
 """
 
 import re
-import tomllib
 import unicodedata
 from functools import cache
-from importlib.resources import files
 from typing import Final
+
+from care import lexicon
 
 _INVISIBLE: Final = re.compile(r"[\u00ad\u034f\u061c\u115f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
 _HAN: Final = r"\u4e00-\u9fff"
@@ -30,15 +30,10 @@ def normalise(text: str) -> str:
 
 @cache
 def _simplified() -> dict[int, str]:
-    characters = _lexicon()["characters"]
+    characters = lexicon.load("spelling")["characters"]
     return str.maketrans(dict(zip(characters["traditional"], characters["simplified"], strict=True)))
 
 
 @cache
 def _disguises() -> tuple[tuple[re.Pattern[str], str], ...]:
-    return tuple((re.compile(entry["written"]), entry["means"]) for entry in _lexicon()["disguise"])
-
-
-@cache
-def _lexicon() -> dict[str, list[dict[str, str]] | dict[str, str]]:
-    return tomllib.loads((files("care") / "lexicon" / "spelling.toml").read_text("utf-8"))
+    return tuple((re.compile(entry["written"]), entry["means"]) for entry in lexicon.load("spelling")["disguise"])

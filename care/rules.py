@@ -4,16 +4,14 @@ Rules live in `care/lexicon/risk.toml`; this module reads, compiles and applies 
 """
 
 import re
-import tomllib
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any, Final
 
+from care import lexicon
 from care.subject import Subject, subject_of
 
 _SENTENCE: Final = re.compile(r"[^。!?;\n…]+")
-_WORD: Final = re.compile(r"<([a-z_]+)>")
 _BLANK: Final = "□"
 
 
@@ -24,6 +22,7 @@ class Rule:
     name: str
     tier: int
     route: str
+    is_always_own: bool  # the phrase names others, yet speaks of the writer: 带着孩子去死
     pattern: re.Pattern[str]
     unless: re.Pattern[str] | None
 
@@ -56,7 +55,7 @@ class Rulebook:
 
     def _find_in(self, sentence: str) -> list[Finding]:
         return [
-            Finding(rule=rule.name, tier=rule.tier, route=rule.route, subject=subject_of(sentence, match))
+            Finding(rule=rule.name, tier=rule.tier, route=rule.route, subject=_subject(rule, sentence, match))
             for rule in self.rules
             for match in rule.pattern.finditer(sentence)
             if not (rule.unless and rule.unless.search(sentence))
@@ -66,12 +65,16 @@ class Rulebook:
 @cache
 def rulebook() -> Rulebook:
     """Read and compile the shipped rules, once per process."""
-    data: dict[str, Any] = tomllib.loads((files("care") / "lexicon" / "risk.toml").read_text("utf-8"))
+    data = lexicon.load("risk")
     words: dict[str, str] = data["words"]
     return Rulebook(
         rules=tuple(_rule(entry, words) for entry in data["rule"]),
         idioms=re.compile("|".join(f"(?:{pattern})" for pattern in data["idioms"].values())),
     )
+
+
+def _subject(rule: Rule, sentence: str, match: re.Match[str]) -> Subject:
+    return Subject.SELF if rule.is_always_own else subject_of(sentence, match)
 
 
 def _rule(entry: dict[str, Any], words: dict[str, str]) -> Rule:
@@ -80,13 +83,7 @@ def _rule(entry: dict[str, Any], words: dict[str, str]) -> Rule:
         name=entry["name"],
         tier=entry["tier"],
         route=entry["route"],
-        pattern=re.compile(_expand(entry["pattern"], words)),
-        unless=re.compile(_expand(unless, words)) if unless else None,
+        is_always_own=entry.get("whose") == "writer",
+        pattern=re.compile(lexicon.expand(entry["pattern"], words)),
+        unless=re.compile(lexicon.expand(unless, words)) if unless else None,
     )
-
-
-def _expand(pattern: str, words: dict[str, str]) -> str:
-    """Replace <name> by its words, as far down as names go; an unknown name is an error of the data file."""
-    while _WORD.search(pattern):
-        pattern = _WORD.sub(lambda match: f"(?:{words[match.group(1)]})", pattern)
-    return pattern

@@ -24,13 +24,13 @@ _KIN: Final = (
 )
 _OTHERS: Final = re.compile(
     rf"(?<![被跟和与对让给把向因])(?:我|俺|咱)?(?:们)?(?:家)?的?(?:一个|有个|有一个|那个|这个|好|亲|前|大|小|女|男)*(?:{_KIN})们?"
-    r"|(?<![被跟和与对让给把向其])[他她]们?|有人|某人|别人|人们|人家|对方|\ba(?=[特很几])"
+    r"|(?<![被跟和与对让给把向其杀了])[他她]们?|有人|某人|别人|人们|人家|对方|\ba(?=[特很几])"
     r"|(?:\d+|[一二三四五六七八九十]+)岁(?:的)?(?:女孩|男孩|小孩|孩子|儿子|女儿)"
 )
 _SELF: Final = re.compile(r"我(?!们?家?的?(?:一个|有个|那个|好|亲|前|大|小|女|男)*(?:" + _KIN + r"))|本人|俺|自己|咱")
 _ADDRESSED: Final = re.compile(r"你(?!们?(?:帮|救|说我|觉得我|告诉我|教我|好))")
 _DRIVEN: Final = re.compile(r"(?:逼|害|气|弄|搞|骂|打|折磨|吵|烦|压|伤|刺激)(?:得|的|到)")
-_HEAD: Final = re.compile(r"(?<=[死杀残伤割跳活])")
+_HEAD: Final = re.compile(r"^.*?[死杀残伤割跳活]|^.{0,3}")  # of a phrase: what stands after it is no subject
 _OVER: Final = re.compile(
     r"去世|身亡|离世|自杀了|跳楼了|以前|曾经|小时候|那年|年前|当年|电影|小说|新闻|报道|歌|角色|"
     r"男主|女主|论文|研究|咨询师|来访者"
@@ -41,12 +41,17 @@ _TOPIC: Final = re.compile(rf"^(?:我|俺)?的?(?:一个|有个|那个|好|亲)*
 def subject_of(sentence: str, match: re.Match[str]) -> Subject:
     """Judge by the nearest subject before the phrase in its clause, then by a topic named in an earlier clause."""
     clauses = re.split(r"[,\s:]", sentence[: match.start()])
-    nearest = _nearest(clauses[-1] + _HEAD.split(match.group(), maxsplit=1)[0])
+    nearest = _nearest(clauses[-1] + _head(match.group()))
     if nearest is None and any(_TOPIC.match(clause) for clause in clauses[:-1]) and "我想" not in sentence:
         nearest = Subject.OTHER
     if nearest is not Subject.OTHER:
         return Subject.SELF
     return Subject.OTHER_PAST if _OVER.search(sentence) else Subject.OTHER
+
+
+def _head(phrase: str) -> str:
+    found = _HEAD.search(phrase)
+    return found.group() if found else ""
 
 
 def _nearest(clause: str) -> Subject | None:

@@ -1,0 +1,140 @@
+"""What we say ourselves when somebody is in danger: reviewed words, picked by rule, never generated.
+
+Picking is pure: the same situation and the same list of what was already said give the same script. Nothing is said
+twice before every wording of its step was used, and there is always a next script at tier 3: we never fall silent.
+"""
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from care.hotlines import Directory
+from care.screening import Route, Tier
+
+
+class Says(StrEnum):
+    """Where a script stands beside the model's reply."""
+
+    INSTEAD = "instead"  # the model is not asked
+    BEFORE = "before"  # sent at once, the model's guarded reply follows
+    AFTER = "after"  # sent after the model's reply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """Words to send. `key` goes into the conversation's list of what was said."""
+
+    key: str
+    says: Says
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of a route and tier, with its wordings."""
+
+    route: Route
+    tier: Tier
+    name: str
+    says: Says
+    variants: tuple[str, ...]
+
+    def keys(self) -> tuple[str, ...]:
+        return tuple(f"{self.route}.{self.tier}.{self.name}.{index}" for index in range(len(self.variants)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voice:
+    """A language and a region's numbers: what a script needs to become words."""
+
+    locale: str
+    directory: Directory
+
+
+STAY: Final = "stay"
+RETURN: Final = "return"
+EASING: Final = "easing"
+IN_PROGRESS: Final = "in_progress"
+_ON_REQUEST: Final = frozenset({STAY, RETURN, EASING, IN_PROGRESS})
+
+
+def respond(*, tier: Tier, route: Route, said: Sequence[str], voice: Voice, urgent: bool = False) -> Script | None:
+    """The next script; None where this route and tier have nothing (more) to say.
+
+    `said`: keys already sent in this conversation, oldest first. `urgent`: something is being done right now.
+    """
+    steps = [step for step in _steps(voice.locale) if step.route is route and step.tier is tier]
+    if urgent and (script := _unsaid(_named(steps, IN_PROGRESS), said, voice)):
+        return script
+    in_order = (step for step in steps if step.name not in _ON_REQUEST)
+    for step in in_order:
+        if not set(step.keys()) & set(said):
+            return _wording(step, said, voice)
+    return _least_recent(_named(steps, STAY), said, voice)
+
+
+def on_return(*, tier: Tier, said: Sequence[str], voice: Voice) -> Script | None:
+    """What greets somebody who was in danger and comes back after a silence: the question again, asked openly."""
+    return _special(RETURN, tier, said, voice)
+
+
+def on_easing(*, tier: Tier, said: Sequence[str], voice: Voice) -> Script | None:
+    """What is said when the tier goes down, so that the change of manner is no riddle."""
+    return _special(EASING, tier, said, voice)
+
+
+def for_minor(*, tier: Tier, said: Sequence[str], voice: Voice) -> Script | None:
+    """What is added for somebody under age, once a conversation for each tier."""
+    steps = [step for step in _steps(voice.locale) if step.route is Route.MINOR and step.tier is min(tier, Tier.ACTIVE)]
+    return _unsaid(steps, said, voice)
+
+
+@cache
+def _steps(locale: str) -> tuple[Step, ...]:
+    data = tomllib.loads((files("care.scripts") / f"{locale}.toml").read_text("utf-8"))
+    return tuple(
+        Step(
+            route=Route(entry["route"]),
+            tier=Tier(entry["tier"]),
+            name=entry["step"],
+            says=Says(entry["says"]),
+            variants=tuple(entry["variants"]),
+        )
+        for entry in data["script"]
+    )
+
+
+def _named(steps: Iterable[Step], name: str) -> list[Step]:
+    return [step for step in steps if step.name == name]
+
+
+def _special(name: str, tier: Tier, said: Sequence[str], voice: Voice) -> Script | None:
+    steps = [step for step in _steps(voice.locale) if step.route is Route.SELF and step.tier is tier]
+    return _least_recent(_named(steps, name), said, voice)
+
+
+def _unsaid(steps: Iterable[Step], said: Sequence[str], voice: Voice) -> Script | None:
+    for step in steps:
+        if not set(step.keys()) <= set(said):
+            return _wording(step, said, voice)
+    return None
+
+
+def _least_recent(steps: Iterable[Step], said: Sequence[str], voice: Voice) -> Script | None:
+    for step in steps:
+        return _wording(step, said, voice)
+    return None
+
+
+def _wording(step: Step, said: Sequence[str], voice: Voice) -> Script:
+    """The wording that was used longest ago, or never; among those never used, it varies with what was said."""
+    keys = step.keys()
+    unused = [index for index, key in enumerate(keys) if key not in said]
+    last_used = {key: position for position, key in enumerate(said)}
+    index = unused[len(said) % len(unused)] if unused else min(range(len(keys)), key=lambda i: last_used[keys[i]])
+    text = step.variants[index].format(**voice.directory.fillings(voice.locale))
+    return Script(key=keys[index], says=step.says, text=text)
