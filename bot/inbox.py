@@ -8,8 +8,13 @@ from uuid import UUID
 import structlog
 from sqlalchemy.orm import Session
 
+from care import identity
+from care.course import Turn as Step
+from care.course import hear as take
+from care.screening import Screening, Tier, screen_safely
+from care.scripts import Says, Voice
 from care.texts import Texts
-from dialogue import commands, conversations, feedback, intake, outbox, people, sources
+from dialogue import commands, conversations, danger, feedback, intake, outbox, people, sources
 from dialogue.clock import Clock, utc_now
 from dialogue.commands import Command
 from dialogue.database import Database
@@ -50,6 +55,7 @@ class Inbox:
         texts: Texts,
         doorbell: Doorbell,
         signals: Signals,
+        voice: Voice,
         max_message_length: int,
         clock: Clock = utc_now,
     ) -> None:
@@ -58,6 +64,7 @@ class Inbox:
         self._texts = texts
         self._doorbell = doorbell
         self._signals = signals
+        self._voice = voice
         self._max_message_length = max_message_length
         self._clock = clock
 
@@ -135,12 +142,31 @@ class Inbox:
         except EmptyMessage:
             return reception.refuse(self._texts.say("error_empty"))
         except MessageTooLong as error:
-            return reception.refuse(self._texts.say("error_too_long", length=error.length, max_length=error.max_length))
+            return self._refuse_long(reception, error)
         command = commands.parse(text)
         if command is not None:
             reception.note_source(text)
             return reception.obey(command, self._texts)
-        return reception.hear(text)
+        return self._take_words(reception, text)
+
+    def _take_words(self, reception: "_Reception", text: str) -> Receipt:
+        screening = screen_safely(text)
+        question = identity.asked(text)
+        if question is None:
+            return reception.hear(text, screening, self._voice)
+        truth = identity.answer(question.question, self._texts)
+        if question.is_whole_message and screening.tier is Tier.NONE:
+            return reception.say_the_truth(text, truth)
+        return reception.hear(text, screening, self._voice, preface=truth)
+
+    def _refuse_long(self, reception: "_Reception", error: MessageTooLong) -> Receipt:
+        """Its beginning and its end are screened all the same: danger is answered at any length."""
+        explanation = self._texts.say("error_too_long", length=error.length, max_length=error.max_length)
+        text, limit = reception.message.text, self._max_message_length
+        screening = screen_safely(f"{text[:limit]}\n{text[-limit:]}")
+        if screening.tier < Tier.ACTIVE:
+            return reception.refuse(explanation)
+        return reception.refuse_but_stay(explanation, screening, self._voice)
 
     def _announce(self, message: InboundMessage, receipt: Receipt) -> None:
         """After the commit: hints only, the rows are the truth."""
@@ -168,15 +194,92 @@ class _Reception:
     message: InboundMessage
     now: datetime
 
-    def hear(self, text: str) -> Receipt:
-        """Words for the model."""
-        received = intake.hear(self.session, self.person, self.message, text=text, now=self.now)
-        return Receipt(conversation_id=received.conversation_id, turn_id=received.turn_id)
+    def hear(self, text: str, screening: Screening, voice: Voice, *, preface: str | None = None) -> Receipt:
+        """Words for the model, unless the person is in acute danger; what must be said is owed in the same breath.
+
+        `preface` is something of our own to say before anything else.
+        """
+        conversation_id = conversations.open_for(self.session, self.person, self.message.address, now=self.now)
+        step = self._take_into_course(conversation_id, screening, voice)
+        at_once = [script.text for script in step.scripts if script.says is not Says.AFTER]
+        if preface is not None:
+            at_once.insert(0, preface)
+        if step.bypasses_model:
+            return self._stay_without_the_model(conversation_id, text, at_once)
+        afterwards = [script.text for script in step.scripts if script.says is Says.AFTER]
+        received = intake.hear(
+            self.session,
+            self.person,
+            self.message,
+            conversation_id,
+            text=text,
+            postscript="\n\n".join(afterwards) or None,
+            now=self.now,
+        )
+        return Receipt(
+            conversation_id=conversation_id,
+            turn_id=received.turn_id,
+            answered_at_once=self._say(received.message_id, at_once, conversation_id),
+        )
+
+    def say_the_truth(self, text: str, truth: str) -> Receipt:
+        """A question about who answers here needs no model."""
+        conversation_id = conversations.open_for(self.session, self.person, self.message.address, now=self.now)
+        message_id = self._store(text, conversation_id)
+        answer = self._answer(message_id, truth, conversation_id=conversation_id)
+        return Receipt(conversation_id=conversation_id, answered_at_once=answer)
+
+    def _take_into_course(self, conversation_id: UUID, screening: Screening, voice: Voice) -> Step:
+        course = danger.course_of(self.session, self.person, conversation_id)
+        step = take(course, screening, self.now, voice)
+        if step.course.tier or course.tier:
+            danger.keep(self.session, self.person, conversation_id, step.course)
+        if step.raises_alarm:
+            danger.raise_alarm(self.session, self.person, conversation_id, step.course, now=self.now)
+        if screening.tier or screening.failures:
+            log.warning(
+                "risk_screened",
+                conversation_id=str(conversation_id),
+                tier=int(screening.tier),
+                raises_alarm=step.raises_alarm,
+                failures=screening.failures,
+            )
+        return step
+
+    def _stay_without_the_model(self, conversation_id: UUID, text: str, words: list[str]) -> Receipt:
+        """What the model was about to say to earlier words is taken back; ours are all that is said."""
+        cancelled = conversations.silence(self.session, conversation_id, now=self.now)
+        message_id = self._store(text, conversation_id)
+        return Receipt(
+            conversation_id=conversation_id,
+            answered_at_once=self._say(message_id, words, conversation_id),
+            cancelled_turn_ids=cancelled,
+        )
+
+    def _store(self, text: str, conversation_id: UUID) -> UUID:
+        return intake.store(
+            self.session, self.person, self.message, text=text, conversation_id=conversation_id, now=self.now
+        )
+
+    def _say(self, message_id: UUID, words: list[str], conversation_id: UUID) -> UUID | None:
+        """Owe words that must arrive; returns the last of them."""
+        owed = [
+            self._answer(message_id, text, conversation_id=conversation_id, kind=DeliveryKind.CRISIS, part=part)
+            for part, text in enumerate(words)
+        ]
+        return owed[-1] if owed else None
 
     def refuse(self, explanation: str) -> Receipt:
         """Nothing that can be answered: stored without its text, so that it is refused once only."""
         message_id = intake.store(self.session, self.person, self.message, text="", now=self.now)
         return Receipt(answered_at_once=self._answer(message_id, explanation, conversation_id=None))
+
+    def refuse_but_stay(self, explanation: str, screening: Screening, voice: Voice) -> Receipt:
+        """What was refused told of danger."""
+        conversation_id = conversations.open_for(self.session, self.person, self.message.address, now=self.now)
+        step = self._take_into_course(conversation_id, screening, voice)
+        words = [script.text for script in step.scripts]
+        return self._stay_without_the_model(conversation_id, "", [*words, explanation])
 
     def excuse(self, explanation: str) -> Receipt:
         """What cannot be read is stored as a mark only."""
@@ -214,15 +317,24 @@ class _Reception:
             cancelled_turn_ids=cancelled,
         )
 
-    def _answer(self, message_id: UUID, text: str, *, conversation_id: UUID | None) -> UUID:
+    def _answer(
+        self,
+        message_id: UUID,
+        text: str,
+        *,
+        conversation_id: UUID | None,
+        kind: DeliveryKind = DeliveryKind.NOTICE,
+        part: int = 0,
+    ) -> UUID:
         return outbox.owe(
             self.session,
             self.person.key,
             person_id=self.person.id,
             address=self.message.address,
             text=text,
-            kind=DeliveryKind.NOTICE,
+            kind=kind,
             conversation_id=conversation_id,
             message_id=message_id,
+            part=part,
             now=self.now,
         )

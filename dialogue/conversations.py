@@ -57,6 +57,14 @@ def reset(session: Session, conversation_id: UUID, *, by: ClosedBy, now: datetim
     Returns the turns whose generation is now to be cancelled. Ending it twice does nothing.
     """
     session.execute(_CLOSE, {"conversation_id": conversation_id, "by": by, "now": now})
+    return silence(session, conversation_id, now=now)
+
+
+def silence(session: Session, conversation_id: UUID, *, now: datetime) -> list[UUID]:
+    """Take back whatever the model has not yet said in a conversation, which stays open.
+
+    Returns the turns whose generation is now to be cancelled.
+    """
     discarded = session.scalars(_DISCARD_TURNS, {"of_conversation": conversation_id, "now": now}).all()
     session.execute(_TAKE_BACK_REPLIES, {"of_conversation": conversation_id})
     return list(discarded)

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from dialogue import conversations
 from dialogue.ids import new_id
 from dialogue.messages import InboundMessage
 from dialogue.people import KnownPerson
@@ -44,6 +43,7 @@ _LAST_TURN = (
     .with_for_update(key_share=True)
 )
 _OPEN_TURN = insert(TURNS)
+_ADD_POSTSCRIPT = update(TURNS).where(TURNS.c.id == bindparam("turn_id")).values(postscript=bindparam("new_postscript"))
 _BURST = timedelta(seconds=60)
 
 
@@ -51,6 +51,7 @@ _BURST = timedelta(seconds=60)
 class Received:
     """Where a message went."""
 
+    message_id: UUID
     conversation_id: UUID
     turn_id: UUID
     is_new_turn: bool
@@ -77,17 +78,31 @@ def is_burst(session: Session, person: KnownPerson, *, mark: str, now: datetime)
     return person.key.open(newest.text, row=newest.id, column="messages.text") == mark
 
 
-def hear(session: Session, person: KnownPerson, message: InboundMessage, *, text: str, now: datetime) -> Received:
-    """Let a message with the cleaned `text` join the waiting turn of its conversation, or open the next turn."""
-    conversation_id = conversations.open_for(session, person, message.address, now=now)
+def hear(
+    session: Session,
+    person: KnownPerson,
+    message: InboundMessage,
+    conversation_id: UUID,
+    *,
+    text: str,
+    postscript: str | None = None,
+    now: datetime,
+) -> Received:
+    """Let a message with the cleaned `text` join the waiting turn of its open conversation, or open the next turn.
+
+    `postscript` is what we add in our own words when that turn is answered.
+    """
     last = session.execute(_LAST_TURN, {"conversation_id": conversation_id}).first()
     is_joining = last is not None and last.state is TurnState.WAITING
     if last is not None and is_joining:
         turn_id = last.id
     else:
         turn_id = _open_turn(session, conversation_id, seq=last.seq + 1 if last else 1, now=now)
-    store(session, person, message, text=text, conversation_id=conversation_id, turn_id=turn_id, now=now)
-    return Received(conversation_id=conversation_id, turn_id=turn_id, is_new_turn=not is_joining)
+    if postscript is not None:
+        sealed = person.key.seal(postscript, row=turn_id, column="turns.postscript")
+        session.execute(_ADD_POSTSCRIPT, {"turn_id": turn_id, "new_postscript": sealed})
+    message_id = store(session, person, message, text=text, conversation_id=conversation_id, turn_id=turn_id, now=now)
+    return Received(message_id=message_id, conversation_id=conversation_id, turn_id=turn_id, is_new_turn=not is_joining)
 
 
 def store(

@@ -57,6 +57,7 @@ class DialogueSettings(BaseSettings):
         default=20, gt=0, description="How long a worker may be silent before its turn is given to another."
     )
     max_attempts: int = Field(default=3, ge=1, description="How often a turn is tried before an apology is sent.")
+    region: str = Field(default="cn", description="Whose hotlines are named: cn, hk, tw, us (care/hotlines).")
     locale: Literal["zh", "en"] = Field(default="zh", description="Language of the bot's own words.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
     log_format: Literal["console", "json"] = Field(default="console", description="For people or for machines.")

@@ -83,7 +83,10 @@ class Person(Table):
 
 
 class Conversation(Table):
-    """From the first message to 结束对话; `epoch` counts the conversations of one address from 1."""
+    """From the first message to 结束对话; `epoch` counts the conversations of one address from 1.
+
+    `tier` is the risk level now, and `course` (sealed) how it came to be: it outlives the model's window.
+    """
 
     __tablename__ = "conversations"
 
@@ -93,6 +96,7 @@ class Conversation(Table):
     chat_id: Mapped[str] = mapped_column(String(255))
     epoch: Mapped[int]
     tier: Mapped[int] = mapped_column(default=0)
+    course: Mapped[bytes | None]
     opened_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[ClosedBy | None]
@@ -114,7 +118,10 @@ class Conversation(Table):
 
 
 class Turn(Table):
-    """The person's words (the messages that joined it) and the one reply to them."""
+    """The person's words (the messages that joined it) and the one reply to them.
+
+    `postscript` (sealed) is what we add in our own words when the reply is sent; the model never sees it.
+    """
 
     __tablename__ = "turns"
 
@@ -128,6 +135,7 @@ class Turn(Table):
     rung_at: Mapped[datetime]
     ring_count: Mapped[int] = mapped_column(default=1)
     reply: Mapped[bytes | None]
+    postscript: Mapped[bytes | None]
     error: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime]
     claimed_at: Mapped[datetime | None]

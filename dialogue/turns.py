@@ -75,7 +75,7 @@ _FINISH = (
             CONVERSATIONS.c.closed_at.is_(None),
         ),
     )
-    .returning(TURNS.c.id)
+    .returning(TURNS.c.id, TURNS.c.postscript)
 )
 _ANSWER = _FINISH.values(
     {
@@ -176,17 +176,21 @@ def complete(session: Session, turn: ClaimedTurn, reply: FinishedReply, *, owner
         "new_model_version": reply.model_version,
         "new_prompt_version": reply.prompt_version,
     }
-    if session.execute(_ANSWER, values | _fence(turn, owner)).first() is None:
+    answered = session.execute(_ANSWER, values | _fence(turn, owner)).first()
+    if answered is None:
         return None
-    return _owe(session, turn, reply.text, kind=DeliveryKind.REPLY, now=now)
+    return _owe(
+        session, turn, _with_postscript(turn, reply.text, answered.postscript), kind=DeliveryKind.REPLY, now=now
+    )
 
 
 def fail(session: Session, turn: ClaimedTurn, apology: str, *, error: str, owner: UUID, now: datetime) -> UUID | None:
     """Give the turn up and owe the person an honest word; None if it is no longer this owner's."""
     values: dict[str, object] = {"new_state": TurnState.FAILED, "new_error": error, "new_finished_at": now}
-    if session.execute(_FAIL, values | _fence(turn, owner)).first() is None:
+    failed = session.execute(_FAIL, values | _fence(turn, owner)).first()
+    if failed is None:
         return None
-    return _owe(session, turn, apology, kind=DeliveryKind.NOTICE, now=now)
+    return _owe(session, turn, _with_postscript(turn, apology, failed.postscript), kind=DeliveryKind.NOTICE, now=now)
 
 
 def give_back(session: Session, turn_id: UUID, *, owner: UUID, now: datetime) -> None:
@@ -206,6 +210,13 @@ def _fence(turn: ClaimedTurn, owner: UUID) -> dict[str, object]:
         "of_conversation": turn.conversation_id,
         "of_epoch": turn.epoch,
     }
+
+
+def _with_postscript(turn: ClaimedTurn, text: str, sealed: bytes | None) -> str:
+    """Our own words stand in a paragraph of their own, behind the reply."""
+    if sealed is None:
+        return text
+    return f"{text}\n\n{turn.key.open(sealed, row=turn.id, column='turns.postscript')}"
 
 
 def _owe(session: Session, turn: ClaimedTurn, text: str, *, kind: DeliveryKind, now: datetime) -> UUID:

@@ -73,7 +73,8 @@ class Rooms:
             )
             if intake.is_repeat(session, inbound):
                 return None
-            return intake.hear(session, person, inbound, text=inbound.text, now=self.clock())
+            conversation_id = conversations.open_for(session, person, inbound.address, now=self.clock())
+            return intake.hear(session, person, inbound, conversation_id, text=inbound.text, now=self.clock())
 
     def heard(self, text: str = "你好", *, who: str = "小王") -> Received:
         received = self.receive(message(text, who=who))
