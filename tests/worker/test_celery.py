@@ -39,6 +39,18 @@ def test_what_is_set_wrong_is_one_line_and_a_status(variables: dict[str, str], w
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("engine", "library", "extra"), [("transformers", "torch", "local"), ("openai", "httpx", "openai")]
+)
+def test_a_missing_extra_is_named(tmp_path: Path, engine: str, library: str, extra: str) -> None:
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules['{library}'] = None\n")
+    paths = f"{tmp_path}:{os.environ['PYTHONPATH']}"
+    done = celery(MINDGLM_ENGINE=engine, MINDGLM_OPENAI_BASE_URL="http://127.0.0.1:1/v1", PYTHONPATH=paths)
+    assert done.returncode != 0
+    assert f"mindglm-bot[{extra}]" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
 def test_a_database_that_was_not_migrated_names_the_command(tmp_path: Path, redis_url: str) -> None:
     done = celery(
         MINDGLM_DATABASE_URL=f"sqlite:///{tmp_path / 'empty.db'}",

@@ -1,5 +1,8 @@
 """Which engine the settings ask for; heavy libraries are imported only for the one that needs them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from dialogue.errors import Misconfigured
 from worker.engine.port import Engine
 from worker.engine.scripted import Scripted
@@ -16,8 +19,19 @@ def build(settings: WorkerSettings) -> Engine:
     if settings.engine == "scripted":
         return _scripted(settings)
     if settings.engine == "openai":
-        return _openai(settings)
-    return _batched(settings)
+        with _installed("openai"):
+            return _openai(settings)
+    with _installed("local"):
+        return _batched(settings)
+
+
+@contextmanager
+def _installed(extra: str) -> Iterator[None]:
+    """A library that is not there is named together with the extra that brings it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise Misconfigured(f"{error.name} is not installed: pip install 'mindglm-bot[{extra}]'") from error
 
 
 def _batched(settings: WorkerSettings) -> Engine:
@@ -27,7 +41,8 @@ def _batched(settings: WorkerSettings) -> Engine:
     capacity = settings.concurrency or _default_capacity(settings.device)
 
     def load() -> Machine:
-        from worker.engine.assemble import assemble
+        with _installed("local"):
+            from worker.engine.assemble import assemble
 
         return assemble(settings, capacity=capacity)
 
