@@ -61,7 +61,7 @@ def screen(text: str, *, classifier: Classifier | None = None) -> Screening:
     plain = normalise(text)
     findings = rulebook().find(plain)
     try:
-        suspicious = _classify(plain, classifier or classifiers.shipped())
+        suspicious = not findings and _classify(plain, classifier or classifiers.shipped())
     except Exception as error:  # noqa: BLE001 - a broken or foreign classifier must not cost anyone the rules
         return _judge(findings, stated_age(plain), suspicious=False, failures=(type(error).__name__,))
     return _judge(findings, stated_age(plain), suspicious=suspicious, failures=())

@@ -70,11 +70,11 @@ def respond(*, tier: Tier, route: Route, said: Sequence[str], voice: Voice, urge
     steps = [step for step in _steps(voice.locale) if step.route is route and step.tier is tier]
     if urgent and (script := _unsaid(_named(steps, IN_PROGRESS), said, voice)):
         return script
-    in_order = (step for step in steps if step.name not in _ON_REQUEST)
+    in_order = [step for step in steps if step.name not in _ON_REQUEST]
     for step in in_order:
         if not set(step.keys()) & set(said):
             return _wording(step, said, voice)
-    return _least_recent(_named(steps, STAY), said, voice)
+    return _least_recent(_named(steps, STAY) or in_order, said, voice)
 
 
 def on_return(*, tier: Tier, said: Sequence[str], voice: Voice) -> Script | None:
