@@ -136,7 +136,8 @@ class Courier:
         return task
 
     async def _deliver(self, text: OwedText) -> None:
-        self._outcomes.append(await self._outcome(text))
+        outcome = await self._outcome(text)
+        self._outcomes.append(outcome)  # not in one line: the list may be taken away while the text is sent
         self.wake()
 
     async def _outcome(self, text: OwedText) -> Outcome:

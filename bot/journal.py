@@ -1,4 +1,4 @@
-"""Names the texts whose sending has begun, outside of the database and just before the first byte leaves.
+"""Names the texts whose sending has begun: outside of the database, and just before the first byte leaves.
 
 A courier that is killed leaves claimed texts behind. Its journal tells those that may have arrived from those that
 cannot have; the latter are sent by its successor at once, with no fear of saying anything twice. Where the journal is

@@ -21,7 +21,6 @@ from bot.channels.telegram.records import Records
 from bot.channels.telegram.sender import TelegramSender, Thanks
 from bot.channels.telegram.splitting import split
 from bot.channels.telegram.updates import ALLOWED, Account
-from bot.channels.telegram.webhook import Webhook
 from bot.courier import Courier
 from bot.health import Health
 from bot.journal import Journal
@@ -100,6 +99,8 @@ class Adapter:
                 on_ready()
                 await Poller(self._line, intake, self._health, self._stopping).run()
             return
+        from bot.channels.telegram.webhook import Webhook  # a web server costs memory that polling does not need
+
         secret = webhook_secret(self._settings)
         webhook = Webhook(self._line, intake, self._health, secret=secret)
         webhook.listen(self._settings.telegram_webhook_listen)

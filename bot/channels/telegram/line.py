@@ -1,9 +1,15 @@
 """The line to Telegram's Bot API: python-telegram-bot's client, kept quiet, and what its errors mean to us."""
 
+import asyncio
 import hashlib
 import hmac
 import logging
 import os
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import httpx
@@ -19,7 +25,12 @@ POLL_SECONDS = 25
 
 _TIMEOUT_SECONDS = 15.0
 _CONNECT_SECONDS = 5.0
+_IDLE_CONNECTIONS = 8
+"""The client looks at every idle connection before each request."""
+
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+_TELL: ContextVar[Callable[[], None] | None] = ContextVar("tell", default=None)
 
 
 class TokenRefused(Misconfigured):
@@ -45,12 +56,13 @@ def connect(settings: BotSettings, *, max_connections: int) -> Line:
         raise Misconfigured("MINDGLM_TELEGRAM_TOKEN is not set; @BotFather gives one.")
     _keep_quiet()
     proxy = settings.telegram_proxy.get_secret_value() if settings.telegram_proxy else None
+    tls = httpx.create_ssl_context()  # one for both clients: each holds all the certificate authorities
     try:
         return Line(
             settings.telegram_token.get_secret_value().strip(),
             base_url=settings.telegram_api_url,
-            request=_request(max_connections, proxy),
-            get_updates_request=_request(1, proxy),
+            request=_request(max_connections, proxy, tls),
+            get_updates_request=_request(1, proxy, tls),
         )
     except InvalidToken:
         raise TokenRefused from None
@@ -81,14 +93,48 @@ def never_arrived(error: TelegramError) -> bool:
     return cause is None or isinstance(cause, (*_NEVER_LEFT, TelegramError))
 
 
-def _request(max_connections: int, proxy: str | None) -> HTTPXRequest:
+@contextmanager
+def told_before_it_leaves(tell: Callable[[], None]) -> Iterator[None]:
+    """A request made in this block calls `tell` when it has its connection, just before the first byte is written."""
+    token = _TELL.set(tell)
+    try:
+        yield
+    finally:
+        _TELL.reset(token)
+
+
+class _Gate:
+    """Lets one announced request at a time pass from its announcement to its last byte.
+
+    So a process that dies leaves at most one request of which nobody knows whether it was written.
+    """
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+
+    async def watch(self, request: httpx.Request) -> None:
+        """For httpx's hooks; the client's own trace then says how far the request is."""
+        tell = _TELL.get()
+        if tell is not None:
+            request.extensions["trace"] = partial(self._trace, tell)
+
+    async def _trace(self, tell: Callable[[], None], event: str, _info: object) -> None:
+        if event.endswith("send_request_headers.started"):
+            await self._lock.acquire()
+            tell()
+        elif event.endswith(("send_request_body.complete", "send_request_body.failed", "send_request_headers.failed")):
+            self._lock.release()
+
+
+def _request(max_connections: int, proxy: str | None, tls: ssl.SSLContext) -> HTTPXRequest:
+    limits = httpx.Limits(max_connections=max_connections, max_keepalive_connections=_IDLE_CONNECTIONS)
     return HTTPXRequest(
-        connection_pool_size=max_connections,
         read_timeout=_TIMEOUT_SECONDS,
         write_timeout=_TIMEOUT_SECONDS,
         connect_timeout=_CONNECT_SECONDS,
         pool_timeout=_TIMEOUT_SECONDS,
         proxy=proxy,
+        httpx_kwargs={"limits": limits, "verify": tls, "event_hooks": {"request": [_Gate().watch]}},
     )
 
 

@@ -5,6 +5,7 @@ A request whose fate is unknown is repeated only where that does no harm.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPrevie
 from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
 
 from bot.channels.telegram import CHANNEL
-from bot.channels.telegram.line import never_arrived, retry_seconds
+from bot.channels.telegram.line import never_arrived, retry_seconds, told_before_it_leaves
 from bot.channels.telegram.places import Place
 from bot.channels.telegram.updates import rating_data
 from bot.courier import TryLater, Undeliverable
@@ -90,9 +91,9 @@ class TelegramSender:
 
     async def _say(self, place: Place, text: OwedText) -> str:
         reply = await self._reply_parameters(place, text)
-        self._begin(text.id)
         try:
-            return await self._send_message(place.chat_id, place, text, reply)
+            with told_before_it_leaves(partial(self._begin, text.id)):
+                return await self._send_message(place.chat_id, place, text, reply)
         except ChatMigrated as moved:
             return await self._send_message(moved.new_chat_id, place, text, None)
         except (RetryAfter, Forbidden, BadRequest):

@@ -64,6 +64,7 @@ class Clinic:
         self.telegram = telegram
         secret = new_secret()
         self.environment = {
+            "PYTHONPATH": str(Path(__file__).parents[3]),
             "MINDGLM_HOME": str(home),
             "MINDGLM_BROKER_URL": broker_url,
             "MINDGLM_SECRET_KEY": secret,
@@ -81,10 +82,11 @@ class Clinic:
         schema.upgrade(self.database)
         self.keys = MasterKeys.parse(secret)
         self._adapters: list[AdapterProcess] = []
+        self._dead_count = 0
         self._workers: list[Worker] = []
 
     def start_adapter(self, **environment: str) -> AdapterProcess:
-        log = self.home / f"adapter-{len(self._adapters)}.log"
+        log = self.home / f"adapter-{self._dead_count + len(self._adapters)}.log"
         self._adapters.append(AdapterProcess({**self.environment, **environment}, log))
         return self._adapters[-1]
 
@@ -135,15 +137,14 @@ class Clinic:
     def logs(self) -> str:
         return "".join(log.read_text() for log in self.home.glob("*.log"))
 
+    def kill_adapters(self) -> None:
+        while self._adapters:
+            self._adapters.pop().kill()
+            self._dead_count += 1
+
     def close(self) -> None:
-        for adapter in self._adapters:
-            if adapter.process.poll() is None:
-                adapter.kill()
+        self.kill_adapters()
         for worker in self._workers:
             if worker.process.poll() is None:
                 worker.kill()
         self.database.close()
-
-
-def clinic(home: Path, telegram: Telegram, *, broker_url: str, **environment: str) -> Clinic:
-    return Clinic(home, telegram, broker_url=broker_url, **environment)

@@ -1,10 +1,12 @@
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.bot.telegram.clinic import Clinic, clinic
+from tests.bot.telegram.clinic import Clinic
 from tests.bot.telegram.loopback import Telegram
+from tests.services.valkey import ValkeyServer
 
 
 @pytest.fixture
@@ -16,13 +18,34 @@ def telegram() -> Iterator[Telegram]:
 
 @pytest.fixture
 def open_clinic(telegram: Telegram, tmp_path: Path, redis_url: str) -> Iterator[Callable[..., Clinic]]:
-    """Adapter and worker as processes on SQLite and Valkey; variables change their settings."""
+    """A house of its own for one test, on SQLite and Valkey; variables change its settings."""
     opened: list[Clinic] = []
 
     def open_one(**environment: str) -> Clinic:
-        opened.append(clinic(tmp_path / f"clinic-{len(opened)}", telegram, broker_url=redis_url, **environment))
+        opened.append(Clinic(tmp_path / f"clinic-{len(opened)}", telegram, broker_url=redis_url, **environment))
         return opened[-1]
 
     yield open_one
     for one in opened:
         one.close()
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[Clinic]:
+    """A running house that the tests of a module share, each with people of its own; groups are served."""
+    with tempfile.TemporaryDirectory(prefix="mg-") as directory:
+        broker = ValkeyServer(Path(directory))
+        broker.start()
+        telegram = Telegram().start()
+        clinic = Clinic(
+            Path(directory) / "home",
+            telegram,
+            broker_url=broker.url,
+            MINDGLM_TELEGRAM_GROUPS="true",
+            MINDGLM_SCRIPTED_REPLY="{turns} 收到：{text}",
+        )
+        clinic.open()
+        yield clinic
+        clinic.close()
+        telegram.stop()
+        broker.stop()

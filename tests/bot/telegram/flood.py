@@ -16,17 +16,17 @@ class Flood:
     most_in_a_second: int = 0
     _by_chat: dict[int, deque[float]] = field(default_factory=lambda: defaultdict(deque))
     _all: deque[float] = field(default_factory=deque)
-    _closed_until: dict[int, float] = field(default_factory=dict)
+    closed_until: dict[int, float] = field(default_factory=dict)
 
     def check(self, chat_id: int, now: float) -> int | None:
         """The `retry_after` of a refusal, or None; what is refused in a cooldown prolongs nothing."""
-        until = self._closed_until.get(chat_id, 0)
+        until = self.closed_until.get(chat_id, 0)
         if now < until:
             self.refused += 1
             return max(1, round(until - now))
         if self._is_too_much(chat_id, now):
             self.refused += 1
-            self._closed_until[chat_id] = now + self.retry_after
+            self.closed_until[chat_id] = now + self.retry_after
             return self.retry_after
         self._by_chat[chat_id].append(now)
         self._all.append(now)

@@ -30,7 +30,7 @@ async def serve(handler: Handler, port: int = 0) -> asyncio.Server:
         try:
             while await _exchange(handler, reader, writer):
                 pass
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError):
             pass
         finally:
             writer.close()

@@ -11,13 +11,15 @@ import json
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from tests.bot.telegram.flood import Flood
 from tests.bot.telegram.http import Answer, Dropped, serve
+
+T = TypeVar("T")
 
 TOKEN = "4242:loopback-token-that-no-log-may-show"
 BOT = {"id": 4242, "is_bot": True, "first_name": "MindGLM", "username": "MindglmTestBot"}
@@ -76,6 +78,7 @@ class Telegram:
         self.token = TOKEN
         self.on_call: Callable[[str, dict[str, Any]], None] = lambda _method, _fields: None
         self.on_fetched: Callable[[list[int]], None] = lambda _update_ids: None
+        self.on_sent: Callable[[int, Sent], None] = lambda _chat_id, _sent: None
         self.webhook: dict[str, Any] = {}
         self.webhook_answers: list[int] = []
         self.api_url = ""
@@ -93,13 +96,13 @@ class Telegram:
 
     def start(self) -> "Telegram":
         self._thread.start()
-        self._server = self._run(serve(self._serve))
+        self._server = self.run(serve(self._serve))
         port = self._server.sockets[0].getsockname()[1]
         self.api_url = f"http://127.0.0.1:{port}/bot"
         return self
 
     def stop(self) -> None:
-        self._run(self._end())
+        self.run(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -143,7 +146,7 @@ class Telegram:
 
     def push(self, **content: Any) -> int:
         """An update of any kind."""
-        return asyncio.run_coroutine_threadsafe(self._push(content), self._loop).result()
+        return self.run(self.push_here(**content))
 
     def repeat(self, update: dict[str, Any]) -> None:
         """The same update once more, as Telegram does when it is not sure."""
@@ -160,9 +163,14 @@ class Telegram:
     def count(self, method: str) -> int:
         return sum(name == method for name, _ in self.calls)
 
+    def run(self, work: Coroutine[Any, Any, T], seconds: float | None = 10) -> T:
+        """On the server's own event loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(seconds)
+
     # --- the server
 
-    async def _push(self, content: dict[str, Any]) -> int:
+    async def push_here(self, **content: Any) -> int:
+        """The same for what already runs on the server's loop."""
         update = {"update_id": self._next_update_id, **content}
         self._next_update_id += 1
         self._add(update)
@@ -255,6 +263,7 @@ class Telegram:
         sent.reply_to = fields.get("reply_parameters", {}).get("message_id")
         self.sent[chat_id].append(sent)
         self.shown_drafts.pop(chat_id, None)
+        self.on_sent(chat_id, sent)
         return _message(chat_id, sent)
 
     async def _do_editMessageText(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
@@ -348,8 +357,6 @@ class Telegram:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
 
-    def _run(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
 
 def _refused(status: int, description: str, parameters: dict[str, Any] | None = None) -> Answer:

@@ -1,14 +1,211 @@
-"""A person on Telegram talks with the bot: real adapter, worker, broker and database; only Telegram is ours."""
+"""People on Telegram talk with the bot: real adapter, worker, broker and database; only Telegram is ours."""
 
-from collections.abc import Callable
+import itertools
+import time
 
+import pytest
+from sqlalchemy import select
+
+from dialogue.states import TurnState
+from dialogue.tables import AuditEntry, Conversation, Feedback
 from tests.bot.telegram.clinic import Clinic
-from tests.bot.telegram.loopback import Telegram
+from tests.bot.telegram.loopback import BOT
+from tests.road.harness import wait_until
 
-ANNA, BORIS = 1001, 1002
+_ids = itertools.count(1000)
 
 
-def test_words_are_answered(open_clinic: Callable[..., Clinic], telegram: Telegram) -> None:
-    clinic = open_clinic().open()
-    telegram.write(ANNA, "我睡不着")
-    assert clinic.wait_for(ANNA, 1) == ["收到：我睡不着"]
+@pytest.fixture
+def who() -> int:
+    return next(_ids)
+
+
+@pytest.fixture
+def group() -> dict[str, object]:
+    return {"id": -next(_ids), "type": "supergroup", "title": "组"}
+
+
+MENTION = f"@{BOT['username']}"
+
+
+def test_words_are_answered_with_the_conversation_so_far(house: Clinic, who: int) -> None:
+    house.telegram.write(who, "我睡不着")
+    house.wait_for(who, 1)
+    house.telegram.write(who, "三天了")
+    assert house.wait_for(who, 2) == ["0 收到：我睡不着", "1 收到：三天了"]
+
+
+def test_each_command_is_answered_and_reset_starts_over(house: Clinic, who: int) -> None:
+    house.telegram.write(who, "一")
+    house.wait_for(who, 1)
+    for count, command in enumerate(["/start", "/help", f"/privacy{MENTION}", "/reset"], start=2):
+        house.telegram.write(who, command)
+        house.wait_for(who, count)
+    house.telegram.write(who, "二")
+    answers = house.wait_for(who, 6)
+    assert "不是真人" in answers[1]
+    assert "加密" in answers[3]
+    assert answers[5] == "0 收到：二"
+
+
+def test_the_menu_is_offered_in_both_languages(house: Clinic) -> None:
+    wait_until(lambda: len(house.telegram.commands) == 3, 10)
+    assert set(house.telegram.commands) == {"zh", "en", ""}
+    assert all(commands == ["start", "help", "reset", "privacy"] for commands in house.telegram.commands.values())
+
+
+def test_the_label_of_a_link_is_kept(house: Clinic, who: int) -> None:
+    house.telegram.write(who, "/start campus_7")
+    house.wait_for(who, 1)
+    with house.database.read() as session:
+        labels = session.scalars(select(AuditEntry.reason).where(AuditEntry.action == "came_by")).all()
+    assert "campus_7" in labels
+
+
+def test_a_repeated_update_is_answered_once(house: Clinic, who: int) -> None:
+    house.telegram.write(who, "一次")
+    house.wait_for(who, 1)
+    update = {
+        "update_id": house.telegram.push(my_chat_member={}) + 0,
+        "message": {
+            "message_id": 55,
+            "from": {"id": who, "is_bot": False, "first_name": "人"},
+            "chat": {"id": who, "type": "private"},
+            "date": int(time.time()),
+            "text": "两次",
+        },
+    }
+    house.telegram.repeat(update)
+    house.telegram.repeat(update)
+    house.wait_for(who, 2)
+    house.telegram.repeat(update)
+    house.telegram.write(who, "完")
+    assert house.wait_for(who, 3) == ["0 收到：一次", "1 收到：两次", "2 收到：完"]
+
+
+def test_an_edit_of_answered_words_changes_nothing(house: Clinic, who: int) -> None:
+    message_id = house.telegram.write(who, "我很好")
+    house.wait_for(who, 1)
+    house.telegram.edit(who, message_id, "我不好")
+    house.telegram.write(who, "在吗")
+    assert house.wait_for(who, 2) == ["0 收到：我很好", "1 收到：在吗"]
+
+
+def test_what_is_no_text_is_excused_once_for_a_burst(house: Clinic, who: int) -> None:
+    chat = {"id": who, "type": "private", "first_name": "人"}
+    file = {"file_id": "a", "file_unique_id": "b"}
+    house.telegram.message(who, chat, voice={**file, "duration": 3})
+    house.telegram.message(who, chat, sticker={**file, "type": "regular", "width": 1, "height": 1, "is_animated": False, "is_video": False})
+    house.telegram.message(who, chat, location={"latitude": 1.0, "longitude": 1.0})
+    house.telegram.message(who, chat, contact={"phone_number": "1", "first_name": "人"})
+    house.telegram.message(who, chat, document=file)
+    house.telegram.write(who, "好的")
+    answers = house.wait_for(who, 2)
+    assert "文字" in answers[0]
+    assert answers[1] == "0 收到：好的"
+    house.telegram.message(who, chat, photo=[{**file, "width": 1, "height": 1}], caption="这张")
+    later = house.wait_for(who, 4)[2:]
+    assert any("文字" in answer for answer in later)
+    assert "1 收到：这张" in later
+
+
+def test_service_messages_channels_business_and_bots_are_ignored(house: Clinic, who: int) -> None:
+    chat = {"id": who, "type": "private", "first_name": "人"}
+    channel = {"id": -who, "type": "channel", "title": "频道"}
+    before = house.stored()
+    house.telegram.message(who, chat, pinned_message={"message_id": 1, "chat": chat, "date": 0})
+    house.telegram.message(who, chat, is_bot=True, text="机器人")
+    house.telegram.push(channel_post={"message_id": 1, "chat": channel, "date": 1, "text": "频道"})
+    house.telegram.push(business_message={"message_id": 2, "chat": chat, "date": 1, "text": "生意", "from": {"id": who, "is_bot": False, "first_name": "人"}})
+    house.telegram.push(something_new={"id": who, "chat": chat})
+    house.telegram.write(who, "人")
+    assert house.wait_for(who, 1) == ["0 收到：人"]
+    assert house.stored() == before + 1
+
+
+def test_in_a_group_only_who_speaks_to_the_bot_is_answered_and_each_alone(
+    house: Clinic, who: int, group: dict[str, object]
+) -> None:
+    place, other = int(str(group["id"])), who + 100_000
+    house.telegram.message(who, group, text="大家好")
+    house.telegram.message(who, group, text="/help@SomeOtherBot")
+    first = house.telegram.message(who, group, text=f"{MENTION} 我很累")
+    house.wait_for(place, 1)
+    second = house.telegram.message(other, group, text=f"我也是 {MENTION}")
+    house.wait_for(place, 2)
+    answer = house.telegram.sent[place][0]
+    reply_to = {"message_id": answer.message_id, "from": BOT, "chat": group, "date": 0, "text": answer.text}
+    house.telegram.message(who, group, text="为什么", reply_to_message=reply_to)
+    assert house.wait_for(place, 3, seconds=30) == ["0 收到：我很累", "0 收到：我也是", "1 收到：为什么"]
+    assert [sent.reply_to for sent in house.telegram.sent[place]][:2] == [first, second]
+
+
+def test_a_rating_is_kept_once_and_can_be_changed_and_survives_a_reset(house: Clinic, who: int) -> None:
+    house.telegram.write(who, "一")
+    house.wait_for(who, 1)
+    (sent,) = house.telegram.sent[who]
+    assert len(sent.buttons) == 2
+    house.telegram.press(who, sent, 0)
+    house.telegram.press(who, sent, 0)
+    house.telegram.write(who, "/reset")
+    house.telegram.press(who, sent, 1)
+    house.telegram.press(who + 500_000, sent, 0)  # not theirs
+    thanked_before = len(house.telegram.thanked)
+    house.telegram.write(who, "二")
+    house.wait_for(who, 3)
+    with house.database.read() as session:
+        ratings = session.scalars(select(Feedback.value).order_by(Feedback.id)).all()
+    assert ratings[-1:] == [-1]
+    wait_until(lambda: len(house.telegram.thanked) >= max(4, thanked_before), 10)
+    assert not house.telegram.sent[who][1].buttons  # a command's answer is no reply
+
+
+def test_somebody_who_blocks_the_bot_ends_the_conversation(house: Clinic, who: int) -> None:
+    house.telegram.write(who, "一")
+    house.wait_for(who, 1)
+    person = {"id": who, "is_bot": False, "first_name": "人"}
+    member = {"user": BOT, "status": "member"}
+    house.telegram.push(
+        my_chat_member={
+            "chat": {"id": who, "type": "private"},
+            "from": person,
+            "date": int(time.time()),
+            "old_chat_member": member,
+            "new_chat_member": {"user": BOT, "status": "kicked", "until_date": 0},
+        }
+    )
+
+    def is_closed() -> bool:
+        with house.database.read() as session:
+            return session.scalar(select(Conversation.closed_by).where(Conversation.chat_id == str(who))) == "channel"
+
+    wait_until(is_closed, 10)
+
+
+def test_a_blocked_bot_closes_the_conversation_and_does_not_try_again(house: Clinic, who: int) -> None:
+    house.telegram.blocked.add(who)
+    tried_before = house.telegram.count("sendMessage")
+    house.telegram.write(who, "再见")
+
+    def state() -> object:
+        with house.database.read() as session:
+            return session.scalar(select(Conversation.closed_by).where(Conversation.chat_id == str(who)))
+
+    wait_until(lambda: state() == "channel", 10)
+    time.sleep(1.5)
+    assert house.telegram.count("sendMessage") == tried_before + 1
+
+
+def test_no_word_and_no_token_is_in_any_log(house: Clinic, who: int) -> None:
+    house.telegram.write(who, "谁也不许看见的话")
+    house.wait_for(who, 1)
+    logs = house.logs()
+    assert "turn_answered" in logs
+    assert "谁也不许看见的话" not in logs
+    assert house.telegram.token not in logs
+    assert house.telegram.token.partition(":")[2] not in logs
+
+
+def test_everything_that_was_heard_was_answered(house: Clinic) -> None:
+    wait_until(house.is_quiet, 20)
+    assert set(house.turns()) <= {TurnState.ANSWERED, TurnState.DISCARDED}
