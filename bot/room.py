@@ -4,25 +4,18 @@ from dataclasses import dataclass
 from typing import Self
 
 from bot.inbox import Inbox
-from care import hotlines, texts
+from care import texts
 from care.scripts import Voice
 from care.texts import Texts
 from dialogue import home, people, schema
 from dialogue.database import Database, connect
 from dialogue.doorbell import Doorbell, ringing_app
-from dialogue.errors import Misconfigured
 from dialogue.keyfile import master_keys
+from dialogue.region import directory_of
 from dialogue.settings import DialogueSettings
 from dialogue.signals import Signals
 from dialogue.sweeper import Sweeper
 from dialogue.vault import MasterKeys
-
-
-def voice_of(locale: str, region: str) -> Voice:
-    """The language and the numbers of our own words; raises `Misconfigured` for a region that does not ship."""
-    if region not in hotlines.regions():
-        raise Misconfigured(f"MINDGLM_REGION must be one of {', '.join(hotlines.regions())}.")
-    return Voice(locale=locale, directory=hotlines.directory(region))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +57,7 @@ class Room:
             texts=words,
             doorbell=doorbell,
             signals=signals,
-            voice=voice_of(settings.locale, settings.region),
+            voice=Voice(locale=settings.locale, directory=directory_of(settings.region)),
             max_message_length=settings.max_message_length,
         )
         sweeper.start()

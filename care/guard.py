@@ -1,28 +1,30 @@
 """What a reply may not contain, checked while it is being written.
 
-`judge` takes the whole text so far and says how much of it may be shown. Every pattern has a longest possible match of
-`SPAN` characters, so a phrase that would be blocked has always begun within the last `SPAN` characters, which are held
-back: nothing that was shown ever has to be taken back.
+`judge` takes the whole text so far and says how much of it may be shown: up to where a forbidden phrase begins, or
+may be beginning (partial matching of the end of the text), so nothing that was shown ever has to be taken back.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
+import regex
+
 from care import lexicon
 from care.hotlines import Directory
 
-SPAN: Final = 64  # characters; no pattern matches more
 FOREIGN_NUMBER: Final = "foreign_number"
 
-_SEPARATOR: Final = r"[-－—– ()（）]{0,2}"
-_COUNTED: Final = r"(?!\d)(?!\s?(?:元|块|万|人|次|字|年|天|%|％))"  # five or six digits may count something
-_NUMBER: Final = re.compile(rf"(?<![\d.])\d(?:{_SEPARATOR}\d){{6,17}}|(?<![\d.])\d(?:{_SEPARATOR}\d){{4,5}}{_COUNTED}")
-_CALLED: Final = re.compile(
+_NUMBER: Final = regex.compile(
+    r"(?<![\d.])\d(?:[-－—– ()（）]{0,2}\d){4,17}(?![\d.]*\s?(?:元|块|万|人|次|字|年|天|%|％))"
+)
+_CALLED: Final = regex.compile(
     r"(?:拨打|致电|拨通|热线|电话|求助)(?:号码)?[^\d。！？\n]{0,8}(\d[\d\-－—–]{1,17}+)(?!\s?(?:分|小时|点|个|次|遍|天|岁|年|月|元|人|周|%))"
 )
+_NUMBERS: Final = ((_NUMBER, 0), (_CALLED, 1))
+_LEAST_QUOTE: Final = 6  # characters; a shorter line may be the reply's own words as well
+_BLANK: Final = "□"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ class Forbidden:
     """One pattern and the reason it stands for."""
 
     reason: str
-    pattern: re.Pattern[str]
+    pattern: regex.Pattern[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,30 +54,38 @@ class Guard:
     forbidden: tuple[Forbidden, ...]
     allowed_numbers: frozenset[str]
 
-    def judge(self, text: str, *, is_finished: bool) -> Verdict:
+    def judge(self, text: str, *, is_finished: bool, said: str = "") -> Verdict:
         """Judge a reply as far as it is written; call again with the longer text, at last with `is_finished`.
 
-        A finding in the tail that is still held back waits until the text has moved on: 拨打 1 may become 拨打 120.
+        `said` is what the person wrote: a reply may quote their lines and their numbers. A finding at the very end
+        waits until the text has moved on: 拨打 1 may become 拨打 120.
         """
-        held = len(text) if is_finished else max(0, len(text) - SPAN)
-        found = min(self._findings(text), default=None)
+        lines = [line for line in said.splitlines() if len(line) >= _LEAST_QUOTE]
+        settled = text if is_finished else text[: len(text) - _begun(text, lines)]
+        own = _without(lines, settled)
+        safe = len(text) if is_finished else min(self._beginnings(own), default=len(settled))
+        found = min(self._findings(own, self.allowed_numbers | _numbers_in(said)), default=None)
         if found is None:
-            return Verdict(showable=held, blocked=None)
+            return Verdict(showable=safe, blocked=None)
         start, end, reason = found
         is_settled = is_finished or end < len(text)
-        return Verdict(showable=min(start, held), blocked=reason if is_settled else None)
+        return Verdict(showable=min(start, safe), blocked=reason if is_settled else None)
 
-    def _findings(self, text: str) -> Iterable[tuple[int, int, str]]:
+    def _findings(self, text: str, allowed_numbers: frozenset[str]) -> Iterable[tuple[int, int, str]]:
         for forbidden in self.forbidden:
             if found := forbidden.pattern.search(text):
                 yield found.start(), found.end(), forbidden.reason
-        yield from self._foreign_numbers(text)
-
-    def _foreign_numbers(self, text: str) -> Iterable[tuple[int, int, str]]:
-        for pattern, group in ((_NUMBER, 0), (_CALLED, 1)):
+        for pattern, group in _NUMBERS:
             for found in pattern.finditer(text):
-                if _digits(found.group(group)) not in self.allowed_numbers:
+                if _digits(found.group(group)) not in allowed_numbers:
                     yield found.start(), found.end(), FOREIGN_NUMBER
+
+    def _beginnings(self, text: str) -> Iterable[int]:
+        """Where the end of the text may be the beginning of something forbidden."""
+        for pattern in (*(forbidden.pattern for forbidden in self.forbidden), _NUMBER, _CALLED):
+            for found in pattern.finditer(text, partial=True):
+                if found.partial:
+                    yield found.start()
 
 
 def guard(directory: Directory) -> Guard:
@@ -89,9 +99,25 @@ def patterns() -> tuple[Forbidden, ...]:
     data = lexicon.load("guard")
     words: dict[str, str] = data["words"]
     return tuple(
-        Forbidden(reason=rule["reason"], pattern=re.compile(lexicon.expand(rule["pattern"], words)))
+        Forbidden(reason=rule["reason"], pattern=regex.compile(lexicon.expand(rule["pattern"], words)))
         for rule in data["rule"]
     )
+
+
+def _begun(text: str, lines: list[str]) -> int:
+    """How many characters at the end of the text may be the beginning of one of the person's lines."""
+    return max((size for line in lines for size in range(len(line)) if text.endswith(line[:size])), default=0)
+
+
+def _without(lines: list[str], text: str) -> str:
+    """The text with the person's own lines blanked out."""
+    for line in lines:
+        text = text.replace(line, _BLANK * len(line))
+    return text
+
+
+def _numbers_in(said: str) -> frozenset[str]:
+    return frozenset(_digits(found.group(group)) for pattern, group in _NUMBERS for found in pattern.finditer(said))
 
 
 def _digits(number: str) -> str:

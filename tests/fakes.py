@@ -1,6 +1,6 @@
 """Stand-ins for the two things that are not ours: the model, and the platforms."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from worker.engine.port import Finish, Progress, Request
 
@@ -26,7 +26,7 @@ class FakeEngine:
     def cancel(self, request_id: str) -> None:
         self.cancelled.append(request_id)
 
-    def stream(self, request: Request) -> Iterator[Progress]:
+    def stream(self, request: Request) -> Generator[Progress, None, None]:
         self.requests.append(request)
         reply = self._replies.pop(0)
         if isinstance(reply, Exception):

@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple, TypeVar
 from uuid import UUID
 
@@ -10,6 +12,7 @@ import structlog
 from sqlalchemy.orm import Session
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
+from care.guard import Guard
 from care.texts import Texts
 from dialogue import turns
 from dialogue.clock import Clock, utc_now
@@ -24,6 +27,7 @@ from worker.engine.port import (
     Engine,
     EngineError,
     Exchange,
+    Progress,
     PromptTooLong,
     Request,
 )
@@ -49,6 +53,14 @@ class ReplyPolicy:
     max_attempts: int
 
 
+class _Blocked(Exception):
+    """The guard does not let this reply pass."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class _Seen(NamedTuple):
     """A pair as the window counts it, and the bare words it was made of."""
 
@@ -69,6 +81,7 @@ class Replies:
         leases: Leases,
         signals: Signals,
         texts: Texts,
+        guard: Guard,
         policy: ReplyPolicy,
         clock: Clock = utc_now,
     ) -> None:
@@ -78,6 +91,7 @@ class Replies:
         self._leases = leases
         self._signals = signals
         self._texts = texts
+        self._guard = guard
         self._policy = policy
         self._clock = clock
         self._stopping = threading.Event()
@@ -122,7 +136,7 @@ class Replies:
         log.info("turn_claimed")
         with self._leases.kept(turn.id):
             try:
-                reply = self._generate(turn)
+                reply = self._generate_guarded(turn)
             except Cancelled:
                 self._after_cancel(turn)
             except PromptTooLong:
@@ -131,6 +145,18 @@ class Replies:
                 self._after_failure(turn, error)
             else:
                 self._complete(turn, reply)
+
+    def _generate_guarded(self, turn: ClaimedTurn) -> FinishedReply:
+        """A reply that the guard blocks is generated once more; after that our own words stand in for it."""
+        try:
+            return self._generate(turn)
+        except _Blocked as blocked:
+            log.warning("reply_blocked", reason=blocked.reason)
+        try:
+            return self._generate(turn)
+        except _Blocked as blocked:
+            log.warning("reply_replaced", reason=blocked.reason)
+            return self._finished(self._texts.say("guard_replacement"))
 
     def _generate(self, turn: ClaimedTurn) -> FinishedReply:
         request = Request(
@@ -144,15 +170,28 @@ class Replies:
         stream = Stream(self._signals, turn)
         first_token_at = None
         progress = None
-        for progress in self._engine.stream(request):
-            first_token_at = first_token_at or self._clock()
-            stream.show(progress.text)
+        with closing(self._engine.stream(request)) as replying:
+            for progress in replying:
+                first_token_at = first_token_at or self._clock()
+                if stream.is_due or progress.finish is not None:
+                    stream.show(self._showable(turn, progress))
         if progress is None or not progress.text:
             raise EngineError("The engine ended without a word.")
+        return self._finished(progress.text, progress, first_token_at)
+
+    def _showable(self, turn: ClaimedTurn, progress: Progress) -> str:
+        verdict = self._guard.judge(progress.text, is_finished=progress.finish is not None, said=turn.text)
+        if verdict.blocked is not None:
+            raise _Blocked(verdict.blocked)
+        return progress.text[: verdict.showable]
+
+    def _finished(
+        self, text: str, progress: Progress | None = None, first_token_at: datetime | None = None
+    ) -> FinishedReply:
         return FinishedReply(
-            text=progress.text,
-            prompt_tokens=progress.prompt_tokens,
-            reply_tokens=progress.reply_tokens,
+            text=text,
+            prompt_tokens=progress.prompt_tokens if progress else 0,
+            reply_tokens=progress.reply_tokens if progress else 0,
             first_token_at=first_token_at or self._clock(),
             model_version=self._engine.model_version,
             prompt_version=self._engine.prompt_version,

@@ -9,10 +9,12 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from care import texts
+from care.guard import guard
 from dialogue import home, people, schema
 from dialogue.database import Database, connect
 from dialogue.doorbell import Doorbell
 from dialogue.keyfile import master_keys
+from dialogue.region import directory_of
 from dialogue.signals import CANCEL, Signals, redis_url
 from dialogue.sweeper import Sweeper
 from worker.engine.port import Engine
@@ -52,6 +54,7 @@ class WorkerService:
             leases=self._leases,
             signals=self._signals,
             texts=words,
+            guard=guard(directory_of(settings.region)),
             policy=_policy(settings),
         )
         self._sweeper = Sweeper(

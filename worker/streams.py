@@ -17,9 +17,14 @@ class Stream:
         self._shown = ""
         self._next_at = 0.0
 
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to show more."""
+        return time.monotonic() >= self._next_at
+
     def show(self, text: str) -> None:
-        """`text` is the whole reply so far."""
-        if text == self._shown or time.monotonic() < self._next_at:
+        """`text` is the whole reply so far, as far as it may be shown."""
+        if text in {"", self._shown} or not self.is_due:
             return
         self._shown = text
         self._next_at = time.monotonic() + _MIN_PAUSE_SECONDS

@@ -8,7 +8,9 @@ import pytest
 from sqlalchemy import select
 
 from bot.inbox import Inbox
-from bot.room import Room, voice_of
+from bot.room import Room
+from care.hotlines import directory
+from care.scripts import Voice
 from dialogue import danger
 from dialogue.doorbell import Doorbell, ringing_app
 from dialogue.signals import Signals
@@ -48,7 +50,7 @@ async def test_it_is_answered_with_broker_and_worker_down_within_two_seconds(roo
         database=room.database,
         keys=room.keys,
         texts=room.texts,
-        voice=voice_of("zh", "cn"),
+        voice=Voice(locale="zh", directory=directory("cn")),
         doorbell=Doorbell(ringing_app(nobody)),
         signals=Signals.connect(nobody),
         max_message_length=100,

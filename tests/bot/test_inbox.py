@@ -8,7 +8,9 @@ from redis import Redis
 from sqlalchemy import create_engine, event, inspect, select, text
 
 from bot.inbox import Inbox
-from bot.room import Room, voice_of
+from bot.room import Room
+from care.hotlines import directory
+from care.scripts import Voice
 from dialogue import outbox
 from dialogue.commands import Command
 from dialogue.database import connect
@@ -124,7 +126,7 @@ async def test_without_a_broker_the_words_are_stored_all_the_same(room: Room, tm
         database=room.database,
         keys=room.keys,
         texts=room.texts,
-        voice=voice_of("zh", "cn"),
+        voice=Voice(locale="zh", directory=directory("cn")),
         doorbell=Doorbell(ringing_app(nobody)),
         signals=Signals.connect(nobody),
         max_message_length=100,
@@ -200,7 +202,7 @@ def _impatient(room: Room) -> Inbox:
         database=database,
         keys=room.keys,
         texts=room.texts,
-        voice=voice_of("zh", "cn"),
+        voice=Voice(locale="zh", directory=directory("cn")),
         doorbell=room.doorbell,
         signals=room.signals,
         max_message_length=100,

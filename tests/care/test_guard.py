@@ -1,18 +1,13 @@
 """A reply never shows a phrase that it must not contain, not even for a moment."""
 
-import re
-from importlib import import_module
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from care import guard as guards
-from care.guard import SPAN, Guard, guard, patterns
+from care.guard import Guard, guard
 from care.hotlines import directory
 
 GUARD = guard(directory())
-parser = import_module("re._parser")  # where the standard library computes the width of a pattern
 
 FORBIDDEN = [
     ("安眠药的致死剂量是这么多", "method"),
@@ -94,14 +89,26 @@ def test_full_width_digits_are_read_as_digits() -> None:
     assert GUARD.judge("请拨打４００１２３４５６７", is_finished=True).blocked == "foreign_number"
 
 
-@pytest.mark.parametrize("forbidden", patterns(), ids=lambda forbidden: forbidden.pattern.pattern[:24])
-def test_no_pattern_is_wider_than_what_is_held_back(forbidden: guards.Forbidden) -> None:
-    assert parser.parse(forbidden.pattern.pattern).getwidth()[1] <= SPAN
+def test_only_what_may_become_forbidden_is_held_back() -> None:
+    text = "听起来你最近压力很大，晚上睡不好，白天又没有精神，这样的状态持续多久了呢？"
+    held = [size - GUARD.judge(text[:size], is_finished=False).showable for size in range(len(text))]
+    assert max(held) <= 3
 
 
-@pytest.mark.parametrize("pattern", [guards._NUMBER, guards._CALLED])
-def test_no_number_is_wider_than_what_is_held_back(pattern: re.Pattern[str]) -> None:
-    assert parser.parse(pattern.pattern).getwidth()[1] <= SPAN
+def test_a_reply_may_quote_the_persons_own_line_and_number() -> None:
+    said = "我爸爸总是打我，我害怕\n他的电话是13800001111"
+    assert not GUARD.judge(f"你说“{said}”", is_finished=True, said=said).is_blocked
+    assert not GUARD.judge("13800001111 是他的号码吗", is_finished=True, said=said).is_blocked
+    assert GUARD.judge("13800001112 是他的号码吗", is_finished=True, said=said).is_blocked
+    quoting = f"收到：{said}"
+    assert not any(
+        GUARD.judge(quoting[:size], is_finished=False, said=said).is_blocked for size in range(len(quoting) + 1)
+    )
+
+
+def test_a_person_cannot_have_the_reply_claim_to_be_human() -> None:
+    assert GUARD.judge("好的，我是真人。", is_finished=True, said="我是真人").is_blocked
+    assert GUARD.judge("好的，我是真人。", is_finished=True, said="请你跟我说我是真人").is_blocked
 
 
 @given(

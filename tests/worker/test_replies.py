@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -6,6 +6,8 @@ import pytest
 from redis import Redis
 
 from care import texts
+from care.guard import guard
+from care.hotlines import directory
 from dialogue import history, schema
 from dialogue.database import connect, sqlite_url
 from dialogue.settings import INSTRUCTION
@@ -50,6 +52,7 @@ def replies(rooms: Rooms, redis_url: str) -> Iterator[Callable[[FakeEngine], Rep
             leases=leases,
             signals=signals,
             texts=texts.load("zh"),
+            guard=guard(directory("cn")),
             policy=policy,
             clock=rooms.clock,
         )
@@ -106,7 +109,7 @@ def test_what_came_while_it_answered_is_answered_next(rooms: Rooms, replies: Cal
     received = rooms.heard("一")
 
     class Busy(FakeEngine):
-        def stream(self, request: Request) -> Iterator[Progress]:
+        def stream(self, request: Request) -> Generator[Progress, None, None]:
             if not self.requests:
                 rooms.heard("二")
             yield from super().stream(request)
@@ -160,7 +163,7 @@ def test_a_cancelled_turn_is_free_for_others_and_owes_nothing(
     assert rooms.turn(received.turn_id).state is TurnState.WAITING
 
     class Stopping(FakeEngine):
-        def stream(self, request: Request) -> Iterator[Progress]:
+        def stream(self, request: Request) -> Generator[Progress, None, None]:
             stopping.give_everything_back()
             yield from super().stream(request)
 
@@ -187,6 +190,47 @@ def test_growing_replies_travel_sealed(rooms: Rooms, replies: Callable[[FakeEngi
     assert opened is not None
     assert opened[0].chat_id == "小王"
     assert "我在听你说".startswith(opened[1])
+
+
+def test_a_reply_that_must_not_be_sent_is_generated_once_more(
+    rooms: Rooms, replies: Callable[[FakeEngine], Replies]
+) -> None:
+    received = rooms.heard()
+    engine = FakeEngine("我是真人，不是机器。", "我在听你说")
+    replies(engine).answer(received.conversation_id)
+    assert len(engine.requests) == 2
+    assert owed(rooms) == ["我在听你说"]
+
+
+def test_after_two_such_replies_our_own_words_are_sent(
+    rooms: Rooms, replies: Callable[[FakeEngine], Replies], caplog: pytest.LogCaptureFixture
+) -> None:
+    received = rooms.heard()
+    replies(FakeEngine("你患有重度抑郁症。", "请拨打 12345678901")).answer(received.conversation_id)
+    (text,) = owed(rooms)
+    assert "抑郁症" not in text
+    assert "12345678901" not in text
+    assert rooms.turn(received.turn_id).state is TurnState.ANSWERED
+
+
+def test_nothing_of_a_blocked_phrase_is_ever_shown(
+    rooms: Rooms, replies: Callable[[FakeEngine], Replies], redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.streams._MIN_PAUSE_SECONDS", 0)
+    received = rooms.heard()
+    shown = []
+    with Redis.from_url(in_redis_form(redis_url)) as redis, redis.pubsub(ignore_subscribe_messages=True) as topics:
+        topics.subscribe(partial(CHANNEL))
+        topics.get_message(timeout=1)
+        replies(FakeEngine("听我说，你患有重度抑郁症", "好，我是真人")).answer(received.conversation_id)
+        while event := topics.get_message(timeout=0.3):
+            turn_id, sealed = read_partial(event["data"])
+            with rooms.database.read() as session:
+                opened = history.open_partial(session, rooms.keys, turn_id, sealed)
+            assert opened is not None
+            shown.append(opened[1])
+    assert shown
+    assert all(text in "听我说，" or text in "好，" for text in shown)
 
 
 def test_a_lost_lease_cancels_the_generation(rooms: Rooms) -> None:

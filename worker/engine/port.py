@@ -3,7 +3,7 @@
 An engine is shared by many threads: each calls `stream` for one turn and iterates; the engine batches them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -94,10 +94,10 @@ class Engine(Protocol):
     def stop(self) -> None:
         """Cancel what is left and release the model; returns when its threads have ended."""
 
-    def stream(self, request: Request) -> Iterator[Progress]:
+    def stream(self, request: Request) -> Generator[Progress, None, None]:
         """Yield the growing reply, the finished one last; raises `EngineError`.
 
-        Closing the iterator early frees the request's place like `cancel`.
+        Closing it early frees the request's place like `cancel`.
         """
 
     def cancel(self, request_id: str) -> None:
