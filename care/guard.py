@@ -16,8 +16,10 @@ from care.hotlines import Directory
 
 FOREIGN_NUMBER: Final = "foreign_number"
 
+_SEPARATOR: Final = r"[-－—– ()（）]{0,2}"
+_COUNTED: Final = r"(?!\d)(?!\s?(?:元|块|万|人|次|字|年|天|%|％))"  # five or six digits may count something
 _NUMBER: Final = regex.compile(
-    r"(?<![\d.])\d(?:[-－—– ()（）]{0,2}\d){4,17}(?![\d.]*\s?(?:元|块|万|人|次|字|年|天|%|％))"
+    rf"(?<![\d.])\d(?:{_SEPARATOR}\d){{6,17}}|(?<![\d.])\d(?:{_SEPARATOR}\d){{4,5}}{_COUNTED}"
 )
 _CALLED: Final = regex.compile(
     r"(?:拨打|致电|拨通|热线|电话|求助)(?:号码)?[^\d。！？\n]{0,8}(\d[\d\-－—–]{1,17}+)(?!\s?(?:分|小时|点|个|次|遍|天|岁|年|月|元|人|周|%))"
