@@ -2,11 +2,7 @@
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 import migrations
 from dialogue.database import Database, reachable
@@ -17,11 +13,15 @@ _LOCK = 0x6D696E64676C6D  # "mindglm": two upgrades at once wait for each other 
 
 def upgrade(database: Database) -> None:
     """Run the missing migrations; raises `SchemaMismatch` if the database is newer than this code."""
+    from alembic import command  # processes that only check need not load it
+    from alembic.config import Config
+
     with reachable(), database.engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         _refuse_unknown(connection)
-        config = _config()
+        config = Config()
+        config.set_main_option("script_location", str(_directory()).replace("%", "%%"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
@@ -31,17 +31,15 @@ def check(database: Database) -> None:
     with reachable(), database.engine.connect() as connection:
         _refuse_unknown(connection)
         current = _current(connection)
-    if current != _script().get_current_head():
+    if current != _known()[-1]:
         raise SchemaMismatch(
-            f"The database has schema {current or 'none'}, this code needs {_script().get_current_head()}: "
-            "run `mindglm migrate`."
+            f"The database has schema {current or 'none'}, this code needs {_known()[-1]}: run `mindglm migrate`."
         )
 
 
 def _refuse_unknown(connection: Connection) -> None:
     current = _current(connection)
-    known = {revision.revision for revision in _script().walk_revisions()}
-    if current is not None and current not in known:
+    if current is not None and current not in _known():
         raise SchemaMismatch(
             f"The database has schema {current}, which this version does not know: it was written by a newer one. "
             "Install that version, or restore a backup."
@@ -49,15 +47,17 @@ def _refuse_unknown(connection: Connection) -> None:
 
 
 def _current(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return version
 
 
-def _script() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
+def _known() -> list[str]:
+    """The revisions of this code, oldest first: they are numbered, and their files begin with the number."""
+    return sorted(file.name.partition("_")[0] for file in (_directory() / "versions").glob("[0-9]*.py"))
 
 
-def _config() -> Config:
-    config = Config()
+def _directory() -> Path:
     (directory,) = map(Path, migrations.__path__)
-    config.set_main_option("script_location", str(directory).replace("%", "%%"))
-    return config
+    return directory

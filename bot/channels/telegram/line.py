@@ -56,7 +56,7 @@ def connect(settings: BotSettings, *, max_connections: int) -> Line:
         raise Misconfigured("MINDGLM_TELEGRAM_TOKEN is not set; @BotFather gives one.")
     _keep_quiet()
     proxy = settings.telegram_proxy.get_secret_value() if settings.telegram_proxy else None
-    tls = httpx.create_ssl_context()  # one for both clients: each holds all the certificate authorities
+    tls = httpx.create_ssl_context()  # one for both clients: each would hold all the certificate authorities
     try:
         return Line(
             settings.telegram_token.get_secret_value().strip(),

@@ -27,7 +27,7 @@ _CUTS = (
 _UNBREAKABLE = re.compile(
     r"https?://[^\s\u3000-\u303f\uff00-\uffef\u4e00-\u9fff]+"  # links
     r"|\+?\d[\d ().\-–—]*\d"  # phone numbers, however they are written
-    r"|[A-Za-z0-9_.+-]+@[A-Za-z0-9.-]+"  # addresses
+    r"|[A-Za-z0-9_.+-]{1,64}@[A-Za-z0-9.-]+"  # addresses
     r"|[^\W\d_\u3400-\u9fff]+",  # words of alphabets
 )
 _JOINED = re.compile("[\u200d\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\u0300-\u036f]")
@@ -43,8 +43,7 @@ def split(text: str, limit: int = LIMIT) -> list[str]:
     """The messages that the text becomes; one, unless it is longer than `limit` UTF-16 code units."""
     parts = []
     rest = text
-    while units(rest) > limit:
-        longest = _prefix(rest, limit)
+    while (longest := _prefix(rest, limit)) < len(rest):
         cut = _best_cut(rest, longest)
         if part := rest[:cut].rstrip():
             parts.append(part)

@@ -358,7 +358,6 @@ class Telegram:
         await asyncio.gather(*others, return_exceptions=True)
 
 
-
 def _refused(status: int, description: str, parameters: dict[str, Any] | None = None) -> Answer:
     body = {"ok": False, "error_code": status, "description": description}
     return Answer(status, json.dumps(body | ({"parameters": parameters} if parameters else {})).encode())

@@ -95,7 +95,9 @@ def test_what_is_no_text_is_excused_once_for_a_burst(house: Clinic, who: int) ->
     chat = {"id": who, "type": "private", "first_name": "人"}
     file = {"file_id": "a", "file_unique_id": "b"}
     house.telegram.message(who, chat, voice={**file, "duration": 3})
-    house.telegram.message(who, chat, sticker={**file, "type": "regular", "width": 1, "height": 1, "is_animated": False, "is_video": False})
+    house.telegram.message(
+        who, chat, sticker={**file, "type": "regular", "width": 1, "height": 1, "is_animated": False, "is_video": False}
+    )
     house.telegram.message(who, chat, location={"latitude": 1.0, "longitude": 1.0})
     house.telegram.message(who, chat, contact={"phone_number": "1", "first_name": "人"})
     house.telegram.message(who, chat, document=file)
@@ -116,7 +118,15 @@ def test_service_messages_channels_business_and_bots_are_ignored(house: Clinic, 
     house.telegram.message(who, chat, pinned_message={"message_id": 1, "chat": chat, "date": 0})
     house.telegram.message(who, chat, is_bot=True, text="机器人")
     house.telegram.push(channel_post={"message_id": 1, "chat": channel, "date": 1, "text": "频道"})
-    house.telegram.push(business_message={"message_id": 2, "chat": chat, "date": 1, "text": "生意", "from": {"id": who, "is_bot": False, "first_name": "人"}})
+    house.telegram.push(
+        business_message={
+            "message_id": 2,
+            "chat": chat,
+            "date": 1,
+            "text": "生意",
+            "from": {"id": who, "is_bot": False, "first_name": "人"},
+        }
+    )
     house.telegram.push(something_new={"id": who, "chat": chat})
     house.telegram.write(who, "人")
     assert house.wait_for(who, 1) == ["0 收到：人"]

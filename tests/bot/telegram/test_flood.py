@@ -19,7 +19,7 @@ MESSAGES = 5
 def test_a_crowd_is_answered_in_order_within_the_limits(open_clinic: Callable[..., Clinic], telegram: Telegram) -> None:
     telegram.flood = Flood(chat_seconds=1.0, per_second=30)
     clinic = open_clinic(
-        MINDGLM_LOG_LEVEL="WARNING",
+        MINDGLM_LOG_LEVEL="INFO",
         MINDGLM_SCRIPTED_DELAY_SECONDS="0.2",
         MINDGLM_TELEGRAM_MESSAGES_PER_SECOND="30",
         MINDGLM_TELEGRAM_CHAT_MESSAGES_PER_SECOND="1",
@@ -37,7 +37,7 @@ def test_a_crowd_is_answered_in_order_within_the_limits(open_clinic: Callable[..
 
 def test_a_token_wide_flood_wait_is_no_storm(open_clinic: Callable[..., Clinic], telegram: Telegram) -> None:
     """Telegram refuses everything for three seconds: a few requests learn it, the others wait."""
-    clinic = open_clinic(MINDGLM_LOG_LEVEL="WARNING", MINDGLM_TELEGRAM_MESSAGES_PER_SECOND="30").open()
+    open_clinic(MINDGLM_TELEGRAM_MESSAGES_PER_SECOND="30").open()
     telegram.flood = Flood(per_second=0, retry_after=3)
     for who in range(1, 41):
         telegram.write(who, "在吗")

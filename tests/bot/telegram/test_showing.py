@@ -85,7 +85,7 @@ def test_a_final_edit_whose_answer_is_lost_is_repeated_without_harm(
     clinic = slow()
     telegram.write(WHO, "你好")
     wait_until(lambda: len(telegram.sent[WHO]) == 1, 20)
-    telegram.fault("editMessageText", "lose", count=8)
+    telegram.fault("editMessageText", "lose", count=4)
     wait_until(lambda: telegram.texts(WHO) == [LONG_REPLY] and clinic.is_quiet(), 90)
     assert len(telegram.sent[WHO]) == 1
 

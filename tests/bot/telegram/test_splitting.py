@@ -37,7 +37,7 @@ def test_a_short_text_stays_as_it_is() -> None:
     [
         ("第一段。还有。\n\n第二段。", 12, ["第一段。还有。", "第二段。"]),
         ("第一句话。第二句话！第三句", 12, ["第一句话。第二句话！", "第三句"]),
-        ("没有句号，只有逗号，一直说", 8, ["没有句号，", "只有逗号，", "一直说"]),
+        ("没有句号，只有逗号，一直说", 8, ["没有句号，", "只有逗号，一直说"]),
         ("他说：“走吧。”我们走了", 9, ["他说：“走吧。”", "我们走了"]),
         ("some english words here", 14, ["some english", "words here"]),
     ],
@@ -48,7 +48,15 @@ def test_it_cuts_at_the_best_place(text: str, limit: int, parts: list[str]) -> N
 
 @pytest.mark.parametrize(
     "precious",
-    ["12356", "010-82951332", "+86 400 161 9995", "https://example.org/a/b?c=d&e=f", "help@example.org", "👨‍👩‍👧‍👦", "👍🏽"],
+    [
+        "12356",
+        "010-82951332",
+        "+86 400 161 9995",
+        "https://example.org/a?c=d&e=f",
+        "help@example.org",
+        "👨‍👩‍👧‍👦",
+        "👍🏽",
+    ],
 )
 def test_numbers_links_addresses_and_joined_emoji_stay_whole(precious: str) -> None:
     for before in range(60):
