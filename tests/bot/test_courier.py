@@ -124,3 +124,50 @@ async def test_what_a_closing_terminal_never_showed_stays_owed(room: Room, rooms
     messenger.stop()
     await running
     assert [delivery.state for delivery in rooms.deliveries()] == [DeliveryState.PENDING]
+
+
+class SlowPlatform(Platform):
+    """Takes a moment for each text, and says how many it had at once."""
+
+    at_once = most_at_once = 0
+
+    async def send(self, text: OwedText) -> str | None:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(0.2 if text.text == "慢" else 0.02)
+        self.at_once -= 1
+        return await super().send(text)
+
+
+async def test_a_slow_chat_holds_up_nobody_else_and_everything_is_marked(room: Room, rooms: Rooms) -> None:
+    platform = SlowPlatform()
+    messenger = courier(room, rooms, platform, poll_seconds=30)
+    await asyncio.to_thread(rooms.answered, "在吗", "慢", who="慢人")
+    running = asyncio.create_task(messenger.run())
+    for number in range(5):
+        await asyncio.to_thread(rooms.answered, "在吗", f"{number}", who=f"{number}")
+        messenger.wake()
+        await asyncio.sleep(0.03)
+    while len(platform.sent) < 6:
+        await asyncio.sleep(0.01)
+    assert platform.sent.index("0") < platform.sent.index("慢")
+    assert platform.most_at_once >= 2
+    messenger.stop()
+    await running
+    assert {delivery.state for delivery in rooms.deliveries()} == {DeliveryState.SENT}
+
+
+async def test_long_texts_become_parts_that_keep_their_place(room: Room, rooms: Rooms) -> None:
+    rooms.answered("在吗", "一二三四五")
+    rooms.answered("还在吗", "完")
+    platform = Platform()
+    messenger = Courier(
+        database=room.database,
+        keys=room.keys,
+        sender=platform,
+        split=lambda text: [text[start : start + 2] for start in range(0, len(text), 2)],
+        clock=rooms.clock,
+    )
+    while await messenger.deliver_due():
+        pass
+    assert platform.sent == ["一二", "三四", "五", "完"]

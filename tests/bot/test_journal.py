@@ -1,0 +1,58 @@
+import subprocess
+import sys
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from bot.journal import Journal, left_behind
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from uuid import UUID
+from bot.journal import Journal
+journal = Journal(Path(sys.argv[1]), UUID(int=7))
+for number in range(1, int(sys.argv[2]) + 1):
+    journal.begin(UUID(int=number))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def killed(directory: Path, begun: int) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, str(directory), str(begun)], check=False)
+
+
+def test_a_killed_process_leaves_what_it_had_begun(tmp_path: Path) -> None:
+    killed(tmp_path, 3)
+    (dead,) = left_behind(tmp_path)
+    with dead:
+        assert dead.owner == UUID(int=7)
+        assert dead.begun == {UUID(int=1), UUID(int=2), UUID(int=3)}
+
+
+def test_of_many_the_latest_are_kept_in_a_file_that_does_not_grow(tmp_path: Path) -> None:
+    killed(tmp_path, 10_000)
+    (dead,) = left_behind(tmp_path)
+    with dead:
+        assert {UUID(int=number) for number in range(9_000, 10_001)} <= dead.begun
+        assert (tmp_path / f"{dead.owner}.journal").stat().st_size == 4096 * 16
+
+
+def test_it_is_deleted_when_it_was_dealt_with_and_kept_when_that_failed(tmp_path: Path) -> None:
+    killed(tmp_path, 1)
+    (dead,) = left_behind(tmp_path)
+    with pytest.raises(OSError, match="the database is away"), dead:
+        raise OSError("the database is away")
+    (dead,) = left_behind(tmp_path)
+    with dead:
+        pass
+    assert not list(left_behind(tmp_path))
+
+
+def test_that_of_a_living_process_is_left_alone_and_gone_when_it_closes(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, uuid4())
+    journal.begin(uuid4())
+    assert not list(left_behind(tmp_path))
+    journal.close()
+    assert not list(tmp_path.iterdir())
