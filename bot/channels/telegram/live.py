@@ -25,7 +25,7 @@ from dialogue.errors import DialogueError
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-_FIRST_LOOK_SECONDS = 0.4
+_FIRST_LOOK_SECONDS = 0.8
 """A reply that comes sooner needs no announcement."""
 
 _LOOK_SECONDS = 1.0

@@ -45,7 +45,7 @@ class AdapterProcess:
         self.process.wait()
         self._file.close()
 
-    def terminate(self, seconds: float = 20) -> int:
+    def terminate(self, seconds: float = 40) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.wait(seconds)
 

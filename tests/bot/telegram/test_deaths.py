@@ -34,7 +34,7 @@ def assert_everybody_was_answered_once_and_in_order(clinic: Clinic, *, may_be_un
     answered = {who: lines_of(clinic.telegram.texts(who)) for who in range(1, PEOPLE + 1)}
     wrong = {who: lines for who, lines in answered.items() if lines != expected}
     unknown = [error for _, error in clinic.deliveries() if error is not None]
-    assert len(wrong) <= len(unknown) <= may_be_unknown, (wrong, unknown)
+    assert len(wrong) <= min(len(unknown), may_be_unknown), (wrong, unknown)
     assert all(sorted(set(lines)) == lines for lines in wrong.values()), wrong
 
 
@@ -83,7 +83,7 @@ def test_killed_while_it_stores(clinic: Clinic, telegram: Telegram) -> None:
     victim.kill()
     assert clinic.stored() < UPDATES
     clinic.start_adapter()
-    assert_everybody_was_answered_once_and_in_order(clinic)
+    assert_everybody_was_answered_once_and_in_order(clinic, may_be_unknown=1)
 
 
 def test_killed_between_commit_and_acknowledgement(clinic: Clinic, telegram: Telegram) -> None:
@@ -92,10 +92,10 @@ def test_killed_between_commit_and_acknowledgement(clinic: Clinic, telegram: Tel
     killer.victim = clinic.start_adapter()
     killer.wait()
     clinic.start_adapter()
-    assert_everybody_was_answered_once_and_in_order(clinic)
+    assert_everybody_was_answered_once_and_in_order(clinic, may_be_unknown=1)
 
 
-@pytest.mark.parametrize("sent", [1, 20, 60])
+@pytest.mark.parametrize("sent", [1, 40])
 def test_killed_while_it_sends(clinic: Clinic, telegram: Telegram, sent: int) -> None:
     """One request has reached Telegram, which serves it; others are just leaving, or wait for their turn."""
     write_all(telegram)

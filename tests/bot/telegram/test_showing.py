@@ -19,7 +19,7 @@ GROUP = {"id": -7003, "type": "supergroup", "title": "组"}
 def slow(open_clinic: Callable[..., Clinic]) -> Callable[..., Clinic]:
     def open_slow(**environment: str) -> Clinic:
         return open_clinic(
-            MINDGLM_SCRIPTED_DELAY_SECONDS="5",
+            MINDGLM_SCRIPTED_DELAY_SECONDS="4",
             MINDGLM_SCRIPTED_REPLY=LONG_REPLY,
             MINDGLM_TELEGRAM_GROUPS="true",
             **environment,
@@ -36,7 +36,7 @@ def test_in_a_private_chat_the_reply_grows_in_a_draft_and_comes_as_one_message(
     assert clinic.wait_for(WHO, 1) == [LONG_REPLY]
     drafts = telegram.drafts[WHO]
     assert telegram.actions[WHO] or drafts
-    assert 3 <= len(drafts) <= 6  # about one a second
+    assert 2 <= len(drafts) <= 5  # about one a second
     assert drafts == sorted(set(drafts), key=len)
     assert all(LONG_REPLY.startswith(draft) for draft in drafts)
     assert telegram.draft(WHO) is None
@@ -49,7 +49,7 @@ def test_where_drafts_are_not_known_a_placeholder_is_edited(slow: Callable[..., 
     telegram.write(WHO, "你好")
     wait_until(lambda: telegram.texts(WHO) == [LONG_REPLY], 30)
     (sent,) = telegram.sent[WHO]
-    assert len(sent.versions) >= 3
+    assert len(sent.versions) >= 2
     assert sent.versions[0].endswith("…")
     assert len(sent.buttons) == 2
     telegram.write(OTHER, "你好")

@@ -56,10 +56,10 @@ def test_errors_of_the_server_and_the_line_delay_but_lose_nothing(
     open_clinic: Callable[..., Clinic], telegram: Telegram
 ) -> None:
     clinic = open_clinic().open()
-    telegram.fault("getUpdates", 500, count=2)
+    telegram.fault("getUpdates", 500, count=1)
     telegram.fault("getUpdates", "drop", count=1)
     telegram.fault("getUpdates", "lose", count=1)
-    telegram.fault("sendMessage", 500, count=2)
+    telegram.fault("sendMessage", 500, count=1)
     telegram.fault("sendMessage", 429, count=1, retry_after=1)
     telegram.push(message={})
     telegram.write(WHO, "在吗")
@@ -81,7 +81,7 @@ def test_a_text_whose_answer_is_lost_is_not_said_twice(open_clinic: Callable[...
 def test_a_telegram_that_cannot_be_reached_at_the_start_is_waited_for(
     open_clinic: Callable[..., Clinic], telegram: Telegram
 ) -> None:
-    telegram.fault("getMe", 502, count=2)
+    telegram.fault("getMe", 502)
     adapter = open_clinic().start_adapter().wait_ready()
     assert "telegram_unreachable" in adapter.log.read_text()
 
@@ -93,7 +93,7 @@ def test_an_update_that_breaks_us_does_not_hold_up_the_others(
     telegram.message(WHO, {"id": WHO, "type": "private"}, date="yesterday", text="坏的")
     telegram.write(WHO, "在吗")
     assert clinic.wait_for(WHO, 1) == ["收到：在吗"]
-    assert clinic.logs().count("update_skipped") == 1
+    wait_until(lambda: clinic.logs().count("update_skipped") == 1, 10)
     assert "坏的" not in clinic.logs()
     wait_until(lambda: telegram.pending == [], 10)
 
