@@ -69,7 +69,7 @@ class Intake:
         self._pending_ids: set[str] = set()
         self._account: Account | None = None
 
-    async def offer(self, event: Event) -> None:
+    def offer(self, event: Event) -> None:
         """Queue an event; a message that is queued already is not queued twice."""
         if event.kind is Happening.MESSAGE:
             message_id = event.text("messageId")

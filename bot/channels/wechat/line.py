@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import structlog
 
@@ -23,20 +23,30 @@ _STABLE_SECONDS = 30.0
 _QUIET_START_SECONDS = 3.0
 _PROBE = "mindglm"
 
-OnEvent = Callable[[Puppet, Event], Awaitable[None]]
-"""Called with each event, in order; must not take long."""
+OnEvent = Callable[[Event], None]
+"""Called with each event, in order."""
 
 
 class Line:
     """One account's line; `run` keeps it."""
 
-    def __init__(self, connect: Callable[[], Puppet], on_event: OnEvent, *, probe_seconds: float = 20.0) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Puppet],
+        on_event: OnEvent,
+        *,
+        on_alive: Callable[[], None],
+        probe_seconds: float = 20.0,
+    ) -> None:
         self._connect = connect
         self._on_event = on_event
+        self._on_alive = on_alive
         self._probe_seconds = probe_seconds
         self._puppet: Puppet | None = None
         self._is_up = asyncio.Event()
         self._heard_dong_at: float | None = None
+        self.is_logged_in = False
+        """Whether the account can speak, as far as the puppet service has told."""
 
     @property
     def puppet(self) -> Puppet:
@@ -90,16 +100,22 @@ class Line:
     async def _read(self, puppet: Puppet) -> None:
         async for event in puppet.events():
             self._come_up(puppet)  # with the first event, a heartbeat, the stream is ours
-            if event.kind is Happening.DONG:
-                self._heard_dong_at = time.monotonic()
-            else:
-                await self._on_event(puppet, event)
+            match event.kind:
+                case Happening.DONG:
+                    self._heard_dong_at = time.monotonic()
+                case Happening.LOGIN | Happening.MESSAGE:  # not every service repeats the login to who comes later
+                    self.is_logged_in = True
+                case Happening.LOGOUT:
+                    self.is_logged_in = False
+            self._on_event(event)
 
     def _come_up(self, puppet: Puppet) -> None:
         if self._puppet is None:
             self._puppet = puppet
+            self.is_logged_in = False
             self._is_up.set()
             log.info("wechat_line_up", is_durable=puppet.is_durable)
+            self._on_alive()
 
     async def _probe(self, puppet: Puppet) -> None:
         await asyncio.sleep(_QUIET_START_SECONDS)
@@ -110,6 +126,7 @@ class Line:
             await asyncio.sleep(self._probe_seconds)
             if self._heard_dong_at is not None and self._heard_dong_at < asked_at:
                 raise LineBroken("the stream is silent")
+            self._on_alive()
 
 
 async def _end(*tasks: asyncio.Task[None]) -> None:

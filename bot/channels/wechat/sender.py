@@ -40,18 +40,16 @@ class WechatSender:
         line: Line,
         contacts: Contacts,
         pace: Pace,
-        is_logged_in: Callable[[], bool],
         begin: Callable[[UUID], None],
     ) -> None:
         self._line = line
         self._contacts = contacts
         self._pace = pace
-        self._is_logged_in = is_logged_in
         self._begin = begin
         self._refusals: Counter[UUID] = Counter()
 
     async def send(self, text: OwedText) -> str | None:
-        if not self._is_logged_in():
+        if not self._line.is_logged_in:
             raise TryLater(_LOGGED_OUT_SECONDS)
         await self._pace.wait(text)
         try:
