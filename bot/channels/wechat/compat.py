@@ -13,7 +13,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -86,7 +86,7 @@ class _Telnet:
         socket.create_connection((host, port), timeout).close()
 
 
-def _quietly() -> warnings.catch_warnings[None]:
+def _quietly() -> AbstractContextManager[object]:
     """stringcase, which betterproto needs, has escapes that newer Pythons warn about."""
     return warnings.catch_warnings(action="ignore")
 
