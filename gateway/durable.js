@@ -9,6 +9,7 @@ import { readFileSync } from 'node:fs'
 import { say } from './log.js'
 
 const REPEAT_AFTER_MS = 60_000
+const READ_WITHIN_MS = 15_000
 const ACKNOWLEDGE = 'ack:'
 const DELIVERY = 'delivery:'
 const PROBE = 'mindglm'
@@ -22,14 +23,15 @@ export function durable (puppet, { accounts, sendings, spool, repeatAfterMs = RE
 
   puppet.on('login', ({ contactId }) => accounts.loggedIn(contactId))
   puppet.on('message', ({ messageId }) => {
-    taken = taken.then(() => take(messageId)) // one after the other: the order in which they came
+    // one after the other: the order in which they came
+    taken = taken.then(() => take(messageId)).catch(() => say('message_broke', { messageId }))
   })
 
   async function take (id) {
     if (spool.has(id)) return
     let payload
     try {
-      payload = await puppet.messagePayload(id)
+      payload = await within(READ_WITHIN_MS, puppet.messagePayload(id))
     } catch {
       say('message_unreadable', { messageId: id })
       return readers.tell(id) // the reader may have more luck
@@ -78,6 +80,18 @@ export function durable (puppet, { accounts, sendings, spool, repeatAfterMs = RE
       return typeof value === 'function' ? value.bind(target) : value
     },
   })
+}
+
+async function within (milliseconds, promise) {
+  let timer
+  const late = new Promise((resolve, reject) => {
+    timer = setTimeout(() => reject(new Error('too late')), milliseconds)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** Who listens for messages: nobody, or the one event stream. */

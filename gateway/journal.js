@@ -33,18 +33,15 @@ export class Journal {
     this.#descriptor = openSync(file, 'a', 0o600)
   }
 
-  /** All entries, oldest first. The last may have been cut off by a power loss; any other that cannot be opened may not. */
+  /** All entries, oldest first; without the last one if a power loss cut it off. */
   read () {
-    const lines = readFileSync(this.#file, 'latin1').split('\n').filter(Boolean)
-    const entries = []
-    for (const [index, line] of lines.entries()) {
-      try {
-        entries.push(this.#open(line))
-      } catch {
-        if (index === 0 || index < lines.length - 1) throw new WrongToken(this.#file)
-      }
+    const lines = readFileSync(this.#file, 'latin1').split('\n')
+    lines.pop() // what stands behind the last line end: nothing, or a part of an entry
+    try {
+      return lines.map(line => this.#open(line))
+    } catch {
+      throw new WrongToken(this.#file)
     }
-    return entries
   }
 
   append (entry, { sync = false } = {}) {

@@ -92,6 +92,17 @@ function tell (puppet) {
   puppet.on('error', () => say('puppet_error'))
 }
 
+/** A puppet that breaks takes the process with it; whoever supervises it starts a new one. Its words stay out of the log. */
+function crash (error) {
+  say('crashed', { code: error?.code, name: error?.name })
+  if (process.env.MINDGLM_GATEWAY_DEBUG) console.error(error)
+  process.exit(1)
+}
+
+process.on('uncaughtException', crash)
+process.on('unhandledRejection', crash)
+process.noDeprecation = true // of the libraries, which nobody maintains
+
 main().catch(error => {
   say('cannot_run', { reason: error.message })
   process.exit(error.code === 'WRONG_TOKEN' ? EX_CONFIG : 1)

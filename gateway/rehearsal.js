@@ -4,6 +4,8 @@
  *
  *   POST /say {from, text, room?, mention?}   somebody writes
  *   GET  /sent                                what the bot said: [{to, text}], kept in REHEARSAL_SENT over restarts
+ *
+ * REHEARSAL_DIES_AT=words kills the process right after it has sent exactly these.
  */
 
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
@@ -29,8 +31,10 @@ export default class Rehearsal extends PuppetMock {
   }
 
   async messageSendText (conversationId, text) {
-    this.#person(conversationId) // the mock forgets its people when the process ends
+    if (conversationId.includes('@')) note({ text, to: conversationId })
+    else this.#person(conversationId) // the mock forgets its people when the process ends
     await super.messageSendText(conversationId, text)
+    if (text === process.env.REHEARSAL_DIES_AT) process.kill(process.pid, 'SIGKILL')
   }
 
   async contactRawPayload (id) {

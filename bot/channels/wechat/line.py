@@ -45,8 +45,12 @@ class Line:
         self._puppet: Puppet | None = None
         self._is_up = asyncio.Event()
         self._heard_dong_at: float | None = None
-        self.is_logged_in = False
+        self._logged_in = asyncio.Event()
+
+    @property
+    def is_logged_in(self) -> bool:
         """Whether the account can speak, as far as the puppet service has told."""
+        return self._logged_in.is_set()
 
     @property
     def puppet(self) -> Puppet:
@@ -60,6 +64,12 @@ class Line:
         while self._puppet is None:
             await self._is_up.wait()
         return self._puppet
+
+    async def is_logged_in_within(self, seconds: float) -> bool:
+        """Whether the account can speak now, or soon."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._logged_in.wait(), seconds)
+        return self.is_logged_in
 
     async def run(self) -> None:
         """Until cancelled; raises `TokenRefused`."""
@@ -95,6 +105,7 @@ class Line:
         finally:
             self._puppet = None
             self._is_up.clear()
+            self._logged_in.clear()
             await puppet.stop()
 
     async def _read(self, puppet: Puppet) -> None:
@@ -104,21 +115,20 @@ class Line:
                 case Happening.DONG:
                     self._heard_dong_at = time.monotonic()
                 case Happening.LOGIN | Happening.MESSAGE:  # not every service repeats the login to who comes later
-                    self.is_logged_in = True
+                    self._logged_in.set()
                 case Happening.LOGOUT:
-                    self.is_logged_in = False
+                    self._logged_in.clear()
             self._on_event(event)
 
     def _come_up(self, puppet: Puppet) -> None:
         if self._puppet is None:
             self._puppet = puppet
-            self.is_logged_in = False
             self._is_up.set()
             log.info("wechat_line_up", is_durable=puppet.is_durable)
             self._on_alive()
 
     async def _probe(self, puppet: Puppet) -> None:
-        await asyncio.sleep(_QUIET_START_SECONDS)
+        await asyncio.sleep(min(_QUIET_START_SECONDS, self._probe_seconds))
         self._come_up(puppet)  # puppet services that are not Wechaty's own may begin without a heartbeat
         while True:
             asked_at = time.monotonic()

@@ -6,6 +6,7 @@ What the wire brings leaves this module as values and as three kinds of trouble;
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,9 @@ from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 
 from bot.channels.wechat.compat import PuppetOptions, PuppetService, PuppetStub
 from dialogue.errors import Misconfigured
+
+for _library in ("grpclib", "h2", "hpack"):
+    logging.getLogger(_library).setLevel(logging.WARNING)  # below it they log each header, and with them the token
 
 _CALL_SECONDS = 20.0
 _OURS = re.compile(r"mindglm-gateway/")

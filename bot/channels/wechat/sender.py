@@ -25,6 +25,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _MENTION_END = "\u2005"
 _MAX_REFUSALS = 5
+_LOGIN_PATIENCE_SECONDS = 2.0
 _LOGGED_OUT_SECONDS = 5.0
 _NO_LINE_SECONDS = 1.0
 
@@ -49,7 +50,7 @@ class WechatSender:
         self._refusals: Counter[UUID] = Counter()
 
     async def send(self, text: OwedText) -> str | None:
-        if not self._line.is_logged_in:
+        if not await self._line.is_logged_in_within(_LOGIN_PATIENCE_SECONDS):
             raise TryLater(_LOGGED_OUT_SECONDS)
         await self._pace.wait(text)
         try:

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import GRPCError
+from grpclib.protocol import H2Protocol
 from grpclib.server import Server, Stream
 
 from bot.channels.wechat import compat  # noqa: F401 - before wechaty's own
@@ -43,6 +44,24 @@ class Sent:
     mentions: list[str] = field(default_factory=list)
 
 
+class _Server(Server):
+    """One whose connections can be cut."""
+
+    def __init__(self, service: Any) -> None:
+        super().__init__([service])
+        self._protocols: list[H2Protocol] = []
+
+    def cut(self) -> None:
+        for protocol in self._protocols:
+            transport = getattr(getattr(protocol, "connection", None), "_transport", None)  # gone once it is closed
+            if transport is not None:
+                transport.abort()
+
+    def _protocol_factory(self) -> H2Protocol:
+        self._protocols.append(super()._protocol_factory())
+        return self._protocols[-1]
+
+
 class Gateway:
     """One account on one puppet service; every method may be called from the test's thread."""
 
@@ -64,7 +83,7 @@ class Gateway:
         self._listening: asyncio.Queue[tuple[int, dict[str, Any]] | None] | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
-        self._server: Server | None = None
+        self._server: _Server | None = None
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -163,7 +182,8 @@ class Gateway:
         self._check_token(stream)
         if self._listening is not None:
             raise GRPCError(Status.ALREADY_EXISTS)
-        self._listening = queue = asyncio.Queue()
+        queue: asyncio.Queue[tuple[int, dict[str, Any]] | None] = asyncio.Queue()
+        self._listening = queue
         self._push((int(Happening.HEARTBEAT), {"data": "connected"}))
         self._push((int(Happening.LOGIN), {"contactId": BOT}))
         if self.is_durable:
@@ -231,7 +251,7 @@ class Gateway:
         return _protocol().FriendshipAcceptResponse()
 
     def _check_token(self, stream: Stream[Any, Any]) -> None:
-        if (stream.metadata or {}).get("authorization") != f"Wechaty {TOKEN}":
+        if dict(stream.metadata or {}).get("authorization") != f"Wechaty {TOKEN}":
             raise GRPCError(Status.UNAUTHENTICATED)
 
     def _push(self, event: tuple[int, dict[str, Any]] | None) -> None:
@@ -239,13 +259,14 @@ class Gateway:
             self._listening.put_nowait(event)
 
     async def _start(self) -> None:
-        self._server = Server([self])
+        self._server = _Server(self)
         await self._server.start("127.0.0.1", self.port)
         (listening,) = self._server._server.sockets  # type: ignore[union-attr]  # it listens, so it has one
         self.port = listening.getsockname()[1]
 
     async def _kill(self) -> None:
         if self._server is not None:
+            self._server.cut()
             self._server.close()
             await self._server.wait_closed()
             self._server = None

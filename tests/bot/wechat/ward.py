@@ -46,7 +46,7 @@ class Process:
 
     def __init__(self, argv: list[str], environment: dict[str, str], log: Path, *, ready: str, cwd: Path) -> None:
         self._argv = argv
-        self._environment = environment
+        self.environment = dict(environment)
         self._ready = ready
         self._cwd = cwd
         self._log = log
@@ -65,7 +65,7 @@ class Process:
         with Path(f"{self._log}.{self._lives}").open("wb") as log:
             self._process = subprocess.Popen(
                 self._argv,
-                env={**os.environ, **self._environment},
+                env={**os.environ, **self.environment},
                 stdout=log,
                 stderr=log,
                 cwd=self._cwd,
@@ -125,13 +125,8 @@ class Ward:
             ready='"login"',
             cwd=GATEWAY,
         )
-        self.adapter = Process(
-            [sys.executable, "-m", "mindglm", "wechat"],
-            self.environment,
-            home / "adapter.log",
-            ready="wechat_ready",
-            cwd=home,
-        )
+        self._adapters: list[Process] = []
+        self.adapter = self.another_adapter("adapter")
         self._workers: list[Worker] = []
 
     def open(self) -> "Ward":
@@ -142,6 +137,25 @@ class Ward:
             process.wait_ready()
         worker.wait_ready()
         return self
+
+    def another_adapter(self, name: str, **environment: str) -> Process:
+        """Not started; as from another host, if it has another name."""
+        home = self.home if name == "adapter" else self.home / name
+        self._adapters.append(
+            Process(
+                [sys.executable, "-m", "mindglm", "wechat"],
+                {
+                    "MINDGLM_DATABASE_URL": sqlite_url(self.home / "mindglm.db"),
+                    **self.environment,
+                    "MINDGLM_HOME": str(home),
+                    **environment,
+                },
+                self.home / f"{name}.log",
+                ready="wechat_ready",
+                cwd=self.home,
+            )
+        )
+        return self._adapters[-1]
 
     def start_worker(self) -> Worker:
         self._workers.append(Worker(self.environment, self.home / f"worker-{len(self._workers)}.log"))
@@ -180,6 +194,12 @@ class Ward:
         with self.database.read() as session:
             return session.scalar(select(func.count(Message.id))) or 0
 
+    def fates(self) -> list[tuple[str, str | None]]:
+        """What became of each text that was owed."""
+        with self.database.read() as session:
+            deliveries = session.scalars(select(Delivery).order_by(Delivery.id))
+            return [(delivery.state.value, delivery.error) for delivery in deliveries]
+
     def is_quiet(self) -> bool:
         """Nothing waits, is generated, or is owed."""
         with self.database.read() as session:
@@ -188,7 +208,7 @@ class Ward:
             return not session.scalar(waiting) and not session.scalar(owed)
 
     def close(self) -> None:
-        for process in (self.adapter, self.gateway):
+        for process in (*self._adapters, self.gateway):
             process.kill()
         for worker in self._workers:
             if worker.process.poll() is None:
