@@ -3,11 +3,14 @@
 from telegram.constants import MessageLimit
 
 from bot import splitting
+from bot.splitting import units
+
+__all__ = ["LIMIT", "split", "units"]
 
 LIMIT = int(MessageLimit.MAX_TEXT_LENGTH)
 """In UTF-16 code units, as Telegram counts."""
 
 
 def split(text: str, limit: int = LIMIT) -> list[str]:
-    """The messages that the text becomes."""
+    """The messages that the text becomes; one, unless it is longer than `limit` UTF-16 code units."""
     return splitting.split(text, limit)
