@@ -7,7 +7,9 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from dialogue.ids import new_id
-from dialogue.tables import CONVERSATIONS, FEEDBACK, PEOPLE, TURNS
+from dialogue.messages import Address
+from dialogue.states import DeliveryKind, DeliveryState
+from dialogue.tables import CONVERSATIONS, DELIVERIES, FEEDBACK, PEOPLE, TURNS
 
 # a button travels: whoever presses it must be the person that the reply was for
 _PERSON_OF_TURN = (
@@ -28,6 +30,19 @@ _CHANGE = (
     .returning(FEEDBACK.c.id)
 )
 _GIVE = insert(FEEDBACK)
+_LATEST_REPLY = (
+    select(DELIVERIES.c.turn_id)
+    .join(CONVERSATIONS, CONVERSATIONS.c.id == DELIVERIES.c.conversation_id)
+    .where(
+        CONVERSATIONS.c.channel == bindparam("channel"),
+        CONVERSATIONS.c.chat_id == bindparam("chat_id"),
+        CONVERSATIONS.c.closed_at.is_(None),
+        DELIVERIES.c.kind == DeliveryKind.REPLY,
+        DELIVERIES.c.state == DeliveryState.SENT,
+    )
+    .order_by(DELIVERIES.c.id.desc())
+    .limit(1)
+)
 
 
 def rate(session: Session, *, channel: str, user_id: str, turn_id: UUID, value: int, now: datetime) -> bool:
@@ -42,3 +57,8 @@ def rate(session: Session, *, channel: str, user_id: str, turn_id: UUID, value: 
             _GIVE, {"id": new_id(), "turn_id": turn_id, "person_id": person_id, "value": value, "given_at": now}
         )
     return True
+
+
+def latest_reply(session: Session, address: Address) -> UUID | None:
+    """The turn whose reply the person saw last: what they mean when they rate by a word and not by a button."""
+    return session.scalar(_LATEST_REPLY, {"channel": address.channel, "chat_id": address.chat_id})

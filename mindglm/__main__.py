@@ -55,6 +55,19 @@ def telegram(
     raise typer.Exit(report(settings) if health else run(settings))
 
 
+@app.command(epilog="Example: MINDGLM_WECHAT_ENDPOINT=127.0.0.1:8788 MINDGLM_WECHAT_TOKEN=secret mindglm wechat")
+def wechat(
+    *,
+    health: Annotated[bool, typer.Option("--health", help="Say how the running adapter is doing; 1 if badly.")] = False,
+) -> None:
+    """Listen and speak on WeChat through a Wechaty puppet service, until SIGTERM or Ctrl-C; workers run beside it."""
+    from bot.settings import BotSettings
+    from mindglm.wechat import report, run
+
+    settings = BotSettings.read()
+    raise typer.Exit(report(settings) if health else run(settings))
+
+
 @app.command(epilog="Example: mindglm worker --concurrency 16")
 def worker(
     concurrency: Annotated[int | None, typer.Option(help="Conversations generated at once.", min=1)] = None,

@@ -1,0 +1,161 @@
+"""The WeChat adapter, put together once: events in, texts out."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import structlog
+
+from bot import journal
+from bot.channels.wechat import CHANNEL
+from bot.channels.wechat.contacts import Contacts
+from bot.channels.wechat.intake import Intake
+from bot.channels.wechat.line import Line
+from bot.channels.wechat.pace import Pace
+from bot.channels.wechat.puppet import Event, Happening, Puppet
+from bot.channels.wechat.sender import WechatSender
+from bot.courier import Courier
+from bot.health import Health
+from bot.journal import Journal
+from bot.listener import Listener
+from bot.room import Room
+from bot.settings import BotSettings
+from bot.splitting import split
+from dialogue import feedback, outbox
+from dialogue.clock import utc_now
+from dialogue.errors import Misconfigured
+from dialogue.messages import Address
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_JOURNALS = "journals"
+_ENDPOINT = re.compile(r"(\[[0-9A-Fa-f:]+\]|[\w.-]+):\d{1,5}")
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+
+
+class Adapter:
+    """One WeChat account. `run` returns when stopped, and never otherwise without an error."""
+
+    def __init__(self, room: Room, settings: BotSettings, *, home: Path) -> None:
+        self._room = room
+        self._home = home
+        self._on_ready: Callable[[], None] = _nothing
+        self._line = Line(partial(Puppet, *_place(settings)), self._on_event, on_alive=self._alive)
+        self._health = Health(home=home, channel=CHANNEL, database=room.database, ask_pending=_unknown)
+        contacts = Contacts(self._line)
+        self._intake = Intake(
+            inbox=room.inbox,
+            line=self._line,
+            contacts=contacts,
+            last_reply=self._last_reply,
+            are_rooms_served=settings.wechat_rooms,
+            accepts_friends=settings.wechat_accepts_friends,
+        )
+        self._pace = Pace(
+            messages_per_minute=settings.wechat_messages_per_minute,
+            part_pause_seconds=settings.wechat_part_pause_seconds,
+        )
+        self._journal = Journal(home / _JOURNALS, uuid4())
+        sender = WechatSender(
+            line=self._line,
+            contacts=contacts,
+            pace=self._pace,
+            begin=self._journal.begin,
+        )
+        self._courier = Courier(
+            database=room.database,
+            keys=room.keys,
+            sender=sender,
+            split=partial(split, limit=settings.wechat_part_length),
+            owner=self._journal.owner,
+        )
+        self._listener = Listener(room.broker_url, CHANNEL, on_owed=self._courier.wake)
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Finish what is being taken in and sent, then end."""
+        self._stopping.set()
+
+    async def run(self, on_ready: Callable[[], None]) -> None:
+        """Until stopped; `on_ready` is called when the line first stands. Raises `TokenRefused`."""
+        self._on_ready = on_ready
+        await asyncio.to_thread(self._take_over_from_the_dead)
+        delivering = asyncio.create_task(self._courier.run())
+        beside = [
+            asyncio.create_task(work)
+            for work in (self._line.run(), self._intake.run(), self._listener.run(), self._health.run())
+        ]
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            done, _ = await asyncio.wait({stopping, delivering, *beside}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            self._pace.close()
+            self._courier.stop()
+            await asyncio.wait({delivering})
+            stopping.cancel()
+            await self._cancel(*beside)
+            self._journal.close()
+
+    def _on_event(self, event: Event) -> None:
+        match event.kind:
+            case Happening.LOGIN:
+                log.info("wechat_logged_in")
+                self._health.heard()
+            case Happening.LOGOUT:
+                log.warning("wechat_logged_out", hint="log in on the puppet service; what is owed waits")
+            case Happening.SCAN:
+                log.warning("wechat_needs_a_scan", hint="scan the QR code that the puppet service shows")
+        self._intake.offer(event)
+
+    def _alive(self) -> None:
+        if self._line.is_logged_in:
+            self._health.heard()
+        on_ready, self._on_ready = self._on_ready, _nothing
+        on_ready()
+
+    async def _last_reply(self, address: Address) -> UUID | None:
+        def ask() -> UUID | None:
+            with self._room.database.read() as session:
+                return feedback.latest_reply(session, address)
+
+        return await asyncio.to_thread(ask)
+
+    def _take_over_from_the_dead(self) -> None:
+        """A predecessor was killed: what it cannot have sent, or may send again, is due at once."""
+        for dead in journal.left_behind(self._home / _JOURNALS):
+            with dead, self._room.database.begin() as session:
+                count = outbox.take_over(session, dead.owner, begun=dead.begun, now=utc_now())
+            log.info("took_over", owner=str(dead.owner), due_again_count=count)
+
+    @staticmethod
+    async def _cancel(*tasks: asyncio.Task[None]) -> None:
+        for task in tasks:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _place(settings: BotSettings) -> tuple[str, str]:
+    """Endpoint and token; raises `Misconfigured`."""
+    endpoint = settings.wechat_endpoint or ""
+    token = settings.wechat_token.get_secret_value() if settings.wechat_token else ""
+    if not _ENDPOINT.fullmatch(endpoint):
+        raise Misconfigured("MINDGLM_WECHAT_ENDPOINT must be host:port of a Wechaty puppet service.")
+    if not _TOKEN.fullmatch(token):
+        raise Misconfigured("MINDGLM_WECHAT_TOKEN must be the puppet service's token, without spaces.")
+    return endpoint, token
+
+
+def _nothing() -> None:
+    pass
+
+
+async def _unknown() -> int | None:
+    """No puppet service tells how many messages it still holds."""
+    return None

@@ -1,0 +1,186 @@
+"""Takes in what happens on WeChat, one event after the other; a message is acknowledged when it is in the database.
+
+While the line or the database is away, intake waits and tries the same message again: nothing is skipped.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+
+from bot.channels.wechat import CHANNEL
+from bot.channels.wechat.contacts import Contacts
+from bot.channels.wechat.line import Line
+from bot.channels.wechat.places import Place
+from bot.channels.wechat.puppet import Event, Happening, LineBroken, Puppet, PuppetTrouble
+from bot.channels.wechat.reading import Account, Ignored, Payload, Said, Showed, read
+from bot.inbox import Receipt
+from dialogue.clock import Clock, utc_now
+from dialogue.errors import DatabaseUnavailable
+from dialogue.messages import Address, InboundMessage
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_RATINGS = {"有帮助": 1, "👍": 1, "没帮助": -1, "没有帮助": -1, "👎": -1}
+_LOGIN_GRACE = timedelta(seconds=60)
+"""WeChat's clock is not ours, and often has whole seconds only."""
+_READ_ATTEMPTS = 3
+_FIRST_BACK_OFF_SECONDS = 0.2
+_MAX_BACK_OFF_SECONDS = 10.0
+_REQUEST_RECEIVED = 2
+"""`types.Friendship.Receive`: somebody asks to be a friend."""
+
+
+class Inbox(Protocol):
+    """What intake needs of `bot.inbox.Inbox`."""
+
+    async def receive(self, message: InboundMessage) -> Receipt: ...
+
+    async def excuse(self, message: InboundMessage) -> Receipt: ...
+
+    async def rate(self, channel: str, user_id: str, turn_id: UUID, value: int) -> bool: ...
+
+
+class Intake:
+    """The way in of one account."""
+
+    def __init__(
+        self,
+        *,
+        inbox: Inbox,
+        line: Line,
+        contacts: Contacts,
+        last_reply: Callable[[Address], Awaitable[UUID | None]],
+        are_rooms_served: bool,
+        accepts_friends: bool,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._inbox = inbox
+        self._line = line
+        self._contacts = contacts
+        self._last_reply = last_reply
+        self._are_rooms_served = are_rooms_served
+        self._accepts_friends = accepts_friends
+        self._clock = clock
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._pending_ids: set[str] = set()
+        self._account: Account | None = None
+
+    def offer(self, event: Event) -> None:
+        """Queue an event; a message that is queued already is not queued twice."""
+        if event.kind is Happening.MESSAGE:
+            message_id = event.text("messageId")
+            if not message_id or message_id in self._pending_ids:
+                return
+            self._pending_ids.add(message_id)
+        self._events.put_nowait(event)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            event = await self._events.get()
+            try:
+                await self._take(event)
+            except Exception as error:  # noqa: BLE001 - what breaks over one event must not stop the others
+                log.error("wechat_event_broke", kind=event.kind.name, error=type(error).__name__)  # noqa: TRY400 - may hold texts
+
+    async def _take(self, event: Event) -> None:
+        match event.kind:
+            case Happening.LOGIN:
+                await self._log_in(event.text("contactId"))
+            case Happening.MESSAGE:
+                message_id = event.text("messageId")
+                try:
+                    await self._take_message(message_id)
+                finally:
+                    self._pending_ids.discard(message_id)
+            case Happening.FRIENDSHIP if self._accepts_friends:
+                await self._befriend(event.text("friendshipId"))
+            case _:
+                pass
+
+    async def _log_in(self, account_id: str) -> None:
+        """Our gateway sorts out what is older than the account's login; with others it is older than this one."""
+        if self._account is not None and self._account.id == account_id:
+            return
+        puppet = await self._line.wait_until_up()
+        self._account = Account(
+            id=account_id,
+            name=await self._contacts.name(account_id) if self._are_rooms_served else "",
+            since=None if puppet.is_durable else self._clock() - _LOGIN_GRACE,
+        )
+
+    async def _take_message(self, message_id: str) -> None:
+        back_off_seconds = _FIRST_BACK_OFF_SECONDS
+        while True:
+            try:
+                await self._take_message_once(message_id)
+            except (LineBroken, DatabaseUnavailable) as trouble:
+                log.warning("wechat_intake_waits", reason=type(trouble).__name__)
+                await asyncio.sleep(back_off_seconds)
+                back_off_seconds = min(back_off_seconds * 2, _MAX_BACK_OFF_SECONDS)
+            else:
+                return
+
+    async def _take_message_once(self, message_id: str) -> None:
+        puppet = await self._line.wait_until_up()
+        payload = await _fetch(puppet, message_id)
+        if payload is None:
+            log.error("wechat_message_unreadable", message_id=message_id)
+            return
+        await self._take_payload(payload)
+        await puppet.acknowledge(message_id)
+
+    async def _take_payload(self, payload: Payload) -> None:
+        account = self._account or Account(id=payload.to_id)  # a puppet that never said who it is
+        read_as = read(payload, account, are_rooms_served=self._are_rooms_served, now=self._clock())
+        if not isinstance(read_as, Ignored) and not await self._contacts.is_person(payload.from_id):
+            read_as = Ignored("official_account")
+        match read_as:
+            case Ignored(reason):
+                log.debug("wechat_message_ignored", message_id=payload.id, reason=reason)
+            case Said(message):
+                await self._hear(message)
+            case Showed(message):
+                await self._inbox.excuse(message)
+
+    async def _hear(self, message: InboundMessage) -> None:
+        """有帮助 and 没帮助 rate the last reply, and are words like any others."""
+        rating = _RATINGS.get(message.text.strip())
+        rated = await self._last_reply(message.address) if rating else None
+        receipt = await self._inbox.receive(message)
+        if rating and rated and not receipt.is_repeat:
+            await self._inbox.rate(CHANNEL, message.user_id, rated, rating)
+
+    async def _befriend(self, friendship_id: str) -> None:
+        """Say yes, and hello as to anyone who comes for the first time."""
+        puppet = await self._line.wait_until_up()
+        request = await puppet.call("friendship_payload", id=friendship_id)
+        if int(request.type) != _REQUEST_RECEIVED:
+            return
+        await puppet.call("friendship_accept", id=friendship_id)
+        await self._inbox.receive(
+            InboundMessage(
+                address=Place(contact_id=request.contact_id).address,
+                account=self._account.id if self._account else "",
+                user_id=request.contact_id,
+                external_id=f"hello {request.contact_id}",
+                text="/start",
+                sent_at=self._clock(),
+            )
+        )
+
+
+async def _fetch(puppet: Puppet, message_id: str) -> Payload | None:
+    """None when the puppet cannot tell, also when it is asked again."""
+    for attempt in range(_READ_ATTEMPTS):
+        try:
+            payload: Payload = await puppet.call("message_payload", id=message_id)
+        except PuppetTrouble:
+            await asyncio.sleep(_FIRST_BACK_OFF_SECONDS * 2**attempt)
+        else:
+            return payload
+    return None

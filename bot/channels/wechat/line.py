@@ -1,0 +1,149 @@
+"""Holds the line to the puppet service: connects, reads what happens, and connects again whenever the line breaks.
+
+Only a refused token ends it. A puppet service that stops answering while its connection stays open is found out by
+dings: each must come back, as a call and, where it ever did, as an event.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Callable
+
+import structlog
+
+from bot.channels.wechat.puppet import Event, Happening, LineBroken, Puppet, PuppetTrouble, StreamTaken
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_FIRST_BACK_OFF_SECONDS = 0.5
+_MAX_BACK_OFF_SECONDS = 15.0
+_MAX_BACK_OFF_WHEN_TAKEN_SECONDS = 60.0
+_STABLE_SECONDS = 30.0
+_QUIET_START_SECONDS = 3.0
+_PROBE = "mindglm"
+
+OnEvent = Callable[[Event], None]
+"""Called with each event, in order."""
+
+
+class Line:
+    """One account's line; `run` keeps it."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Puppet],
+        on_event: OnEvent,
+        *,
+        on_alive: Callable[[], None],
+        probe_seconds: float = 20.0,
+    ) -> None:
+        self._connect = connect
+        self._on_event = on_event
+        self._on_alive = on_alive
+        self._probe_seconds = probe_seconds
+        self._puppet: Puppet | None = None
+        self._is_up = asyncio.Event()
+        self._heard_dong_at: float | None = None
+        self._logged_in = asyncio.Event()
+
+    @property
+    def is_logged_in(self) -> bool:
+        """Whether the account can speak, as far as the puppet service has told."""
+        return self._logged_in.is_set()
+
+    @property
+    def puppet(self) -> Puppet:
+        """The connection as it is; raises `LineBroken` when there is none."""
+        if self._puppet is None:
+            raise LineBroken("not connected", never_left=True)
+        return self._puppet
+
+    async def wait_until_up(self) -> Puppet:
+        """The connection, as soon as there is one."""
+        while self._puppet is None:
+            await self._is_up.wait()
+        return self._puppet
+
+    async def is_logged_in_within(self, seconds: float) -> bool:
+        """Whether the account can speak now, or soon."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._logged_in.wait(), seconds)
+        return self.is_logged_in
+
+    async def run(self) -> None:
+        """Until cancelled; raises `TokenRefused`."""
+        back_off_seconds = _FIRST_BACK_OFF_SECONDS
+        while True:
+            began_at = time.monotonic()
+            longest = _MAX_BACK_OFF_SECONDS
+            try:
+                await self._hold()
+            except StreamTaken:
+                longest = _MAX_BACK_OFF_WHEN_TAKEN_SECONDS
+                log.warning("wechat_stream_taken", hint="another bot reads this account; only one can")
+            except (LineBroken, PuppetTrouble) as trouble:
+                log.warning("wechat_line_broken", reason=str(trouble))
+            if time.monotonic() - began_at > _STABLE_SECONDS:
+                back_off_seconds = _FIRST_BACK_OFF_SECONDS
+            await asyncio.sleep(back_off_seconds * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+            back_off_seconds = min(back_off_seconds * 2, longest)
+
+    async def _hold(self) -> None:
+        """From connecting to the end of the stream, which is always an error."""
+        puppet = self._connect()
+        reading: asyncio.Task[None] | None = None
+        try:
+            await puppet.start()
+            self._heard_dong_at = None
+            reading = asyncio.create_task(self._read(puppet))
+            probing = asyncio.create_task(self._probe(puppet))
+            try:
+                await asyncio.wait({reading, probing}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await _end(reading, probing)
+        finally:
+            self._puppet = None
+            self._is_up.clear()
+            self._logged_in.clear()
+            await puppet.stop()
+
+    async def _read(self, puppet: Puppet) -> None:
+        async for event in puppet.events():
+            self._come_up(puppet)  # with the first event, a heartbeat, the stream is ours
+            match event.kind:
+                case Happening.DONG:
+                    self._heard_dong_at = time.monotonic()
+                case Happening.LOGIN | Happening.MESSAGE:  # not every service repeats the login to who comes later
+                    self._logged_in.set()
+                case Happening.LOGOUT:
+                    self._logged_in.clear()
+            self._on_event(event)
+
+    def _come_up(self, puppet: Puppet) -> None:
+        if self._puppet is None:
+            self._puppet = puppet
+            self._is_up.set()
+            log.info("wechat_line_up", is_durable=puppet.is_durable)
+            self._on_alive()
+
+    async def _probe(self, puppet: Puppet) -> None:
+        await asyncio.sleep(min(_QUIET_START_SECONDS, self._probe_seconds))
+        self._come_up(puppet)  # puppet services that are not Wechaty's own may begin without a heartbeat
+        while True:
+            asked_at = time.monotonic()
+            await puppet.call("ding", data=_PROBE)
+            await asyncio.sleep(self._probe_seconds)
+            if self._heard_dong_at is not None and self._heard_dong_at < asked_at:
+                raise LineBroken("the stream is silent")
+            self._on_alive()
+
+
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    """Raises what the first of them raised."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    for task in tasks:
+        with contextlib.suppress(asyncio.CancelledError):
+            task.result()

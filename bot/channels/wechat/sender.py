@@ -1,0 +1,95 @@
+"""Says what is owed, by the puppet's own text call: wechaty's `say` may raise after the text has arrived.
+
+WeChat can neither edit nor stream. A call whose fate is unknown is repeated only where that does no harm: with our
+gateway, which does each delivery once, and for words that must arrive.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from uuid import UUID
+
+import structlog
+
+from bot.channels.wechat import CHANNEL
+from bot.channels.wechat.contacts import Contacts
+from bot.channels.wechat.line import Line
+from bot.channels.wechat.pace import Pace
+from bot.channels.wechat.places import Place
+from bot.channels.wechat.puppet import LineBroken, Puppet, PuppetTrouble
+from bot.courier import TryLater, Undeliverable
+from dialogue.messages import OwedText
+from dialogue.outbox import UNKNOWN
+from dialogue.states import DeliveryKind
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_MENTION_END = "\u2005"
+_MAX_REFUSALS = 5
+_LOGIN_PATIENCE_SECONDS = 2.0
+_LOGGED_OUT_SECONDS = 5.0
+_NO_LINE_SECONDS = 1.0
+
+
+class WechatSender:
+    """Sends for one account. `begin` is told of each text that a successor must not simply repeat."""
+
+    name = CHANNEL
+
+    def __init__(
+        self,
+        *,
+        line: Line,
+        contacts: Contacts,
+        pace: Pace,
+        begin: Callable[[UUID], None],
+    ) -> None:
+        self._line = line
+        self._contacts = contacts
+        self._pace = pace
+        self._begin = begin
+        self._refusals: Counter[UUID] = Counter()
+
+    async def send(self, text: OwedText) -> str | None:
+        if not await self._line.is_logged_in_within(_LOGIN_PATIENCE_SECONDS):
+            raise TryLater(_LOGGED_OUT_SECONDS)
+        await self._pace.wait(text)
+        try:
+            puppet = self._line.puppet
+            words, mentions = await self._addressed(text)
+        except LineBroken:
+            raise TryLater(_NO_LINE_SECONDS) from None
+        return await self._say(puppet, text, words, mentions)
+
+    async def _say(self, puppet: Puppet, text: OwedText, words: str, mentions: list[str]) -> str | None:
+        place = Place.at(text.address)
+        if not puppet.is_durable:
+            self._begin(text.id)
+        try:
+            message_id = await puppet.say(place.conversation_id, words, delivery_id=text.id, mentions=mentions)
+        except LineBroken as trouble:
+            if trouble.never_left or puppet.is_durable or text.kind is DeliveryKind.CRISIS:
+                raise TryLater(_NO_LINE_SECONDS) from None
+            raise Undeliverable(UNKNOWN) from None
+        except PuppetTrouble as trouble:
+            raise self._after(trouble, text) from None
+        self._refusals.pop(text.id, None)
+        return message_id
+
+    def _after(self, trouble: PuppetTrouble, text: OwedText) -> TryLater | Undeliverable:
+        """A puppet that says no did not send it; it is asked a few times."""
+        if trouble.is_fate_unknown and text.kind is not DeliveryKind.CRISIS:
+            return Undeliverable(UNKNOWN)
+        self._refusals[text.id] += 1
+        if self._refusals[text.id] < _MAX_REFUSALS:
+            log.warning("wechat_refused", delivery_id=str(text.id), status=str(trouble))
+            return TryLater()
+        del self._refusals[text.id]
+        return Undeliverable("refused")
+
+    async def _addressed(self, text: OwedText) -> tuple[str, list[str]]:
+        """In a room the first part names the person whom it answers."""
+        place = Place.at(text.address)
+        if place.room_id is None or text.part > 0:
+            return text.text, []
+        name = await self._contacts.name(place.contact_id)
+        return (f"@{name}{_MENTION_END}{text.text}" if name else text.text), [place.contact_id]

@@ -1,0 +1,64 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+
+from bot.channels.wechat.adapter import Adapter
+from bot.room import Room
+from bot.settings import BotSettings
+from tests.bot.wechat.gateway import TOKEN, Gateway
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    """A stock puppet service."""
+    with Gateway() as served:
+        yield served
+
+
+@pytest.fixture
+def durable_gateway() -> Iterator[Gateway]:
+    """One that does what ours does."""
+    with Gateway(is_durable=True) as served:
+        yield served
+
+
+class Running:
+    """An adapter that runs in the test's loop."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        self.adapter = adapter
+        self.ready = asyncio.Event()
+        self.task = asyncio.create_task(adapter.run(self.ready.set))
+
+    async def stop(self) -> None:
+        self.adapter.stop()
+        await asyncio.wait_for(self.task, 10)
+
+
+@pytest_asyncio.fixture
+async def start(room: Room, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
+    """Start an adapter on a gateway and wait until it listens; settings can be changed."""
+    running: list[Running] = []
+
+    async def start_one(gateway: Gateway, **settings: Any) -> Running:
+        values = {
+            "wechat_endpoint": gateway.endpoint,
+            "wechat_token": SecretStr(TOKEN),
+            "wechat_messages_per_minute": 60_000,
+            "wechat_part_pause_seconds": 0.0,
+            **settings,
+        }
+        one = Running(Adapter(room, BotSettings(**values), home=tmp_path))
+        running.append(one)
+        await asyncio.wait_for(one.ready.wait(), 10)
+        return one
+
+    yield start_one
+    for one in running:
+        if not one.task.done():
+            await one.stop()

@@ -1,0 +1,204 @@
+"""What becomes of texts that are owed: an adapter on a real gRPC puppet service."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+
+from bot.channels.wechat import CHANNEL
+from bot.channels.wechat.puppet import Happening
+from bot.journal import Journal
+from bot.room import Room
+from dialogue import outbox, people
+from dialogue.clock import utc_now
+from dialogue.messages import Address, InboundMessage
+from dialogue.states import DeliveryKind, DeliveryState
+from tests.bot.wechat.eventually import until
+from tests.bot.wechat.gateway import BOT, Gateway
+from tests.builders import Rooms
+
+Start = Callable[..., Any]
+
+
+@pytest.fixture
+def rooms(room: Room) -> Rooms:
+    rooms = Rooms(room.database, room.keys)
+    rooms.clock.now = utc_now()
+    return rooms
+
+
+def owe(rooms: Rooms, reply: str, *, chat_id: str = "wxid_wang") -> UUID:
+    """A turn whose reply is owed; returns its id."""
+    inbound = InboundMessage(
+        address=Address(channel=CHANNEL, chat_id=chat_id),
+        account=BOT,
+        user_id=chat_id.rpartition("/")[2],
+        external_id=uuid4().hex,
+        text="在吗",
+        sent_at=datetime.now(UTC),
+    )
+    received = rooms.receive(inbound)
+    assert received is not None
+    owner = uuid4()
+    assert rooms.complete(rooms.claimed(received.conversation_id, owner=owner), reply, owner=owner)
+    return received.turn_id
+
+
+def owe_crisis(room: Room, text: str) -> None:
+    with room.database.begin() as session:
+        person = people.locked(session, room.keys, channel=CHANNEL, user_id="wxid_wang", now=utc_now())
+        outbox.owe(
+            session,
+            person.key,
+            person_id=person.id,
+            address=Address(channel=CHANNEL, chat_id="wxid_wang"),
+            text=text,
+            kind=DeliveryKind.CRISIS,
+            conversation_id=None,
+            now=utc_now(),
+        )
+
+
+def fates(rooms: Rooms) -> list[tuple[str, str | None]]:
+    return [(delivery.state.value, delivery.error) for delivery in rooms.deliveries()]
+
+
+async def test_a_reply_is_said_and_marked_with_the_platforms_id(
+    rooms: Rooms, durable_gateway: Gateway, start: Start
+) -> None:
+    owe(rooms, "我在")
+    await start(durable_gateway)
+    assert await asyncio.to_thread(durable_gateway.wait_for, 1) == ["我在"]
+    await until(lambda: fates(rooms) == [("sent", None)])
+    assert rooms.deliveries()[0].platform_message_id == "sent-1"
+
+
+async def test_a_puppet_that_tells_no_id_has_sent_it_all_the_same(rooms: Rooms, gateway: Gateway, start: Start) -> None:
+    owe(rooms, "我在")
+    await start(gateway)
+    await until(lambda: fates(rooms) == [("sent", None)])
+    assert gateway.texts() == ["我在"]
+
+
+async def test_a_long_reply_comes_in_parts_that_end_with_a_sentence(
+    rooms: Rooms, gateway: Gateway, start: Start
+) -> None:
+    sentence = "慢慢来，你已经做得很好了。"
+    owe(rooms, sentence * 20)
+    await start(gateway, wechat_part_length=60)
+    await until(lambda: rooms.deliveries() and all(state == "sent" for state, _ in fates(rooms)))
+    parts = gateway.texts()
+    assert "".join(parts) == sentence * 20
+    assert all(len(part) <= 60 and part.endswith("。") for part in parts)
+
+
+async def test_between_parts_there_is_a_pause(rooms: Rooms, gateway: Gateway, start: Start) -> None:
+    owe(rooms, "慢慢来。" * 20)
+    loop = asyncio.get_running_loop()
+    await start(gateway, wechat_part_length=50, wechat_part_pause_seconds=1.0)
+    began_at = loop.time()
+    await asyncio.to_thread(gateway.wait_for, 2)
+    assert 0.6 <= loop.time() - began_at <= 3
+
+
+async def test_in_a_room_the_person_is_named(rooms: Rooms, gateway: Gateway, start: Start) -> None:
+    owe(rooms, "我在", chat_id="1@chatroom/wxid_wang")
+    await start(gateway)
+    await asyncio.to_thread(gateway.wait_for, 1, to="1@chatroom")
+    (sent,) = gateway.sent
+    assert sent.text == "@name of wxid_wang\u2005我在"
+    assert sent.mentions == ["wxid_wang"]
+
+
+async def test_what_is_owed_waits_while_the_account_is_logged_out(rooms: Rooms, gateway: Gateway, start: Start) -> None:
+    await start(gateway)
+    gateway.happen(Happening.LOGOUT, contactId=BOT)
+    await asyncio.sleep(0.2)
+    owe(rooms, "我在")
+    await until(lambda: (rooms.deliveries()[0].state, rooms.deliveries()[0].attempt) == (DeliveryState.PENDING, 1))
+    assert gateway.sent == []
+    gateway.happen(Happening.LOGIN, contactId=BOT)
+    assert await asyncio.to_thread(gateway.wait_for, 1) == ["我在"]
+
+
+async def test_what_is_owed_waits_while_there_is_no_gateway(rooms: Rooms, gateway: Gateway, start: Start) -> None:
+    await start(gateway)
+    gateway.kill()
+    await asyncio.sleep(0.2)
+    owe(rooms, "我在")
+    await asyncio.sleep(0.5)
+    gateway.start()
+    assert await asyncio.to_thread(gateway.wait_for, 1) == ["我在"]
+
+
+async def test_a_puppet_that_says_no_is_asked_again(rooms: Rooms, gateway: Gateway, start: Start) -> None:
+    gateway.troubles = [GRPCError(Status.UNKNOWN, "秘密"), GRPCError(Status.INTERNAL)]
+    owe(rooms, "我在")
+    await start(gateway)
+    await until(lambda: fates(rooms) == [("sent", None)])
+    assert gateway.texts() == ["我在"]
+
+
+async def test_a_text_whose_answer_was_lost_is_not_said_twice(rooms: Rooms, gateway: Gateway, start: Start) -> None:
+    gateway.loses_answers = True
+    owe(rooms, "我在")
+    await start(gateway)
+    await until(lambda: fates(rooms) == [("failed", "unknown")])
+    await asyncio.sleep(1.5)
+    assert gateway.texts() == ["我在"]
+
+
+async def test_with_our_gateway_it_is_asked_again_and_still_said_once(
+    rooms: Rooms, durable_gateway: Gateway, start: Start
+) -> None:
+    durable_gateway.loses_answers = True
+    owe(rooms, "我在")
+    await start(durable_gateway)
+    await until(lambda: fates(rooms) == [("sent", None)])
+    assert durable_gateway.texts() == ["我在"]
+
+
+async def test_a_delivery_over_which_the_gateway_died_is_given_up(
+    rooms: Rooms, durable_gateway: Gateway, start: Start
+) -> None:
+    durable_gateway.troubles = [GRPCError(Status.UNKNOWN, "fate unknown")]
+    owe(rooms, "我在")
+    await start(durable_gateway)
+    await until(lambda: fates(rooms) == [("failed", "unknown")])
+
+
+async def test_words_that_must_arrive_are_rather_said_twice(
+    room: Room, rooms: Rooms, gateway: Gateway, start: Start
+) -> None:
+    gateway.loses_answers = True
+    owe_crisis(room, "请现在拨打 120")
+    await start(gateway)
+    await until(lambda: fates(rooms) == [("sent", None)])
+    assert gateway.texts() == ["请现在拨打 120"] * 2
+
+
+async def test_what_a_dead_adapter_had_claimed_is_said_at_once(
+    room: Room, rooms: Rooms, gateway: Gateway, start: Start, tmp_path: Path
+) -> None:
+    owe(rooms, "一", chat_id="wxid_a")
+    owe(rooms, "二", chat_id="wxid_b")
+    dead = Journal(tmp_path / "journals", uuid4())
+    with room.database.begin() as session:
+        claimed = outbox.claim_due(
+            session, room.keys, CHANNEL, owner=dead.owner, lease_seconds=60, limit=9, now=utc_now()
+        )
+    dead.begin(next(text.id for text in claimed if text.text == "二"))
+    dead._lock.close()  # what the end of its process does
+    await start(gateway)
+    assert await asyncio.to_thread(gateway.wait_for, 1, to="wxid_a") == ["一"]
+    rooms.clock.now = utc_now()
+    rooms.sweep()
+    assert fates(rooms)[1] == ("failed", "unknown")
+    assert gateway.texts("wxid_b") == []
+    assert rooms.deliveries()[0].state is DeliveryState.SENT
