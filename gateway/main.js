@@ -26,6 +26,7 @@ Example: MINDGLM_WECHAT_TOKEN=$(openssl rand -hex 16) node main.js --puppet wech
 
 const EX_CONFIG = 78
 const MIN_TOKEN_LENGTH = 16
+const PUPPET_ERROR_EVERY_MS = 60_000
 
 async function main () {
   const { puppet: name, listen, spool: directory, token } = settings()
@@ -89,7 +90,12 @@ function tell (puppet) {
   puppet.on('scan', ({ qrcode, status }) => say('scan', { hint: 'show this as a QR code and scan it', qrcode, status }))
   puppet.on('login', ({ contactId }) => say('login', { account: contactId }))
   puppet.on('logout', ({ contactId }) => say('logout', { account: contactId }))
-  puppet.on('error', () => say('puppet_error'))
+  let saidAt = 0
+  puppet.on('error', () => {
+    if (Date.now() - saidAt < PUPPET_ERROR_EVERY_MS) return
+    saidAt = Date.now()
+    say('puppet_error', { hint: 'MINDGLM_GATEWAY_DEBUG=1 shows what the puppet says' })
+  })
 }
 
 /** A puppet that breaks takes the process with it; whoever supervises it starts a new one. Its words stay out of the log. */
