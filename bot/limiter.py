@@ -27,7 +27,6 @@ _REDIS_REST_SECONDS = 1.0
 _REDIS_TIMEOUT_SECONDS = 0.5
 _MARGIN = 0.85
 """Of the limit is used: what leaves here evenly does not arrive evenly, and urgent words take a slot out of turn."""
-_CHAT_MARGIN = 0.95
 _BURST_SHARE = 0.1
 _FLOOD_MEMORY_MS = 5000
 _MAX_KEPT_CHATS = 10_000
@@ -55,7 +54,7 @@ class Pace:
 
     @property
     def chat_ms(self) -> float:
-        return 1000 / (self.chat_per_second * _CHAT_MARGIN)
+        return 1000 / (self.chat_per_second * _MARGIN)
 
     @property
     def burst_ms(self) -> float:
