@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Literal
 from uuid import UUID, uuid4
 
 import structlog
@@ -60,20 +61,10 @@ class Adapter:
             part_pause_seconds=settings.wechat_part_pause_seconds,
         )
         self._journal = Journal(home / _JOURNALS, uuid4())
-        sender = WechatSender(
-            line=self._line,
-            contacts=contacts,
-            pace=self._pace,
-            begin=self._journal.begin,
-        )
-        self._courier = Courier(
-            database=room.database,
-            keys=room.keys,
-            sender=sender,
-            split=partial(split, limit=settings.wechat_part_length),
-            owner=self._journal.owner,
-        )
-        self._listener = Listener(room.broker_url, CHANNEL, on_owed=self._courier.wake)
+        self._sender = WechatSender(line=self._line, contacts=contacts, pace=self._pace, begin=self._journal.begin)
+        self._part_length = settings.wechat_part_length
+        self._courier = self._new_courier()
+        self._listener = Listener(room.broker_url, CHANNEL, on_owed=self._wake)
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -84,7 +75,7 @@ class Adapter:
         """Until stopped; `on_ready` is called when the line first stands. Raises `TokenRefused`."""
         self._on_ready = on_ready
         await asyncio.to_thread(self._take_over_from_the_dead)
-        delivering = asyncio.create_task(self._courier.run())
+        delivering = asyncio.create_task(self._deliver())
         beside = [
             asyncio.create_task(work)
             for work in (self._line.run(), self._intake.run(), self._listener.run(), self._health.run())
@@ -95,12 +86,37 @@ class Adapter:
             for task in done:
                 task.result()
         finally:
+            self._stopping.set()
             self._pace.close()
-            self._courier.stop()
             await asyncio.wait({delivering})
             stopping.cancel()
             await self._cancel(*beside)
             self._journal.close()
+
+    async def _deliver(self) -> None:
+        """Only while the account can speak: without it nothing is claimed, and another adapter may."""
+        stopping = asyncio.create_task(self._stopping.wait())
+        while not self._stopping.is_set():
+            await _first(stopping, asyncio.create_task(self._line.wait_until_logged_in()))
+            if self._stopping.is_set():
+                return
+            self._courier = self._new_courier()
+            delivering = asyncio.create_task(self._courier.run())
+            await _first(stopping, asyncio.create_task(self._line.wait_until_logged_out()))
+            self._courier.stop()
+            await delivering
+
+    def _wake(self) -> None:
+        self._courier.wake()
+
+    def _new_courier(self) -> Courier:
+        return Courier(
+            database=self._room.database,
+            keys=self._room.keys,
+            sender=self._sender,
+            split=partial(split, limit=self._part_length),
+            owner=self._journal.owner,
+        )
 
     def _on_event(self, event: Event) -> None:
         match event.kind:
@@ -139,6 +155,12 @@ class Adapter:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _first(stopping: "asyncio.Task[Literal[True]]", other: asyncio.Task[None]) -> None:
+    """Until one of them comes; the other is not waited for any more."""
+    await asyncio.wait({stopping, other}, return_when=asyncio.FIRST_COMPLETED)
+    other.cancel()
 
 
 def _place(settings: BotSettings) -> tuple[str, str]:

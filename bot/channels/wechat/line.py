@@ -46,6 +46,7 @@ class Line:
         self._is_up = asyncio.Event()
         self._heard_dong_at: float | None = None
         self._logged_in = asyncio.Event()
+        self._logged_out = asyncio.Event()
 
     @property
     def is_logged_in(self) -> bool:
@@ -65,11 +66,13 @@ class Line:
             await self._is_up.wait()
         return self._puppet
 
-    async def is_logged_in_within(self, seconds: float) -> bool:
-        """Whether the account can speak now, or soon."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._logged_in.wait(), seconds)
-        return self.is_logged_in
+    async def wait_until_logged_in(self) -> None:
+        """Until the account can speak."""
+        await self._logged_in.wait()
+
+    async def wait_until_logged_out(self) -> None:
+        """Until the account cannot speak any more, or nobody knows."""
+        await self._logged_out.wait()
 
     async def run(self) -> None:
         """Until cancelled; raises `TokenRefused`."""
@@ -105,7 +108,7 @@ class Line:
         finally:
             self._puppet = None
             self._is_up.clear()
-            self._logged_in.clear()
+            self._note_logout()
             await puppet.stop()
 
     async def _read(self, puppet: Puppet) -> None:
@@ -115,10 +118,18 @@ class Line:
                 case Happening.DONG:
                     self._heard_dong_at = time.monotonic()
                 case Happening.LOGIN | Happening.MESSAGE:  # not every service repeats the login to who comes later
-                    self._logged_in.set()
+                    self._note_login()
                 case Happening.LOGOUT:
-                    self._logged_in.clear()
+                    self._note_logout()
             self._on_event(event)
+
+    def _note_login(self) -> None:
+        self._logged_out.clear()
+        self._logged_in.set()
+
+    def _note_logout(self) -> None:
+        self._logged_in.clear()
+        self._logged_out.set()
 
     def _come_up(self, puppet: Puppet) -> None:
         if self._puppet is None:

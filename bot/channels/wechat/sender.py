@@ -25,8 +25,6 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _MENTION_END = "\u2005"
 _MAX_REFUSALS = 5
-_LOGIN_PATIENCE_SECONDS = 2.0
-_LOGGED_OUT_SECONDS = 5.0
 _NO_LINE_SECONDS = 1.0
 
 
@@ -50,9 +48,9 @@ class WechatSender:
         self._refusals: Counter[UUID] = Counter()
 
     async def send(self, text: OwedText) -> str | None:
-        if not await self._line.is_logged_in_within(_LOGIN_PATIENCE_SECONDS):
-            raise TryLater(_LOGGED_OUT_SECONDS)
         await self._pace.wait(text)
+        if not self._line.is_logged_in:
+            raise TryLater(_NO_LINE_SECONDS)
         try:
             puppet = self._line.puppet
             words, mentions = await self._addressed(text)

@@ -45,7 +45,7 @@ async def start(room: Room, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]
     """Start an adapter on a gateway and wait until it listens; settings can be changed."""
     running: list[Running] = []
 
-    async def start_one(gateway: Gateway, **settings: Any) -> Running:
+    async def start_one(gateway: Gateway, *, is_awaited: bool = True, **settings: Any) -> Running:
         values = {
             "wechat_endpoint": gateway.endpoint,
             "wechat_token": SecretStr(TOKEN),
@@ -55,7 +55,8 @@ async def start(room: Room, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]
         }
         one = Running(Adapter(room, BotSettings(**values), home=tmp_path))
         running.append(one)
-        await asyncio.wait_for(one.ready.wait(), 10)
+        if is_awaited:
+            await asyncio.wait_for(one.ready.wait(), 10)
         return one
 
     yield start_one

@@ -121,8 +121,9 @@ async def test_what_is_owed_waits_while_the_account_is_logged_out(rooms: Rooms, 
     gateway.happen(Happening.LOGOUT, contactId=BOT)
     await asyncio.sleep(0.2)
     owe(rooms, "我在")
-    await until(lambda: (rooms.deliveries()[0].state, rooms.deliveries()[0].attempt) == (DeliveryState.PENDING, 1))
+    await asyncio.sleep(1.5)
     assert gateway.sent == []
+    assert [(delivery.state, delivery.attempt) for delivery in rooms.deliveries()] == [(DeliveryState.PENDING, 0)]
     gateway.happen(Happening.LOGIN, contactId=BOT)
     assert await asyncio.to_thread(gateway.wait_for, 1) == ["我在"]
 
@@ -202,3 +203,16 @@ async def test_what_a_dead_adapter_had_claimed_is_said_at_once(
     assert fates(rooms)[1] == ("failed", "unknown")
     assert gateway.texts("wxid_b") == []
     assert rooms.deliveries()[0].state is DeliveryState.SENT
+
+
+async def test_an_adapter_that_does_not_hold_the_account_leaves_the_texts_to_the_one_that_does(
+    rooms: Rooms, gateway: Gateway, start: Start
+) -> None:
+    await start(gateway)
+    await start(gateway, is_awaited=False)
+    await until(lambda: gateway.calls.count("Start") >= 2)
+    for number in range(20):
+        owe(rooms, "我在", chat_id=f"wxid_{number}")
+    await until(lambda: all(state == "sent" for state, _ in fates(rooms)))
+    assert [delivery.attempt for delivery in rooms.deliveries()] == [1] * 20
+    assert len(gateway.sent) == 20
