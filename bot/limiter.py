@@ -86,6 +86,8 @@ class Limiter:
     def __init__(self, slots: Slots, *, patience_seconds: float = 20.0) -> None:
         self._slots = slots
         self._patience_seconds = patience_seconds
+        self._left_at = -math.inf
+        self._chat_left_at: dict[str, float] = {}
 
     async def wait(self, chat: str, pace: Pace, urgency: Urgency) -> None:
         """Until the text may leave; raises `TryLater` when that is too long to stand waiting."""
@@ -94,10 +96,19 @@ class Limiter:
             slot = await self._slots.ask(chat, pace, urgency)
             if time.monotonic() + slot.wait_ms / 1000 > deadline and not slot.is_reserved:
                 raise TryLater(slot.wait_ms / 1000)
-            if slot.wait_ms:
-                await asyncio.sleep(slot.wait_ms / 1000)
+            since_last = time.monotonic() - self._chat_left_at.get(chat, -math.inf)
+            await asyncio.sleep(max(slot.wait_ms / 1000, pace.chat_ms / 1000 - since_last))
             if slot.is_reserved:
                 return
+
+    async def depart(self, chat: str, pace: Pace) -> None:
+        """Just before the first byte, one text at a time: those held up on the way here must not make up for it."""
+        now = time.monotonic()
+        if (early := self._left_at + pace.account_ms / 1000 - now) > 0:
+            await asyncio.sleep(early)
+        self._left_at = self._chat_left_at[chat] = time.monotonic()
+        if len(self._chat_left_at) > _MAX_KEPT_CHATS:
+            self._chat_left_at = {chat: at for chat, at in self._chat_left_at.items() if now - at < pace.chat_ms / 1000}
 
     async def has_room(self, chat: str, pace: Pace, urgency: Urgency) -> bool:
         """Whether it may be done now; if not, it is dropped."""

@@ -6,7 +6,7 @@ import hmac
 import logging
 import os
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -30,7 +30,8 @@ _IDLE_CONNECTIONS = 8
 
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
-_TELL: ContextVar[Callable[[], None] | None] = ContextVar("tell", default=None)
+Tell = Callable[[], Awaitable[None]]
+_TELL: ContextVar[Tell | None] = ContextVar("tell", default=None)
 
 
 class TokenRefused(Misconfigured):
@@ -94,8 +95,8 @@ def never_arrived(error: TelegramError) -> bool:
 
 
 @contextmanager
-def told_before_it_leaves(tell: Callable[[], None]) -> Iterator[None]:
-    """A request made in this block calls `tell` when it has its connection, just before the first byte is written."""
+def told_before_it_leaves(tell: Tell) -> Iterator[None]:
+    """A request made in this block awaits `tell` when it has its connection, just before the first byte is written."""
     token = _TELL.set(tell)
     try:
         yield
@@ -118,10 +119,14 @@ class _Gate:
         if tell is not None:
             request.extensions["trace"] = partial(self._trace, tell)
 
-    async def _trace(self, tell: Callable[[], None], event: str, _info: object) -> None:
+    async def _trace(self, tell: Tell, event: str, _info: object) -> None:
         if event.endswith("send_request_headers.started"):
             await self._lock.acquire()
-            tell()
+            try:
+                await tell()
+            except BaseException:
+                self._lock.release()  # the client reports no end of what it could not start
+                raise
         elif event.endswith(("send_request_body.complete", "send_request_body.failed", "send_request_headers.failed")):
             self._lock.release()
 

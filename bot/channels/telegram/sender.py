@@ -92,7 +92,7 @@ class TelegramSender:
     async def _say(self, place: Place, text: OwedText) -> str:
         reply = await self._reply_parameters(place, text)
         try:
-            with told_before_it_leaves(partial(self._begin, text.id)):
+            with told_before_it_leaves(partial(self._depart, place, text.id)):
                 return await self._send_message(place.chat_id, place, text, reply)
         except ChatMigrated as moved:
             return await self._send_message(moved.new_chat_id, place, text, None)
@@ -100,6 +100,10 @@ class TelegramSender:
             raise
         except TelegramError as error:
             raise _fate(error, may_be_repeated=text.kind is DeliveryKind.CRISIS) from None
+
+    async def _depart(self, place: Place, delivery_id: UUID) -> None:
+        await self._limiter.depart(str(place.chat_id), self._paces(place))
+        self._begin(delivery_id)
 
     async def _send_message(self, chat_id: int, place: Place, text: OwedText, reply: ReplyParameters | None) -> str:
         message = await self._bot.send_message(
@@ -115,13 +119,14 @@ class TelegramSender:
     async def _replace(self, place: Place, text: OwedText, message_id: int) -> str:
         """Repeating it is harmless, so an unknown fate is no trouble; a placeholder that is gone is sent anew."""
         try:
-            await self._bot.edit_message_text(
-                text.text,
-                place.chat_id,
-                message_id,
-                reply_markup=self._buttons(text),
-                link_preview_options=_NO_PREVIEW,
-            )
+            with told_before_it_leaves(partial(self._limiter.depart, str(place.chat_id), self._paces(place))):
+                await self._bot.edit_message_text(
+                    text.text,
+                    place.chat_id,
+                    message_id,
+                    reply_markup=self._buttons(text),
+                    link_preview_options=_NO_PREVIEW,
+                )
         except (RetryAfter, Forbidden):
             raise
         except BadRequest as error:
