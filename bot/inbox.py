@@ -155,7 +155,7 @@ class Inbox:
         if question is None:
             return reception.hear(text, screening, self._voice)
         truth = identity.answer(question.question, self._texts)
-        if question.is_whole_message and screening.tier is Tier.NONE:
+        if question.is_whole_message and screening.tier is Tier.NONE and not reception.is_in_acute_danger():
             return reception.say_the_truth(text, truth)
         return reception.hear(text, screening, self._voice, preface=truth)
 
@@ -221,6 +221,13 @@ class _Reception:
             turn_id=received.turn_id,
             answered_at_once=self._say(received.message_id, at_once, conversation_id),
         )
+
+    def is_in_acute_danger(self) -> bool:
+        """Whether this conversation is one in which we must go on looking after the person, whatever they ask."""
+        conversation_id = conversations.find_open(self.session, self.message.address)
+        if conversation_id is None:
+            return False
+        return danger.course_of(self.session, self.person, conversation_id).tier is Tier.ACUTE
 
     def say_the_truth(self, text: str, truth: str) -> Receipt:
         """A question about who answers here needs no model."""

@@ -138,6 +138,14 @@ async def test_who_answers_here_is_told_truthfully_and_without_the_model(
     assert "程序" in truth
 
 
+async def test_in_acute_danger_the_truth_is_told_and_we_go_on_looking_after_the_person(room: Room) -> None:
+    await room.inbox.receive(message(ACUTE))
+    await room.inbox.receive(message("你是真人吗"))
+    _, truth, next_step = answers(room)
+    assert "不是真人" in truth
+    assert next_step != truth
+
+
 async def test_ordinary_words_go_to_the_model_alone(room: Room) -> None:
     receipt = await room.inbox.receive(message("今天笑死我了，工作累死了"))
     assert receipt.turn_id is not None
