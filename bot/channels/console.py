@@ -13,7 +13,7 @@ from typing import TextIO
 from uuid import UUID, uuid4
 
 from bot.courier import TryLater
-from bot.inbox import Receipt
+from bot.reception import Receipt
 from care.texts import Texts
 from dialogue.clock import utc_now
 from dialogue.commands import Command

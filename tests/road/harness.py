@@ -17,8 +17,8 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from bot.courier import Courier
-from bot.inbox import Receipt
 from bot.listener import Listener
+from bot.reception import Receipt
 from bot.room import Room
 from dialogue import schema
 from dialogue.database import connect

@@ -11,7 +11,8 @@ from telegram import Update
 from bot.channels.telegram import CHANNEL
 from bot.channels.telegram.places import Place
 from bot.channels.telegram.updates import Account, Event, Left, Rated, Revised, Said, Showed, chat_of, read
-from bot.inbox import Inbox, Receipt
+from bot.inbox import Inbox
+from bot.reception import Receipt
 from dialogue.messages import Address
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

@@ -1,0 +1,197 @@
+"""One message inside its transaction: what is stored, what is said at once, what the model is asked."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from sqlalchemy.orm import Session
+
+from care.course import Turn as Step
+from care.course import hear as take
+from care.screening import Screening, Tier
+from care.scripts import Says, Voice
+from care.texts import Texts
+from dialogue import commands, conversations, danger, intake, outbox, sources
+from dialogue.commands import Command
+from dialogue.messages import InboundMessage
+from dialogue.people import KnownPerson
+from dialogue.states import ClosedBy, DeliveryKind
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_NOT_TEXT = "\N{OBJECT REPLACEMENT CHARACTER}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What became of a message: a repeat, a command, a refusal, or words that joined a turn."""
+
+    is_repeat: bool = False
+    command: Command | None = None
+    conversation_id: UUID | None = None
+    turn_id: UUID | None = None
+    answered_at_once: UUID | None = None  # the delivery that holds our own answer
+    cancelled_turn_ids: list[UUID] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """One message inside its transaction."""
+
+    session: Session
+    person: KnownPerson
+    message: InboundMessage
+    now: datetime
+
+    def hear(self, text: str, screening: Screening, voice: Voice, *, preface: str | None = None) -> Receipt:
+        """Words for the model, unless the person is in acute danger; what must be said is owed in the same breath.
+
+        `preface` is something of our own to say before anything else.
+        """
+        conversation_id = conversations.open_for(self.session, self.person, self.message.address, now=self.now)
+        step = self._take_into_course(conversation_id, screening, voice)
+        at_once = [script.text for script in step.scripts if script.says is not Says.AFTER]
+        if preface is not None:
+            at_once.insert(0, preface)
+        if step.bypasses_model:
+            return self._stay_without_the_model(conversation_id, text, at_once)
+        afterwards = [script.text for script in step.scripts if script.says is Says.AFTER]
+        received = intake.hear(
+            self.session,
+            self.person,
+            self.message,
+            conversation_id,
+            text=text,
+            postscript="\n\n".join(afterwards) or None,
+            now=self.now,
+        )
+        return Receipt(
+            conversation_id=conversation_id,
+            turn_id=received.turn_id,
+            answered_at_once=self._say(received.message_id, at_once, conversation_id),
+        )
+
+    def is_in_acute_danger(self) -> bool:
+        """Whether this conversation is one in which we must go on looking after the person, whatever they ask."""
+        conversation_id = conversations.find_open(self.session, self.message.address)
+        if conversation_id is None:
+            return False
+        return danger.course_of(self.session, self.person, conversation_id).tier is Tier.ACUTE
+
+    def say_the_truth(self, text: str, truth: str) -> Receipt:
+        """A question about who answers here needs no model."""
+        conversation_id = conversations.open_for(self.session, self.person, self.message.address, now=self.now)
+        message_id = self._store(text, conversation_id)
+        answer = self._answer(message_id, truth, conversation_id=conversation_id)
+        return Receipt(conversation_id=conversation_id, answered_at_once=answer)
+
+    def _take_into_course(self, conversation_id: UUID, screening: Screening, voice: Voice) -> Step:
+        course = danger.course_of(self.session, self.person, conversation_id)
+        step = take(course, screening, self.now, voice)
+        if step.course.tier or course.tier:
+            danger.keep(self.session, self.person, conversation_id, step.course)
+        if step.raises_alarm:
+            danger.raise_alarm(self.session, self.person, conversation_id, step.course, now=self.now)
+        if screening.tier or screening.failures:
+            log.warning(
+                "risk_screened",
+                conversation_id=str(conversation_id),
+                tier=int(screening.tier),
+                raises_alarm=step.raises_alarm,
+                failures=screening.failures,
+            )
+        return step
+
+    def _stay_without_the_model(self, conversation_id: UUID, text: str, words: list[str]) -> Receipt:
+        """What the model was about to say to earlier words is taken back; ours are all that is said."""
+        cancelled = conversations.silence(self.session, conversation_id, now=self.now)
+        message_id = self._store(text, conversation_id)
+        return Receipt(
+            conversation_id=conversation_id,
+            answered_at_once=self._say(message_id, words, conversation_id),
+            cancelled_turn_ids=cancelled,
+        )
+
+    def _store(self, text: str, conversation_id: UUID) -> UUID:
+        return intake.store(
+            self.session, self.person, self.message, text=text, conversation_id=conversation_id, now=self.now
+        )
+
+    def _say(self, message_id: UUID, words: list[str], conversation_id: UUID) -> UUID | None:
+        """Owe words that must arrive; returns the last of them."""
+        owed = [
+            self._answer(message_id, text, conversation_id=conversation_id, kind=DeliveryKind.CRISIS, part=part)
+            for part, text in enumerate(words)
+        ]
+        return owed[-1] if owed else None
+
+    def refuse(self, explanation: str) -> Receipt:
+        """Nothing that can be answered: stored without its text, so that it is refused once only."""
+        message_id = intake.store(self.session, self.person, self.message, text="", now=self.now)
+        return Receipt(answered_at_once=self._answer(message_id, explanation, conversation_id=None))
+
+    def refuse_but_stay(self, explanation: str, screening: Screening, voice: Voice) -> Receipt:
+        """What was refused told of danger."""
+        conversation_id = conversations.open_for(self.session, self.person, self.message.address, now=self.now)
+        step = self._take_into_course(conversation_id, screening, voice)
+        words = [script.text for script in step.scripts]
+        return self._stay_without_the_model(conversation_id, "", [*words, explanation])
+
+    def excuse(self, explanation: str) -> Receipt:
+        """What cannot be read is stored as a mark only."""
+        is_burst = intake.is_burst(self.session, self.person, mark=_NOT_TEXT, now=self.now)
+        message_id = intake.store(self.session, self.person, self.message, text=_NOT_TEXT, now=self.now)
+        if is_burst:
+            return Receipt()
+        return Receipt(answered_at_once=self._answer(message_id, explanation, conversation_id=None))
+
+    def note_source(self, text: str) -> None:
+        """The label of the link that brought the person, if this is one."""
+        label = commands.source_label(text)
+        if label is not None:
+            sources.note(self.session, self.person.id, label, now=self.now)
+
+    def obey(self, command: Command, texts: Texts) -> Receipt:
+        """A word to the bot itself, answered here and now."""
+        conversation_id = conversations.find_open(self.session, self.message.address)
+        message_id = intake.store(
+            self.session,
+            self.person,
+            self.message,
+            text=command.name,
+            conversation_id=conversation_id,
+            now=self.now,
+        )
+        cancelled: list[UUID] = []
+        if conversation_id is not None and command in {Command.END, Command.RESET}:
+            cancelled = conversations.reset(self.session, conversation_id, by=ClosedBy.PERSON, now=self.now)
+        answer = texts.say(f"command_{command.name.lower()}")
+        return Receipt(
+            command=command,
+            conversation_id=conversation_id,
+            answered_at_once=self._answer(message_id, answer, conversation_id=conversation_id),
+            cancelled_turn_ids=cancelled,
+        )
+
+    def _answer(
+        self,
+        message_id: UUID,
+        text: str,
+        *,
+        conversation_id: UUID | None,
+        kind: DeliveryKind = DeliveryKind.NOTICE,
+        part: int = 0,
+    ) -> UUID:
+        return outbox.owe(
+            self.session,
+            self.person.key,
+            person_id=self.person.id,
+            address=self.message.address,
+            text=text,
+            kind=kind,
+            conversation_id=conversation_id,
+            message_id=message_id,
+            part=part,
+            now=self.now,
+        )
