@@ -1,9 +1,11 @@
 """The age that a writer states about themselves, for the rules that protect minors. An estimate for a school year."""
 
 import re
+from enum import StrEnum
 from typing import Final
 
 ADULT: Final = 18
+YOUNGEST_SERVED: Final = 14  # 个人信息保护法 art. 31: below it a guardian consents
 YOUNGEST_WRITER: Final = 6  # below that, people tell of their childhood
 
 _LEAD: Final = (
@@ -19,6 +21,21 @@ _SCHOOL: Final = re.compile(
 )
 _SCHOOL_AGES: Final = {"小学": 10, "初中": 14, "高中": 16, "初一": 13, "初二": 14, "初三": 15, "高一": 16, "高二": 17}
 _NUMERALS: Final = "一二三四五六七八九"
+
+
+class AgeBand(StrEnum):
+    """How somebody of that age is served."""
+
+    CHILD = "child"  # under 14: resources only, unless a guardian consented
+    MINOR = "minor"  # 14 to 17: shorter, with reminders, without memory
+    ADULT = "adult"
+
+
+def band_of(age: int) -> AgeBand:
+    """The band of an age in years."""
+    if age < YOUNGEST_SERVED:
+        return AgeBand.CHILD
+    return AgeBand.MINOR if age < ADULT else AgeBand.ADULT
 
 
 def stated_age(plain: str) -> int | None:

@@ -7,6 +7,8 @@ from uuid import UUID
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from care.age import AgeBand
+from care.visit import Visit
 from dialogue.database import insert_or_ignore
 from dialogue.ids import new_id
 from dialogue.tables import PEOPLE
@@ -14,7 +16,21 @@ from dialogue.vault import MasterKeys, PersonKey
 
 # FOR NO KEY UPDATE: a worker that writes this person's delivery need not wait for their next message
 _LOCKED = (
-    select(PEOPLE.c.id, PEOPLE.c.data_key)
+    select(
+        PEOPLE.c.id,
+        PEOPLE.c.data_key,
+        PEOPLE.c.consent_version,
+        PEOPLE.c.asked_version,
+        PEOPLE.c.asked_at,
+        PEOPLE.c.declined_at,
+        PEOPLE.c.training_consented_at,
+        PEOPLE.c.age_band,
+        PEOPLE.c.blocked_at,
+        PEOPLE.c.visit_began_at,
+        PEOPLE.c.heard_at,
+        PEOPLE.c.reminded_at,
+        PEOPLE.c.labelled_at,
+    )
     .where(PEOPLE.c.channel == bindparam("channel"), PEOPLE.c.user_id == bindparam("user_id"))
     .with_for_update(key_share=True)
 )
@@ -27,10 +43,18 @@ _NEWEST = (
 
 @dataclass(frozen=True, slots=True)
 class KnownPerson:
-    """Someone who wrote before, or just now for the first time, and the key to their texts."""
+    """Someone who wrote before, or just now for the first time, the key to their texts, and how they are served."""
 
     id: UUID
     key: PersonKey = field(repr=False)
+    consent_version: str | None = None
+    asked_version: str | None = None
+    asked_at: datetime | None = None
+    declined_at: datetime | None = None
+    training_consented_at: datetime | None = None
+    age_band: AgeBand | None = None
+    blocked_at: datetime | None = None
+    visit: Visit = field(default_factory=Visit)
 
 
 def locked(session: Session, keys: MasterKeys, *, channel: str, user_id: str, now: datetime) -> KnownPerson:
@@ -42,7 +66,23 @@ def locked(session: Session, keys: MasterKeys, *, channel: str, user_id: str, no
     if found is None:
         _make(session, keys, channel, user_id, now)
         found = session.execute(_LOCKED, {"channel": channel, "user_id": user_id}).one()
-    return KnownPerson(found.id, keys.person_key(found.data_key, found.id))
+    return KnownPerson(
+        found.id,
+        keys.person_key(found.data_key, found.id),
+        consent_version=found.consent_version,
+        asked_version=found.asked_version,
+        asked_at=found.asked_at,
+        declined_at=found.declined_at,
+        training_consented_at=found.training_consented_at,
+        age_band=found.age_band,
+        blocked_at=found.blocked_at,
+        visit=Visit(
+            began_at=found.visit_began_at,
+            heard_at=found.heard_at,
+            reminded_at=found.reminded_at,
+            labelled_at=found.labelled_at,
+        ),
+    )
 
 
 def key_of(session: Session, keys: MasterKeys, person_id: UUID) -> PersonKey:

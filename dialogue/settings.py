@@ -57,6 +57,9 @@ class DialogueSettings(BaseSettings):
         default=20, gt=0, description="How long a worker may be silent before its turn is given to another."
     )
     max_attempts: int = Field(default=3, ge=1, description="How often a turn is tried before an apology is sent.")
+    retention_days: int = Field(
+        default=30, ge=1, description="Days after the end of a conversation after which its texts are deleted."
+    )
     region: str = Field(default="cn", description="Whose hotlines are named: cn, hk, tw, us (care/hotlines).")
     locale: Literal["zh", "en"] = Field(default="zh", description="Language of the bot's own words.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")

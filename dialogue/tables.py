@@ -11,6 +11,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator, Uuid
 
+from care.age import AgeBand
 from dialogue.ids import new_id
 from dialogue.states import ClosedBy, DeliveryKind, DeliveryState, TurnState
 
@@ -57,11 +58,16 @@ class Table(DeclarativeBase):
         DeliveryState: _names(DeliveryState),
         DeliveryKind: _names(DeliveryKind),
         ClosedBy: _names(ClosedBy),
+        AgeBand: _names(AgeBand),
     }
 
 
 class Person(Table):
-    """Someone who wrote, on one channel. Without `data_key` every text of theirs is unreadable for ever."""
+    """Someone who wrote, on one channel. Without `data_key` every text of theirs is unreadable for ever.
+
+    `consent_version` is the notice they agreed to, `asked_version` the one they last saw; `declined_at` is set while
+    they do not agree. `heard_at` is kept to within a few minutes only (care/visit.py).
+    """
 
     __tablename__ = "people"
 
@@ -72,7 +78,15 @@ class Person(Table):
     created_at: Mapped[datetime]
     consent_version: Mapped[str | None] = mapped_column(String(32))
     consented_at: Mapped[datetime | None]
-    age_band: Mapped[str | None] = mapped_column(String(16))
+    asked_version: Mapped[str | None] = mapped_column(String(32))
+    asked_at: Mapped[datetime | None]
+    declined_at: Mapped[datetime | None]
+    training_consented_at: Mapped[datetime | None]
+    age_band: Mapped[AgeBand | None]
+    visit_began_at: Mapped[datetime | None]
+    heard_at: Mapped[datetime | None]
+    reminded_at: Mapped[datetime | None]
+    labelled_at: Mapped[datetime | None]
     blocked_at: Mapped[datetime | None]
     erased_at: Mapped[datetime | None]
 
@@ -175,7 +189,10 @@ class Turn(Table):
 
 
 class Message(Table):
-    """One inbound text. The unique external id makes a repeated update a no-op."""
+    """One inbound text. The unique external id makes a repeated update a no-op.
+
+    `expires_at` is set while the words wait for a consent; the sweep deletes what waited too long.
+    """
 
     __tablename__ = "messages"
 
@@ -189,6 +206,7 @@ class Message(Table):
     text: Mapped[bytes | None]
     sent_at: Mapped[datetime]
     received_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
 
     __table_args__ = (
         Index("uq_messages_channel_account_external_id", "channel", "account", "external_id", unique=True),
@@ -196,6 +214,13 @@ class Message(Table):
         Index("ix_messages_turn_id", "turn_id"),
         # erasure and export
         Index("ix_messages_person_id", "person_id"),
+        # the sweep looks at words that wait for a consent only
+        Index(
+            "ix_messages_expires_at",
+            "expires_at",
+            sqlite_where=sql("expires_at IS NOT NULL"),
+            postgresql_where=sql("expires_at IS NOT NULL"),
+        ),
     )
 
 
