@@ -18,6 +18,7 @@ from dialogue import outbox
 from dialogue.clock import Clock, utc_now
 from dialogue.database import Database
 from dialogue.errors import DatabaseUnavailable
+from dialogue.tables import Figure
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -72,6 +73,14 @@ class Health:
         self._heard_at: datetime | None = None
         self._pending: int | None = None
         self._next_ask_at = clock()
+
+    def figures(self) -> dict[str, Figure]:
+        """The same, as the process tells it of itself; asks nobody."""
+        now = self._clock()
+        return {
+            "last_heard_seconds": _age(self._heard_at, now),
+            "pending_updates": self._pending,
+        }
 
     def heard(self) -> None:
         """The platform spoke to us, or told us that it had nothing to say."""

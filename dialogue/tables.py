@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy import DateTime, Dialect, Enum, ForeignKey, Index, LargeBinary, MetaData, String
+from sqlalchemy import JSON, DateTime, Dialect, Enum, ForeignKey, Index, LargeBinary, MetaData, String
 from sqlalchemy import Table as CoreTable
 from sqlalchemy import text as sql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -14,6 +14,9 @@ from sqlalchemy.types import TypeDecorator, Uuid
 from care.age import AgeBand
 from dialogue.ids import new_id
 from dialogue.states import ClosedBy, DeliveryKind, DeliveryState, TurnState
+
+Figure = str | int | float | None
+"""What a process tells of itself: counts, seconds, names; never anything of a person."""
 
 
 class Utc(TypeDecorator[datetime]):
@@ -59,6 +62,7 @@ class Table(DeclarativeBase):
         DeliveryKind: _names(DeliveryKind),
         ClosedBy: _names(ClosedBy),
         AgeBand: _names(AgeBand),
+        dict[str, Figure]: JSON(),
     }
 
 
@@ -296,6 +300,22 @@ class Feedback(Table):
     __table_args__ = (Index("uq_feedback_turn_id_person_id", "turn_id", "person_id", unique=True),)
 
 
+class Process(Table):
+    """A running process of ours, as it last said itself. Nothing refers to it; old ones are removed."""
+
+    __tablename__ = "processes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    kind: Mapped[str] = mapped_column(String(32))
+    name: Mapped[str] = mapped_column(String(255))
+    host: Mapped[str] = mapped_column(String(255))
+    pid: Mapped[int]
+    version: Mapped[str] = mapped_column(String(64))
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    figures: Mapped[dict[str, Figure]]
+
+
 def _core(table: type[Table]) -> CoreTable:
     return cast("CoreTable", table.__table__)
 
@@ -307,4 +327,5 @@ MESSAGES = _core(Message)
 DELIVERIES = _core(Delivery)
 AUDIT = _core(AuditEntry)
 FEEDBACK = _core(Feedback)
+PROCESSES = _core(Process)
 """The same tables for statements that are built once: building one costs ten times its execution (bench/road.py)."""

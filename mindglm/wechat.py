@@ -18,6 +18,7 @@ from dialogue.clock import utc_now
 from dialogue.database import connect
 from dialogue.errors import Misconfigured, SchemaMismatch
 from dialogue.logs import configure
+from dialogue.presence import Identity, Pulse
 from dialogue.readiness import notify_ready
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -61,7 +62,12 @@ async def _serve(room: Room, settings: BotSettings) -> None:
     adapter = Adapter(room, settings, home=home.home(settings))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, adapter.stop)
-    await adapter.run(_on_ready)
+    pulse = Pulse(database=room.database, me=Identity(kind=CHANNEL, name=CHANNEL), figures=adapter.figures)
+    pulse.start()
+    try:
+        await adapter.run(_on_ready)
+    finally:
+        pulse.stop()
 
 
 def _on_ready() -> None:

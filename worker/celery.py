@@ -52,8 +52,8 @@ def create_app(settings: WorkerSettings) -> Celery:
 
         requires = ("celery.worker.components:Pool",)
 
-        def start(self, _worker: Any) -> None:
-            model.start()
+        def start(self, worker: Any) -> None:
+            model.start(_name(worker.hostname))
 
         def stop(self, _worker: Any) -> None:
             model.stop()
@@ -68,6 +68,11 @@ def create_app(settings: WorkerSettings) -> Celery:
     return app
 
 
+def _name(node: str) -> str:
+    """What Celery's ``name@host`` calls this worker; `mindglm worker` adds its process id, which no successor has."""
+    return node.partition("@")[0].removesuffix(f"-{os.getpid()}")
+
+
 class _Model:
     """The worker's service from its start to its stop; before that, nothing is opened."""
 
@@ -77,10 +82,10 @@ class _Model:
         self._doorbell = doorbell
         self._service: WorkerService | None = None
 
-    def start(self) -> None:
+    def start(self, name: str) -> None:
         """A foreseeable trouble ends the process with one line, not with a traceback."""
         try:
-            self._service = WorkerService(self._settings, self._engine, self._doorbell)
+            self._service = WorkerService(self._settings, self._engine, self._doorbell, name=name)
             self._service.start()
         except (DialogueError, ModelUnusable) as error:
             sys.stderr.write(f"mindglm worker: {error}\n")

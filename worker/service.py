@@ -14,9 +14,11 @@ from dialogue import home, people, schema
 from dialogue.database import Database, connect
 from dialogue.doorbell import Doorbell
 from dialogue.keyfile import master_keys
+from dialogue.presence import Identity, Pulse
 from dialogue.region import directory_of
 from dialogue.signals import CANCEL, Signals, redis_url
 from dialogue.sweeper import Sweeper
+from dialogue.tables import Figure
 from worker.engine.port import Engine
 from worker.leases import Leases
 from worker.replies import Replies, ReplyPolicy
@@ -31,7 +33,7 @@ _LOOK_SECONDS = 0.05
 class WorkerService:
     """Owns the model and the threads around it."""
 
-    def __init__(self, settings: WorkerSettings, engine: Engine, doorbell: Doorbell) -> None:
+    def __init__(self, settings: WorkerSettings, engine: Engine, doorbell: Doorbell, *, name: str) -> None:
         self._settings = settings
         self._engine = engine
         self._database = _open_database(settings)
@@ -66,6 +68,7 @@ class WorkerService:
             max_attempts=settings.max_attempts,
         )
         self._cancellations = _Cancellations(broker_url, engine)
+        self._pulse = Pulse(database=self._database, me=Identity(kind="worker", name=name), figures=self._figures)
 
     def start(self) -> None:
         """Load the model, then watch; raises `ModelUnusable`."""
@@ -73,6 +76,7 @@ class WorkerService:
         self._leases.start()
         self._sweeper.start()
         self._cancellations.start()
+        self._pulse.start()
         log.info("worker_ready", model=self._engine.model_version, capacity=self._engine.capacity)
 
     def answer(self, conversation_id: UUID) -> None:
@@ -91,10 +95,18 @@ class WorkerService:
         self._engine.stop()
         self._wait_until_idle(self._settings.lease_seconds)
         self._cancellations.stop()
+        self._pulse.stop()
         self._leases.stop()
         self._signals.close()
         self._database.close()
         log.info("worker_stopped")
+
+    def _figures(self) -> dict[str, Figure]:
+        return {
+            "model": self._engine.model_version,
+            "capacity": self._engine.capacity,
+            "answering": len(self._leases.held()),
+        }
 
     def _wait_until_idle(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

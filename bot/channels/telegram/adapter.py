@@ -31,6 +31,7 @@ from bot.settings import BotSettings
 from dialogue import outbox
 from dialogue.clock import utc_now
 from dialogue.outbox import back_off_seconds
+from dialogue.tables import Figure
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -71,6 +72,10 @@ class Adapter:
     def stop(self) -> None:
         """Take in what was fetched, finish what is being sent, end."""
         self._stopping.set()
+
+    def figures(self) -> dict[str, Figure]:
+        """How this adapter is doing."""
+        return self._health.figures()
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Until stopped; raises `TokenRefused`, `Misconfigured`, `Deaf`."""

@@ -30,6 +30,7 @@ from dialogue import feedback, outbox
 from dialogue.clock import utc_now
 from dialogue.errors import Misconfigured
 from dialogue.messages import Address
+from dialogue.tables import Figure
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -70,6 +71,10 @@ class Adapter:
     def stop(self) -> None:
         """Finish what is being taken in and sent, then end."""
         self._stopping.set()
+
+    def figures(self) -> dict[str, Figure]:
+        """How this adapter is doing."""
+        return self._health.figures()
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Until stopped; `on_ready` is called when the line first stands. Raises `TokenRefused`."""
