@@ -43,3 +43,51 @@ class DatabaseUnavailable(DialogueError):
 
 class SchemaMismatch(DialogueError):
     """The database has another schema than this code."""
+
+
+class NoSuchConversation(DialogueError):
+    """No conversation has that id, or an id that begins so."""
+
+
+class NoSuchPerson(DialogueError):
+    """No person is known by that."""
+
+
+class NoSuchDelivery(DialogueError):
+    """No delivery has that id."""
+
+
+class Ambiguous(DialogueError):
+    """Several ids begin so; `candidates` tells some of them apart."""
+
+    def __init__(self, candidates: list[str]) -> None:
+        super().__init__(f"Several ids begin so: {', '.join(candidates)}. Give more of it.")
+        self.candidates = candidates
+
+
+class ConversationClosed(DialogueError):
+    """The conversation has ended already."""
+
+
+class HeldByAnother(DialogueError):
+    """Somebody else has taken the conversation over."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(f"The conversation was taken over by {holder}; it must be released first.")
+        self.holder = holder
+
+
+class AlreadyHeld(DialogueError):
+    """You have taken the conversation over already."""
+
+
+class NotTakenOver(DialogueError):
+    """The conversation is not taken over; take it over first."""
+
+
+class NotFailed(DialogueError):
+    """Only a delivery that failed, and whose text is still kept, can be sent again."""
+
+
+class ReasonTooLong(DialogueError):
+    """The reason is too long to be kept: at most 255 characters."""

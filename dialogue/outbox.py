@@ -17,7 +17,7 @@ from dialogue import people
 from dialogue.database import insert_or_ignore
 from dialogue.ids import new_id
 from dialogue.messages import Address, OwedText
-from dialogue.states import OPEN_DELIVERY_STATES, DeliveryKind, DeliveryState
+from dialogue.states import OPEN_DELIVERY_STATES, REPEATABLE_KINDS, URGENT_KINDS, DeliveryKind, DeliveryState
 from dialogue.tables import CONVERSATIONS, DELIVERIES, TURNS
 from dialogue.vault import MasterKeys, PersonKey
 
@@ -42,7 +42,7 @@ _DUE = (
             _EARLIER.c.id < DELIVERIES.c.id,
         ),
     )
-    .order_by(case((DELIVERIES.c.kind == DeliveryKind.CRISIS, 0), else_=1), DELIVERIES.c.id)
+    .order_by(case((DELIVERIES.c.kind.in_(URGENT_KINDS), 0), else_=1), DELIVERIES.c.id)
     .limit(bindparam("max_count"))
 )
 # the state is asked outside of the subquery too: a claim that waited for another one sees what that one wrote
@@ -81,7 +81,7 @@ _MARK_FAILED = _HELD.values(state=DeliveryState.FAILED, error=bindparam("new_err
 _PUT_OFF = _HELD.values(state=DeliveryState.PENDING, next_attempt_at=bindparam("until"))
 _BESIDE = DELIVERIES.alias()
 _MAY_BE_REPEATED = or_(
-    DELIVERIES.c.kind == DeliveryKind.CRISIS,
+    DELIVERIES.c.kind.in_(REPEATABLE_KINDS),
     (DELIVERIES.c.part == 0)
     & exists().where(_BESIDE.c.turn_id == DELIVERIES.c.turn_id, _BESIDE.c.part == PLACEHOLDER_PART),
 )

@@ -35,6 +35,16 @@ class DeliveryKind(StrEnum):
     REPLY = "reply"  # the model's words: at most once
     NOTICE = "notice"  # our own words: at most once
     CRISIS = "crisis"  # words that must arrive: at least once
+    HUMAN = "human"  # a human's words in a conversation that was taken over: at most once
+    RELAY = "relay"  # a person's words for the admin who took the conversation over: at least once
+    ALERT = "alert"  # something that admins must hear of: at least once
+
+
+URGENT_KINDS = (DeliveryKind.CRISIS, DeliveryKind.ALERT)
+"""They go before all others."""
+
+REPEATABLE_KINDS = (DeliveryKind.CRISIS, DeliveryKind.RELAY, DeliveryKind.ALERT)
+"""They must arrive: a send whose fate is unknown is repeated."""
 
 
 class ClosedBy(StrEnum):

@@ -93,6 +93,7 @@ class Person(Table):
     labelled_at: Mapped[datetime | None]
     blocked_at: Mapped[datetime | None]
     erased_at: Mapped[datetime | None]
+    alerts_muted_at: Mapped[datetime | None]  # an admin who wants no alerts in the chat
 
     __table_args__ = (
         # intake finds or makes a person by it
@@ -103,7 +104,9 @@ class Person(Table):
 class Conversation(Table):
     """From the first message to 结束对话; `epoch` counts the conversations of one address from 1.
 
-    `tier` is the risk level now, and `course` (sealed) how it came to be: it outlives the model's window.
+    `tier` is the risk level now, and `course` (sealed) how it came to be: it outlives the model's window. While it is
+    open and `taken_over_by` names an admin, a human answers; what the person says is relayed to the admin's chat, if
+    they have one.
     """
 
     __tablename__ = "conversations"
@@ -118,6 +121,12 @@ class Conversation(Table):
     opened_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[ClosedBy | None]
+    taken_over_by: Mapped[str | None] = mapped_column(String(255))
+    taken_over_at: Mapped[datetime | None]
+    relay_channel: Mapped[str | None] = mapped_column(String(32))
+    relay_chat_id: Mapped[str | None] = mapped_column(String(255))
+    alarmed_at: Mapped[datetime | None]
+    alarm_level: Mapped[int | None]
 
     __table_args__ = (
         Index("uq_conversations_channel_chat_id_epoch", "channel", "chat_id", "epoch", unique=True),
@@ -132,6 +141,34 @@ class Conversation(Table):
         ),
         # a person's own conversations: export, erasure
         Index("ix_conversations_person_id", "person_id"),
+        # admins page through all of them, newest first
+        Index("ix_conversations_opened_at_id", "opened_at", "id"),
+        # ... of one channel, which may be a small one
+        Index("ix_conversations_channel_opened_at_id", "channel", "opened_at", "id"),
+        # ... with any risk, which are few
+        Index(
+            "ix_conversations_at_risk",
+            "opened_at",
+            "id",
+            sqlite_where=sql("tier > 0"),
+            postgresql_where=sql("tier > 0"),
+        ),
+        # those open now by risk: the list in the chat, and the counts by tier
+        Index(
+            "ix_conversations_open_tier",
+            "tier",
+            "opened_at",
+            "id",
+            sqlite_where=sql("closed_at IS NULL"),
+            postgresql_where=sql("closed_at IS NULL"),
+        ),
+        # what an admin holds
+        Index(
+            "ix_conversations_taken_over",
+            "taken_over_by",
+            sqlite_where=sql("closed_at IS NULL AND taken_over_by IS NOT NULL"),
+            postgresql_where=sql("closed_at IS NULL AND taken_over_by IS NOT NULL"),
+        ),
     )
 
 
@@ -188,6 +225,13 @@ class Turn(Table):
             "rung_at",
             sqlite_where=sql("state IN ('waiting', 'generating')"),
             postgresql_where=sql("state IN ('waiting', 'generating')"),
+        ),
+        # the failures of the last day, for those who watch
+        Index(
+            "ix_turns_failed",
+            "finished_at",
+            sqlite_where=sql("state = 'failed'"),
+            postgresql_where=sql("state = 'failed'"),
         ),
     )
 
@@ -267,6 +311,22 @@ class Delivery(Table):
         ),
         # a reset takes back what a conversation still owes
         Index("ix_deliveries_conversation_id", "conversation_id"),
+        # what was given up lately, for those who watch
+        Index(
+            "ix_deliveries_failed",
+            "created_at",
+            sqlite_where=sql("state = 'failed'"),
+            postgresql_where=sql("state = 'failed'"),
+        ),
+        # an admin answers a relayed message: which conversation was it of?
+        Index(
+            "ix_deliveries_to_admins",
+            "channel",
+            "chat_id",
+            "platform_message_id",
+            sqlite_where=sql("kind IN ('alert', 'relay')"),
+            postgresql_where=sql("kind IN ('alert', 'relay')"),
+        ),
     )
 
 
@@ -283,7 +343,13 @@ class AuditEntry(Table):
     conversation_id: Mapped[UUID | None]
     reason: Mapped[str | None] = mapped_column(String(255))
 
-    __table_args__ = (Index("ix_audit_at", "at"),)
+    __table_args__ = (
+        # the newest first
+        Index("ix_audit_at", "at"),
+        # what was done to one conversation, or to one person
+        Index("ix_audit_conversation_id_id", "conversation_id", "id"),
+        Index("ix_audit_person_id_id", "person_id", "id"),
+    )
 
 
 class Feedback(Table):

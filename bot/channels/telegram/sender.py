@@ -21,7 +21,7 @@ from bot.courier import TryLater, Undeliverable
 from bot.limiter import Limiter, Pace, Urgency
 from dialogue.messages import OwedText
 from dialogue.outbox import UNKNOWN
-from dialogue.states import DeliveryKind
+from dialogue.states import REPEATABLE_KINDS, URGENT_KINDS, DeliveryKind
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -66,7 +66,7 @@ class TelegramSender:
     async def send(self, text: OwedText) -> str | None:
         place = Place.at(text.address)
         placeholder = await self._placeholder(text)
-        urgency = Urgency.CRISIS if text.kind is DeliveryKind.CRISIS else Urgency.TEXT
+        urgency = Urgency.CRISIS if text.kind in URGENT_KINDS else Urgency.TEXT
         await self._limiter.wait(str(place.chat_id), self._paces(place), urgency)
         try:
             if placeholder is not None:
@@ -99,7 +99,7 @@ class TelegramSender:
         except (RetryAfter, Forbidden, BadRequest):
             raise
         except TelegramError as error:
-            raise _fate(error, may_be_repeated=text.kind is DeliveryKind.CRISIS) from None
+            raise _fate(error, may_be_repeated=text.kind in REPEATABLE_KINDS) from None
 
     async def _depart(self, place: Place, delivery_id: UUID) -> None:
         await self._limiter.depart(str(place.chat_id), self._paces(place))

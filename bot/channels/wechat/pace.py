@@ -13,7 +13,7 @@ from uuid import UUID
 
 from bot.courier import TryLater
 from dialogue.messages import OwedText
-from dialogue.states import DeliveryKind
+from dialogue.states import URGENT_KINDS
 
 _PATIENCE_SECONDS = 15.0
 _UNEVENNESS = 0.3
@@ -59,7 +59,7 @@ class Pace:
     def _new_slot(self, text: OwedText) -> float:
         """Words that must arrive wait for nobody, but those after them do."""
         now = self._clock()
-        slot = now if text.kind is DeliveryKind.CRISIS else max(now, self._next_at)
+        slot = now if text.kind in URGENT_KINDS else max(now, self._next_at)
         if text.part > 0:
             slot = max(slot, self._last_said_at.get(text.address.chat_id, now) + _uneven(self._pause_seconds))
         self._next_at = max(self._next_at, now) + _uneven(self._gap_seconds)

@@ -19,7 +19,7 @@ from bot.channels.wechat.puppet import LineBroken, Puppet, PuppetTrouble
 from bot.courier import TryLater, Undeliverable
 from dialogue.messages import OwedText
 from dialogue.outbox import UNKNOWN
-from dialogue.states import DeliveryKind
+from dialogue.states import REPEATABLE_KINDS
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -65,7 +65,7 @@ class WechatSender:
         try:
             message_id = await puppet.say(place.conversation_id, words, delivery_id=text.id, mentions=mentions)
         except LineBroken as trouble:
-            if trouble.never_left or puppet.is_durable or text.kind is DeliveryKind.CRISIS:
+            if trouble.never_left or puppet.is_durable or text.kind in REPEATABLE_KINDS:
                 raise TryLater(_NO_LINE_SECONDS) from None
             raise Undeliverable(UNKNOWN) from None
         except PuppetTrouble as trouble:
@@ -75,7 +75,7 @@ class WechatSender:
 
     def _after(self, trouble: PuppetTrouble, text: OwedText) -> TryLater | Undeliverable:
         """A puppet that says no did not send it; it is asked a few times."""
-        if trouble.is_fate_unknown and text.kind is not DeliveryKind.CRISIS:
+        if trouble.is_fate_unknown and text.kind not in REPEATABLE_KINDS:
             return Undeliverable(UNKNOWN)
         self._refusals[text.id] += 1
         if self._refusals[text.id] < _MAX_REFUSALS:

@@ -1,0 +1,132 @@
+"""What admins must hear of, in the same transaction as what caused it: ids and tiers only, never a person's words."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from dialogue import outbox
+from dialogue.admin import audit, find
+from dialogue.admin.audit import Action, Whom
+from dialogue.admin.office import Actor, Office
+from dialogue.database import insert_or_ignore
+from dialogue.ids import new_id
+from dialogue.messages import Address
+from dialogue.states import DeliveryKind
+from dialogue.tables import CONVERSATIONS, PEOPLE
+
+QUIET = timedelta(minutes=10)
+"""A conversation is not reported again for so long, unless the danger rises."""
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+def alert(session: Session, office: Office, text: str, *, conversation_id: UUID | None, now: datetime) -> frozenset[str]:
+    """Tell every admin who has not muted alerts; returns the channels that now owe it.
+
+    `text` holds ids, never a person's words: it is sealed for the admin. `conversation_id`: what an admin's reply to
+    the alert is about.
+    """
+    told = [admin for admin in office.admins if _tell(session, office, admin, text, conversation_id, now=now)]
+    return frozenset(admin.channel for admin in told)
+
+
+def alarm(
+    session: Session, office: Office, conversation_id: UUID, *, tier: int, is_urgent: bool, now: datetime
+) -> frozenset[str]:
+    """Somebody may be about to harm themselves. Not repeated for `QUIET`, unless the danger rises."""
+    if not office.admins or not _is_news(session, conversation_id, level=tier + is_urgent, now=now):
+        return frozenset()
+    short_id = find.short_ids(session, [conversation_id])[conversation_id]
+    channel = session.scalar(select(CONVERSATIONS.c.channel).where(CONVERSATIONS.c.id == conversation_id))
+    words = "alert_urgent" if is_urgent else "alert_danger"
+    text = office.texts.say(words, id=short_id, tier=tier, channel=channel, at=f"{now:%m-%d %H:%M} UTC")
+    return alert(session, office, text, conversation_id=conversation_id, now=now)
+
+
+def mute(session: Session, admin: Address, *, by: Actor, now: datetime) -> None:
+    """No alerts to that admin until they are asked for again."""
+    _set_muted(session, admin, now)
+    audit.note(session, actor=by.name, action=Action.MUTE_ALERTS, whom=Whom(), reason=None, now=now)
+
+
+def unmute(session: Session, admin: Address, *, by: Actor, now: datetime) -> None:
+    """Alerts to that admin again."""
+    _set_muted(session, admin, None)
+    audit.note(session, actor=by.name, action=Action.UNMUTE_ALERTS, whom=Whom(), reason=None, now=now)
+
+
+def listeners(session: Session, office: Office) -> list[Address]:
+    """The admins whom an alert would reach now."""
+    return [admin for admin in office.admins if not _is_muted(session, admin)]
+
+
+def _is_news(session: Session, conversation_id: UUID, *, level: int, now: datetime) -> bool:
+    told = session.execute(
+        update(CONVERSATIONS)
+        .where(
+            CONVERSATIONS.c.id == conversation_id,
+            or_(
+                CONVERSATIONS.c.alarmed_at.is_(None),
+                CONVERSATIONS.c.alarmed_at <= now - QUIET,
+                CONVERSATIONS.c.alarm_level < level,
+            ),
+        )
+        .values(alarmed_at=now, alarm_level=level)
+        .returning(CONVERSATIONS.c.id)
+    )
+    return told.first() is not None
+
+
+def _tell(
+    session: Session, office: Office, admin: Address, text: str, conversation_id: UUID | None, *, now: datetime
+) -> bool:
+    row = session.execute(_row(admin)).first()
+    if row is None:
+        _make(session, office, admin, now)
+        row = session.execute(_row(admin)).one()
+    if row.alerts_muted_at is not None:
+        return False
+    if row.data_key is None:
+        log.error("alert_lost", channel=admin.channel, reason="admin_erased")
+        return False
+    outbox.owe(
+        session,
+        office.keys.person_key(row.data_key, row.id),
+        person_id=row.id,
+        address=admin,
+        text=text,
+        kind=DeliveryKind.ALERT,
+        conversation_id=conversation_id,
+        now=now,
+    )
+    return True
+
+
+def _row(admin: Address):  # type: ignore[no-untyped-def]
+    return select(PEOPLE.c.id, PEOPLE.c.data_key, PEOPLE.c.alerts_muted_at).where(
+        PEOPLE.c.channel == admin.channel, PEOPLE.c.user_id == admin.chat_id
+    )
+
+
+def _make(session: Session, office: Office, admin: Address, now: datetime) -> None:
+    """An admin who never wrote to the bot is a person all the same: texts are sealed for them."""
+    person_id = new_id()
+    key = office.keys.new_data_key(person_id)
+    values = {"id": person_id, "channel": admin.channel, "user_id": admin.chat_id, "data_key": key, "created_at": now}
+    insert_or_ignore(session, PEOPLE, values)
+
+
+def _is_muted(session: Session, admin: Address) -> bool:
+    row = session.execute(_row(admin)).first()
+    return row is not None and row.alerts_muted_at is not None
+
+
+def _set_muted(session: Session, admin: Address, at: datetime | None) -> None:
+    session.execute(
+        update(PEOPLE)
+        .where(PEOPLE.c.channel == admin.channel, PEOPLE.c.user_id == admin.chat_id)
+        .values(alerts_muted_at=at)
+    )

@@ -1,0 +1,103 @@
+"""The book of what was done: who, what, to whom, when, why; never a text. Entries are added, never changed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from dialogue.errors import ReasonTooLong
+from dialogue.ids import new_id
+from dialogue.tables import AUDIT
+
+MAX_REASON_LENGTH = 255
+
+_NOTE = insert(AUDIT)
+
+
+class Action(StrEnum):
+    """What admins do. Others (screening, people themselves) write actions of their own."""
+
+    RESET = "reset"  # a conversation was ended silently
+    CLOSE = "close"  # a conversation was ended, and its person told
+    BLOCK = "block"
+    UNBLOCK = "unblock"
+    TAKE_OVER = "take_over"
+    RELEASE = "release"
+    SAY = "say"  # a human's words were sent
+    RESEND = "resend"  # a failed delivery is owed again
+    READ = "read"  # a transcript was opened
+    MUTE_ALERTS = "mute_alerts"
+    UNMUTE_ALERTS = "unmute_alerts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of the book."""
+
+    id: UUID
+    at: datetime
+    actor: str
+    action: str
+    person_id: UUID | None
+    conversation_id: UUID | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Whom:
+    """The one to whom something was done."""
+
+    person_id: UUID | None = None
+    conversation_id: UUID | None = None
+
+
+def note(session: Session, *, actor: str, action: str, whom: Whom, reason: str | None, now: datetime) -> None:
+    """Write one line; raises `ReasonTooLong`."""
+    note_all(session, actor=actor, action=action, whoms=[whom], reason=reason, now=now)
+
+
+def note_all(
+    session: Session, *, actor: str, action: str, whoms: Iterable[Whom], reason: str | None, now: datetime
+) -> None:
+    """The same was done to several, each of whom has a line; raises `ReasonTooLong`."""
+    if reason is not None and len(reason) > MAX_REASON_LENGTH:
+        raise ReasonTooLong
+    rows = [
+        {
+            "id": new_id(),
+            "at": now,
+            "actor": actor,
+            "action": action,
+            "person_id": whom.person_id,
+            "conversation_id": whom.conversation_id,
+            "reason": reason or None,
+        }
+        for whom in whoms
+    ]
+    if rows:
+        session.execute(_NOTE, rows)
+
+
+def entries(
+    session: Session,
+    *,
+    person_id: UUID | None = None,
+    conversation_id: UUID | None = None,
+    actor: str | None = None,
+    action: str | None = None,
+    before: UUID | None = None,
+    limit: int = 50,
+) -> list[Entry]:
+    """The newest lines, or those before a line that was the last of a page."""
+    wanted = select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit)
+    given = {"person_id": person_id, "conversation_id": conversation_id, "actor": actor, "action": action}
+    for name, value in given.items():
+        if value is not None:
+            wanted = wanted.where(AUDIT.c[name] == value)
+    if before is not None:
+        wanted = wanted.where(AUDIT.c.id < before)
+    return [Entry(**row) for row in session.execute(wanted).mappings()]

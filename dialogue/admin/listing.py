@@ -1,0 +1,200 @@
+"""Conversations in pages, newest first, or those open now by risk; what can be said of them without their texts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import RowMapping, Select, func, select, tuple_
+from sqlalchemy.orm import Session
+
+from dialogue.states import OPEN_TURN_STATES, ClosedBy, DeliveryState
+from dialogue.tables import CONVERSATIONS, DELIVERIES, PEOPLE, TURNS
+
+
+class Standing(StrEnum):
+    """How a conversation stands; `waiting` and `taken_over` are open ones too."""
+
+    OPEN = "open"
+    WAITING = "waiting"  # its person waits for an answer
+    TAKEN_OVER = "taken_over"  # a human answers
+    CLOSED = "closed"
+
+
+class Cursor(NamedTuple):
+    """The last line of a page."""
+
+    opened_at: datetime
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which conversations: all that fits all that is given."""
+
+    channel: str | None = None
+    standing: Standing | None = None
+    min_tier: int = 0
+    opened_from: datetime | None = None
+    opened_before: datetime | None = None
+    person_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One conversation."""
+
+    id: UUID
+    person_id: UUID
+    channel: str
+    user_id: str
+    chat_id: str
+    epoch: int
+    tier: int
+    opened_at: datetime
+    closed_at: datetime | None
+    closed_by: ClosedBy | None
+    taken_over_by: str | None
+    taken_over_at: datetime | None
+    blocked_at: datetime | None
+    turn_count: int
+    last_turn_at: datetime | None
+    is_waiting: bool
+    failed_delivery_count: int
+
+    @property
+    def standing(self) -> Standing:
+        if self.closed_at is not None:
+            return Standing.CLOSED
+        if self.taken_over_by is not None:
+            return Standing.TAKEN_OVER
+        return Standing.WAITING if self.is_waiting else Standing.OPEN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Some conversations, and where the next page begins, if there is one."""
+
+    conversations: list[Listed]
+    next: Cursor | None
+
+
+_COLUMNS = (
+    CONVERSATIONS.c.id,
+    CONVERSATIONS.c.person_id,
+    CONVERSATIONS.c.channel,
+    PEOPLE.c.user_id,
+    CONVERSATIONS.c.chat_id,
+    CONVERSATIONS.c.epoch,
+    CONVERSATIONS.c.tier,
+    CONVERSATIONS.c.opened_at,
+    CONVERSATIONS.c.closed_at,
+    CONVERSATIONS.c.closed_by,
+    CONVERSATIONS.c.taken_over_by,
+    CONVERSATIONS.c.taken_over_at,
+    PEOPLE.c.blocked_at,
+)
+_ALL = select(*_COLUMNS).join(PEOPLE, PEOPLE.c.id == CONVERSATIONS.c.person_id)
+_PLACE = (CONVERSATIONS.c.opened_at, CONVERSATIONS.c.id)
+_NEWEST_FIRST = (CONVERSATIONS.c.opened_at.desc(), CONVERSATIONS.c.id.desc())
+_WITH_OPEN_TURN = select(TURNS.c.conversation_id).where(TURNS.c.state.in_(OPEN_TURN_STATES))
+
+
+def page(session: Session, wanted: Wanted, *, after: Cursor | None = None, limit: int = 50) -> Page:
+    """The newest that fit, or those behind the last line of the page before."""
+    query = _fitting(wanted).order_by(*_NEWEST_FIRST).limit(limit + 1)
+    if after is not None:
+        query = query.where(tuple_(*_PLACE) < tuple_(*after))
+    rows = session.execute(query).mappings().all()
+    shown = _described(session, rows[:limit])
+    return Page(
+        conversations=shown, next=Cursor(shown[-1].opened_at, shown[-1].id) if len(rows) > limit and shown else None
+    )
+
+
+def by_risk(session: Session, *, limit: int = 10) -> list[Listed]:
+    """Those open now: the highest tier first, of one tier the newest first."""
+    query = _ALL.where(CONVERSATIONS.c.closed_at.is_(None)).order_by(CONVERSATIONS.c.tier.desc(), *_NEWEST_FIRST)
+    return _described(session, session.execute(query.limit(limit)).mappings().all())
+
+
+def one(session: Session, conversation_id: UUID) -> Listed | None:
+    """That conversation, if there is one."""
+    rows = session.execute(_ALL.where(CONVERSATIONS.c.id == conversation_id)).mappings().all()
+    return next(iter(_described(session, rows)), None)
+
+
+def _fitting(wanted: Wanted) -> Select[Any]:
+    query = _ALL
+    if wanted.channel is not None:
+        query = query.where(CONVERSATIONS.c.channel == wanted.channel)
+    if wanted.min_tier > 0:
+        # said twice: the first is the condition of the index of those at risk
+        query = query.where(CONVERSATIONS.c.tier > 0, CONVERSATIONS.c.tier >= wanted.min_tier)
+    if wanted.opened_from is not None:
+        query = query.where(CONVERSATIONS.c.opened_at >= wanted.opened_from)
+    if wanted.opened_before is not None:
+        query = query.where(CONVERSATIONS.c.opened_at < wanted.opened_before)
+    if wanted.person_id is not None:
+        query = query.where(CONVERSATIONS.c.person_id == wanted.person_id)
+    return _standing(query, wanted.standing)
+
+
+def _standing(query: Select[Any], standing: Standing | None) -> Select[Any]:
+    is_open = CONVERSATIONS.c.closed_at.is_(None)
+    match standing:
+        case None:
+            return query
+        case Standing.CLOSED:
+            return query.where(CONVERSATIONS.c.closed_at.is_not(None))
+        case Standing.OPEN:
+            return query.where(is_open)
+        case Standing.TAKEN_OVER:
+            return query.where(is_open, CONVERSATIONS.c.taken_over_by.is_not(None))
+        case Standing.WAITING:
+            return query.where(is_open, CONVERSATIONS.c.id.in_(_WITH_OPEN_TURN))
+
+
+def _described(session: Session, rows: Sequence[RowMapping]) -> list[Listed]:
+    ids = [row["id"] for row in rows]
+    if not ids:
+        return []
+    turns, waiting, failed = _last_turns(session, ids), _waiting(session, ids), _failed_deliveries(session, ids)
+    return [
+        Listed(
+            **row,
+            turn_count=turns.get(row["id"], (0, None))[0],
+            last_turn_at=turns.get(row["id"], (0, None))[1],
+            is_waiting=row["id"] in waiting,
+            failed_delivery_count=failed.get(row["id"], 0),
+        )
+        for row in rows
+    ]
+
+
+def _last_turns(session: Session, ids: list[UUID]) -> dict[UUID, tuple[int, datetime | None]]:
+    last = (
+        select(TURNS.c.conversation_id, func.max(TURNS.c.seq).label("seq"))
+        .where(TURNS.c.conversation_id.in_(ids))
+        .group_by(TURNS.c.conversation_id)
+        .subquery()
+    )
+    query = select(TURNS.c.conversation_id, TURNS.c.seq, TURNS.c.created_at).join(
+        last, (last.c.conversation_id == TURNS.c.conversation_id) & (last.c.seq == TURNS.c.seq)
+    )
+    return {conversation_id: (seq, created_at) for conversation_id, seq, created_at in session.execute(query)}
+
+
+def _waiting(session: Session, ids: list[UUID]) -> set[UUID]:
+    return set(session.scalars(_WITH_OPEN_TURN.where(TURNS.c.conversation_id.in_(ids))))
+
+
+def _failed_deliveries(session: Session, ids: list[UUID]) -> dict[UUID, int]:
+    query = (
+        select(DELIVERIES.c.conversation_id, func.count())
+        .where(DELIVERIES.c.conversation_id.in_(ids), DELIVERIES.c.state == DeliveryState.FAILED)
+        .group_by(DELIVERIES.c.conversation_id)
+    )
+    return {conversation_id: count for conversation_id, count in session.execute(query)}

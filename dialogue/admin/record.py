@@ -1,0 +1,197 @@
+"""One conversation: what can be told of it without its texts, and its transcript, each opening of which is audited."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from dialogue import people
+from dialogue.admin import audit
+from dialogue.admin.audit import Action, Entry, Whom
+from dialogue.admin.listing import Listed, one
+from dialogue.admin.office import Actor, Office
+from dialogue.errors import NoSuchConversation
+from dialogue.outbox import PLACEHOLDER_PART
+from dialogue.states import DeliveryKind, DeliveryState, TurnState
+from dialogue.tables import DELIVERIES, MESSAGES, TURNS
+from dialogue.vault import PersonKey
+
+_TOLD_KINDS = (DeliveryKind.NOTICE, DeliveryKind.CRISIS, DeliveryKind.HUMAN)
+
+
+class Speaker(StrEnum):
+    """Whose words a line of a transcript holds."""
+
+    PERSON = "person"
+    MODEL = "model"
+    BOT = "bot"  # our own words, written beforehand
+    HUMAN = "human"  # an admin's, while the conversation was taken over
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnLine:
+    """A turn in figures."""
+
+    id: UUID
+    seq: int
+    state: TurnState
+    attempt: int
+    error: str | None
+    created_at: datetime
+    claimed_at: datetime | None
+    first_token_at: datetime | None
+    finished_at: datetime | None
+    prompt_tokens: int | None
+    reply_tokens: int | None
+    model_version: str | None
+    prompt_version: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryLine:
+    """A delivery without its text."""
+
+    id: UUID
+    turn_id: UUID | None
+    kind: DeliveryKind
+    part: int
+    state: DeliveryState
+    attempt: int
+    error: str | None
+    created_at: datetime
+    next_attempt_at: datetime
+    sent_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """The newest turns, deliveries and audit lines come first."""
+
+    conversation: Listed
+    turns: list[TurnLine]
+    deliveries: list[DeliveryLine]
+    entries: list[Entry]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """Something that was said. `state` is that of its delivery, None for what the person wrote."""
+
+    at: datetime
+    speaker: Speaker
+    text: str = field(repr=False)
+    state: DeliveryState | None = None
+
+
+_TURN_COLUMNS = [TURNS.c[name] for name in TurnLine.__slots__]
+_DELIVERY_COLUMNS = [DELIVERIES.c[name] for name in DeliveryLine.__slots__]
+
+
+def show(session: Session, conversation_id: UUID, *, max_count: int = 50) -> Record:
+    """`max_count` bounds each of the lists. Raises `NoSuchConversation`."""
+    conversation = one(session, conversation_id)
+    if conversation is None:
+        raise NoSuchConversation
+    turns = select(*_TURN_COLUMNS).where(TURNS.c.conversation_id == conversation_id)
+    deliveries = select(*_DELIVERY_COLUMNS).where(
+        DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.part > PLACEHOLDER_PART
+    )
+    newest_turns = session.execute(turns.order_by(TURNS.c.seq.desc()).limit(max_count)).mappings()
+    newest_deliveries = session.execute(deliveries.order_by(DELIVERIES.c.id.desc()).limit(max_count)).mappings()
+    return Record(
+        conversation=conversation,
+        turns=[TurnLine(**row) for row in newest_turns],
+        deliveries=[DeliveryLine(**row) for row in newest_deliveries],
+        entries=audit.entries(session, conversation_id=conversation_id, limit=max_count),
+    )
+
+
+def transcript(
+    session: Session,
+    office: Office,
+    conversation_id: UUID,
+    *,
+    by: Actor,
+    reason: str | None = None,
+    max_lines: int = 200,
+    now: datetime,
+) -> list[Line]:
+    """The last lines that were said, oldest first. The opening is audited.
+
+    Raises `NoSuchConversation`, `Erased`, `WrongSecretKey`.
+    """
+    conversation = one(session, conversation_id)
+    if conversation is None:
+        raise NoSuchConversation
+    key = people.key_of(session, office.keys, conversation.person_id)
+    lines = [
+        *_heard(session, key, conversation, max_lines),
+        *_replied(session, key, conversation_id, max_lines),
+        *_told(session, key, conversation_id, max_lines),
+    ]
+    whom = Whom(person_id=conversation.person_id, conversation_id=conversation_id)
+    audit.note(session, actor=by.name, action=Action.READ, whom=whom, reason=reason, now=now)
+    return sorted(lines, key=lambda line: line.at)[-max_lines:]
+
+
+def _heard(session: Session, key: PersonKey, conversation: Listed, limit: int) -> list[Line]:
+    messages = (
+        select(MESSAGES.c.id, MESSAGES.c.text, MESSAGES.c.received_at.label("at"))
+        # by the person, whose messages are few and have an index
+        .where(MESSAGES.c.person_id == conversation.person_id, MESSAGES.c.conversation_id == conversation.id)
+        .order_by(MESSAGES.c.id.desc())
+        .limit(limit)
+    )
+    rows = session.execute(messages).all()
+    return _opened(rows, key, column="messages.text", speaker=lambda _row: Speaker.PERSON)
+
+
+def _replied(session: Session, key: PersonKey, conversation_id: UUID, limit: int) -> list[Line]:
+    """Replies are whole in their turns; their deliveries may be parts."""
+    replies = (
+        select(TURNS.c.id, TURNS.c.reply.label("text"), TURNS.c.finished_at.label("at"))
+        .where(TURNS.c.conversation_id == conversation_id, TURNS.c.state == TurnState.ANSWERED)
+        .order_by(TURNS.c.seq.desc())
+        .limit(limit)
+    )
+    rows = session.execute(replies).all()
+    return _opened(rows, key, column="turns.reply", speaker=lambda _row: Speaker.MODEL)
+
+
+def _told(session: Session, key: PersonKey, conversation_id: UUID, limit: int) -> list[Line]:
+    told = (
+        select(
+            DELIVERIES.c.id,
+            DELIVERIES.c.text,
+            DELIVERIES.c.created_at.label("at"),
+            DELIVERIES.c.kind,
+            DELIVERIES.c.state,
+        )
+        .where(DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.kind.in_(_TOLD_KINDS))
+        .order_by(DELIVERIES.c.id.desc())
+        .limit(limit)
+    )
+    rows = session.execute(told).all()
+    return _opened(
+        rows,
+        key,
+        column="deliveries.text",
+        speaker=lambda row: Speaker.HUMAN if row.kind is DeliveryKind.HUMAN else Speaker.BOT,
+    )
+
+
+def _opened(rows: Any, key: PersonKey, *, column: str, speaker: Any) -> list[Line]:
+    lines = []
+    for row in rows:
+        text = key.open(row.text, row=row.id, column=column) if row.text is not None else ""
+        if text:
+            lines.append(Line(at=row.at, speaker=speaker(row), text=text, state=_state(row)))
+    return lines
+
+
+def _state(row: Row[Any]) -> DeliveryState | None:
+    return getattr(row, "state", None)

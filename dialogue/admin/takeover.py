@@ -1,0 +1,214 @@
+"""A human takes a conversation over: the model is silent, what the person says is relayed, what the human says goes to
+the person labelled as theirs. Begin and end are told to the person.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from dialogue import conversations, history, outbox, people
+from dialogue.admin import audit, find
+from dialogue.admin.audit import Action, Whom
+from dialogue.admin.office import Actor, Aftermath, Office
+from dialogue.errors import (
+    AlreadyHeld,
+    ConversationClosed,
+    HeldByAnother,
+    NoSuchConversation,
+    NotTakenOver,
+)
+from dialogue.messages import Address
+from dialogue.states import DeliveryKind
+from dialogue.tables import CONVERSATIONS, DELIVERIES, PEOPLE
+from dialogue.vault import PersonKey
+from dialogue.words import clean
+
+_NO_LONGER_HELD = {"taken_over_by": None, "taken_over_at": None, "relay_channel": None, "relay_chat_id": None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """An open conversation whose person is locked until the transaction ends."""
+
+    id: UUID
+    person_id: UUID
+    address: Address
+    holder: str | None
+    relay_to: Address | None
+    key: PersonKey
+
+    @property
+    def whom(self) -> Whom:
+        return Whom(person_id=self.person_id, conversation_id=self.id)
+
+
+def locked(session: Session, office: Office, conversation_id: UUID) -> Held:
+    """The conversation and its person, who can write nothing until the transaction ends.
+
+    Raises `NoSuchConversation`, `ConversationClosed`, `Erased`.
+    """
+    # the person first: whoever locks them has the conversation to themselves, and sees it as it is now
+    person_id = session.scalar(select(CONVERSATIONS.c.person_id).where(CONVERSATIONS.c.id == conversation_id))
+    if person_id is None:
+        raise NoSuchConversation
+    person = session.execute(
+        select(PEOPLE.c.data_key).where(PEOPLE.c.id == person_id).with_for_update(key_share=True)
+    ).one()
+    row = session.execute(select(CONVERSATIONS).where(CONVERSATIONS.c.id == conversation_id)).one()
+    if row.closed_at is not None:
+        raise ConversationClosed
+    has_relay = row.relay_channel is not None
+    return Held(
+        id=row.id,
+        person_id=person_id,
+        address=Address(channel=row.channel, chat_id=row.chat_id),
+        holder=row.taken_over_by,
+        relay_to=Address(channel=row.relay_channel, chat_id=row.relay_chat_id) if has_relay else None,
+        key=office.keys.person_key(person.data_key, person_id),
+    )
+
+
+def take_over(
+    session: Session, office: Office, conversation_id: UUID, *, by: Actor, reason: str | None = None, now: datetime
+) -> Aftermath:
+    """From now on a human answers. What the model was still to answer is relayed instead.
+
+    Raises `NoSuchConversation`, `ConversationClosed`, `AlreadyHeld`, `HeldByAnother`.
+    """
+    held = locked(session, office, conversation_id)
+    if held.holder == by.name:
+        raise AlreadyHeld
+    if held.holder is not None:
+        raise HeldByAnother(held.holder)
+    cancelled = conversations.silence(session, held.id, now=now)
+    session.execute(
+        update(CONVERSATIONS)
+        .where(CONVERSATIONS.c.id == held.id)
+        .values(
+            taken_over_by=by.name,
+            taken_over_at=now,
+            relay_channel=by.address.channel if by.address else None,
+            relay_chat_id=by.address.chat_id if by.address else None,
+        )
+    )
+    audit.note(session, actor=by.name, action=Action.TAKE_OVER, whom=held.whom, reason=reason, now=now)
+    channels = {_tell_person(session, office, held, "takeover_begins", now=now)}
+    if by.address is not None:
+        unanswered = history.words_of(session, held.key, cancelled)
+        for text in filter(None, unanswered.values()):
+            channels.add(relay(session, office, held, text, to=by.address, tier=0, now=now))
+    return Aftermath(cancelled_turn_ids=tuple(cancelled), channels=frozenset(channels))
+
+
+def release(
+    session: Session, office: Office, conversation_id: UUID, *, by: Actor, reason: str | None = None, now: datetime
+) -> Aftermath:
+    """The program answers again. Any admin may release; whoever held it is told.
+
+    Raises `NoSuchConversation`, `ConversationClosed`, `NotTakenOver`.
+    """
+    held = locked(session, office, conversation_id)
+    if held.holder is None:
+        raise NotTakenOver
+    audit.note(session, actor=by.name, action=Action.RELEASE, whom=held.whom, reason=reason, now=now)
+    return let_go(session, office, held, by=by, now=now)
+
+
+def let_go(session: Session, office: Office, held: Held, *, by: Actor | None, now: datetime) -> Aftermath:
+    """End a takeover, if there is one, whatever else happens to the conversation; both sides are told.
+
+    `by` None: the person ended it, and need not be told.
+    """
+    if held.holder is None:
+        return Aftermath()
+    session.execute(update(CONVERSATIONS).where(CONVERSATIONS.c.id == held.id).values(**_NO_LONGER_HELD))
+    channels = set()
+    if by is not None:
+        channels.add(_tell_person(session, office, held, "takeover_ends", now=now))
+    if held.relay_to is not None and (by is None or by.name != held.holder):
+        channels.add(_tell_holder(session, office, held, held.relay_to, now=now))
+    return Aftermath(channels=frozenset(channels))
+
+
+def say(
+    session: Session,
+    office: Office,
+    conversation_id: UUID,
+    text: str,
+    *,
+    by: Actor,
+    max_length: int,
+    now: datetime,
+) -> Aftermath:
+    """A human's words to the person, labelled as such.
+
+    Raises `NoSuchConversation`, `ConversationClosed`, `NotTakenOver`, `HeldByAnother`, `EmptyMessage`,
+    `MessageTooLong`.
+    """
+    words = clean(text, max_length=max_length)
+    held = locked(session, office, conversation_id)
+    if held.holder is None:
+        raise NotTakenOver
+    if held.holder != by.name:
+        raise HeldByAnother(held.holder)
+    labelled = office.texts.say("takeover_label") + words
+    _owe(session, held, held.address, labelled, DeliveryKind.HUMAN, now=now)
+    audit.note(session, actor=by.name, action=Action.SAY, whom=held.whom, reason=None, now=now)
+    return Aftermath(channels=frozenset({held.address.channel}))
+
+
+def relay(
+    session: Session, office: Office, held: Held, text: str, *, to: Address, tier: int, now: datetime
+) -> str:
+    """Owe the holder what the person said; returns the channel that owes it.
+
+    It is sealed with the person's key: when they are erased, it is unreadable too.
+    """
+    short_id = find.short_ids(session, [held.id])[held.id]
+    head = office.texts.say("takeover_relay_at_risk" if tier else "takeover_relay", id=short_id, tier=tier)
+    _owe(session, held, to, f"{head}\n{text}", DeliveryKind.RELAY, now=now)
+    return to.channel
+
+
+def held_by(session: Session, holder: str) -> list[UUID]:
+    """The conversations that somebody has taken over, oldest first."""
+    query = select(CONVERSATIONS.c.id).where(CONVERSATIONS.c.closed_at.is_(None), CONVERSATIONS.c.taken_over_by == holder)
+    return list(session.scalars(query.order_by(CONVERSATIONS.c.taken_over_at)))
+
+
+def answered_conversation(session: Session, admin: Address, platform_message_id: str) -> UUID | None:
+    """The conversation about which that message told an admin: what they mean when they reply to it."""
+    query = select(DELIVERIES.c.conversation_id).where(
+        DELIVERIES.c.channel == admin.channel,
+        DELIVERIES.c.chat_id == admin.chat_id,
+        DELIVERIES.c.platform_message_id == platform_message_id,
+        DELIVERIES.c.kind.in_((DeliveryKind.ALERT, DeliveryKind.RELAY)),
+    )
+    return session.scalar(query)
+
+
+def _tell_person(session: Session, office: Office, held: Held, words: str, *, now: datetime) -> str:
+    _owe(session, held, held.address, office.texts.say(words), DeliveryKind.NOTICE, now=now)
+    return held.address.channel
+
+
+def _tell_holder(session: Session, office: Office, held: Held, holder: Address, *, now: datetime) -> str:
+    short_id = find.short_ids(session, [held.id])[held.id]
+    _owe(session, held, holder, office.texts.say("takeover_ended", id=short_id), DeliveryKind.RELAY, now=now)
+    return holder.channel
+
+
+def _owe(session: Session, held: Held, to: Address, text: str, kind: DeliveryKind, *, now: datetime) -> None:
+    outbox.owe(
+        session,
+        held.key,
+        person_id=held.person_id,
+        address=to,
+        text=text,
+        kind=kind,
+        conversation_id=held.id,
+        now=now,
+    )
