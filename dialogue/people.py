@@ -64,7 +64,7 @@ def locked(session: Session, keys: MasterKeys, *, channel: str, user_id: str, no
     """
     found = session.execute(_LOCKED, {"channel": channel, "user_id": user_id}).first()
     if found is None:
-        _make(session, keys, channel, user_id, now)
+        make(session, keys, channel=channel, user_id=user_id, now=now)
         found = session.execute(_LOCKED, {"channel": channel, "user_id": user_id}).one()
     return KnownPerson(
         found.id,
@@ -102,8 +102,8 @@ def check_master_key(session: Session, keys: MasterKeys) -> None:
         keys.person_key(wrapped, person_id)
 
 
-def _make(session: Session, keys: MasterKeys, channel: str, user_id: str, now: datetime) -> None:
-    """Unless another process was quicker."""
+def make(session: Session, keys: MasterKeys, *, channel: str, user_id: str, now: datetime) -> None:
+    """Somebody who was not known, unless another process was quicker."""
     person_id = new_id()
     values = {
         "id": person_id,

@@ -1,18 +1,17 @@
 """What admins must hear of, in the same transaction as what caused it: ids and tiers only, never a person's words."""
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import or_, select, update
+from sqlalchemy import Select, or_, select, update
 from sqlalchemy.orm import Session
 
-from dialogue import outbox
+from dialogue import outbox, people
 from dialogue.admin import audit, find
 from dialogue.admin.audit import Action, Whom
 from dialogue.admin.office import Actor, Office
-from dialogue.database import insert_or_ignore
-from dialogue.ids import new_id
 from dialogue.messages import Address
 from dialogue.states import DeliveryKind
 from dialogue.tables import CONVERSATIONS, PEOPLE
@@ -23,7 +22,9 @@ QUIET = timedelta(minutes=10)
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
-def alert(session: Session, office: Office, text: str, *, conversation_id: UUID | None, now: datetime) -> frozenset[str]:
+def alert(
+    session: Session, office: Office, text: str, *, conversation_id: UUID | None, now: datetime
+) -> frozenset[str]:
     """Tell every admin who has not muted alerts; returns the channels that now owe it.
 
     `text` holds ids, never a person's words: it is sealed for the admin. `conversation_id`: what an admin's reply to
@@ -84,8 +85,8 @@ def _tell(
     session: Session, office: Office, admin: Address, text: str, conversation_id: UUID | None, *, now: datetime
 ) -> bool:
     row = session.execute(_row(admin)).first()
-    if row is None:
-        _make(session, office, admin, now)
+    if row is None:  # an admin who never wrote to the bot is a person all the same: texts are sealed for them
+        people.make(session, office.keys, channel=admin.channel, user_id=admin.chat_id, now=now)
         row = session.execute(_row(admin)).one()
     if row.alerts_muted_at is not None:
         return False
@@ -105,18 +106,10 @@ def _tell(
     return True
 
 
-def _row(admin: Address):  # type: ignore[no-untyped-def]
+def _row(admin: Address) -> Select[Any]:
     return select(PEOPLE.c.id, PEOPLE.c.data_key, PEOPLE.c.alerts_muted_at).where(
         PEOPLE.c.channel == admin.channel, PEOPLE.c.user_id == admin.chat_id
     )
-
-
-def _make(session: Session, office: Office, admin: Address, now: datetime) -> None:
-    """An admin who never wrote to the bot is a person all the same: texts are sealed for them."""
-    person_id = new_id()
-    key = office.keys.new_data_key(person_id)
-    values = {"id": person_id, "channel": admin.channel, "user_id": admin.chat_id, "data_key": key, "created_at": now}
-    insert_or_ignore(session, PEOPLE, values)
 
 
 def _is_muted(session: Session, admin: Address) -> bool:

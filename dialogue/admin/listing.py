@@ -197,4 +197,4 @@ def _failed_deliveries(session: Session, ids: list[UUID]) -> dict[UUID, int]:
         .where(DELIVERIES.c.conversation_id.in_(ids), DELIVERIES.c.state == DeliveryState.FAILED)
         .group_by(DELIVERIES.c.conversation_id)
     )
-    return {conversation_id: count for conversation_id, count in session.execute(query)}
+    return dict(session.execute(query).all())

@@ -35,7 +35,9 @@ _WAITING = select(func.count(), func.min(TURNS.c.created_at)).where(TURNS.c.stat
 _GENERATING = select(func.count()).where(TURNS.c.state == TurnState.GENERATING)
 _OWED = select(func.count(), func.min(DELIVERIES.c.created_at)).where(DELIVERIES.c.state.in_(OPEN_DELIVERY_STATES))
 _BY_TIER = select(CONVERSATIONS.c.tier, func.count()).where(CONVERSATIONS.c.closed_at.is_(None))
-_TAKEN_OVER = select(func.count()).where(CONVERSATIONS.c.closed_at.is_(None), CONVERSATIONS.c.taken_over_by.is_not(None))
+_TAKEN_OVER = select(func.count()).where(
+    CONVERSATIONS.c.closed_at.is_(None), CONVERSATIONS.c.taken_over_by.is_not(None)
+)
 
 
 def overview(session: Session, *, now: datetime) -> Overview:
@@ -50,7 +52,7 @@ def overview(session: Session, *, now: datetime) -> Overview:
         oldest_owed_at=oldest_owed_at,
         failed_turn_count=_count_failed_turns(session, since=now - LATELY),
         failed_delivery_count=_count_failed_deliveries(session, since=now - LATELY),
-        open_by_tier={tier: count for tier, count in session.execute(_BY_TIER.group_by(CONVERSATIONS.c.tier))},
+        open_by_tier=dict(session.execute(_BY_TIER.group_by(CONVERSATIONS.c.tier)).all()),
         taken_over_count=session.scalar(_TAKEN_OVER) or 0,
     )
 
@@ -61,7 +63,5 @@ def _count_failed_turns(session: Session, *, since: datetime) -> int:
 
 
 def _count_failed_deliveries(session: Session, *, since: datetime) -> int:
-    failed = select(func.count()).where(
-        DELIVERIES.c.state == DeliveryState.FAILED, DELIVERIES.c.created_at >= since
-    )
+    failed = select(func.count()).where(DELIVERIES.c.state == DeliveryState.FAILED, DELIVERIES.c.created_at >= since)
     return session.scalar(failed) or 0

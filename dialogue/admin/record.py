@@ -186,7 +186,7 @@ def _told(session: Session, key: PersonKey, conversation_id: UUID, limit: int) -
 
 def _opened(rows: Any, key: PersonKey, *, column: str, speaker: Any) -> list[Line]:
     lines = []
-    for row in rows:
+    for row in reversed(rows):
         text = key.open(row.text, row=row.id, column=column) if row.text is not None else ""
         if text:
             lines.append(Line(at=row.at, speaker=speaker(row), text=text, state=_state(row)))

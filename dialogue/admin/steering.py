@@ -105,9 +105,7 @@ def block(
     ).first()
     if blocked is None:
         return Aftermath()
-    audit.note(
-        session, actor=by.name, action=Action.BLOCK, whom=Whom(person_id=person_id), reason=reason, now=now
-    )
+    audit.note(session, actor=by.name, action=Action.BLOCK, whom=Whom(person_id=person_id), reason=reason, now=now)
     return reset_person(session, office, person_id, by=by, reason=reason, now=now)
 
 
@@ -126,9 +124,7 @@ def unblock(session: Session, person_id: UUID, *, by: Actor, reason: str | None 
         )
 
 
-def resend(
-    session: Session, delivery_id: UUID, *, by: Actor, reason: str | None = None, now: datetime
-) -> Aftermath:
+def resend(session: Session, delivery_id: UUID, *, by: Actor, reason: str | None = None, now: datetime) -> Aftermath:
     """Owe a text once more that could not be delivered. Raises `NoSuchDelivery`, `NotFailed`."""
     found = session.execute(
         select(DELIVERIES.c.channel, DELIVERIES.c.person_id, DELIVERIES.c.conversation_id).where(

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from dialogue import conversations, history, outbox, people
+from dialogue import conversations, history, outbox
 from dialogue.admin import audit, find
 from dialogue.admin.audit import Action, Whom
 from dialogue.admin.office import Actor, Aftermath, Office
@@ -160,9 +160,7 @@ def say(
     return Aftermath(channels=frozenset({held.address.channel}))
 
 
-def relay(
-    session: Session, office: Office, held: Held, text: str, *, to: Address, tier: int, now: datetime
-) -> str:
+def relay(session: Session, office: Office, held: Held, text: str, *, to: Address, tier: int, now: datetime) -> str:
     """Owe the holder what the person said; returns the channel that owes it.
 
     It is sealed with the person's key: when they are erased, it is unreadable too.
@@ -175,7 +173,9 @@ def relay(
 
 def held_by(session: Session, holder: str) -> list[UUID]:
     """The conversations that somebody has taken over, oldest first."""
-    query = select(CONVERSATIONS.c.id).where(CONVERSATIONS.c.closed_at.is_(None), CONVERSATIONS.c.taken_over_by == holder)
+    query = select(CONVERSATIONS.c.id).where(
+        CONVERSATIONS.c.closed_at.is_(None), CONVERSATIONS.c.taken_over_by == holder
+    )
     return list(session.scalars(query.order_by(CONVERSATIONS.c.taken_over_at)))
 
 
