@@ -1,5 +1,6 @@
 """One conversation: what can be told of it without its texts, and its transcript, each opening of which is audited."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -184,7 +185,10 @@ def _told(session: Session, key: PersonKey, conversation_id: UUID, limit: int) -
     )
 
 
-def _opened(rows: Any, key: PersonKey, *, column: str, speaker: Any) -> list[Line]:
+def _opened(
+    rows: Sequence[Row[Any]], key: PersonKey, *, column: str, speaker: Callable[[Row[Any]], Speaker]
+) -> list[Line]:
+    """Oldest first, as rows that were made in one transaction have one time."""
     lines = []
     for row in reversed(rows):
         text = key.open(row.text, row=row.id, column=column) if row.text is not None else ""

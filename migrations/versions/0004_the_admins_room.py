@@ -1,5 +1,7 @@
 """What admins see and do: takeovers, alarms, muted alerts, and the indexes of their lists."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -8,7 +10,7 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-_COLUMNS = {
+_COLUMNS: dict[str, list[sa.Column[Any]]] = {
     "people": [sa.Column("alerts_muted_at", sa.DateTime(timezone=True), nullable=True)],
     "conversations": [
         sa.Column("taken_over_by", sa.String(length=255), nullable=True),
