@@ -186,7 +186,11 @@ def _told(session: Session, key: PersonKey, conversation_id: UUID, limit: int) -
 
 
 def _opened(
-    rows: Sequence[Row[Any]], key: PersonKey, *, column: str, speaker: Callable[[Row[Any]], Speaker]
+    rows: Sequence[Row[*tuple[Any, ...]]],
+    key: PersonKey,
+    *,
+    column: str,
+    speaker: Callable[[Row[*tuple[Any, ...]]], Speaker],
 ) -> list[Line]:
     """Oldest first, as rows that were made in one transaction have one time."""
     lines = []
@@ -197,5 +201,5 @@ def _opened(
     return lines
 
 
-def _state(row: Row[Any]) -> DeliveryState | None:
+def _state(row: Row[*tuple[Any, ...]]) -> DeliveryState | None:
     return getattr(row, "state", None)

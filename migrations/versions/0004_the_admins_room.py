@@ -49,9 +49,9 @@ def upgrade() -> None:
     for table, columns in _COLUMNS.items():
         for column in columns:
             op.add_column(table, column)
-    for name, table, columns, condition in _INDEXES:
+    for name, table, indexed, condition in _INDEXES:
         where = None if condition is None else sa.text(condition)
-        op.create_index(name, table, columns, unique=False, sqlite_where=where, postgresql_where=where)
+        op.create_index(name, table, indexed, unique=False, sqlite_where=where, postgresql_where=where)
 
 
 def downgrade() -> None:
