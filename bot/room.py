@@ -10,6 +10,7 @@ from care.texts import Texts
 from dialogue import home, people, schema
 from dialogue.database import Database, connect
 from dialogue.doorbell import Doorbell, ringing_app
+from dialogue.housekeeper import Housekeeper
 from dialogue.keyfile import master_keys
 from dialogue.region import directory_of
 from dialogue.settings import DialogueSettings
@@ -28,6 +29,7 @@ class Room:
     broker_url: str
     inbox: Inbox
     sweeper: Sweeper
+    housekeeper: Housekeeper
     signals: Signals
     doorbell: Doorbell
 
@@ -51,6 +53,7 @@ class Room:
             apology=words.say("error_failed"),
             max_attempts=settings.max_attempts,
         )
+        housekeeper = Housekeeper(database=database, retention_days=settings.retention_days)
         inbox = Inbox(
             database=database,
             keys=keys,
@@ -61,6 +64,7 @@ class Room:
             max_message_length=settings.max_message_length,
         )
         sweeper.start()
+        housekeeper.start()
         return cls(
             database=database,
             keys=keys,
@@ -68,12 +72,14 @@ class Room:
             broker_url=broker_url,
             inbox=inbox,
             sweeper=sweeper,
+            housekeeper=housekeeper,
             signals=signals,
             doorbell=doorbell,
         )
 
     def close(self) -> None:
         self.sweeper.stop()
+        self.housekeeper.stop()
         self.doorbell.close()
         self.signals.close()
         self.database.close()

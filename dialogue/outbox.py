@@ -10,23 +10,38 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import Row, bindparam, case, exists, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from dialogue import people
 from dialogue.database import insert_or_ignore
+from dialogue.errors import DialogueError, Erased, Unreadable, WrongSecretKey
 from dialogue.ids import new_id
 from dialogue.messages import Address, OwedText
-from dialogue.states import OPEN_DELIVERY_STATES, REPEATABLE_KINDS, URGENT_KINDS, DeliveryKind, DeliveryState
+from dialogue.states import (
+    OPEN_DELIVERY_STATES,
+    REPEATABLE_KINDS,
+    UNWRITTEN_KINDS,
+    URGENT_KINDS,
+    DeliveryKind,
+    DeliveryState,
+)
 from dialogue.tables import CONVERSATIONS, DELIVERIES, TURNS
 from dialogue.vault import MasterKeys, PersonKey
 
 UNKNOWN = "unknown"
 """The `error` of a delivery that was being sent when its courier died."""
 
+UNREADABLE = "unreadable"
+"""The `error` of a delivery whose sealed text was damaged."""
+
 PLACEHOLDER_PART = -1
 """The part that stands for a message which the reply's first part will replace; it is never owed itself."""
 
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_WRONG_KEY_PAUSE = timedelta(seconds=60)
 _OWE = insert(DELIVERIES)
 _EARLIER = DELIVERIES.alias()
 _DUE = (
@@ -79,6 +94,7 @@ _MARK_SENT = _HELD.values(
 )
 _MARK_FAILED = _HELD.values(state=DeliveryState.FAILED, error=bindparam("new_error"))
 _PUT_OFF = _HELD.values(state=DeliveryState.PENDING, next_attempt_at=bindparam("until"))
+_DROP = _HELD.values(state=DeliveryState.DISCARDED)
 _BESIDE = DELIVERIES.alias()
 _MAY_BE_REPEATED = or_(
     DELIVERIES.c.kind.in_(REPEATABLE_KINDS),
@@ -169,6 +185,40 @@ def owe(
     return delivery_id
 
 
+def owe_unwritten(
+    session: Session,
+    *,
+    person_id: UUID,
+    address: Address,
+    kind: DeliveryKind,
+    conversation_id: UUID | None = None,
+    message_id: UUID | None = None,
+    now: datetime,
+) -> UUID:
+    """Write into the outbox what gets its text when it is sent (`UNWRITTEN_KINDS`)."""
+    delivery_id = new_id()
+    session.execute(
+        _OWE,
+        {
+            "id": delivery_id,
+            "person_id": person_id,
+            "conversation_id": conversation_id,
+            "turn_id": None,
+            "message_id": message_id,
+            "part": 0,
+            "kind": kind,
+            "channel": address.channel,
+            "chat_id": address.chat_id,
+            "text": None,
+            "state": DeliveryState.PENDING,
+            "attempt": 0,
+            "next_attempt_at": now,
+            "created_at": now,
+        },
+    )
+    return delivery_id
+
+
 def claim_due(
     session: Session,
     keys: MasterKeys,
@@ -197,12 +247,17 @@ def claim_due(
         claimed = session.execute(_CLAIM_IN_CHAT, {**values, "of_chat": chat_id}).all()
     if not claimed:
         return []
-    person_keys = people.keys_of(session, keys, {delivery.person_id for delivery in claimed})
+    wrapped = people.wrapped_keys_of(session, {delivery.person_id for delivery in claimed})
     beside = _Beside(session, [delivery.turn_id for delivery in claimed if delivery.turn_id is not None])
-    return [
-        _opened(delivery, person_keys[delivery.person_id], beside)
-        for delivery in sorted(claimed, key=lambda delivery: delivery.id)
-    ]
+    opened = []
+    for delivery in sorted(claimed, key=lambda delivery: delivery.id):
+        try:
+            text = _text_of(delivery, keys, wrapped[delivery.person_id])
+        except (Erased, Unreadable, WrongSecretKey) as trouble:
+            _settle_unreadable(session, delivery.id, trouble, owner=owner, now=now)
+        else:
+            opened.append(_opened(delivery, text, beside))
+    return opened
 
 
 def split(session: Session, keys: MasterKeys, owed: OwedText, parts: Sequence[str]) -> OwedText:
@@ -314,12 +369,37 @@ class _Beside:
             self.last_parts[turn_id] = max(part, self.last_parts.get(turn_id, 0))
 
 
-def _opened(delivery: Row[Any], key: PersonKey, beside: _Beside) -> OwedText:
+def _text_of(delivery: Row[Any], keys: MasterKeys, wrapped: bytes | None) -> str:
+    """Empty for what is made when it is sent; raises `Erased`, `Unreadable`, `WrongSecretKey`."""
+    if delivery.text is None:
+        if delivery.kind in UNWRITTEN_KINDS:
+            return ""
+        raise Erased
+    key = keys.person_key(wrapped, delivery.person_id)
+    return key.open(delivery.text, row=delivery.id, column="deliveries.text")
+
+
+def _settle_unreadable(
+    session: Session, delivery_id: UUID, trouble: DialogueError, *, owner: UUID, now: datetime
+) -> None:
+    """One text that cannot be read must not hold up the others that were claimed with it."""
+    held = {"delivery_id": delivery_id, "by_owner": owner}
+    match trouble:
+        case Erased():
+            session.execute(_DROP, held)
+        case WrongSecretKey():  # of another process or of a restored row: the right key may come
+            session.execute(_PUT_OFF, {**held, "until": now + _WRONG_KEY_PAUSE})
+        case _:
+            session.execute(_MARK_FAILED, {**held, "new_error": UNREADABLE})
+    log.warning("text_unreadable", delivery_id=str(delivery_id), error=type(trouble).__name__)
+
+
+def _opened(delivery: Row[Any], text: str, beside: _Beside) -> OwedText:
     return OwedText(
         id=delivery.id,
         address=Address(channel=delivery.channel, chat_id=delivery.chat_id),
         kind=delivery.kind,
-        text=key.open(delivery.text, row=delivery.id, column="deliveries.text"),
+        text=text,
         turn_id=delivery.turn_id,
         part=delivery.part,
         attempt=delivery.attempt,

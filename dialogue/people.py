@@ -4,14 +4,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from care.age import AgeBand
 from care.visit import Visit
 from dialogue.database import insert_or_ignore
 from dialogue.ids import new_id
-from dialogue.tables import PEOPLE
+from dialogue.states import ClosedBy
+from dialogue.tables import CONVERSATIONS, PEOPLE
 from dialogue.vault import MasterKeys, PersonKey
 
 # FOR NO KEY UPDATE: a worker that writes this person's delivery need not wait for their next message
@@ -33,6 +34,36 @@ _LOCKED = (
     )
     .where(PEOPLE.c.channel == bindparam("channel"), PEOPLE.c.user_id == bindparam("user_id"))
     .with_for_update(key_share=True)
+)
+_WHAT_WE_KNOW = (
+    "consent_version",
+    "consented_at",
+    "asked_version",
+    "asked_at",
+    "declined_at",
+    "training_consented_at",
+    "age_band",
+    "visit_began_at",
+    "heard_at",
+    "reminded_at",
+    "labelled_at",
+    "blocked_at",
+    "alerts_muted_at",
+)
+_SET_ASIDE = (
+    update(PEOPLE)
+    .where(PEOPLE.c.id == bindparam("person_id"))
+    .values(
+        user_id=bindparam("new_user_id"),
+        erased_at=func.coalesce(PEOPLE.c.erased_at, bindparam("now", type_=PEOPLE.c.erased_at.type)),
+        data_key=None,
+        **dict.fromkeys(_WHAT_WE_KNOW),
+    )
+)
+_END_THEIRS = (
+    update(CONVERSATIONS)
+    .where(CONVERSATIONS.c.person_id == bindparam("of_person"), CONVERSATIONS.c.closed_at.is_(None))
+    .values(closed_at=bindparam("now"), closed_by=ClosedBy.ADMIN)
 )
 _DATA_KEY = select(PEOPLE.c.data_key).where(PEOPLE.c.id == bindparam("person_id"))
 _DATA_KEYS = select(PEOPLE.c.id, PEOPLE.c.data_key).where(PEOPLE.c.id.in_(bindparam("person_ids", expanding=True)))
@@ -60,9 +91,13 @@ class KnownPerson:
 def locked(session: Session, keys: MasterKeys, *, channel: str, user_id: str, now: datetime) -> KnownPerson:
     """The person of that channel and user id, made if need be, locked until the transaction ends.
 
-    Raises `Erased`, `WrongSecretKey`.
+    Whose key is gone begins anew, as somebody else. Raises `WrongSecretKey`.
     """
     found = session.execute(_LOCKED, {"channel": channel, "user_id": user_id}).first()
+    if found is not None and found.data_key is None:  # erasures set the user id aside; this key was lost otherwise
+        session.execute(_END_THEIRS, {"of_person": found.id, "now": now})
+        set_aside(session, found.id, now=now)
+        found = None
     if found is None:
         make(session, keys, channel=channel, user_id=user_id, now=now)
         found = session.execute(_LOCKED, {"channel": channel, "user_id": user_id}).one()
@@ -90,10 +125,14 @@ def key_of(session: Session, keys: MasterKeys, person_id: UUID) -> PersonKey:
     return keys.person_key(session.scalar(_DATA_KEY, {"person_id": person_id}), person_id)
 
 
-def keys_of(session: Session, keys: MasterKeys, person_ids: set[UUID]) -> dict[UUID, PersonKey]:
-    """The keys of several people; raises `Erased`, `WrongSecretKey`."""
-    rows = session.execute(_DATA_KEYS, {"person_ids": list(person_ids)})
-    return {person_id: keys.person_key(wrapped, person_id) for person_id, wrapped in rows}
+def wrapped_keys_of(session: Session, person_ids: set[UUID]) -> dict[UUID, bytes | None]:
+    """The wrapped data keys of several people; None for whoever was erased."""
+    return {row.id: row.data_key for row in session.execute(_DATA_KEYS, {"person_ids": list(person_ids)})}
+
+
+def set_aside(session: Session, person_id: UUID, *, now: datetime) -> None:
+    """Throw a person's key away, and whatever is known of them: if the same user writes again, it is somebody else."""
+    session.execute(_SET_ASIDE, {"person_id": person_id, "new_user_id": f"erased:{person_id}", "now": now})
 
 
 def check_master_key(session: Session, keys: MasterKeys) -> None:

@@ -38,13 +38,18 @@ class DeliveryKind(StrEnum):
     HUMAN = "human"  # a human's words in a conversation that was taken over: at most once
     RELAY = "relay"  # a person's words for the admin who took the conversation over: at least once
     ALERT = "alert"  # something that admins must hear of: at least once
+    EXPORT = "export"  # a person's own data, gathered when it is sent: at most once
+    FAREWELL = "farewell"  # what is said after an erasure, and needs no key: at least once
 
 
 URGENT_KINDS = (DeliveryKind.CRISIS, DeliveryKind.ALERT)
 """They go before all others."""
 
-REPEATABLE_KINDS = (DeliveryKind.CRISIS, DeliveryKind.RELAY, DeliveryKind.ALERT)
+REPEATABLE_KINDS = (DeliveryKind.CRISIS, DeliveryKind.RELAY, DeliveryKind.ALERT, DeliveryKind.FAREWELL)
 """They must arrive: a send whose fate is unknown is repeated."""
+
+UNWRITTEN_KINDS = (DeliveryKind.EXPORT, DeliveryKind.FAREWELL)
+"""Their text is not stored: it is made when it is sent."""
 
 
 class ClosedBy(StrEnum):
@@ -53,3 +58,4 @@ class ClosedBy(StrEnum):
     PERSON = "person"
     ADMIN = "admin"
     CHANNEL = "channel"  # the person blocked the bot, or the account is gone
+    SILENCE = "silence"  # nobody said anything for as long as texts are kept

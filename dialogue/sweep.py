@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import structlog
 from sqlalchemy import and_, bindparam, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from dialogue import outbox, people
+from dialogue.errors import Erased, Unreadable, WrongSecretKey
 from dialogue.messages import Address
 from dialogue.states import OPEN_TURN_STATES, DeliveryKind, TurnState
 from dialogue.tables import CONVERSATIONS, TURNS
 from dialogue.vault import MasterKeys
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 RING_SECONDS = 2.0
 MAX_RING_SECONDS = 32.0
@@ -85,11 +89,16 @@ def _ring_times(now: datetime) -> dict[str, datetime]:
 def _apologise(
     session: Session, keys: MasterKeys, apology: str, *, turn_id: UUID, conversation_id: UUID, now: datetime
 ) -> str:
-    """Returns the channel that now owes the apology."""
+    """Returns the channel that now owes the apology; nobody apologises to a person who was erased."""
     held_at = session.execute(_CONVERSATION, {"conversation_id": conversation_id}).one()
+    try:
+        key = people.key_of(session, keys, held_at.person_id)
+    except (Erased, Unreadable, WrongSecretKey) as trouble:
+        log.warning("apology_unsaid", turn_id=str(turn_id), error=type(trouble).__name__)
+        return str(held_at.channel)
     outbox.owe(
         session,
-        people.key_of(session, keys, held_at.person_id),
+        key,
         person_id=held_at.person_id,
         address=Address(channel=held_at.channel, chat_id=held_at.chat_id),
         text=apology,

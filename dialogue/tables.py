@@ -69,6 +69,9 @@ class Table(DeclarativeBase):
 class Person(Table):
     """Someone who wrote, on one channel. Without `data_key` every text of theirs is unreadable for ever.
 
+    Whoever was erased has lost the key and the user id, so that the same user is somebody new; `scrubbed_at` says that
+    their rows are gone too.
+
     `consent_version` is the notice they agreed to, `asked_version` the one they last saw; `declined_at` is set while
     they do not agree. `heard_at` is kept to within a few minutes only (care/visit.py).
     """
@@ -94,10 +97,18 @@ class Person(Table):
     blocked_at: Mapped[datetime | None]
     erased_at: Mapped[datetime | None]
     alerts_muted_at: Mapped[datetime | None]  # an admin who wants no alerts in the chat
+    scrubbed_at: Mapped[datetime | None]
 
     __table_args__ = (
         # intake finds or makes a person by it
         Index("uq_people_channel_user_id", "channel", "user_id", unique=True),
+        # the housekeeper looks at people whose rows are still to go
+        Index(
+            "ix_people_unscrubbed",
+            "erased_at",
+            sqlite_where=sql("erased_at IS NOT NULL AND scrubbed_at IS NULL"),
+            postgresql_where=sql("erased_at IS NOT NULL AND scrubbed_at IS NULL"),
+        ),
     )
 
 
@@ -127,6 +138,7 @@ class Conversation(Table):
     relay_chat_id: Mapped[str | None] = mapped_column(String(255))
     alarmed_at: Mapped[datetime | None]
     alarm_level: Mapped[int | None]
+    purged_at: Mapped[datetime | None]
 
     __table_args__ = (
         Index("uq_conversations_channel_chat_id_epoch", "channel", "chat_id", "epoch", unique=True),
@@ -168,6 +180,13 @@ class Conversation(Table):
             "taken_over_by",
             sqlite_where=sql("closed_at IS NULL AND taken_over_by IS NOT NULL"),
             postgresql_where=sql("closed_at IS NULL AND taken_over_by IS NOT NULL"),
+        ),
+        # the housekeeper looks at ended conversations that still have texts
+        Index(
+            "ix_conversations_unpurged",
+            "closed_at",
+            sqlite_where=sql("closed_at IS NOT NULL AND purged_at IS NULL"),
+            postgresql_where=sql("closed_at IS NOT NULL AND purged_at IS NULL"),
         ),
     )
 
@@ -269,6 +288,13 @@ class Message(Table):
             sqlite_where=sql("expires_at IS NOT NULL"),
             postgresql_where=sql("expires_at IS NOT NULL"),
         ),
+        # the housekeeper deletes texts that belong to no conversation by their own age
+        Index(
+            "ix_messages_alone",
+            "received_at",
+            sqlite_where=sql("conversation_id IS NULL AND text IS NOT NULL"),
+            postgresql_where=sql("conversation_id IS NULL AND text IS NOT NULL"),
+        ),
     )
 
 
@@ -327,6 +353,15 @@ class Delivery(Table):
             sqlite_where=sql("kind IN ('alert', 'relay')"),
             postgresql_where=sql("kind IN ('alert', 'relay')"),
         ),
+        # erasure and export
+        Index("ix_deliveries_person_id", "person_id"),
+        # the housekeeper deletes texts that belong to no conversation by their own age
+        Index(
+            "ix_deliveries_alone",
+            "created_at",
+            sqlite_where=sql("conversation_id IS NULL AND text IS NOT NULL"),
+            postgresql_where=sql("conversation_id IS NULL AND text IS NOT NULL"),
+        ),
     )
 
 
@@ -366,6 +401,35 @@ class Feedback(Table):
     __table_args__ = (Index("uq_feedback_turn_id_person_id", "turn_id", "person_id", unique=True),)
 
 
+class Complaint(Table):
+    """What a person complains of (sealed), until an admin has settled it and the text's time is over."""
+
+    __tablename__ = "complaints"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("people.id"))
+    conversation_id: Mapped[UUID | None] = mapped_column(ForeignKey("conversations.id"))
+    text: Mapped[bytes | None]
+    made_at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]
+    settled_by: Mapped[str | None] = mapped_column(String(255))
+
+    __table_args__ = (
+        # export, erasure
+        Index("ix_complaints_person_id", "person_id"),
+    )
+
+
+class EmergencyContact(Table):
+    """Whom a person wants to be called when they are in danger (sealed); there only while they want it."""
+
+    __tablename__ = "emergency_contacts"
+
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("people.id"), primary_key=True)
+    text: Mapped[bytes]
+    given_at: Mapped[datetime]
+
+
 class Process(Table):
     """A running process of ours, as it last said itself. Nothing refers to it; old ones are removed."""
 
@@ -393,5 +457,7 @@ MESSAGES = _core(Message)
 DELIVERIES = _core(Delivery)
 AUDIT = _core(AuditEntry)
 FEEDBACK = _core(Feedback)
+COMPLAINTS = _core(Complaint)
+EMERGENCY_CONTACTS = _core(EmergencyContact)
 PROCESSES = _core(Process)
 """The same tables for statements that are built once: building one costs ten times its execution (bench/road.py)."""

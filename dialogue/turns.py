@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, exists, select, update
 from sqlalchemy.orm import Session
 
 from dialogue import outbox
+from dialogue.errors import Erased
 from dialogue.history import PastTurn, past_turns, words_of
 from dialogue.messages import Address
 from dialogue.states import OPEN_TURN_STATES, DeliveryKind, TurnState
@@ -62,6 +63,11 @@ _LET_GO = (
     update(TURNS)
     .where(TURNS.c.id == bindparam("turn_id"), *_HELD)
     .values(lease_until=bindparam("now"), attempt=TURNS.c.attempt - bindparam("uncounted"), ring_count=0)
+)
+_DISCARD = (
+    update(TURNS)
+    .where(TURNS.c.id == bindparam("turn_id"), *_HELD)
+    .values(state=TurnState.DISCARDED, finished_at=bindparam("now"))
 )
 # the fence: by owner, and by the conversation's epoch
 _FINISH = (
@@ -135,7 +141,8 @@ def claim(
     """Take the conversation's first open turn if nobody has it, or if its owner's lease ran out.
 
     None means that there is nothing to do: no open turn, or another worker is at it. `max_turns` bounds the
-    history that is read: the first turn and the last ones. Raises `Erased`, `WrongSecretKey`.
+    history that is read: the first turn and the last ones. The turn of a person who was erased is discarded.
+    Raises `WrongSecretKey`.
     """
     until = now + timedelta(seconds=lease_seconds)
     turn = session.execute(
@@ -144,7 +151,11 @@ def claim(
     if turn is None:
         return None
     held_at = session.execute(_CONVERSATION, {"conversation_id": conversation_id}).one()
-    key = keys.person_key(held_at.data_key, held_at.person_id)
+    try:
+        key = keys.person_key(held_at.data_key, held_at.person_id)
+    except Erased:
+        session.execute(_DISCARD, {"turn_id": turn.id, "by_owner": owner, "now": now})
+        return None
     return ClaimedTurn(
         id=turn.id,
         conversation_id=conversation_id,

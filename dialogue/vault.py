@@ -19,7 +19,7 @@ from dialogue.errors import Erased, Misconfigured, Unreadable, WrongSecretKey
 KEY_BYTES = 32
 _NONCE_BYTES = 12
 _VERSION = b"\x01"
-_KEY_ID_BYTES = 4
+KEY_ID_BYTES = 4
 
 
 def new_secret() -> str:
@@ -55,6 +55,15 @@ class MasterKeys:
         return cls([_parse_key(part.strip()) for part in secret.split(",")])
 
     @property
+    def current(self) -> bytes:
+        """What every data key begins with that the current master key wraps."""
+        return self._current
+
+    def knows(self, wrapped: bytes) -> bool:
+        """Whether one of these master keys wrapped it."""
+        return wrapped[:KEY_ID_BYTES] in self._ciphers
+
+    @property
     def current_id(self) -> str:
         """Names the key that wraps from now on, without telling anything of it."""
         return self._current.hex()
@@ -78,7 +87,7 @@ class MasterKeys:
         return self._current + sealed
 
     def _unwrap(self, wrapped: bytes, person_id: UUID) -> bytes:
-        key_id, sealed = wrapped[:_KEY_ID_BYTES], wrapped[_KEY_ID_BYTES:]
+        key_id, sealed = wrapped[:KEY_ID_BYTES], wrapped[KEY_ID_BYTES:]
         if key_id not in self._ciphers:
             raise WrongSecretKey(
                 f"The database was written with master key {key_id.hex()}; MINDGLM_SECRET_KEY holds another one."
@@ -97,7 +106,7 @@ def _parse_key(text: str) -> bytes:
 
 
 def _key_id(key: bytes) -> bytes:
-    return hashlib.sha256(b"mindglm key id" + key).digest()[:_KEY_ID_BYTES]
+    return hashlib.sha256(b"mindglm key id" + key).digest()[:KEY_ID_BYTES]
 
 
 def _associated(row: UUID, column: str) -> bytes:

@@ -1,0 +1,114 @@
+"""What people complain of: sealed like everything they say, read by admins, and every reading is written down."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.orm import Session
+
+from dialogue import people
+from dialogue.ids import new_id
+from dialogue.people import KnownPerson
+from dialogue.tables import AUDIT, COMPLAINTS
+from dialogue.vault import MasterKeys
+
+MADE = "complaint"
+READ = "complaint_read"
+SETTLED = "complaint_settled"
+"""The `action` of audit entries; their `reason` is the complaint's id."""
+
+COLUMN = "complaints.text"
+_MAKE = insert(COMPLAINTS)
+_OPEN = (
+    select(COMPLAINTS.c.id, COMPLAINTS.c.person_id, COMPLAINTS.c.conversation_id, COMPLAINTS.c.made_at)
+    .where(COMPLAINTS.c.settled_at.is_(None))
+    .order_by(COMPLAINTS.c.id)
+    .limit(bindparam("max_count"))
+)
+_ONE = select(COMPLAINTS.c.person_id, COMPLAINTS.c.conversation_id, COMPLAINTS.c.text).where(
+    COMPLAINTS.c.id == bindparam("of_complaint")
+)
+_SETTLE = (
+    update(COMPLAINTS)
+    .where(COMPLAINTS.c.id == bindparam("of_complaint"), COMPLAINTS.c.settled_at.is_(None))
+    .values(settled_at=bindparam("now"), settled_by=bindparam("by"))
+    .returning(COMPLAINTS.c.person_id, COMPLAINTS.c.conversation_id)
+)
+_NOTE = insert(AUDIT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenComplaint:
+    """A complaint that nobody has settled; its text is read by `read`."""
+
+    id: UUID
+    person_id: UUID
+    conversation_id: UUID | None
+    made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What somebody complained of; None when it cannot be read any more."""
+
+    text: str | None = field(repr=False)
+
+
+def make(session: Session, person: KnownPerson, text: str, *, conversation_id: UUID | None, now: datetime) -> UUID:
+    """Keep a complaint for the admins."""
+    complaint_id = new_id()
+    session.execute(
+        _MAKE,
+        {
+            "id": complaint_id,
+            "person_id": person.id,
+            "conversation_id": conversation_id,
+            "text": person.key.seal(text, row=complaint_id, column=COLUMN),
+            "made_at": now,
+        },
+    )
+    _note(session, complaint_id, MADE, actor="person", of=person.id, conversation_id=conversation_id, now=now)
+    return complaint_id
+
+
+def open_ones(session: Session, *, limit: int = 100) -> list[OpenComplaint]:
+    """Those that nobody has settled, oldest first."""
+    return [OpenComplaint(**row._asdict()) for row in session.execute(_OPEN, {"max_count": limit})]
+
+
+def read(session: Session, keys: MasterKeys, complaint_id: UUID, *, by: str, now: datetime) -> Words | None:
+    """What was complained of, for an admin; None for an id that is none. The reading is written down."""
+    complaint = session.execute(_ONE, {"of_complaint": complaint_id}).first()
+    if complaint is None:
+        return None
+    person_id, conversation_id = complaint.person_id, complaint.conversation_id
+    _note(session, complaint_id, READ, actor=by, of=person_id, conversation_id=conversation_id, now=now)
+    if complaint.text is None:
+        return Words(None)
+    key = people.key_of(session, keys, complaint.person_id)
+    return Words(key.open(complaint.text, row=complaint_id, column=COLUMN))
+
+
+def settle(session: Session, complaint_id: UUID, *, by: str, now: datetime) -> bool:
+    """An admin has dealt with it; False if it was settled before, or never was."""
+    settled = session.execute(_SETTLE, {"of_complaint": complaint_id, "by": by, "now": now}).first()
+    if settled is None:
+        return False
+    person_id, conversation_id = settled
+    _note(session, complaint_id, SETTLED, actor=by, of=person_id, conversation_id=conversation_id, now=now)
+    return True
+
+
+def _note(
+    session: Session,
+    complaint_id: UUID,
+    action: str,
+    *,
+    actor: str,
+    of: UUID,
+    conversation_id: UUID | None,
+    now: datetime,
+) -> None:
+    entry = {"actor": actor, "action": action, "person_id": of, "conversation_id": conversation_id}
+    session.execute(_NOTE, {"id": new_id(), "at": now, **entry, "reason": str(complaint_id)})

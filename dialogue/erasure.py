@@ -1,0 +1,183 @@
+"""Erasing a person: their key goes at once, and every text of theirs is unreadable from then on; the rows go later.
+
+What stays is what tells nothing of them: numbers of turns, ratings, and that an erasure took place.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import bindparam, delete, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from dialogue import conversations, outbox, people
+from dialogue.ids import new_id
+from dialogue.messages import Address
+from dialogue.states import ClosedBy, DeliveryKind, DeliveryState
+from dialogue.tables import AUDIT, COMPLAINTS, CONVERSATIONS, DELIVERIES, EMERGENCY_CONTACTS, MESSAGES, PEOPLE, TURNS
+
+ERASED = "erased"
+"""The `action` of an audit entry that says: this person was erased, by whom and when."""
+
+REPLAY = timedelta(days=2)
+"""Rows outlive the key for so long: a platform that repeats an update within it must not be heard a second time."""
+
+_IS_THEIRS = CONVERSATIONS.c.person_id == bindparam("of_person")
+_THEIR_CONVERSATIONS = select(CONVERSATIONS.c.id).where(_IS_THEIRS)
+_THEIR_MESSAGES = select(MESSAGES.c.id).where(MESSAGES.c.person_id == bindparam("of_person"))
+_LOCK = (
+    select(PEOPLE.c.erased_at, PEOPLE.c.data_key)
+    .where(PEOPLE.c.id == bindparam("of_person"))
+    .with_for_update(key_share=True)
+)
+_OPEN = _THEIR_CONVERSATIONS.where(CONVERSATIONS.c.closed_at.is_(None))
+_LAST_PLACE = (
+    select(CONVERSATIONS.c.channel, CONVERSATIONS.c.chat_id)
+    .where(_IS_THEIRS)
+    .order_by(CONVERSATIONS.c.id.desc())
+    .limit(1)
+)
+_SETTLE_OWED = (
+    update(DELIVERIES)
+    .where(DELIVERIES.c.person_id == bindparam("of_person"), DELIVERIES.c.state == DeliveryState.PENDING)
+    .values(state=DeliveryState.DISCARDED)
+)
+# what others were told of them is sealed by other keys
+_TAKE_BACK_COPIES = (
+    update(DELIVERIES)
+    .where(
+        DELIVERIES.c.conversation_id.in_(_THEIR_CONVERSATIONS),
+        DELIVERIES.c.person_id != bindparam("of_person"),
+        DELIVERIES.c.state.not_in((DeliveryState.PENDING, DeliveryState.SENDING)),
+    )
+    .values(text=None)
+)
+_TAKE_BACK_OWED_COPIES = (
+    update(DELIVERIES)
+    .where(
+        DELIVERIES.c.conversation_id.in_(_THEIR_CONVERSATIONS),
+        DELIVERIES.c.person_id != bindparam("of_person"),
+        DELIVERIES.c.state == DeliveryState.PENDING,
+    )
+    .values(text=None, state=DeliveryState.DISCARDED)
+)
+_FORGET_CONTACT = delete(EMERGENCY_CONTACTS).where(EMERGENCY_CONTACTS.c.person_id == bindparam("of_person"))
+_FORGET_COMPLAINTS = update(COMPLAINTS).where(COMPLAINTS.c.person_id == bindparam("of_person")).values(text=None)
+_NOTE = insert(AUDIT)
+
+_UNSCRUBBED = (
+    select(PEOPLE.c.id)
+    .where(
+        PEOPLE.c.erased_at.is_not(None), PEOPLE.c.scrubbed_at.is_(None), PEOPLE.c.erased_at <= bindparam("erased_until")
+    )
+    .order_by(PEOPLE.c.erased_at)
+    .limit(1)
+    .with_for_update(key_share=True, skip_locked=True)
+)
+_SOME_DELIVERIES = (
+    select(DELIVERIES.c.id)
+    .where(
+        or_(
+            DELIVERIES.c.person_id == bindparam("of_person"),
+            DELIVERIES.c.conversation_id.in_(_THEIR_CONVERSATIONS),
+            DELIVERIES.c.message_id.in_(_THEIR_MESSAGES),
+        )
+    )
+    .limit(bindparam("max_count"))
+)
+_SOME_TURNS = (
+    select(TURNS.c.id)
+    .join(CONVERSATIONS, CONVERSATIONS.c.id == TURNS.c.conversation_id)
+    .where(_IS_THEIRS, or_(TURNS.c.reply.is_not(None), TURNS.c.postscript.is_not(None)))
+    .limit(bindparam("max_count"))
+)
+_SCRUBS = (
+    delete(DELIVERIES).where(DELIVERIES.c.id.in_(_SOME_DELIVERIES)).returning(DELIVERIES.c.id),
+    delete(MESSAGES).where(MESSAGES.c.id.in_(_THEIR_MESSAGES.limit(bindparam("max_count")))).returning(MESSAGES.c.id),
+    update(TURNS).where(TURNS.c.id.in_(_SOME_TURNS)).values(reply=None, postscript=None).returning(TURNS.c.id),
+)
+_FORGET_PLACE = (
+    update(CONVERSATIONS)
+    .where(CONVERSATIONS.c.id == bindparam("conversation_id"))
+    .values(chat_id=bindparam("new_chat_id"), course=None, purged_at=bindparam("now"))
+)
+_SCRUBBED = update(PEOPLE).where(PEOPLE.c.id == bindparam("of_person")).values(scrubbed_at=bindparam("now"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """What is to be done after the commit: generations to cancel, a channel that owes the farewell."""
+
+    cancelled_turn_ids: list[UUID] = field(default_factory=list)
+    channels: set[str] = field(default_factory=set)
+    farewell_id: UUID | None = None
+
+
+def erase(
+    session: Session,
+    person_id: UUID,
+    *,
+    by: ClosedBy,
+    actor: str,
+    reason: str | None = None,
+    farewell_to: Address | None,
+    now: datetime,
+) -> Erasure:
+    """Throw the key away, end what is going on, and owe a farewell to `farewell_to` if that is given.
+
+    A person who was erased before, or never was, is left as they are.
+    """
+    person = session.execute(_LOCK, {"of_person": person_id}).first()
+    if person is None or (person.erased_at is not None and person.data_key is None):
+        return Erasure()
+    theirs = {"of_person": person_id}
+    cancelled = [
+        turn_id
+        for conversation_id in session.scalars(_OPEN, theirs).all()
+        for turn_id in conversations.reset(session, conversation_id, by=by, now=now)
+    ]
+    for statement in (
+        _SETTLE_OWED,
+        _TAKE_BACK_COPIES,
+        _TAKE_BACK_OWED_COPIES,
+        _FORGET_CONTACT,
+        _FORGET_COMPLAINTS,
+    ):
+        session.execute(statement, theirs)
+    people.set_aside(session, person_id, now=now)
+    _note(session, person_id, actor=actor, reason=reason, now=now)
+    if farewell_to is None:
+        return Erasure(cancelled_turn_ids=cancelled)
+    farewell_id = outbox.owe_unwritten(
+        session, person_id=person_id, address=farewell_to, kind=DeliveryKind.FAREWELL, now=now
+    )
+    return Erasure(cancelled_turn_ids=cancelled, channels={farewell_to.channel}, farewell_id=farewell_id)
+
+
+def last_place(session: Session, person_id: UUID) -> Address | None:
+    """Where that person talked last, for a farewell that is not said in answer to them."""
+    place = session.execute(_LAST_PLACE, {"of_person": person_id}).first()
+    return None if place is None else Address(channel=place.channel, chat_id=place.chat_id)
+
+
+def scrub(session: Session, *, limit: int, now: datetime) -> int:
+    """Delete rows of one erased person whose time has come, at most `limit`; returns how many, 0 when none are left."""
+    person_id = session.scalar(_UNSCRUBBED, {"erased_until": now - REPLAY})
+    if person_id is None:
+        return 0
+    count = 0
+    for statement in _SCRUBS:
+        some = {"of_person": person_id, "max_count": limit - count}
+        count += len(session.execute(statement, some).all())
+        if count >= limit:
+            return count
+    for conversation_id in session.scalars(_THEIR_CONVERSATIONS, {"of_person": person_id}).all():
+        place = {"conversation_id": conversation_id, "new_chat_id": f"erased:{conversation_id}", "now": now}
+        session.execute(_FORGET_PLACE, place)
+    session.execute(_SCRUBBED, {"of_person": person_id, "now": now})
+    return count + 1
+
+
+def _note(session: Session, person_id: UUID, *, actor: str, reason: str | None, now: datetime) -> None:
+    entry = {"actor": actor, "action": ERASED, "person_id": person_id, "reason": reason}
+    session.execute(_NOTE, {"id": new_id(), "at": now, **entry})

@@ -1,0 +1,116 @@
+"""Keeps promises about time: closes what fell silent, deletes texts past their days, and rows of the erased.
+
+In a thread of its own, in small transactions, so that nobody's message waits. Any number of processes may do it.
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from dialogue import erasure, retention
+from dialogue.clock import Clock, utc_now
+from dialogue.database import Database
+from dialogue.errors import DialogueError
+from dialogue.ids import new_id
+from dialogue.retention import Overdue
+from dialogue.tables import AUDIT
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+PURGED = "purged"
+"""The `action` of an audit entry that says how many texts were deleted because their time was over."""
+
+_BATCH = 200
+_REST_SECONDS = 0.05
+_NOTE = insert(AUDIT)
+
+
+class Housekeeper:
+    """Looks every `period_seconds`; `keep` does one round at once."""
+
+    def __init__(
+        self, *, database: Database, retention_days: int, period_seconds: float = 600.0, clock: Clock = utc_now
+    ) -> None:
+        self._database = database
+        self._kept = timedelta(days=retention_days)
+        self._period_seconds = period_seconds
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Returns when the batch in hand has ended."""
+        self._stopping.set()
+        self._thread.join()
+
+    def keep(self) -> retention.Purged:
+        """Batch after batch until nothing is due; raises `DatabaseUnavailable`."""
+        closed_count = self._all_batches(self._close_silent)
+        purged = self._purge()
+        scrubbed_count = self._all_batches(self._scrub)
+        if closed_count or purged.texts or purged.conversations or scrubbed_count:
+            log.info(
+                "house_kept",
+                closed_count=closed_count,
+                purged_texts=purged.texts,
+                purged_conversations=purged.conversations,
+                scrubbed_rows=scrubbed_count,
+            )
+        return purged
+
+    def overdue(self) -> Overdue:
+        """What should be gone by now and is not."""
+        with self._database.read() as session:
+            return retention.overdue(session, closed_until=self._clock() - self._kept)
+
+    def _purge(self) -> retention.Purged:
+        texts = conversations = 0
+        while True:
+            with self._database.begin() as session:
+                now = self._clock()
+                batch = retention.purge(session, closed_until=now - self._kept, limit=_BATCH, now=now)
+                if batch.texts or batch.conversations:
+                    _note(session, batch, now=now)
+            texts, conversations = texts + batch.texts, conversations + batch.conversations
+            if batch.texts + batch.conversations < _BATCH or self._stopping.wait(_REST_SECONDS):
+                return retention.Purged(texts=texts, conversations=conversations)
+
+    def _close_silent(self, session: Session) -> int:
+        now = self._clock()
+        return retention.close_silent(session, silent_since=now - self._kept, limit=_BATCH, now=now)
+
+    def _scrub(self, session: Session) -> int:
+        return erasure.scrub(session, limit=_BATCH, now=self._clock())
+
+    def _all_batches(self, work: Callable[[Session], int]) -> int:
+        total = 0
+        while True:
+            with self._database.begin() as session:
+                count = work(session)
+            total += count
+            if count == 0 or self._stopping.wait(_REST_SECONDS):
+                return total
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self.keep()
+            except DialogueError as error:
+                log.warning("house_not_kept", error=str(error))
+            except Exception as error:  # noqa: BLE001 - a thread's outermost loop: the next round may succeed
+                log.error("housekeeping_broke", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold texts
+            if self._stopping.wait(self._period_seconds):
+                return
+
+
+def _note(session: Session, batch: retention.Purged, *, now: datetime) -> None:
+    """In the same transaction, so that what was deleted can be accounted for."""
+    reason = f"texts={batch.texts} conversations={batch.conversations}"
+    session.execute(_NOTE, {"id": new_id(), "at": now, "actor": "housekeeper", "action": PURGED, "reason": reason})

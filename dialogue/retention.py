@@ -1,0 +1,181 @@
+"""Texts end: so many days after their conversation was closed, in batches that hold nobody up. Numbers stay.
+
+A conversation that nobody closes is closed when it has been silent for as long.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, case, exists, func, literal, or_, select, update
+from sqlalchemy.orm import Session
+
+from dialogue import conversations
+from dialogue.states import ClosedBy, DeliveryState
+from dialogue.tables import COMPLAINTS, CONVERSATIONS, DELIVERIES, MESSAGES, TURNS
+
+_PAST_DUE = (
+    CONVERSATIONS.c.closed_at.is_not(None),
+    CONVERSATIONS.c.purged_at.is_(None),
+    CONVERSATIONS.c.closed_at <= bindparam("until"),
+)
+# whoever sweeps at the same time takes another one
+_OLDEST = (
+    select(CONVERSATIONS.c.id, CONVERSATIONS.c.person_id)
+    .where(*_PAST_DUE)
+    .order_by(CONVERSATIONS.c.closed_at)
+    .limit(1)
+    .with_for_update(key_share=True, skip_locked=True)
+)
+_MESSAGES_OF = (
+    select(MESSAGES.c.id)
+    .where(
+        MESSAGES.c.person_id == bindparam("of_person"),  # by its index
+        MESSAGES.c.conversation_id == bindparam("of_conversation"),
+        MESSAGES.c.text.is_not(None),
+    )
+    .limit(bindparam("max_count"))
+)
+_TURNS_OF = (
+    select(TURNS.c.id)
+    .where(
+        TURNS.c.conversation_id == bindparam("of_conversation"),
+        or_(TURNS.c.reply.is_not(None), TURNS.c.postscript.is_not(None)),
+    )
+    .limit(bindparam("max_count"))
+)
+_DELIVERIES_OF = (
+    select(DELIVERIES.c.id)
+    .where(DELIVERIES.c.conversation_id == bindparam("of_conversation"), DELIVERIES.c.text.is_not(None))
+    .limit(bindparam("max_count"))
+)
+_MESSAGES_ALONE = (
+    select(MESSAGES.c.id)
+    .where(
+        MESSAGES.c.conversation_id.is_(None),
+        MESSAGES.c.text.is_not(None),
+        MESSAGES.c.received_at <= bindparam("until"),
+    )
+    .limit(bindparam("max_count"))
+    .with_for_update(skip_locked=True)
+)
+_DELIVERIES_ALONE = (
+    select(DELIVERIES.c.id)
+    .where(
+        DELIVERIES.c.conversation_id.is_(None),
+        DELIVERIES.c.text.is_not(None),
+        DELIVERIES.c.created_at <= bindparam("until"),
+    )
+    .limit(bindparam("max_count"))
+    .with_for_update(skip_locked=True)
+)
+_COMPLAINTS_SETTLED = (
+    select(COMPLAINTS.c.id)
+    .where(COMPLAINTS.c.text.is_not(None), COMPLAINTS.c.settled_at <= bindparam("until"))
+    .limit(bindparam("max_count"))
+    .with_for_update(skip_locked=True)
+)
+_FORGET_MESSAGES = update(MESSAGES).values(text=None, expires_at=None).returning(MESSAGES.c.id)
+_FORGET_TURNS = update(TURNS).values(reply=None, postscript=None).returning(TURNS.c.id)
+# what is still owed is owed no more
+_FORGET_DELIVERIES = (
+    update(DELIVERIES)
+    .values(
+        text=None,
+        state=case(
+            (
+                DELIVERIES.c.state == DeliveryState.PENDING,
+                literal(DeliveryState.DISCARDED, DELIVERIES.c.state.type),
+            ),
+            else_=DELIVERIES.c.state,
+        ),
+    )
+    .returning(DELIVERIES.c.id)
+)
+_FORGET_COMPLAINTS = update(COMPLAINTS).values(text=None).returning(COMPLAINTS.c.id)
+_OF_CONVERSATION = (
+    _FORGET_MESSAGES.where(MESSAGES.c.id.in_(_MESSAGES_OF)),
+    _FORGET_TURNS.where(TURNS.c.id.in_(_TURNS_OF)),
+    _FORGET_DELIVERIES.where(DELIVERIES.c.id.in_(_DELIVERIES_OF)),
+)
+_ALONE = (
+    _FORGET_MESSAGES.where(MESSAGES.c.id.in_(_MESSAGES_ALONE)),
+    _FORGET_DELIVERIES.where(DELIVERIES.c.id.in_(_DELIVERIES_ALONE)),
+    _FORGET_COMPLAINTS.where(COMPLAINTS.c.id.in_(_COMPLAINTS_SETTLED)),
+)
+_PURGED = (
+    update(CONVERSATIONS)
+    .where(CONVERSATIONS.c.id == bindparam("conversation_id"))
+    .values(course=None, purged_at=bindparam("now"))
+)
+_IS_HEARD = exists().where(
+    MESSAGES.c.person_id == CONVERSATIONS.c.person_id,  # by its index
+    MESSAGES.c.conversation_id == CONVERSATIONS.c.id,
+    MESSAGES.c.received_at > bindparam("until"),
+)
+_SILENT = (
+    select(CONVERSATIONS.c.id)
+    .where(CONVERSATIONS.c.closed_at.is_(None), CONVERSATIONS.c.opened_at <= bindparam("until"), ~_IS_HEARD)
+    .limit(bindparam("max_count"))
+    .with_for_update(key_share=True, skip_locked=True)
+)
+_OVERDUE_CONVERSATIONS = select(func.count(), func.min(CONVERSATIONS.c.closed_at)).where(*_PAST_DUE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purged:
+    """How many texts were deleted, and how many conversations have none left because of it."""
+
+    texts: int = 0
+    conversations: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overdue:
+    """What should be gone by now: conversations that still have texts, and since when the oldest of them has."""
+
+    conversations: int
+    oldest_closed_at: datetime | None
+
+
+def purge(session: Session, *, closed_until: datetime, limit: int, now: datetime) -> Purged:
+    """Delete texts of conversations that were closed by then, at most `limit` in this transaction, oldest first.
+
+    Texts that belong to no conversation count from their own day, complaints from the day they were settled.
+    """
+    texts = _run(session, _ALONE, limit, until=closed_until)
+    count = 0
+    while texts < limit:
+        oldest = session.execute(_OLDEST, {"until": closed_until}).first()
+        if oldest is None:
+            break
+        texts += _run(session, _OF_CONVERSATION, limit - texts, of_conversation=oldest.id, of_person=oldest.person_id)
+        if texts < limit:
+            session.execute(_PURGED, {"conversation_id": oldest.id, "now": now})
+            count += 1
+            texts += 1  # a conversation without texts is work as well
+    return Purged(texts=texts - count, conversations=count)
+
+
+def close_silent(session: Session, *, silent_since: datetime, limit: int, now: datetime) -> int:
+    """Close conversations in which the person said nothing since then, at most `limit`; returns how many."""
+    silent = session.scalars(_SILENT, {"until": silent_since, "max_count": limit}).all()
+    for conversation_id in silent:
+        conversations.reset(session, conversation_id, by=ClosedBy.SILENCE, now=now)
+    return len(silent)
+
+
+def overdue(session: Session, *, closed_until: datetime) -> Overdue:
+    """What `purge` has not come to yet; read from an index of nothing else."""
+    count, oldest = session.execute(_OVERDUE_CONVERSATIONS, {"until": closed_until}).one()
+    return Overdue(conversations=count, oldest_closed_at=oldest)
+
+
+def _run(session: Session, statements: tuple[Any, ...], limit: int, **values: UUID | datetime) -> int:
+    """One statement after the other, until `limit` rows were touched."""
+    count = 0
+    for statement in statements:
+        if count < limit:
+            count += len(session.execute(statement, {**values, "max_count": limit - count}).all())
+    return count

@@ -1,0 +1,72 @@
+"""Changing the master key while bot and worker run: each data key is wrapped anew, texts are not touched.
+
+Every process must hold [new, old] before this begins; the old key may be dropped when nothing is wrapped by it.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.orm import Session
+
+from dialogue.errors import Unreadable
+from dialogue.tables import PEOPLE
+from dialogue.vault import KEY_ID_BYTES, MasterKeys
+
+_KEY_ID = func.substr(PEOPLE.c.data_key, 1, KEY_ID_BYTES, type_=PEOPLE.c.data_key.type)
+_SOME = (
+    select(PEOPLE.c.id, PEOPLE.c.data_key)
+    .where(
+        PEOPLE.c.data_key.is_not(None),
+        bindparam("current", type_=PEOPLE.c.data_key.type) != _KEY_ID,
+        PEOPLE.c.id > bindparam("after"),
+    )
+    .order_by(PEOPLE.c.id)
+    .limit(bindparam("max_count"))
+)
+# the old key is asked again: whoever was erased in the meantime stays erased
+_REWRAP = (
+    update(PEOPLE)
+    .where(PEOPLE.c.id == bindparam("person_id"), PEOPLE.c.data_key == bindparam("old_data_key"))
+    .values(data_key=bindparam("new_data_key"))
+)
+_WRAPPED_BY = select(_KEY_ID, func.count()).where(PEOPLE.c.data_key.is_not(None)).group_by(_KEY_ID)
+
+BEGINNING = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """How many data keys were wrapped anew, how many no master key opens, and where to go on; None at the end."""
+
+    rewrapped: int
+    unreadable: int
+    last_id: UUID | None
+
+
+def rotate(session: Session, keys: MasterKeys, *, after: UUID, limit: int) -> Batch:
+    """Wrap the next `limit` data keys by the current master key. Doing it again, from anywhere, does no harm."""
+    found = session.execute(_SOME, {"current": keys.current, "after": after, "max_count": limit}).all()
+    unreadable = 0
+    for person in found:
+        if not keys.knows(person.data_key):
+            unreadable += 1
+            continue
+        try:
+            rewrapped = keys.rewrap(person.data_key, person.id)
+        except Unreadable:
+            unreadable += 1
+            continue
+        change = {"person_id": person.id, "old_data_key": person.data_key, "new_data_key": rewrapped}
+        session.execute(_REWRAP, change)
+    return Batch(
+        rewrapped=len(found) - unreadable,
+        unreadable=unreadable,
+        last_id=found[-1].id if len(found) == limit else None,
+    )
+
+
+def wrapped_by(session: Session) -> Counter[str]:
+    """How many data keys each master key wraps, by the master key's id; one that wraps none may be dropped."""
+    return Counter({key_id.hex(): count for key_id, count in session.execute(_WRAPPED_BY)})
