@@ -15,10 +15,12 @@ from uuid import UUID, uuid4
 import structlog
 from sqlalchemy.orm import Session
 
+from bot.meters import UNMETERED, BotMeters
 from dialogue import outbox
 from dialogue.clock import Clock, utc_now
 from dialogue.database import Database
 from dialogue.errors import DatabaseUnavailable
+from dialogue.ids import made_at
 from dialogue.messages import OwedText
 from dialogue.vault import MasterKeys
 
@@ -74,6 +76,7 @@ class Courier:
         max_at_once: int = 50,
         poll_seconds: float = 1.0,
         owner: UUID | None = None,
+        meters: BotMeters = UNMETERED,
         clock: Clock = utc_now,
     ) -> None:
         self._database = database
@@ -83,6 +86,7 @@ class Courier:
         self._split = split
         self._max_at_once = max_at_once
         self._poll_seconds = poll_seconds
+        self._meters = meters
         self._clock = clock
         self._owner = owner or uuid4()
         self._wake = asyncio.Event()
@@ -144,20 +148,29 @@ class Courier:
         try:
             platform_message_id = await self._sender.send(text)
         except TryLater as error:
+            self._count("put_off")
             return self._put_off(text, error)
         except Undeliverable as error:
             log.warning("undeliverable", delivery_id=str(text.id), reason=error.reason)
+            self._count("refused")
             return self._failed(text, error.reason)
         except Exception as error:  # noqa: BLE001 - whatever breaks in a channel must not stop the others' texts
             log.error("send_broke", delivery_id=str(text.id), error=type(error).__name__)  # noqa: TRY400 - may hold texts
+            self._count(outbox.UNKNOWN)
             return self._failed(text, outbox.UNKNOWN)
+        now = self._clock()
+        self._count("sent")
+        self._meters.delivery.observe((now - made_at(text.id)).total_seconds(), channel=self._sender.name)
         return partial(
             outbox.mark_sent,
             delivery_id=text.id,
             owner=self._owner,
             platform_message_id=platform_message_id,
-            now=self._clock(),
+            now=now,
         )
+
+    def _count(self, outcome: str) -> None:
+        self._meters.delivered.add(channel=self._sender.name, outcome=outcome)
 
     def _failed(self, text: OwedText, reason: str) -> Outcome:
         return partial(outbox.mark_failed, delivery_id=text.id, owner=self._owner, error=reason)

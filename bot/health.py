@@ -18,6 +18,7 @@ from dialogue import outbox
 from dialogue.clock import Clock, utc_now
 from dialogue.database import Database
 from dialogue.errors import DatabaseUnavailable
+from dialogue.instruments import UNMEASURED, Instruments, Reading
 from dialogue.tables import Figure
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -63,6 +64,7 @@ class Health:
         channel: str,
         database: Database,
         ask_pending: Callable[[], Awaitable[int | None]],
+        instruments: Instruments = UNMEASURED,
         clock: Clock = utc_now,
     ) -> None:
         self._path = path(home, channel)
@@ -73,6 +75,10 @@ class Health:
         self._heard_at: datetime | None = None
         self._pending: int | None = None
         self._next_ask_at = clock()
+        instruments.gauge(
+            "mindglm_last_heard_seconds", "Since the platform was last heard.", self._silence, ["channel"]
+        )
+        instruments.gauge("mindglm_pending_updates", "What the platform still holds for us.", self._held, ["channel"])
 
     def figures(self) -> dict[str, Figure]:
         """The same, as the process tells it of itself; asks nobody."""
@@ -81,6 +87,22 @@ class Health:
             "last_heard_seconds": _age(self._heard_at, now),
             "pending_updates": self._pending,
         }
+
+    def deafness(self) -> str | None:
+        """Why it must be said that nobody is heard any more; None while somebody is."""
+        silent_seconds = _age(self._heard_at, self._clock())
+        if silent_seconds is None:
+            return f"{self._channel} has not been heard yet"
+        return (
+            f"{self._channel} has not been heard for {silent_seconds:.0f} s" if silent_seconds > DEAF_SECONDS else None
+        )
+
+    def _silence(self) -> list[Reading]:
+        silent_seconds = _age(self._heard_at, self._clock())
+        return [] if silent_seconds is None else [Reading(silent_seconds, (self._channel,))]
+
+    def _held(self) -> list[Reading]:
+        return [] if self._pending is None else [Reading(self._pending, (self._channel,))]
 
     def heard(self) -> None:
         """The platform spoke to us, or told us that it had nothing to say."""

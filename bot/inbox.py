@@ -1,12 +1,14 @@
 """The way in: one transaction for each message, committed before the platform hears that it was received."""
 
 import asyncio
+import time
 from datetime import datetime
 from uuid import UUID
 
 import structlog
 from sqlalchemy.orm import Session
 
+from bot.meters import UNMETERED, BotMeters
 from bot.reception import Receipt, Reception
 from care import identity
 from care.screening import Tier, screen_safely
@@ -39,6 +41,7 @@ class Inbox:
         signals: Signals,
         voice: Voice,
         max_message_length: int,
+        meters: BotMeters = UNMETERED,
         clock: Clock = utc_now,
     ) -> None:
         self._database = database
@@ -48,6 +51,7 @@ class Inbox:
         self._signals = signals
         self._voice = voice
         self._max_message_length = max_message_length
+        self._meters = meters
         self._clock = clock
 
     async def receive(self, message: InboundMessage) -> Receipt:
@@ -72,8 +76,10 @@ class Inbox:
 
     def receive_blocking(self, message: InboundMessage) -> Receipt:
         """The same, for callers that have a thread to spend."""
+        began_at = time.perf_counter()
         with self._database.begin() as session:
             receipt = self._take_in(session, message, self._clock())
+        self._meters.intake.observe(time.perf_counter() - began_at, channel=message.address.channel)
         self._announce(message, receipt)
         return receipt
 
@@ -157,6 +163,7 @@ class Inbox:
         if receipt.answered_at_once is not None:
             self._signals.owe([message.address.channel])
         self._signals.cancel(receipt.cancelled_turn_ids)
+        self._count(message, receipt)
         log.info(
             "message_received",
             channel=message.address.channel,
@@ -165,3 +172,10 @@ class Inbox:
             command=receipt.command.name if receipt.command else None,
             is_repeat=receipt.is_repeat,
         )
+
+    def _count(self, message: InboundMessage, receipt: Receipt) -> None:
+        self._meters.received.add(channel=message.address.channel, outcome=receipt.outcome)
+        if receipt.risk is not None and receipt.risk.tier:
+            self._meters.screened.add(tier=str(receipt.risk.tier))
+        if receipt.risk is not None and receipt.risk.is_alarm:
+            self._meters.alarms.add(tier=str(receipt.risk.tier))

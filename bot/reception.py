@@ -24,6 +24,14 @@ _NOT_TEXT = "\N{OBJECT REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Risk:
+    """What the screening found in one message, and whether somebody was alarmed because of it."""
+
+    tier: int
+    is_alarm: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """What became of a message: a repeat, a command, a refusal, or words that joined a turn."""
 
@@ -33,6 +41,18 @@ class Receipt:
     turn_id: UUID | None = None
     answered_at_once: UUID | None = None  # the delivery that holds our own answer
     cancelled_turn_ids: list[UUID] = field(default_factory=list)
+    risk: Risk | None = None
+
+    @property
+    def outcome(self) -> str:
+        """In one word, for those who count."""
+        if self.is_repeat:
+            return "repeat"
+        if self.command is not None:
+            return "command"
+        if self.turn_id is not None:
+            return "turn"
+        return "answered" if self.answered_at_once is not None else "silent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +71,12 @@ class Reception:
         """
         conversation_id = conversations.open_for(self.session, self.person, self.message.address, now=self.now)
         step = self._take_into_course(conversation_id, screening, voice)
+        risk = _risk(screening, step)
         at_once = [script.text for script in step.scripts if script.says is not Says.AFTER]
         if preface is not None:
             at_once.insert(0, preface)
         if step.bypasses_model:
-            return self._stay_without_the_model(conversation_id, text, at_once)
+            return self._stay_without_the_model(conversation_id, text, at_once, risk)
         afterwards = [script.text for script in step.scripts if script.says is Says.AFTER]
         received = intake.hear(
             self.session,
@@ -70,6 +91,7 @@ class Reception:
             conversation_id=conversation_id,
             turn_id=received.turn_id,
             answered_at_once=self._say(received.message_id, at_once, conversation_id),
+            risk=risk,
         )
 
     def is_in_acute_danger(self) -> bool:
@@ -103,7 +125,7 @@ class Reception:
             )
         return step
 
-    def _stay_without_the_model(self, conversation_id: UUID, text: str, words: list[str]) -> Receipt:
+    def _stay_without_the_model(self, conversation_id: UUID, text: str, words: list[str], risk: Risk) -> Receipt:
         """What the model was about to say to earlier words is taken back; ours are all that is said."""
         cancelled = conversations.silence(self.session, conversation_id, now=self.now)
         message_id = self._store(text, conversation_id)
@@ -111,6 +133,7 @@ class Reception:
             conversation_id=conversation_id,
             answered_at_once=self._say(message_id, words, conversation_id),
             cancelled_turn_ids=cancelled,
+            risk=risk,
         )
 
     def _store(self, text: str, conversation_id: UUID) -> UUID:
@@ -136,7 +159,7 @@ class Reception:
         conversation_id = conversations.open_for(self.session, self.person, self.message.address, now=self.now)
         step = self._take_into_course(conversation_id, screening, voice)
         words = [script.text for script in step.scripts]
-        return self._stay_without_the_model(conversation_id, "", [*words, explanation])
+        return self._stay_without_the_model(conversation_id, "", [*words, explanation], _risk(screening, step))
 
     def excuse(self, explanation: str) -> Receipt:
         """What cannot be read is stored as a mark only."""
@@ -195,3 +218,7 @@ class Reception:
             part=part,
             now=self.now,
         )
+
+
+def _risk(screening: Screening, step: Step) -> Risk:
+    return Risk(tier=int(screening.tier), is_alarm=step.raises_alarm)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from bot.inbox import Inbox
+from bot.meters import BotMeters
 from care import texts
 from care.scripts import Voice
 from care.texts import Texts
@@ -11,12 +12,14 @@ from dialogue import home, people, schema
 from dialogue.database import Database, connect
 from dialogue.doorbell import Doorbell, ringing_app
 from dialogue.housekeeper import Housekeeper
+from dialogue.instruments import Instruments
 from dialogue.keyfile import master_keys
 from dialogue.region import directory_of
 from dialogue.settings import DialogueSettings
 from dialogue.signals import Signals
 from dialogue.sweeper import Sweeper
 from dialogue.vault import MasterKeys
+from dialogue.watch import instruments_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,8 @@ class Room:
     housekeeper: Housekeeper
     signals: Signals
     doorbell: Doorbell
+    instruments: Instruments
+    meters: BotMeters
 
     @classmethod
     def open(cls, settings: DialogueSettings) -> Self:
@@ -45,6 +50,8 @@ class Room:
         broker_url = home.broker_url(settings)
         doorbell = Doorbell(ringing_app(broker_url))
         signals = Signals.connect(broker_url)
+        instruments = instruments_for(settings)
+        meters = BotMeters(instruments)
         sweeper = Sweeper(
             database=database,
             keys=keys,
@@ -52,6 +59,7 @@ class Room:
             signals=signals,
             apology=words.say("error_failed"),
             max_attempts=settings.max_attempts,
+            instruments=instruments,
         )
         housekeeper = Housekeeper(database=database, retention_days=settings.retention_days)
         inbox = Inbox(
@@ -62,6 +70,7 @@ class Room:
             signals=signals,
             voice=Voice(locale=settings.locale, directory=directory_of(settings.region)),
             max_message_length=settings.max_message_length,
+            meters=meters,
         )
         sweeper.start()
         housekeeper.start()
@@ -75,6 +84,8 @@ class Room:
             housekeeper=housekeeper,
             signals=signals,
             doorbell=doorbell,
+            instruments=instruments,
+            meters=meters,
         )
 
     def close(self) -> None:

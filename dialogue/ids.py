@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from datetime import UTC, datetime
 from uuid import UUID
 
 _RANDOM_BITS = 62
@@ -22,3 +23,8 @@ def new_id() -> UUID:
     milliseconds, fraction = divmod(ticks, 1 << _COUNTER_BITS)
     random = int.from_bytes(os.urandom(8)) & ((1 << _RANDOM_BITS) - 1)
     return UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 0b10 << 62 | random)
+
+
+def made_at(id_: UUID) -> datetime:
+    """When that id was made, to the millisecond."""
+    return datetime.fromtimestamp((id_.int >> 80) / 1000, UTC)

@@ -5,32 +5,24 @@ A process that ends in order takes its row along; the row of one that was killed
 
 import os
 import socket
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import psutil
-import structlog
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from dialogue.clock import Clock, utc_now
-from dialogue.database import Database
-from dialogue.errors import DatabaseUnavailable
+from dialogue.clock import utc_now
 from dialogue.ids import new_id
 from dialogue.tables import PROCESSES, Figure
 from dialogue.version import product_version
-
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 BEAT_SECONDS = 5.0
 GONE_SECONDS = 30.0
 """A process that said nothing for so long is stuck, gone, or cut off from the database."""
 
 _KEPT = timedelta(days=1)
-_STOP_SECONDS = 2.0
 
 _ENTER = insert(PROCESSES)
 _BEAT = (
@@ -116,57 +108,3 @@ def leave(session: Session, me: Identity) -> None:
 
 def _columns(me: Identity) -> dict[str, object]:
     return {name: getattr(me, name) for name in Identity.__slots__}
-
-
-class Pulse:
-    """Beats for this process in a thread of its own; a database that is away is tried again."""
-
-    def __init__(
-        self,
-        *,
-        database: Database,
-        me: Identity,
-        figures: Callable[[], Mapping[str, Figure]],
-        beat_seconds: float = BEAT_SECONDS,
-        clock: Clock = utc_now,
-    ) -> None:
-        self._database = database
-        self._me = me
-        self._figures = figures
-        self._beat_seconds = beat_seconds
-        self._clock = clock
-        self._process = psutil.Process()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Take the row away; a database that does not answer is not waited for."""
-        self._stopping.set()
-        self._thread.join(_STOP_SECONDS)
-
-    def beat(self) -> None:
-        """Once; raises `DatabaseUnavailable`."""
-        figures = {**self._figures(), "memory_mb": round(self._process.memory_info().rss / 1e6)}
-        with self._database.begin() as session:
-            beat(session, self._me, figures, now=self._clock())
-
-    def _run(self) -> None:
-        self._try(self.beat)
-        while not self._stopping.wait(self._beat_seconds):
-            self._try(self.beat)
-        self._try(self._leave)
-
-    def _leave(self) -> None:
-        with self._database.begin() as session:
-            leave(session, self._me)
-
-    def _try(self, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except DatabaseUnavailable as error:
-            log.warning("pulse_missed", error=str(error))
-        except Exception as error:  # noqa: BLE001 - a thread's outermost loop: the next beat may succeed
-            log.error("pulse_broke", error=type(error).__name__)  # noqa: TRY400 - as everywhere, no traceback

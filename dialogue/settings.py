@@ -62,5 +62,13 @@ class DialogueSettings(BaseSettings):
     )
     region: str = Field(default="cn", description="Whose hotlines are named: cn, hk, tw, us (care/hotlines).")
     locale: Literal["zh", "en"] = Field(default="zh", description="Language of the bot's own words.")
+    metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65_000,
+        description="Where a process answers /metrics, /healthz and /readyz: the worker here, telegram, wechat and "
+        "console on the next ports. Default: nowhere.",
+    )
+    metrics_host: str = Field(default="127.0.0.1", description="Address of that port; 0.0.0.0 inside a container.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
     log_format: Literal["console", "json"] = Field(default="console", description="For people or for machines.")

@@ -8,6 +8,7 @@ from dialogue.clock import Clock, utc_now
 from dialogue.database import Database
 from dialogue.doorbell import Doorbell
 from dialogue.errors import DialogueError
+from dialogue.instruments import UNMEASURED, Instruments
 from dialogue.signals import Signals
 from dialogue.sweep import Swept, sweep
 from dialogue.vault import MasterKeys
@@ -27,6 +28,7 @@ class Sweeper:
         signals: Signals,
         apology: str,
         max_attempts: int,
+        instruments: Instruments = UNMEASURED,
         period_seconds: float = 1.0,
         clock: Clock = utc_now,
     ) -> None:
@@ -38,6 +40,10 @@ class Sweeper:
         self._max_attempts = max_attempts
         self._period_seconds = period_seconds
         self._clock = clock
+        self._rings = instruments.counter("mindglm_sweep_rings", "Turns nobody came for that the sweep rang for.")
+        self._abandoned = instruments.counter(
+            "mindglm_sweep_abandoned", "Texts that were being sent when their adapter died."
+        )
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
 
@@ -57,6 +63,8 @@ class Sweeper:
             )
         if swept.conversation_ids or swept.abandoned_count:
             log.info("swept", rung_count=len(swept.conversation_ids), abandoned_count=swept.abandoned_count)
+        self._rings.add(len(swept.conversation_ids))
+        self._abandoned.add(swept.abandoned_count)
         self._doorbell.ring(swept.conversation_ids)
         self._signals.owe(swept.channels)
         return swept

@@ -79,6 +79,17 @@ def worker(
     run(concurrency=concurrency, name=name)
 
 
+@app.command(epilog="Example: mindglm health telegram")
+def health(
+    target: Annotated[str, typer.Argument(help="worker, telegram, wechat or console; or a URL.")],
+) -> None:
+    """Ask a running process (MINDGLM_METRICS_PORT) whether it is ready; 1 if not. For health checks of containers."""
+    from dialogue.settings import DialogueSettings
+    from mindglm.health import run
+
+    raise typer.Exit(run(DialogueSettings.read(), target))
+
+
 @app.command(epilog="Example: mindglm migrate")
 def migrate() -> None:
     """Bring the database to the schema of this version."""

@@ -21,8 +21,9 @@ from dialogue.clock import utc_now
 from dialogue.database import connect
 from dialogue.errors import Misconfigured, SchemaMismatch
 from dialogue.logs import configure
-from dialogue.presence import Identity, Pulse
+from dialogue.presence import Identity
 from dialogue.readiness import notify_ready
+from dialogue.watch import Watch
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -67,12 +68,19 @@ async def _serve(room: Room, settings: BotSettings) -> None:
     adapter = Adapter(room, settings, home=home.home(settings))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, adapter.stop)
-    pulse = Pulse(database=room.database, me=Identity(kind=CHANNEL, name=CHANNEL), figures=adapter.figures)
-    pulse.start()
+    watch = Watch(
+        database=room.database,
+        me=Identity(kind=CHANNEL, name=CHANNEL),
+        figures=adapter.figures,
+        checks={"broker": room.signals.check, CHANNEL: adapter.trouble},
+        instruments=room.instruments,
+        settings=settings,
+    )
+    watch.start()
     try:
         await adapter.run(_on_ready)
     finally:
-        pulse.stop()
+        watch.stop()
 
 
 def _on_ready() -> None:

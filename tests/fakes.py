@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 
-from worker.engine.port import Finish, Progress, Request
+from worker.engine.port import Finish, Load, Progress, Request
 
 
 class FakeEngine:
@@ -11,6 +11,7 @@ class FakeEngine:
     model_version = "fake model"
     prompt_version = "fake prompt"
     capacity = 4
+    load = Load(running=0, waiting=0)
 
     def __init__(self, *replies: str | Exception) -> None:
         self.requests: list[Request] = []

@@ -18,6 +18,7 @@ from dialogue import turns
 from dialogue.clock import Clock, utc_now
 from dialogue.database import Database
 from dialogue.errors import DatabaseUnavailable
+from dialogue.ids import made_at
 from dialogue.signals import Signals
 from dialogue.turns import ClaimedTurn, FinishedReply
 from dialogue.vault import MasterKeys
@@ -32,6 +33,7 @@ from worker.engine.port import (
     Request,
 )
 from worker.leases import Leases
+from worker.meters import UNMETERED, TokenPace, WorkerMeters
 from worker.prompt import seed_prompt
 from worker.streams import Stream
 
@@ -83,6 +85,7 @@ class Replies:
         texts: Texts,
         guard: Guard,
         policy: ReplyPolicy,
+        meters: WorkerMeters = UNMETERED,
         clock: Clock = utc_now,
     ) -> None:
         self._database = database
@@ -93,6 +96,8 @@ class Replies:
         self._texts = texts
         self._guard = guard
         self._policy = policy
+        self._meters = meters
+        self.pace = TokenPace()
         self._clock = clock
         self._stopping = threading.Event()
 
@@ -134,6 +139,8 @@ class Replies:
 
     def _answer_turn(self, turn: ClaimedTurn) -> None:
         log.info("turn_claimed")
+        claimed_at = self._clock()
+        self._meters.wait.observe(_seconds(made_at(turn.id), claimed_at))
         with self._leases.kept(turn.id):
             try:
                 reply = self._generate_guarded(turn)
@@ -144,17 +151,19 @@ class Replies:
             except EngineError as error:
                 self._after_failure(turn, error)
             else:
-                self._complete(turn, reply)
+                self._complete(turn, reply, claimed_at)
 
     def _generate_guarded(self, turn: ClaimedTurn) -> FinishedReply:
         """A reply that the guard blocks is generated once more; after that our own words stand in for it."""
         try:
             return self._generate(turn)
         except _Blocked as blocked:
+            self._meters.blocked.add(reason=blocked.reason)
             log.warning("reply_blocked", reason=blocked.reason)
         try:
             return self._generate(turn)
         except _Blocked as blocked:
+            self._meters.blocked.add(reason=blocked.reason)
             log.warning("reply_replaced", reason=blocked.reason)
             return self._finished(self._texts.say("guard_replacement"))
 
@@ -170,9 +179,12 @@ class Replies:
         stream = Stream(self._signals, turn)
         first_token_at = None
         progress = None
+        token_count = 0
         with closing(self._engine.stream(request)) as replying:
             for progress in replying:
                 first_token_at = first_token_at or self._clock()
+                self.pace.add(progress.reply_tokens - token_count)
+                token_count = progress.reply_tokens
                 if stream.is_due or progress.finish is not None:
                     stream.show(self._showable(turn, progress))
         if progress is None or not progress.text:
@@ -212,18 +224,31 @@ class Replies:
         )
         return [Exchange(seen.text, seen.response) for seen in window]
 
-    def _complete(self, turn: ClaimedTurn, reply: FinishedReply) -> None:
+    def _complete(self, turn: ClaimedTurn, reply: FinishedReply, claimed_at: datetime) -> None:
+        self._measure(turn, reply, claimed_at)
         delivery_id = self._write(
             lambda session: turns.complete(session, turn, reply, owner=self._leases.owner, now=self._clock())
         )
         if delivery_id is None:
+            self._meters.ended.add(outcome="discarded")
             log.info("reply_discarded")
             return
         self._signals.owe([turn.address.channel])
+        self._meters.ended.add(outcome="answered")
         log.info("turn_answered", prompt_tokens=reply.prompt_tokens, reply_tokens=reply.reply_tokens)
+
+    def _measure(self, turn: ClaimedTurn, reply: FinishedReply, claimed_at: datetime) -> None:
+        now = self._clock()
+        self._meters.first_token.observe(_seconds(claimed_at, reply.first_token_at))
+        self._meters.generation.observe(_seconds(claimed_at, now))
+        self._meters.total.observe(_seconds(made_at(turn.id), now))
+        self._meters.prompt_tokens.add(reply.prompt_tokens)
+        self._meters.reply_tokens.add(reply.reply_tokens)
 
     def _after_cancel(self, turn: ClaimedTurn) -> None:
         """A reset took the turn away, or this worker is stopping and somebody else shall have it."""
+        self._meters.cancelled.add()
+        self._meters.ended.add(outcome="given_back")
         log.info("generation_cancelled")
         self._write(lambda session: turns.give_back(session, turn.id, owner=self._leases.owner, now=self._clock()))
 
@@ -232,6 +257,7 @@ class Replies:
         if turn.attempt >= self._policy.max_attempts:
             self._fail(turn, "error_failed", error=type(error).__name__)
             return
+        self._meters.ended.add(outcome="tried_again")
         self._write(lambda session: turns.retry(session, turn.id, owner=self._leases.owner, now=self._clock()))
 
     def _fail(self, turn: ClaimedTurn, apology: str, *, error: str) -> None:
@@ -241,6 +267,7 @@ class Replies:
             )
         )
         self._signals.owe([turn.address.channel])
+        self._meters.ended.add(outcome="failed")
         log.warning("turn_failed", error=error)
 
     def _write(self, use_case: Callable[[Session], T]) -> T:
@@ -255,3 +282,7 @@ class Replies:
             with attempt, self._database.begin() as session:
                 return use_case(session)
         raise AssertionError("tenacity either returns or raises")
+
+
+def _seconds(since: datetime, until: datetime) -> float:
+    return (until - since).total_seconds()

@@ -14,13 +14,15 @@ from dialogue import home, people, schema
 from dialogue.database import Database, connect
 from dialogue.doorbell import Doorbell
 from dialogue.keyfile import master_keys
-from dialogue.presence import Identity, Pulse
+from dialogue.presence import Identity
 from dialogue.region import directory_of
 from dialogue.signals import CANCEL, Signals, redis_url
 from dialogue.sweeper import Sweeper
 from dialogue.tables import Figure
+from dialogue.watch import Watch, instruments_for
 from worker.engine.port import Engine
 from worker.leases import Leases
+from worker.meters import WorkerMeters
 from worker.replies import Replies, ReplyPolicy
 from worker.settings import WorkerSettings
 
@@ -42,6 +44,8 @@ class WorkerService:
             people.check_master_key(session, keys)
         words = texts.load(settings.locale)
         broker_url = home.broker_url(settings)
+        instruments = instruments_for(settings)
+        self._meters = WorkerMeters(instruments)
         self._signals = Signals.connect(broker_url)
         self._leases = Leases(
             database=self._database,
@@ -58,6 +62,7 @@ class WorkerService:
             texts=words,
             guard=guard(directory_of(settings.region)),
             policy=_policy(settings),
+            meters=self._meters,
         )
         self._sweeper = Sweeper(
             database=self._database,
@@ -66,9 +71,17 @@ class WorkerService:
             signals=self._signals,
             apology=words.say("error_failed"),
             max_attempts=settings.max_attempts,
+            instruments=instruments,
         )
         self._cancellations = _Cancellations(broker_url, engine)
-        self._pulse = Pulse(database=self._database, me=Identity(kind="worker", name=name), figures=self._figures)
+        self._watch = Watch(
+            database=self._database,
+            me=Identity(kind="worker", name=name),
+            figures=self._figures,
+            checks={"broker": self._signals.check},
+            instruments=instruments,
+            settings=settings,
+        )
 
     def start(self) -> None:
         """Load the model, then watch; raises `ModelUnusable`."""
@@ -76,7 +89,8 @@ class WorkerService:
         self._leases.start()
         self._sweeper.start()
         self._cancellations.start()
-        self._pulse.start()
+        self._meters.watch(self._engine)
+        self._watch.start()
         log.info("worker_ready", model=self._engine.model_version, capacity=self._engine.capacity)
 
     def answer(self, conversation_id: UUID) -> None:
@@ -95,7 +109,7 @@ class WorkerService:
         self._engine.stop()
         self._wait_until_idle(self._settings.lease_seconds)
         self._cancellations.stop()
-        self._pulse.stop()
+        self._watch.stop()
         self._leases.stop()
         self._signals.close()
         self._database.close()
@@ -106,6 +120,9 @@ class WorkerService:
             "model": self._engine.model_version,
             "capacity": self._engine.capacity,
             "answering": len(self._leases.held()),
+            "batch": self._engine.load.running,
+            "waiting": self._engine.load.waiting,
+            "tokens_per_second": self._replies.pace.tokens_per_second(),
         }
 
     def _wait_until_idle(self, seconds: float) -> None:

@@ -3,10 +3,8 @@ from datetime import timedelta
 import pytest
 
 from dialogue.database import Database
-from dialogue.presence import GONE_SECONDS, Identity, Presence, Pulse, beat, leave, present
-from dialogue.tables import Figure
+from dialogue.presence import GONE_SECONDS, Identity, Presence, beat, leave, present
 from tests.builders import FakeClock
-from tests.road.harness import wait_until
 
 WORKER = Identity(kind="worker", name="celery", host="gpu1", pid=4242, version="1.0")
 
@@ -69,29 +67,3 @@ def test_who_ends_in_order_takes_its_row_along(database: Database, clock: FakeCl
     with database.begin() as session:
         leave(session, WORKER)
     assert everybody(database) == []
-
-
-def test_the_pulse_beats_until_it_is_stopped(database: Database) -> None:
-    pulse = Pulse(database=database, me=WORKER, figures=lambda: {"answering": 1}, beat_seconds=0.01)
-    pulse.start()
-    wait_until(lambda: everybody(database), 5)
-    first_at = everybody(database)[0].seen_at
-    wait_until(lambda: everybody(database)[0].seen_at > first_at, 5)
-    assert everybody(database)[0].figures["memory_mb"]
-    pulse.stop()
-    assert everybody(database) == []
-
-
-def test_figures_that_break_do_not_end_the_pulse(database: Database) -> None:
-    calls: list[int] = []
-
-    def figures() -> dict[str, Figure]:
-        calls.append(1)
-        if len(calls) == 1:
-            raise ValueError
-        return {}
-
-    pulse = Pulse(database=database, me=WORKER, figures=figures, beat_seconds=0.01)
-    pulse.start()
-    wait_until(lambda: everybody(database), 5)
-    pulse.stop()

@@ -9,11 +9,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 
-from worker.engine.crew import Crew, Load, Machine
+from worker.engine.crew import Crew, Machine
 from worker.engine.flight import Flight
 from worker.engine.mailbox import Mailbox
 from worker.engine.openings import Openings
-from worker.engine.port import EngineFailed, Progress, Request
+from worker.engine.port import EngineFailed, Load, Progress, Request
 from worker.engine.schedule import TokenSequence
 
 
@@ -29,7 +29,7 @@ class Batched:
         self._is_stopping = False
         self._arrivals: deque[Flight] = deque()
         self._openings = Openings()
-        self._load = Load(running=0, waiting=0, wait_seconds=0.0, held_blocks=0)
+        self._load = Load(running=0, waiting=0)
 
     @property
     def model_version(self) -> str:

@@ -9,7 +9,7 @@ import structlog
 
 from worker.engine.blocks import BlockPool
 from worker.engine.flight import Flight
-from worker.engine.port import EngineError, EngineFailed, Finish, Progress
+from worker.engine.port import EngineError, EngineFailed, Finish, Load, Progress
 from worker.engine.prompter import Prompter
 from worker.engine.schedule import Scheduler, Slice, TokenSequence
 from worker.engine.work import OutOfMemory, Work
@@ -41,16 +41,6 @@ class Machine:
     block_count: int
     block_size: int
     step_tokens: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """How busy the engine is; `wait_seconds` is a guess at how long a new conversation waits for its place."""
-
-    running: int
-    waiting: int
-    wait_seconds: float
-    held_blocks: int  # of the cache; what is only remembered does not count
 
 
 class Crew:

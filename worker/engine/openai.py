@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from worker.engine.completions import Completions, Server
 from worker.engine.mailbox import Mailbox
 from worker.engine.openings import Openings
-from worker.engine.port import EngineFailed, Progress, Request
+from worker.engine.port import EngineFailed, Load, Progress, Request
 
 T = TypeVar("T")
 
@@ -36,6 +36,12 @@ class OpenAI:
     def prompt_version(self) -> str:
         """Names the prompt's form."""
         return self._completions.prompt_version
+
+    @property
+    def load(self) -> Load:
+        """How many have a connection, and how many wait for one; the server's own queue is not seen."""
+        open_count = len(self._openings)
+        return Load(running=min(open_count, self.capacity), waiting=max(0, open_count - self.capacity))
 
     def start(self) -> None:
         """Find the server and its model. Raises `ModelUnusable`."""

@@ -49,6 +49,16 @@ class Progress:
     finish: Finish | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How busy the engine is; `wait_seconds` is a guess at how long a new conversation waits for its place."""
+
+    running: int
+    waiting: int
+    wait_seconds: float = 0.0
+    held_blocks: int = 0  # of the cache; what is only remembered does not count
+
+
 class EngineError(Exception):
     """The engine could not generate this reply."""
 
@@ -87,6 +97,10 @@ class Engine(Protocol):
     @property
     def capacity(self) -> int:
         """How many conversations are generated at once."""
+
+    @property
+    def load(self) -> Load:
+        """How busy it is now; answers at once."""
 
     def start(self) -> None:
         """Load the model; raises `ModelUnusable`."""

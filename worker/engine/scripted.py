@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
-from worker.engine.port import Cancelled, DeadlineExceeded, EngineFailed, Finish, Progress, Request
+from worker.engine.port import Cancelled, DeadlineExceeded, EngineFailed, Finish, Load, Progress, Request
 
 _MAX_PIECES = 8
 
@@ -45,6 +45,12 @@ class Scripted:
         self._running = 0
         self._begun = 0
         self._stopped = False
+
+    @property
+    def load(self) -> Load:
+        """How many hold a place, and how many wait for one."""
+        with self._changed:
+            return Load(running=self._running, waiting=max(0, self._open.total() - self._running))
 
     def start(self) -> None:
         """Take requests (again)."""

@@ -56,7 +56,13 @@ class Adapter:
         self._limiter = Limiter(self._slots)
         self._live = Live(bot=self._line, limiter=self._limiter, paces=self._pace, turns=self._records)
         self._thanks = Thanks(self._line, room.texts.say("telegram_thanks"))
-        self._health = Health(home=home, channel=CHANNEL, database=room.database, ask_pending=self._pending_updates)
+        self._health = Health(
+            home=home,
+            channel=CHANNEL,
+            database=room.database,
+            ask_pending=self._pending_updates,
+            instruments=room.instruments,
+        )
         self._journal = Journal(home / _JOURNALS, uuid4())
         self._courier = Courier(
             database=room.database,
@@ -65,6 +71,7 @@ class Adapter:
             split=split,
             max_at_once=_MAX_AT_ONCE,
             owner=self._journal.owner,
+            meters=room.meters,
         )
         self._listener = Listener(room.broker_url, CHANNEL, on_owed=self._courier.wake, on_partial=self._live.grow)
         self._stopping = asyncio.Event()
@@ -76,6 +83,10 @@ class Adapter:
     def figures(self) -> dict[str, Figure]:
         """How this adapter is doing."""
         return self._health.figures()
+
+    def trouble(self) -> str | None:
+        """Why nobody is heard, if nobody is."""
+        return self._health.deafness()
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Until stopped; raises `TokenRefused`, `Misconfigured`, `Deaf`."""

@@ -47,7 +47,13 @@ class Adapter:
         self._home = home
         self._on_ready: Callable[[], None] = _nothing
         self._line = Line(partial(Puppet, *_place(settings)), self._on_event, on_alive=self._alive)
-        self._health = Health(home=home, channel=CHANNEL, database=room.database, ask_pending=_unknown)
+        self._health = Health(
+            home=home,
+            channel=CHANNEL,
+            database=room.database,
+            ask_pending=_unknown,
+            instruments=room.instruments,
+        )
         contacts = Contacts(self._line)
         self._intake = Intake(
             inbox=room.inbox,
@@ -75,6 +81,10 @@ class Adapter:
     def figures(self) -> dict[str, Figure]:
         """How this adapter is doing."""
         return self._health.figures()
+
+    def trouble(self) -> str | None:
+        """Why nobody is heard, if nobody is."""
+        return self._health.deafness()
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Until stopped; `on_ready` is called when the line first stands. Raises `TokenRefused`."""
@@ -121,6 +131,7 @@ class Adapter:
             sender=self._sender,
             split=partial(split, limit=self._part_length),
             owner=self._journal.owner,
+            meters=self._room.meters,
         )
 
     def _on_event(self, event: Event) -> None:

@@ -9,8 +9,7 @@ import pytest
 
 from tests.worker.engine.builders import FakeRunner, bundled_tokenizer, last, machine, request, wait_until
 from worker.engine.batched import Batched
-from worker.engine.crew import Load
-from worker.engine.port import EngineError, Exchange, Finish
+from worker.engine.port import EngineError, Exchange, Finish, Load
 from worker.engine.work import OutOfMemory, Work
 
 REQUESTS = 10_000

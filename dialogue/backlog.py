@@ -1,0 +1,103 @@
+"""What people are waiting for now: turns without an answer, texts that are owed, and since when."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BindParameter, bindparam, func, select
+from sqlalchemy.orm import Session
+
+from dialogue.clock import Clock, utc_now
+from dialogue.database import Database
+from dialogue.instruments import Instruments, Reading
+from dialogue.states import OPEN_DELIVERY_STATES, OPEN_TURN_STATES, DeliveryState, TurnState
+from dialogue.tables import DELIVERIES, TURNS
+
+
+def _in_the_statement(states: Sequence[TurnState | DeliveryState]) -> BindParameter[Any]:
+    return bindparam(None, list(states), expanding=True, literal_execute=True)
+
+
+# both are answered from the partial indexes of open rows, however many are stored; the databases can tell that only
+# from states that stand in the statement itself
+_OPEN_TURNS = (
+    select(TURNS.c.state, func.count(), func.min(TURNS.c.created_at))
+    .where(TURNS.c.state.in_(_in_the_statement(OPEN_TURN_STATES)))
+    .group_by(TURNS.c.state)
+)
+_OWED = (
+    select(DELIVERIES.c.channel, func.count(), func.min(DELIVERIES.c.created_at))
+    .where(DELIVERIES.c.state.in_(_in_the_statement(OPEN_DELIVERY_STATES)))
+    .group_by(DELIVERIES.c.channel)
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """How many, and since when the oldest of them."""
+
+    count: int = 0
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """Open turns by state, owed texts by channel."""
+
+    turns: dict[TurnState, Waiting] = field(default_factory=dict)
+    owed: dict[str, Waiting] = field(default_factory=dict)
+
+
+def backlog(session: Session) -> Backlog:
+    """As of now."""
+    turns = {state: Waiting() for state in OPEN_TURN_STATES}
+    turns |= {state: Waiting(count=count, since=since) for state, count, since in session.execute(_OPEN_TURNS)}
+    owed = {channel: Waiting(count=count, since=since) for channel, count, since in session.execute(_OWED)}
+    return Backlog(turns=turns, owed=owed)
+
+
+class BacklogGauge:
+    """Shows the backlog as it was last looked at, so that whoever asks for figures never waits for the database."""
+
+    def __init__(self, database: Database, instruments: Instruments, *, clock: Clock = utc_now) -> None:
+        self._database = database
+        self._clock = clock
+        self._seen = Backlog()
+        self._channels: set[str] = set()
+        instruments.gauge("mindglm_turns_open", "Turns without an answer.", self._turn_counts, ["state"])
+        instruments.gauge(
+            "mindglm_turns_oldest_seconds", "How long the oldest of them has been open.", self._turn_ages, ["state"]
+        )
+        instruments.gauge("mindglm_deliveries_owed", "Texts not yet delivered.", self._owed_counts, ["channel"])
+        instruments.gauge(
+            "mindglm_deliveries_oldest_seconds", "How long the oldest of them is owed.", self._owed_ages, ["channel"]
+        )
+
+    def look(self) -> None:
+        """Raises `DatabaseUnavailable`."""
+        with self._database.read() as session:
+            self._seen = backlog(session)
+        self._channels |= self._seen.owed.keys()
+
+    def _turn_counts(self) -> Iterator[Reading]:
+        for state, waiting in self._seen.turns.items():
+            yield Reading(waiting.count, (state,))
+
+    def _turn_ages(self) -> Iterator[Reading]:
+        for state, waiting in self._seen.turns.items():
+            yield Reading(self._age(waiting), (state,))
+
+    def _owed_counts(self) -> Iterator[Reading]:
+        for channel in sorted(self._channels):
+            yield Reading(self._owed(channel).count, (channel,))
+
+    def _owed_ages(self) -> Iterator[Reading]:
+        for channel in sorted(self._channels):
+            yield Reading(self._age(self._owed(channel)), (channel,))
+
+    def _owed(self, channel: str) -> Waiting:
+        return self._seen.owed.get(channel, Waiting())
+
+    def _age(self, waiting: Waiting) -> float:
+        return max(0.0, (self._clock() - waiting.since).total_seconds()) if waiting.since else 0.0

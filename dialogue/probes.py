@@ -1,0 +1,121 @@
+"""Three pages for machines: /metrics, /healthz (the process lives) and /readyz (it can do its work).
+
+They answer from what is known, never wait for anything, and hold neither ids nor words of people.
+"""
+
+import json
+import socket
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final, NamedTuple
+
+import structlog
+
+from dialogue.settings import DialogueSettings
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+KINDS: Final = ("worker", "telegram", "wechat", "console")
+"""Processes of one host share one setting: each kind has the port at its place in this list, from the first on."""
+
+_REQUEST_SECONDS: Final = 5.0
+_JSON: Final = "application/json"
+
+
+class Page(NamedTuple):
+    """What is answered."""
+
+    status: HTTPStatus
+    content_type: str
+    body: bytes
+
+
+Readiness = Callable[[], dict[str, str | None]]
+"""By name of what was looked at: None if it is well, else what is wrong."""
+
+
+def port_of(kind: str, settings: DialogueSettings) -> int | None:
+    """Where that kind of process answers; None if nobody asked for it."""
+    return None if settings.metrics_port is None else settings.metrics_port + KINDS.index(kind)
+
+
+class Probes:
+    """The small server of one process, in threads of its own. Making it raises `OSError` when the port is taken."""
+
+    def __init__(
+        self, host: str, port: int, *, readiness: Readiness, exposition: Callable[[str], tuple[bytes, str]]
+    ) -> None:
+        self._readiness = readiness
+        self._exposition = exposition
+        self._server = (_Server6 if ":" in host else _Server)((host, port), _handler(self._page))
+        self._thread = threading.Thread(target=self._server.serve_forever, name="probes", daemon=True)
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _page(self, path: str, accept: str) -> Page:
+        match path.partition("?")[0]:
+            case "/healthz":
+                return Page(HTTPStatus.OK, _JSON, b'{"alive": true}\n')
+            case "/readyz":
+                return self._readyz()
+            case "/metrics":
+                body, content_type = self._exposition(accept)
+                return Page(HTTPStatus.OK, content_type, body)
+        return Page(HTTPStatus.NOT_FOUND, _JSON, b'{"pages": ["/healthz", "/readyz", "/metrics"]}\n')
+
+    def _readyz(self) -> Page:
+        checks = self._readiness()
+        is_ready = not any(checks.values())
+        body = json.dumps({"ready": is_ready, "checks": {name: trouble or "ok" for name, trouble in checks.items()}})
+        status = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
+        return Page(status, _JSON, f"{body}\n".encode())
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the library's signature
+        """The asker hung up, or asked nonsense; the library would print a traceback."""
+        log.debug("probe_broke")
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
+def _handler(page: Callable[[str, str], Page]) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = _REQUEST_SECONDS
+
+        def do_GET(self) -> None:
+            self._answer(has_body=True)
+
+        def do_HEAD(self) -> None:
+            self._answer(has_body=False)
+
+        def _answer(self, *, has_body: bool) -> None:
+            answer = page(self.path, self.headers.get("Accept", ""))
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.content_type)
+            self.send_header("Content-Length", str(len(answer.body)))
+            self.send_header("Cache-Control", "no-store")
+            self.end_headers()
+            if has_body:
+                self.wfile.write(answer.body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's signature
+            """Every few seconds somebody asks: no line for it."""
+
+    return Handler

@@ -1,0 +1,85 @@
+"""Keeps the figures of one process in Prometheus' form; loaded only where somebody asked for them."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from dialogue import instruments
+from dialogue.instruments import Reading
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320)
+"""From what the road costs to what nobody waits for."""
+
+
+class Prometheus:
+    """The registry of one process, made in its composition root."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._declared: dict[str, Any] = {}
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+
+    def counter(self, name: str, what: str, labels: Sequence[str] = ()) -> instruments.Counter:
+        declared: instruments.Counter = self._declare(
+            name, lambda: _Counter(Counter(name, what, labels, registry=self.registry))
+        )
+        return declared
+
+    def histogram(self, name: str, what: str, labels: Sequence[str] = ()) -> instruments.Histogram:
+        declared: instruments.Histogram = self._declare(
+            name, lambda: _Histogram(Histogram(name, what, labels, registry=self.registry, buckets=_SECONDS))
+        )
+        return declared
+
+    def gauge(self, name: str, what: str, read: Callable[[], Iterable[Reading]], labels: Sequence[str] = ()) -> None:
+        self._declare(name, lambda: self.registry.register(_Gauge(name, what, read, labels)))
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """All figures, and their content type, in the form that the asker accepts."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+    def _declare(self, name: str, make: Callable[[], Any]) -> Any:
+        if name not in self._declared:
+            self._declared[name] = make()
+        return self._declared[name]
+
+
+class _Counter:
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+
+    def add(self, count: float = 1, **labels: str) -> None:
+        (self._counter.labels(**labels) if labels else self._counter).inc(count)
+
+
+class _Histogram:
+    def __init__(self, histogram: Histogram) -> None:
+        self._histogram = histogram
+
+    def observe(self, seconds: float, **labels: str) -> None:
+        (self._histogram.labels(**labels) if labels else self._histogram).observe(max(seconds, 0.0))
+
+
+class _Gauge(Collector):
+    """Asks when it is looked at."""
+
+    def __init__(self, name: str, what: str, read: Callable[[], Iterable[Reading]], labels: Sequence[str]) -> None:
+        self._name = name
+        self._what = what
+        self._read = read
+        self._labels = labels
+
+    def describe(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(self._name, self._what, labels=self._labels)
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(self._name, self._what, labels=self._labels)
+        for reading in self._read():
+            family.add_metric(reading.labels, reading.value)
+        yield family

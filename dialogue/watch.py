@@ -1,0 +1,158 @@
+"""What a process lets be known of itself: its row among the processes, and three pages where a port is set.
+
+One thread looks at everything every few seconds, beside all other work; whoever asks is told what it saw last.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import psutil
+import structlog
+
+from dialogue import presence
+from dialogue.backlog import BacklogGauge
+from dialogue.clock import Clock, utc_now
+from dialogue.database import Database
+from dialogue.errors import DatabaseUnavailable, DialogueError
+from dialogue.instruments import Instruments, Reading, Unmeasured
+from dialogue.presence import BEAT_SECONDS, Identity
+from dialogue.probes import Probes, port_of
+from dialogue.settings import DialogueSettings
+from dialogue.tables import Figure
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+Check = Callable[[], str | None]
+"""None if all is well, else what is wrong in a few words; must answer within seconds."""
+
+DATABASE: Final = "database"
+
+_UNSEEN: Final = "has not been looked at yet"
+_STALE_BEATS: Final = 4
+_STOP_SECONDS: Final = 2.0
+
+
+def instruments_for(settings: DialogueSettings) -> Instruments:
+    """Where the components of this process declare what they count; without a port nothing is kept."""
+    if settings.metrics_port is None:
+        return Unmeasured()
+    from dialogue.prometheus import Prometheus  # costs memory that only those pay who ask
+
+    return Prometheus()
+
+
+class Watch:
+    """Watches one process from `start` to `stop`."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        me: Identity,
+        figures: Callable[[], Mapping[str, Figure]],
+        checks: Mapping[str, Check],
+        instruments: Instruments,
+        settings: DialogueSettings,
+        beat_seconds: float = BEAT_SECONDS,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._database = database
+        self._me = me
+        self._figures = figures
+        self._checks = checks
+        self._settings = settings
+        self._instruments = instruments
+        self._beat_seconds = beat_seconds
+        self._clock = clock
+        self._process = psutil.Process()
+        self._troubles: dict[str, str | None] = dict.fromkeys((DATABASE, *checks), _UNSEEN)
+        self._looked_at = time.monotonic()
+        self._is_measured = not isinstance(instruments, Unmeasured)
+        self._backlog = BacklogGauge(database, instruments, clock=clock)
+        instruments.gauge("mindglm_check_ok", "1 where all is well, by what is looked at.", self._readings, ["check"])
+        self._probes: Probes | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+
+    def start(self) -> None:
+        self._probes = self._listen()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take the row away; a database that does not answer is not waited for."""
+        self._stopping.set()
+        if self._probes is not None:
+            self._probes.stop()
+        self._thread.join(_STOP_SECONDS)
+
+    def look(self) -> None:
+        """Check everything and say so."""
+        for name, check in self._checks.items():
+            self._note(name, check)
+        self._note(DATABASE, self._beat)
+        self._looked_at = time.monotonic()
+
+    def readiness(self) -> dict[str, str | None]:
+        """By name of the check: None, or what is wrong."""
+        silent_seconds = time.monotonic() - self._looked_at
+        if silent_seconds > _STALE_BEATS * self._beat_seconds:
+            return self._troubles | {DATABASE: f"has not answered for {silent_seconds:.0f} s"}
+        return dict(self._troubles)
+
+    def _beat(self) -> str | None:
+        figures = {**self._figures(), "memory_mb": round(self._process.memory_info().rss / 1e6)}
+        with self._database.begin() as session:
+            presence.beat(session, self._me, figures, now=self._clock())
+        if self._is_measured:
+            self._backlog.look()
+        return None
+
+    def _note(self, name: str, check: Check) -> None:
+        try:
+            trouble = check()
+        except DialogueError as error:
+            trouble = str(error)
+        except Exception as error:  # noqa: BLE001 - a thread's outermost loop: the next look may succeed
+            trouble = type(error).__name__
+        before, self._troubles[name] = self._troubles[name], trouble
+        if trouble and before in {None, _UNSEEN}:
+            log.warning("check_failed", check=name, trouble=trouble)
+        elif before and not trouble and before != _UNSEEN:
+            log.info("check_passed", check=name)
+
+    def _readings(self) -> list[Reading]:
+        return [Reading(trouble is None, (name,)) for name, trouble in self.readiness().items()]
+
+    def _listen(self) -> Probes | None:
+        """People come first: a port that is taken costs the figures, not the process."""
+        port = port_of(self._me.kind, self._settings)
+        if port is None:
+            return None
+        from dialogue.prometheus import Prometheus
+
+        if not isinstance(self._instruments, Prometheus):
+            return None
+        try:
+            probes = Probes(
+                self._settings.metrics_host,
+                port,
+                readiness=self.readiness,
+                exposition=self._instruments.exposition,
+            )
+        except (OSError, OverflowError) as error:
+            log.error("probes_cannot_listen", port=port, error=str(error))  # noqa: TRY400 - the message says it all
+            return None
+        probes.start()
+        return probes
+
+    def _run(self) -> None:
+        self.look()
+        while not self._stopping.wait(self._beat_seconds):
+            self.look()
+        try:
+            with self._database.begin() as session:
+                presence.leave(session, self._me)
+        except DatabaseUnavailable as error:
+            log.warning("left_without_a_word", error=str(error))

@@ -1,0 +1,43 @@
+"""`mindglm health`: asks a running process whether it is ready, for health checks in places without curl."""
+
+import json
+import sys
+import urllib.error
+import urllib.request
+from http import HTTPStatus
+from typing import Final
+
+from dialogue.errors import Misconfigured
+from dialogue.probes import KINDS, port_of
+from dialogue.settings import DialogueSettings
+
+_PATIENCE_SECONDS: Final = 5.0
+_EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared with, nothing listens there
+
+
+def run(settings: DialogueSettings, target: str) -> int:
+    """Print what `target`, a kind of process or a URL, says; 0 if it is ready, else 1. Raises `Misconfigured`."""
+    url = target if target.startswith(("http://", "https://")) else _url(settings, target)
+    try:
+        with urllib.request.urlopen(url, timeout=_PATIENCE_SECONDS) as answer:  # noqa: S310 - http and https only
+            return _tell(answer.status, answer.read())
+    except urllib.error.HTTPError as error:
+        return _tell(error.code, error.read())
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        return _tell(0, json.dumps({"ready": False, "url": url, "error": str(reason)}).encode() + b"\n")
+
+
+def _url(settings: DialogueSettings, kind: str) -> str:
+    if kind not in KINDS:
+        raise Misconfigured(f"`mindglm health` knows {', '.join(KINDS)}, or a URL; not {kind}.")
+    port = port_of(kind, settings)
+    if port is None:
+        raise Misconfigured("MINDGLM_METRICS_PORT is not set: no process can be asked.")
+    host = _EVERYWHERE.get(settings.metrics_host, settings.metrics_host)
+    return f"http://{host}:{port}/readyz"
+
+
+def _tell(status: int, body: bytes) -> int:
+    sys.stdout.write(body.decode("utf-8", "replace"))
+    return 0 if status == HTTPStatus.OK else 1
