@@ -137,6 +137,7 @@ def _room(arguments: argparse.Namespace, home: Path) -> Iterator[tuple[Room, str
             database_url=SecretStr(url) if url else None,
             broker_url=SecretStr(broker_url),
             secret_key=SecretStr(secret),
+            consent="off",
         )
         database = connect(database_url(settings))
         schema.upgrade(database)

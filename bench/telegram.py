@@ -173,6 +173,7 @@ def _house(arguments: argparse.Namespace, home: Path) -> Iterator[House]:
             "MINDGLM_BROKER_URL": broker.url,
             "MINDGLM_SECRET_KEY": new_secret(),
             "MINDGLM_ENGINE": "scripted",
+            "MINDGLM_CONSENT": "off",
             "MINDGLM_SCRIPTED_DELAY_SECONDS": str(arguments.model_seconds),
             "MINDGLM_CONCURRENCY": str(arguments.concurrency),
             "MINDGLM_TELEGRAM_TOKEN": TOKEN,

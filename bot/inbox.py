@@ -2,20 +2,25 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 import structlog
 from sqlalchemy.orm import Session
 
+from bot import visiting
+from bot.consent import Doorstep, Gate
 from bot.meters import UNMETERED, BotMeters
 from bot.reception import Receipt, Reception
 from care import identity
+from care.disclosure import Answer
 from care.screening import Tier, screen_safely
 from care.scripts import Voice
 from care.texts import Texts
-from dialogue import commands, conversations, feedback, intake, people
+from dialogue import commands, consent, conversations, feedback, intake, people
 from dialogue.clock import Clock, utc_now
+from dialogue.commands import Command
 from dialogue.database import Database
 from dialogue.doorbell import Doorbell
 from dialogue.errors import EmptyMessage, MessageTooLong
@@ -24,6 +29,9 @@ from dialogue.signals import Signals
 from dialogue.states import ClosedBy
 from dialogue.vault import MasterKeys
 from dialogue.words import clean
+
+_FOR_GUESTS = {Command.START, Command.SHARE, Command.SHARE_YES}
+"""Commands of those who agreed; others are shown the notice. 不同意用于改进 is always obeyed."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -40,6 +48,7 @@ class Inbox:
         doorbell: Doorbell,
         signals: Signals,
         voice: Voice,
+        gate: Gate,
         max_message_length: int,
         meters: BotMeters = UNMETERED,
         clock: Clock = utc_now,
@@ -50,6 +59,7 @@ class Inbox:
         self._doorbell = doorbell
         self._signals = signals
         self._voice = voice
+        self.gate = gate
         self._max_message_length = max_message_length
         self._meters = meters
         self._clock = clock
@@ -69,6 +79,10 @@ class Inbox:
     async def rate(self, channel: str, user_id: str, turn_id: UUID, value: int) -> bool:
         """👍 (1) or 👎 (-1) for a reply; False if it was not that person's."""
         return await asyncio.to_thread(self._rate, channel, user_id, turn_id, value)
+
+    async def choose(self, message: InboundMessage, answer: Answer) -> Receipt:
+        """A button under the notice was pressed; `message` has no words. Nothing, if they had agreed already."""
+        return await asyncio.to_thread(self._choose, message, answer)
 
     async def leave(self, address: Address) -> None:
         """The person blocked the bot, or is gone: end their conversation, and send nothing more of it."""
@@ -101,7 +115,23 @@ class Inbox:
             )
             if intake.is_repeat(session, message):
                 return Receipt(is_repeat=True)
-            receipt = Reception(session, person, message, now).excuse(self._texts.say("error_not_text"))
+            reception = Reception(session, person, message, now)
+            if self.gate.is_open(person):
+                receipt = reception.excuse(self._texts.say("error_not_text"))
+            else:
+                receipt = self._at_the_door(reception).ask(None)
+        self._announce(message, receipt)
+        return receipt
+
+    def _choose(self, message: InboundMessage, answer: Answer) -> Receipt:
+        now = self._clock()
+        with self._database.begin() as session:
+            person = people.locked(
+                session, self._keys, channel=message.address.channel, user_id=message.user_id, now=now
+            )
+            if self.gate.is_open(person) or intake.is_repeat(session, message):
+                return Receipt(is_repeat=True)
+            receipt = self._at_the_door(Reception(session, person, message, now)).answer(answer)
         self._announce(message, receipt)
         return receipt
 
@@ -134,18 +164,43 @@ class Inbox:
         command = commands.parse(text)
         if command is not None:
             reception.note_source(text)
-            return reception.obey(command, self._texts)
+            return self._obey(reception, command)
         return self._take_words(reception, text)
+
+    def _obey(self, reception: Reception, command: Command) -> Receipt:
+        session, person, now = reception.session, reception.person, reception.now
+        if not self.gate.is_open(person) and command in _FOR_GUESTS:
+            return self._at_the_door(reception).ask(None, is_greeting=True)
+        cancelled: list[UUID] = []
+        match command:
+            case Command.WITHDRAW:
+                consent.withdraw(session, person, now=now)
+                cancelled = conversations.reset_all(session, person, by=ClosedBy.PERSON, now=now)
+            case Command.SHARE_YES | Command.SHARE_NO:
+                consent.share(session, person, is_allowed=command is Command.SHARE_YES, now=now)
+        state = "yes" if person.training_consented_at else "no"
+        fillings = {**self.gate.fillings, "state": self._texts.say(f"command_share_state_{state}")}
+        receipt = reception.obey(command, self._texts.say(f"command_{command.name.lower()}", **fillings))
+        return replace(receipt, cancelled_turn_ids=[*cancelled, *receipt.cancelled_turn_ids])
 
     def _take_words(self, reception: Reception, text: str) -> Receipt:
         screening = screen_safely(text)
         question = identity.asked(text)
-        if question is None:
-            return reception.hear(text, screening, self._voice)
-        truth = identity.answer(question.question, self._texts)
-        if question.is_whole_message and screening.tier is Tier.NONE and not reception.is_in_acute_danger():
+        truth = identity.answer(question.question, self._texts) if question else None
+        if not self.gate.is_open(reception.person):
+            return self._at_the_door(reception).meet(text, screening, truth=truth)
+        if (
+            question is not None
+            and truth is not None
+            and question.is_whole_message
+            and screening.tier is Tier.NONE
+            and reception.danger_tier() is not Tier.ACUTE
+        ):
             return reception.say_the_truth(text, truth)
-        return reception.hear(text, screening, self._voice, preface=truth)
+        return visiting.hear(reception, self.gate, self._voice, text, screening, preface=truth)
+
+    def _at_the_door(self, reception: Reception) -> Doorstep:
+        return Doorstep(reception, self.gate, self._voice)
 
     def _refuse_long(self, reception: Reception, error: MessageTooLong) -> Receipt:
         """Its beginning and its end are screened all the same: danger is answered at any length."""

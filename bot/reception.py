@@ -1,5 +1,6 @@
 """One message inside its transaction: what is stored, what is said at once, what the model is asked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -11,8 +12,7 @@ from care.course import Turn as Step
 from care.course import hear as take
 from care.screening import Screening, Tier
 from care.scripts import Says, Voice
-from care.texts import Texts
-from dialogue import commands, conversations, danger, intake, outbox, sources
+from dialogue import commands, conversations, danger, intake, outbox, sources, visits
 from dialogue.commands import Command
 from dialogue.messages import InboundMessage
 from dialogue.people import KnownPerson
@@ -20,7 +20,12 @@ from dialogue.states import ClosedBy, DeliveryKind
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+_ENDING = {Command.END, Command.RESET}
 _NOT_TEXT = "\N{OBJECT REPLACEMENT CHARACTER}"
+_NOT_NOW = "\N{REPLACEMENT CHARACTER}"
+
+Words = tuple[str, DeliveryKind]
+"""Something of our own to say, and how surely it must arrive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,17 +69,29 @@ class Reception:
     message: InboundMessage
     now: datetime
 
-    def hear(self, text: str, screening: Screening, voice: Voice, *, preface: str | None = None) -> Receipt:
+    def hear(
+        self,
+        text: str,
+        screening: Screening,
+        voice: Voice,
+        *,
+        preface: str | None = None,
+        due: Sequence[str] = (),
+        label: str | None = None,
+    ) -> Receipt:
         """Words for the model, unless the person is in acute danger; what must be said is owed in the same breath.
 
-        `preface` is something of our own to say before anything else.
+        `preface` is something of our own to say before anything else; `due` is, too, but is left out while the person
+        is in danger. `label` is put under the model's reply.
         """
-        conversation_id = conversations.open_for(self.session, self.person, self.message.address, now=self.now)
-        step = self._take_into_course(conversation_id, screening, voice)
-        risk = _risk(screening, step)
-        at_once = [script.text for script in step.scripts if script.says is not Says.AFTER]
+        conversation_id = self.conversation()
+        step = self.take_into_course(conversation_id, screening, voice)
+        risk = risk_of(screening, step)
+        at_once = [(script.text, DeliveryKind.CRISIS) for script in step.scripts if script.says is not Says.AFTER]
+        if step.course.tier < Tier.ACTIVE:
+            at_once[:0] = [(text, DeliveryKind.NOTICE) for text in due]
         if preface is not None:
-            at_once.insert(0, preface)
+            at_once.insert(0, (preface, DeliveryKind.CRISIS))
         if step.bypasses_model:
             return self._stay_without_the_model(conversation_id, text, at_once, risk)
         afterwards = [script.text for script in step.scripts if script.says is Says.AFTER]
@@ -84,22 +101,41 @@ class Reception:
             self.message,
             conversation_id,
             text=text,
-            postscript="\n\n".join(afterwards) or None,
+            postscript="\n\n".join([*([label] if label else []), *afterwards]) or None,
             now=self.now,
         )
         return Receipt(
             conversation_id=conversation_id,
             turn_id=received.turn_id,
-            answered_at_once=self._say(received.message_id, at_once, conversation_id),
+            answered_at_once=self.say(received.message_id, at_once, conversation_id),
             risk=risk,
         )
 
-    def is_in_acute_danger(self) -> bool:
-        """Whether this conversation is one in which we must go on looking after the person, whatever they ask."""
+    def conversation(self) -> UUID:
+        """The conversation that is open here, or a new one."""
+        return conversations.open_for(self.session, self.person, self.message.address, now=self.now)
+
+    def begin_afresh(self) -> list[UUID]:
+        """End the conversation that is open here, unless somebody is in danger; returns the turns to cancel."""
+        conversation_id = conversations.find_open(self.session, self.message.address)
+        if conversation_id is None or self.danger_tier() >= Tier.ACTIVE:
+            return []
+        return conversations.reset(self.session, conversation_id, by=ClosedBy.PAUSE, now=self.now)
+
+    def rest(self, words: str) -> Receipt:
+        """Not now: said once for several messages in a row, whose words are not kept."""
+        is_burst = intake.is_burst(self.session, self.person, mark=_NOT_NOW, now=self.now)
+        message_id = intake.store(self.session, self.person, self.message, text=_NOT_NOW, now=self.now)
+        if is_burst:
+            return Receipt()
+        return Receipt(answered_at_once=self._answer(message_id, words, conversation_id=None))
+
+    def danger_tier(self) -> Tier:
+        """How much danger there is in the conversation that is open here."""
         conversation_id = conversations.find_open(self.session, self.message.address)
         if conversation_id is None:
-            return False
-        return danger.course_of(self.session, self.person, conversation_id).tier is Tier.ACUTE
+            return Tier.NONE
+        return danger.course_of(self.session, self.person, conversation_id).tier
 
     def say_the_truth(self, text: str, truth: str) -> Receipt:
         """A question about who answers here needs no model."""
@@ -108,7 +144,7 @@ class Reception:
         answer = self._answer(message_id, truth, conversation_id=conversation_id)
         return Receipt(conversation_id=conversation_id, answered_at_once=answer)
 
-    def _take_into_course(self, conversation_id: UUID, screening: Screening, voice: Voice) -> Step:
+    def take_into_course(self, conversation_id: UUID, screening: Screening, voice: Voice) -> Step:
         course = danger.course_of(self.session, self.person, conversation_id)
         step = take(course, screening, self.now, voice)
         if step.course.tier or course.tier:
@@ -125,13 +161,13 @@ class Reception:
             )
         return step
 
-    def _stay_without_the_model(self, conversation_id: UUID, text: str, words: list[str], risk: Risk) -> Receipt:
+    def _stay_without_the_model(self, conversation_id: UUID, text: str, words: Sequence[Words], risk: Risk) -> Receipt:
         """What the model was about to say to earlier words is taken back; ours are all that is said."""
         cancelled = conversations.silence(self.session, conversation_id, now=self.now)
         message_id = self._store(text, conversation_id)
         return Receipt(
             conversation_id=conversation_id,
-            answered_at_once=self._say(message_id, words, conversation_id),
+            answered_at_once=self.say(message_id, words, conversation_id),
             cancelled_turn_ids=cancelled,
             risk=risk,
         )
@@ -141,11 +177,11 @@ class Reception:
             self.session, self.person, self.message, text=text, conversation_id=conversation_id, now=self.now
         )
 
-    def _say(self, message_id: UUID, words: list[str], conversation_id: UUID) -> UUID | None:
-        """Owe words that must arrive; returns the last of them."""
+    def say(self, message_id: UUID, words: Sequence[Words], conversation_id: UUID | None) -> UUID | None:
+        """Owe words of our own in answer to a message, in that order; returns the last of them."""
         owed = [
-            self._answer(message_id, text, conversation_id=conversation_id, kind=DeliveryKind.CRISIS, part=part)
-            for part, text in enumerate(words)
+            self._answer(message_id, text, conversation_id=conversation_id, kind=kind, part=part)
+            for part, (text, kind) in enumerate(words)
         ]
         return owed[-1] if owed else None
 
@@ -157,9 +193,10 @@ class Reception:
     def refuse_but_stay(self, explanation: str, screening: Screening, voice: Voice) -> Receipt:
         """What was refused told of danger."""
         conversation_id = conversations.open_for(self.session, self.person, self.message.address, now=self.now)
-        step = self._take_into_course(conversation_id, screening, voice)
-        words = [script.text for script in step.scripts]
-        return self._stay_without_the_model(conversation_id, "", [*words, explanation], _risk(screening, step))
+        step = self.take_into_course(conversation_id, screening, voice)
+        words = [*(script.text for script in step.scripts), explanation]
+        at_once = [(text, DeliveryKind.CRISIS) for text in words]
+        return self._stay_without_the_model(conversation_id, "", at_once, risk_of(screening, step))
 
     def excuse(self, explanation: str) -> Receipt:
         """What cannot be read is stored as a mark only."""
@@ -175,7 +212,7 @@ class Reception:
         if label is not None:
             sources.note(self.session, self.person.id, label, now=self.now)
 
-    def obey(self, command: Command, texts: Texts) -> Receipt:
+    def obey(self, command: Command, answer: str) -> Receipt:
         """A word to the bot itself, answered here and now."""
         conversation_id = conversations.find_open(self.session, self.message.address)
         message_id = intake.store(
@@ -187,9 +224,10 @@ class Reception:
             now=self.now,
         )
         cancelled: list[UUID] = []
-        if conversation_id is not None and command in {Command.END, Command.RESET}:
+        if conversation_id is not None and command in _ENDING:
             cancelled = conversations.reset(self.session, conversation_id, by=ClosedBy.PERSON, now=self.now)
-        answer = texts.say(f"command_{command.name.lower()}")
+        if cancelled:
+            visits.forget_label(self.session, self.person.id)
         return Receipt(
             command=command,
             conversation_id=conversation_id,
@@ -220,5 +258,6 @@ class Reception:
         )
 
 
-def _risk(screening: Screening, step: Step) -> Risk:
+def risk_of(screening: Screening, step: Step) -> Risk:
+    """For the counts of what was found."""
     return Risk(tier=int(screening.tier), is_alarm=step.raises_alarm)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
+from bot.consent import gate
 from bot.inbox import Inbox
 from bot.meters import BotMeters
 from care import texts
@@ -62,13 +63,22 @@ class Room:
             instruments=instruments,
         )
         housekeeper = Housekeeper(database=database, retention_days=settings.retention_days)
+        directory = directory_of(settings.region)
         inbox = Inbox(
             database=database,
             keys=keys,
             texts=words,
             doorbell=doorbell,
             signals=signals,
-            voice=Voice(locale=settings.locale, directory=directory_of(settings.region)),
+            voice=Voice(locale=settings.locale, directory=directory),
+            gate=gate(
+                words,
+                directory,
+                retention_days=settings.retention_days,
+                is_required=settings.consent == "required",
+                serves_children=settings.guardian_consent,
+                is_labelling=_is_labelling(settings),
+            ),
             max_message_length=settings.max_message_length,
             meters=meters,
         )
@@ -94,3 +104,8 @@ class Room:
         self.doorbell.close()
         self.signals.close()
         self.database.close()
+
+
+def _is_labelling(settings: DialogueSettings) -> bool:
+    """Where nobody is asked for consent, a label must be asked for."""
+    return settings.label == "on" or (settings.label == "auto" and settings.consent == "required")

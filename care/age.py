@@ -1,6 +1,7 @@
 """The age that a writer states about themselves, for the rules that protect minors. An estimate for a school year."""
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
@@ -38,17 +39,24 @@ def band_of(age: int) -> AgeBand:
     return AgeBand.MINOR if age < ADULT else AgeBand.ADULT
 
 
+def youngest(bands: Iterable[AgeBand | None]) -> AgeBand | None:
+    """The most protective of what is known."""
+    order = list(AgeBand)
+    return min((band for band in bands if band is not None), key=order.index, default=None)
+
+
 def stated_age(plain: str) -> int | None:
     """The writer's own age in years in a normalised text, or None where none is stated."""
     if found := _YEARS.search(plain):
-        age = _number(found.group(1))
+        age = written_number(found.group(1))
         return age if age >= YOUNGEST_WRITER else None
     if found := _SCHOOL.search(plain):
         return _school_age(found.group(1))
     return None
 
 
-def _number(written: str) -> int:
+def written_number(written: str) -> int:
+    """A number below twenty in Chinese numerals, or any in digits."""
     return int(written) if written.isdigit() else 10 + (_NUMERALS.index(written[1]) + 1 if written[1:] else 0)
 
 

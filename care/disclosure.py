@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from care.age import ADULT, YOUNGEST_SERVED, AgeBand, band_of, written_number
 from care.hotlines import Directory
 from care.normalise import normalise
 from care.texts import Texts
@@ -20,10 +21,24 @@ CONTINUOUS_USE: Final = timedelta(
 LONG_PAUSE: Final = timedelta(hours=12)  # coming back after it counts as a new visit
 SHORT_PAUSE: Final = timedelta(minutes=30)  # a pause as long as this ends continuous use
 
+_END: Final = r"[。.!！]?"
+_BETWEEN: Final = r"[\s,，。.;；、+]*"
 _DECLINES: Final = re.compile(
-    r"^(?:我)?(?:不同意|不愿意|不接受|拒绝|不|decline|disagree|i (?:decline|disagree)|no)[。.!]?$"
+    rf"(?:我)?(?:不同意|不愿意|不接受|拒绝|不|decline|disagree|i (?:decline|disagree)|no){_END}"
 )
-_AGREES: Final = re.compile(r"^(?:我)?(?:同意|agree|i agree)(?:了|的)?[。.!]?$")  # 好的 and 嗯 are no separate consent
+_YES: Final = r"(?:我)?(?:同意|agree|i agree)(?:了|的)?"  # 好的 and 嗯 are no separate consent
+_SOUNDS_LIKE_YES: Final = re.compile(
+    rf"(?:好|好的|好吧|嗯+|可以|行|没问题|是|是的|对|知道了|愿意|接受|ok|okay|yes|sure){_END}"
+)
+_CHILD: Final = r"(?P<child>(?:未|不|没)满14周?岁?|under 14)"
+_GROWN: Final = r"(?P<grown>已?经?(?:年)?满18周?岁?|已?经?成年(?:人|了)?|(?:over|above) 18|adult)"
+_YEARS: Final = r"(?P<years>\d{1,2}|十[一二三四五六七八九]?)(?:周?岁|years old)?(?:了)?"
+_AGE: Final = rf"(?:我|今年|现在|是|i am|i'm|aged?|\s)*(?:{_CHILD}|{_GROWN}|{_YEARS})"
+_ANSWERS: Final = (
+    re.compile(rf"(?P<yes>{_YES})(?:{_BETWEEN}{_AGE})?{_END}"),
+    re.compile(rf"{_AGE}{_BETWEEN}(?P<yes>{_YES}){_END}"),
+    re.compile(rf"{_AGE}{_END}"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +49,14 @@ class Notice:
     text: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What somebody answered to the notice: yes, no or neither, and their age where they told it."""
+
+    agrees: bool | None = None
+    band: AgeBand | None = None
+
+
 class Reminder(StrEnum):
     """Which reminder is due. The values are keys of the locale's texts."""
 
@@ -41,23 +64,47 @@ class Reminder(StrEnum):
     RETURN = "disclosure_return"
 
 
-def notice(texts: Texts, directory: Directory, *, retention_days: int, minimum_age: int) -> Notice:
-    """What somebody reads before anything of theirs is kept."""
-    words = texts.say(
-        "disclosure_first",
-        retention_days=retention_days,
-        minimum_age=minimum_age,
+def notice(texts: Texts, directory: Directory, *, retention_days: int, has_guardian_consent: bool = False) -> Notice:
+    """What somebody reads before anything of theirs is kept.
+
+    `has_guardian_consent`: the operator has it of everybody under 14 who writes.
+    """
+    filled = {
+        "retention_days": retention_days,
+        "minimum_age": YOUNGEST_SERVED,
+        "adult_age": ADULT,
         **directory.fillings(texts.locale),
-    )
+    }
+    children = "disclosure_children_with_guardian" if has_guardian_consent else "disclosure_children"
+    keys = ("disclosure_first", children, "disclosure_how")
+    words = "\n".join(texts.say(key, **filled) for key in keys)
     return Notice(version=hashlib.sha256(words.encode()).hexdigest()[:12], text=words)
 
 
-def consents(text: str) -> bool | None:
-    """Yes, no, or None where the answer is neither: silence and other talk are not consent."""
+def answer(text: str) -> Answer | None:
+    """What a message answers to the notice; None where it is other talk, which is never consent."""
     plain = normalise(text)
-    if _DECLINES.match(plain):
-        return False
-    return True if _AGREES.match(plain) else None
+    if _DECLINES.fullmatch(plain):
+        return Answer(agrees=False)
+    for pattern in _ANSWERS:
+        if found := pattern.fullmatch(plain):
+            told = found.groupdict()
+            return Answer(agrees=True if told.get("yes") else None, band=_band(told))
+    return None
+
+
+def sounds_like_yes(text: str) -> bool:
+    """What is meant as a yes but is too vague to be a consent: it must not meet with silence."""
+    return _SOUNDS_LIKE_YES.fullmatch(normalise(text)) is not None
+
+
+def _band(told: dict[str, str | None]) -> AgeBand | None:
+    if told.get("child"):
+        return AgeBand.CHILD
+    if told.get("grown"):
+        return AgeBand.ADULT
+    years = told.get("years")
+    return band_of(written_number(years)) if years else None
 
 
 def reminder(

@@ -6,7 +6,7 @@ from enum import Enum, auto
 END_WORDS = "结束对话"
 
 _SURROUNDINGS = " \t\n\r\u3000。．.!！?？~～…,，、;；:：\"'“”‘’「」『』"
-_SLASH_COMMAND = re.compile(r"/(?P<name>[A-Za-z][A-Za-z0-9_]*)(@\w+)?(\s.*)?", re.DOTALL)
+_SLASH_COMMAND = re.compile(r"/(?P<name>[A-Za-z][A-Za-z0-9_]*)(@\w+)?(?P<rest>\s.*)?", re.DOTALL)
 
 _START_LINK = re.compile(r"/start(?:@\w+)?\s+(?P<label>[A-Za-z0-9_-]{1,64})")
 
@@ -19,10 +19,28 @@ class Command(Enum):
     START = auto()  # the first thing a platform sends
     HELP = auto()
     PRIVACY = auto()  # what is stored, for how long, and what a person can ask for
+    WITHDRAW = auto()  # no longer agrees
+    SHARE = auto()  # what the choice about training is, and how to make it
+    SHARE_YES = auto()
+    SHARE_NO = auto()
     UNKNOWN = auto()  # begins like a command and is none
 
 
-_BY_NAME = {"start": Command.START, "help": Command.HELP, "reset": Command.RESET, "privacy": Command.PRIVACY}
+_BY_NAME = {
+    "start": Command.START,
+    "help": Command.HELP,
+    "reset": Command.RESET,
+    "privacy": Command.PRIVACY,
+    "withdraw": Command.WITHDRAW,
+    "share": Command.SHARE,
+}
+_BY_WORDS = {
+    END_WORDS: Command.END,
+    "撤回同意": Command.WITHDRAW,
+    "同意用于改进": Command.SHARE_YES,
+    "不同意用于改进": Command.SHARE_NO,
+}
+_CHOICES = {"yes": Command.SHARE_YES, "on": Command.SHARE_YES, "no": Command.SHARE_NO, "off": Command.SHARE_NO}
 
 
 def source_label(text: str) -> str | None:
@@ -33,9 +51,13 @@ def source_label(text: str) -> str | None:
 
 def parse(text: str) -> Command | None:
     """The command that the whole message is, if it is one."""
-    if text.strip(_SURROUNDINGS) == END_WORDS:
-        return Command.END
+    words = text.strip(_SURROUNDINGS)
+    if words in _BY_WORDS:
+        return _BY_WORDS[words]
     slash = _SLASH_COMMAND.fullmatch(text.strip())
     if slash is None:
         return None
-    return _BY_NAME.get(slash["name"].lower(), Command.UNKNOWN)
+    command = _BY_NAME.get(slash["name"].lower(), Command.UNKNOWN)
+    if command is Command.SHARE:
+        return _CHOICES.get((slash["rest"] or "").strip().lower(), command)
+    return command

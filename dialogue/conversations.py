@@ -17,6 +17,9 @@ _AT_ADDRESS = (
     CONVERSATIONS.c.chat_id == bindparam("chat_id"),
 )
 _OPEN = select(CONVERSATIONS.c.id).where(*_AT_ADDRESS, CONVERSATIONS.c.closed_at.is_(None))
+_OPEN_OF_PERSON = select(CONVERSATIONS.c.id).where(
+    CONVERSATIONS.c.person_id == bindparam("of_person"), CONVERSATIONS.c.closed_at.is_(None)
+)
 _LAST_EPOCH = select(func.max(CONVERSATIONS.c.epoch)).where(*_AT_ADDRESS)
 _START = insert(CONVERSATIONS)
 _CLOSE = (
@@ -58,6 +61,12 @@ def reset(session: Session, conversation_id: UUID, *, by: ClosedBy, now: datetim
     """
     session.execute(_CLOSE, {"conversation_id": conversation_id, "by": by, "now": now})
     return silence(session, conversation_id, now=now)
+
+
+def reset_all(session: Session, person: KnownPerson, *, by: ClosedBy, now: datetime) -> list[UUID]:
+    """End every conversation of a person; returns the turns to cancel."""
+    open_ids = session.scalars(_OPEN_OF_PERSON, {"of_person": person.id}).all()
+    return [turn_id for each in open_ids for turn_id in reset(session, each, by=by, now=now)]
 
 
 def silence(session: Session, conversation_id: UUID, *, now: datetime) -> list[UUID]:

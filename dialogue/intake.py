@@ -1,5 +1,6 @@
 """Storing what people write. The person must be locked, which makes repeats and the order of turns free of races."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -19,7 +20,7 @@ _REPEAT = select(MESSAGES.c.id).where(
     MESSAGES.c.external_id == bindparam("external_id"),
 )
 _STATE_OF_WORDS = (
-    select(MESSAGES.c.id, TURNS.c.state)
+    select(MESSAGES.c.id, MESSAGES.c.expires_at, TURNS.c.state)
     .outerjoin(TURNS, TURNS.c.id == MESSAGES.c.turn_id)
     .where(
         MESSAGES.c.channel == bindparam("channel"),
@@ -36,7 +37,7 @@ _NEWEST = (
 _STORE = insert(MESSAGES)
 # locked, so that a worker which claims it now either sees the message that joins it, or has it first
 _LAST_TURN = (
-    select(TURNS.c.id, TURNS.c.seq, TURNS.c.state)
+    select(TURNS.c.id, TURNS.c.seq, TURNS.c.state, TURNS.c.postscript)
     .where(TURNS.c.conversation_id == bindparam("conversation_id"))
     .order_by(TURNS.c.seq.desc())
     .limit(1)
@@ -44,6 +45,12 @@ _LAST_TURN = (
 )
 _OPEN_TURN = insert(TURNS)
 _ADD_POSTSCRIPT = update(TURNS).where(TURNS.c.id == bindparam("turn_id")).values(postscript=bindparam("new_postscript"))
+_JOIN = (
+    update(MESSAGES)
+    .where(MESSAGES.c.id.in_(bindparam("message_ids", expanding=True)))
+    .values(turn_id=bindparam("of_turn"), expires_at=None)
+)
+_POSTSCRIPT = "turns.postscript"
 _BURST = timedelta(seconds=60)
 
 
@@ -64,10 +71,13 @@ def is_repeat(session: Session, message: InboundMessage) -> bool:
 
 
 def is_settled(session: Session, message: InboundMessage, *, external_id: str) -> bool:
-    """Whether that earlier message of the same account was answered, refused or obeyed already."""
+    """Whether that earlier message of the same account was answered, refused or obeyed already.
+
+    One that waits for a consent was not.
+    """
     place = {"channel": message.address.channel, "account": message.account, "external_id": external_id}
     stored = session.execute(_STATE_OF_WORDS, place).first()
-    return stored is not None and stored.state not in OPEN_TURN_STATES
+    return stored is not None and stored.expires_at is None and stored.state not in OPEN_TURN_STATES
 
 
 def is_burst(session: Session, person: KnownPerson, *, mark: str, now: datetime) -> bool:
@@ -92,17 +102,24 @@ def hear(
 
     `postscript` is what we add in our own words when that turn is answered.
     """
-    last = session.execute(_LAST_TURN, {"conversation_id": conversation_id}).first()
-    is_joining = last is not None and last.state is TurnState.WAITING
-    if last is not None and is_joining:
-        turn_id = last.id
-    else:
-        turn_id = _open_turn(session, conversation_id, seq=last.seq + 1 if last else 1, now=now)
-    if postscript is not None:
-        sealed = person.key.seal(postscript, row=turn_id, column="turns.postscript")
-        session.execute(_ADD_POSTSCRIPT, {"turn_id": turn_id, "new_postscript": sealed})
+    turn_id, is_new = _waiting_turn(session, person, conversation_id, postscript=postscript, now=now)
     message_id = store(session, person, message, text=text, conversation_id=conversation_id, turn_id=turn_id, now=now)
-    return Received(message_id=message_id, conversation_id=conversation_id, turn_id=turn_id, is_new_turn=not is_joining)
+    return Received(message_id=message_id, conversation_id=conversation_id, turn_id=turn_id, is_new_turn=is_new)
+
+
+def release(
+    session: Session,
+    person: KnownPerson,
+    conversation_id: UUID,
+    message_ids: Sequence[UUID],
+    *,
+    postscript: str | None = None,
+    now: datetime,
+) -> UUID:
+    """Let messages that were stored without a turn join the waiting turn, or open the next; returns the turn."""
+    turn_id, _ = _waiting_turn(session, person, conversation_id, postscript=postscript, now=now)
+    session.execute(_JOIN, {"message_ids": list(message_ids), "of_turn": turn_id})
+    return turn_id
 
 
 def store(
@@ -110,12 +127,13 @@ def store(
     person: KnownPerson,
     message: InboundMessage,
     *,
-    text: str,
+    text: str | None,
     conversation_id: UUID | None = None,
     turn_id: UUID | None = None,
+    expires_at: datetime | None = None,
     now: datetime,
 ) -> UUID:
-    """Store a message, sealed; without a turn it is one that the model never sees."""
+    """Store a message, sealed; without a turn it is one that the model never sees, without a text only a mark."""
     message_id = new_id()
     session.execute(
         _STORE,
@@ -127,12 +145,37 @@ def store(
             "channel": message.address.channel,
             "account": message.account,
             "external_id": message.external_id,
-            "text": person.key.seal(text, row=message_id, column="messages.text"),
+            "text": person.key.seal(text, row=message_id, column="messages.text") if text is not None else None,
             "sent_at": message.sent_at,
             "received_at": now,
+            "expires_at": expires_at,
         },
     )
     return message_id
+
+
+def _waiting_turn(
+    session: Session, person: KnownPerson, conversation_id: UUID, *, postscript: str | None, now: datetime
+) -> tuple[UUID, bool]:
+    """The turn that messages can join, and whether it was opened just now."""
+    last = session.execute(_LAST_TURN, {"conversation_id": conversation_id}).first()
+    if last is not None and last.state is TurnState.WAITING:
+        if postscript is not None:
+            _add_postscript(session, person, last.id, postscript, before=last.postscript)
+        return last.id, False
+    turn_id = _open_turn(session, conversation_id, seq=last.seq + 1 if last else 1, now=now)
+    if postscript is not None:
+        _add_postscript(session, person, turn_id, postscript)
+    return turn_id, True
+
+
+def _add_postscript(
+    session: Session, person: KnownPerson, turn_id: UUID, postscript: str, *, before: bytes | None = None
+) -> None:
+    if before is not None:
+        postscript = f"{person.key.open(before, row=turn_id, column=_POSTSCRIPT)}\n\n{postscript}"
+    sealed = person.key.seal(postscript, row=turn_id, column=_POSTSCRIPT)
+    session.execute(_ADD_POSTSCRIPT, {"turn_id": turn_id, "new_postscript": sealed})
 
 
 def _open_turn(session: Session, conversation_id: UUID, *, seq: int, now: datetime) -> UUID:

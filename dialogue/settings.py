@@ -60,6 +60,18 @@ class DialogueSettings(BaseSettings):
     retention_days: int = Field(
         default=30, ge=1, description="Days after the end of a conversation after which its texts are deleted."
     )
+    consent: Literal["required", "off"] = Field(
+        default="required",
+        description="Ask for consent before words are kept and answered; off is for pilots and tests only.",
+    )
+    guardian_consent: bool = Field(
+        default=False,
+        description="You have a guardian's consent for everybody under 14 who writes; else they get resources only.",
+    )
+    label: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="Put AI生成 under the first reply of each day. auto: on, but off where MINDGLM_CONSENT is off.",
+    )
     region: str = Field(default="cn", description="Whose hotlines are named: cn, hk, tw, us (care/hotlines).")
     locale: Literal["zh", "en"] = Field(default="zh", description="Language of the bot's own words.")
     metrics_port: int | None = Field(

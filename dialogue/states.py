@@ -40,6 +40,7 @@ class DeliveryKind(StrEnum):
     ALERT = "alert"  # something that admins must hear of: at least once
     EXPORT = "export"  # a person's own data, gathered when it is sent: at most once
     FAREWELL = "farewell"  # what is said after an erasure, and needs no key: at least once
+    CONSENT = "consent"  # our question for consent: at most once; a channel that has buttons adds them
 
 
 URGENT_KINDS = (DeliveryKind.CRISIS, DeliveryKind.ALERT)
@@ -57,5 +58,6 @@ class ClosedBy(StrEnum):
 
     PERSON = "person"
     ADMIN = "admin"
+    PAUSE = "pause"  # somebody under age came back: nothing is remembered
     CHANNEL = "channel"  # the person blocked the bot, or the account is gone
     SILENCE = "silence"  # nobody said anything for as long as texts are kept

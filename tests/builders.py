@@ -129,6 +129,10 @@ class Rooms:
                 chat_id=chat_id,
             )
 
+    def mark_sent(self, owed: OwedText, *, owner: UUID) -> None:
+        with self.database.begin() as session:
+            outbox.mark_sent(session, owed.id, owner=owner, platform_message_id=None, now=self.clock())
+
     def turn(self, turn_id: UUID) -> Turn:
         with self.database.read() as session:
             return session.get_one(Turn, turn_id)

@@ -118,7 +118,8 @@ class Console:
             except DatabaseUnavailable as error:
                 self._status(self._texts.say("console_unsaved", reason=error))
                 continue
-            self._show_answer(receipt.turn_id or receipt.answered_at_once)
+            if awaited := receipt.turn_id or receipt.answered_at_once:
+                self._show_answer(awaited)
             if receipt.command is Command.END:
                 return
 

@@ -25,6 +25,7 @@ def room(tmp_path: Path, redis_url: str) -> Iterator[Room]:
             broker_url=SecretStr(redis_url),
             secret_key=SecretStr(new_secret()),
             max_message_length=100,
+            consent="off",
         )
     )
     yield opened

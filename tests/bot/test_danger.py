@@ -51,6 +51,7 @@ async def test_it_is_answered_with_broker_and_worker_down_within_two_seconds(roo
         keys=room.keys,
         texts=room.texts,
         voice=Voice(locale="zh", directory=directory("cn")),
+        gate=room.inbox.gate,
         doorbell=Doorbell(ringing_app(nobody)),
         signals=Signals.connect(nobody),
         max_message_length=100,

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from care.disclosure import Reminder, begins_visit, consents, notice, reminder
+from care.age import AgeBand
+from care.disclosure import Answer, Reminder, answer, begins_visit, notice, reminder
 from care.hotlines import directory
 from care.texts import load
 
@@ -13,35 +14,59 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 @pytest.mark.parametrize("locale", ["zh", "en"])
 def test_the_notice_says_what_we_are_what_is_kept_and_whom_to_call(locale: str) -> None:
-    text = notice(load(locale), directory(), retention_days=30, minimum_age=14).text
+    text = notice(load(locale), directory(), retention_days=30).text
     assert all(needed in text for needed in ("AI", "30", "14", "120", "12356"))
 
 
 def test_the_version_changes_with_the_words() -> None:
     def version(days: int) -> str:
-        return notice(load("zh"), directory(), retention_days=days, minimum_age=14).version
+        return notice(load("zh"), directory(), retention_days=days).version
 
     assert version(30) == version(30)
     assert version(30) != version(90)
 
 
+def test_an_operator_with_the_guardians_consent_turns_no_child_away() -> None:
+    text = notice(load("zh"), directory(), retention_days=30, has_guardian_consent=True).text
+    assert "监护人" in text
+    assert "不能陪你聊" not in text
+
+
 @pytest.mark.parametrize(
-    ("text", "meaning"),
+    ("text", "agrees", "band"),
     [
-        ("同意", True),
-        ("我同意。", True),
-        ("Agree", True),
-        ("不同意", False),
-        ("拒绝", False),
-        ("no", False),
-        ("好的", None),
-        ("嗯", None),
-        ("我不知道该不该同意", None),
-        ("我好难受", None),
+        ("同意", True, None),
+        ("我同意。", True, None),
+        ("Agree", True, None),
+        ("同意 16", True, AgeBand.MINOR),
+        ("同意，我16岁", True, AgeBand.MINOR),
+        ("我16岁，同意", True, AgeBand.MINOR),
+        ("agree 16", True, AgeBand.MINOR),
+        ("同意 30", True, AgeBand.ADULT),
+        ("同意，已满18岁", True, AgeBand.ADULT),
+        ("同意 12", True, AgeBand.CHILD),
+        ("同意 14", True, AgeBand.MINOR),
+        ("同意 44", True, AgeBand.ADULT),
+        ("我同意，十五岁", True, AgeBand.MINOR),
+        ("16", None, AgeBand.MINOR),
+        ("我今年十三岁", None, AgeBand.CHILD),
+        ("不满14岁", None, AgeBand.CHILD),
+        ("成年了", None, AgeBand.ADULT),
+        ("不同意", False, None),
+        ("不同意！", False, None),
+        ("拒绝", False, None),
+        ("no", False, None),
     ],
 )
-def test_only_a_clear_word_is_consent(text: str, meaning: bool | None) -> None:
-    assert consents(text) is meaning
+def test_a_clear_word_is_an_answer_and_may_tell_the_age(text: str, agrees: bool | None, band: AgeBand | None) -> None:
+    assert answer(text) == Answer(agrees=agrees, band=band)
+
+
+@pytest.mark.parametrize(
+    "text", ["好的", "嗯", "我不知道该不该同意", "我好难受", "他不同意", "同意他的说法", "我14岁那年", "120", "110"]
+)
+def test_other_talk_is_never_consent(text: str) -> None:
+    assert answer(text) is None
 
 
 def test_two_hours_of_use_bring_a_reminder_and_two_more_the_next() -> None:

@@ -99,6 +99,7 @@ class Road:
             broker_url=SecretStr(broker_url),
             secret_key=SecretStr(secret),
             database_url=SecretStr(database_url) if database_url else None,
+            consent="off",
         )
         database = connect(database_url or f"sqlite:///{home / 'mindglm.db'}")
         schema.upgrade(database)

@@ -136,7 +136,7 @@ class Adapter:
             account=account,
             are_groups_served=self._settings.telegram_groups,
             on_waiting=self._live.begin,
-            on_rated=self._thanks.give,
+            on_pressed=self._thanks.give,
         )
 
     async def _greet(self) -> Account | None:
@@ -201,6 +201,7 @@ class Adapter:
             reply_to=self._records.reply_to,
             on_gone=self._on_gone,
             has_ratings=self._settings.telegram_feedback,
+            texts=self._room.texts,
         )
 
     def _pace(self, place: Place) -> Pace:

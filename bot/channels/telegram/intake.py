@@ -10,7 +10,7 @@ from telegram import Update
 
 from bot.channels.telegram import CHANNEL
 from bot.channels.telegram.places import Place
-from bot.channels.telegram.updates import Account, Event, Left, Rated, Revised, Said, Showed, chat_of, read
+from bot.channels.telegram.updates import Account, Chose, Event, Left, Rated, Revised, Said, Showed, chat_of, read
 from bot.inbox import Inbox
 from bot.reception import Receipt
 from dialogue.messages import Address
@@ -20,7 +20,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 OnWaiting = Callable[[UUID, Place], None]
 """Called with a turn that now waits for its reply."""
 
-OnRated = Callable[[str], None]
+OnPressed = Callable[[str], None]
 """Called with a pressed button's id, which is owed an answer."""
 
 
@@ -34,13 +34,13 @@ class Intake:
         account: Account,
         are_groups_served: bool,
         on_waiting: OnWaiting,
-        on_rated: OnRated,
+        on_pressed: OnPressed,
     ) -> None:
         self._inbox = inbox
         self._account = account
         self._are_groups_served = are_groups_served
         self._on_waiting = on_waiting
-        self._on_rated = on_rated
+        self._on_pressed = on_pressed
         self._queues = _Queues()
 
     async def take(self, update: Update) -> None:
@@ -59,7 +59,10 @@ class Intake:
                 await self._inbox.excuse(message)
             case Rated():
                 await self._inbox.rate(CHANNEL, event.user_id, event.turn_id, event.value)
-                self._on_rated(event.callback_id)
+                self._on_pressed(event.callback_id)
+            case Chose(message=message, answer=answer):
+                self._hear(message.address, await self._inbox.choose(message, answer))
+                self._on_pressed(event.callback_id)
             case Left(address):
                 await self._inbox.leave(address)
 

@@ -4,7 +4,7 @@ from telegram import Bot, BotCommand
 
 from care import texts
 
-_COMMANDS = ("start", "help", "reset", "privacy")
+_COMMANDS = ("start", "help", "reset", "privacy", "share", "withdraw")
 _LOCALES = ("zh", "en")
 
 

@@ -10,15 +10,15 @@ from typing import Protocol
 from uuid import UUID
 
 import structlog
-from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, ReplyParameters
+from telegram import Bot, InlineKeyboardMarkup, LinkPreviewOptions, ReplyParameters
 from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
 
-from bot.channels.telegram import CHANNEL
+from bot.channels.telegram import CHANNEL, buttons
 from bot.channels.telegram.line import never_arrived, retry_seconds, told_before_it_leaves
 from bot.channels.telegram.places import Place
-from bot.channels.telegram.updates import rating_data
 from bot.courier import TryLater, Undeliverable
 from bot.limiter import Limiter, Pace, Urgency
+from care.texts import Texts
 from dialogue.messages import OwedText
 from dialogue.outbox import UNKNOWN
 from dialogue.states import REPEATABLE_KINDS, URGENT_KINDS, DeliveryKind
@@ -53,6 +53,7 @@ class TelegramSender:
         reply_to: Callable[[UUID], Awaitable[int | None]],
         on_gone: Callable[[Place], Awaitable[None]],
         has_ratings: bool,
+        texts: Texts,
     ) -> None:
         self._bot = bot
         self._limiter = limiter
@@ -62,6 +63,7 @@ class TelegramSender:
         self._reply_to = reply_to
         self._on_gone = on_gone
         self._has_ratings = has_ratings
+        self._texts = texts
 
     async def send(self, text: OwedText) -> str | None:
         place = Place.at(text.address)
@@ -140,12 +142,13 @@ class TelegramSender:
         return str(message_id)
 
     def _buttons(self, text: OwedText) -> InlineKeyboardMarkup | None:
-        if not (self._has_ratings and text.is_last and text.turn_id and text.kind is DeliveryKind.REPLY):
+        if not text.is_last:
             return None
-        up, down = rating_data(text.turn_id, 1), rating_data(text.turn_id, -1)
-        return InlineKeyboardMarkup(
-            [[InlineKeyboardButton("👍", callback_data=up), InlineKeyboardButton("👎", callback_data=down)]]
-        )
+        if text.kind is DeliveryKind.CONSENT:
+            return buttons.consent(self._texts)
+        if self._has_ratings and text.turn_id and text.kind is DeliveryKind.REPLY:
+            return buttons.rating(text.turn_id)
+        return None
 
     async def _reply_parameters(self, place: Place, text: OwedText) -> ReplyParameters | None:
         """In a group it must be seen who is answered."""

@@ -7,16 +7,18 @@ import re
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from telegram import CallbackQuery, Chat, ChatMember, ChatMemberUpdated, Message, Update
+from telegram import CallbackQuery, Chat, ChatMember, ChatMemberUpdated, MaybeInaccessibleMessage, Message, Update
 from telegram.constants import ChatType
 
+from bot.channels.telegram import buttons
 from bot.channels.telegram.places import Place
+from care.disclosure import Answer
+from dialogue.clock import utc_now
 from dialogue.messages import Address, InboundMessage
 
 ALLOWED = ["message", "edited_message", "callback_query", "my_chat_member"]
 """What Telegram is asked to send; business messages are a third person's words and never asked for."""
 
-_RATING = re.compile(r"rate:(?P<value>-?1):(?P<turn>[0-9a-f]{32})")
 _COMMAND = re.compile(r"/\w+(?:@(?P<bot>\w+))?(?:\s|$)")
 _GROUPS = (ChatType.GROUP, ChatType.SUPERGROUP)
 
@@ -68,12 +70,16 @@ class Left:
     address: Address
 
 
-Event = Said | Revised | Showed | Rated | Left
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chose:
+    """Somebody answered the question for consent by a button; `message` has no words."""
+
+    message: InboundMessage
+    answer: Answer
+    callback_id: str = field(repr=False)
 
 
-def rating_data(turn_id: UUID, value: int) -> str:
-    """What a button carries, for `read` to understand; 40 bytes of the 64 that Telegram allows."""
-    return f"rate:{value}:{turn_id.hex}"
+Event = Said | Revised | Showed | Rated | Chose | Left
 
 
 def chat_of(update: Update) -> int:
@@ -86,7 +92,7 @@ def chat_of(update: Update) -> int:
 def read(update: Update, account: Account, *, are_groups_served: bool) -> list[Event]:
     """What the update means to us, in order; nothing for what does not concern us."""
     if update.callback_query is not None:
-        return _pressed(update.callback_query)
+        return _pressed(update.callback_query, account)
     if update.my_chat_member is not None:
         return _membership(update.my_chat_member)
     message = update.message or update.edited_message
@@ -173,12 +179,31 @@ def message_id_of(external_id: str) -> int:
     return int(external_id.split(":")[1])
 
 
-def _pressed(query: CallbackQuery) -> list[Event]:
-    rating = _RATING.fullmatch(query.data or "")
-    if rating is None:
+def _pressed(query: CallbackQuery, account: Account) -> list[Event]:
+    data = query.data or ""
+    if rating := buttons.read_rating(data):
+        turn_id, value = rating
+        return [Rated(user_id=str(query.from_user.id), turn_id=turn_id, value=value, callback_id=query.id)]
+    answer = buttons.read_consent(data)
+    if answer is None or query.message is None:
         return []
-    turn_id, value = UUID(hex=rating["turn"]), int(rating["value"])
-    return [Rated(user_id=str(query.from_user.id), turn_id=turn_id, value=value, callback_id=query.id)]
+    return [Chose(message=_pressed_on(query, query.message, account), answer=answer, callback_id=query.id)]
+
+
+def _pressed_on(query: CallbackQuery, message: MaybeInaccessibleMessage, account: Account) -> InboundMessage:
+    user_id = query.from_user.id
+    place = Place(chat_id=message.chat.id)
+    if message.chat.type != ChatType.PRIVATE:
+        thread_id = message.message_thread_id if isinstance(message, Message) and message.is_topic_message else None
+        place = Place(chat_id=message.chat.id, user_id=user_id, thread_id=thread_id)
+    return InboundMessage(
+        address=place.address(),
+        account=str(account.id),
+        user_id=str(user_id),
+        external_id=f"{message.chat.id}:{message.message_id}:{query.id}",
+        text="",
+        sent_at=utc_now(),
+    )
 
 
 def _membership(change: ChatMemberUpdated) -> list[Event]:

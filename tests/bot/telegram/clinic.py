@@ -70,6 +70,7 @@ class Clinic:
             "MINDGLM_SECRET_KEY": secret,
             "MINDGLM_ENGINE": "scripted",
             "MINDGLM_CONCURRENCY": "32",
+            "MINDGLM_CONSENT": "off",
             "MINDGLM_LOG_FORMAT": "json",
             "MINDGLM_LOG_LEVEL": "DEBUG",
             "MINDGLM_TELEGRAM_TOKEN": TOKEN,

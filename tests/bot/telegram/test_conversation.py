@@ -51,7 +51,10 @@ def test_each_command_is_answered_and_reset_starts_over(house: Clinic, who: int)
 def test_the_menu_is_offered_in_both_languages(house: Clinic) -> None:
     wait_until(lambda: len(house.telegram.commands) == 3, 10)
     assert set(house.telegram.commands) == {"zh", "en", ""}
-    assert all(commands == ["start", "help", "reset", "privacy"] for commands in house.telegram.commands.values())
+    assert all(
+        commands == ["start", "help", "reset", "privacy", "share", "withdraw"]
+        for commands in house.telegram.commands.values()
+    )
 
 
 def test_the_label_of_a_link_is_kept(house: Clinic, who: int) -> None:

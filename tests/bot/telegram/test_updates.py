@@ -6,10 +6,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from telegram import Bot, Update
+from telegram import Bot, InlineKeyboardMarkup, Update
 
+from bot.channels.telegram import buttons
 from bot.channels.telegram.places import Place
-from bot.channels.telegram.updates import Account, Event, Left, Rated, Revised, Said, Showed, rating_data, read
+from bot.channels.telegram.updates import Account, Chose, Event, Left, Rated, Revised, Said, Showed, read
+from care import texts
+from care.age import AgeBand
+from care.disclosure import Answer
 from tests.builders import message as builder
 
 RECORDINGS = Path(__file__).parents[2] / "recordings" / "telegram"
@@ -102,9 +106,27 @@ def test_a_place_is_found_again_by_its_address() -> None:
         assert Place.at(place.address()) == place
 
 
-def test_a_button_carries_little_enough() -> None:
-    turn_id = uuid4()
-    assert len(rating_data(turn_id, -1).encode()) <= 64
+@pytest.mark.parametrize("markup", [buttons.rating(uuid4()), buttons.consent(texts.load("zh"))])
+def test_a_button_carries_little_enough(markup: InlineKeyboardMarkup) -> None:
+    carried = [str(button.callback_data) for row in markup.inline_keyboard for button in row]
+    assert carried
+    assert all(len(data.encode()) <= 64 for data in carried)
+
+
+def test_a_button_under_the_notice_answers_for_whoever_presses_it() -> None:
+    update = recorded("rating")
+    update["callback_query"]["data"] = "consent:minor"
+    (chosen,) = events(update)
+    assert isinstance(chosen, Chose)
+    assert chosen.answer == Answer(agrees=True, band=AgeBand.MINOR)
+    assert chosen.message.user_id == "123456789"
+    assert chosen.message.address.chat_id == "123456789"
+    update["callback_query"]["message"]["chat"] = {"id": -100, "type": "supergroup", "title": "组"}
+    (in_group,) = events(update)
+    assert isinstance(in_group, Chose)
+    assert in_group.message.address.chat_id == "-100/123456789"
+    update["callback_query"]["data"] = "consent:whatever"
+    assert events(update) == []
 
 
 def test_no_word_is_in_the_representation_of_an_event() -> None:
