@@ -46,6 +46,12 @@ DEVELOPMENT = Profile(
     download_mb=130,
     disk_mb=600,
 )
+_IMAGES = {
+    "bot": ("--extra=openai", "--extra=postgres", "--extra=telegram", "--extra=wechat"),
+    "worker": ("--extra=local", "--extra=openai", "--extra=postgres"),
+}
+"""What the container images install, each a part of the development lock."""
+
 _SATISFIES = {RUNTIME: [RUNTIME], DEVELOPMENT: [RUNTIME, DEVELOPMENT]}
 
 
@@ -68,10 +74,19 @@ def write_locks(options: Sequence[str]) -> None:
     """Write requirements/*.txt from pyproject.toml: for every platform, with hashes, without any address."""
     sources = ["pyproject.toml", "requirements/torch-needs.txt", "--excludes=requirements/excludes.txt"]
     with alone():
-        uv = Uv.get(PipSettings.read())
+        pip_settings = PipSettings.read()
+        uv = Uv.get(pip_settings)
         for profile in (RUNTIME, DEVELOPMENT):
             uv.compile(*sources, *profile.extras, *options, output=profile.lock)
-        uv.compile("requirements/uv.in", *options, output=LOCKS / "uv.txt")
+        for name, extras in _IMAGES.items():
+            within = f"--constraints={DEVELOPMENT.lock.relative_to(ROOT)}"
+            uv.compile(*sources, *extras, within, *options, output=LOCKS / f"{name}.txt")
+        for name in ("uv", "build"):
+            uv.compile(f"requirements/{name}.in", *options, output=LOCKS / f"{name}.txt")
+        # from the index alone: a CPU wheel that lies at hand is not what the GPU image needs
+        index = Uv.get(pip_settings._replace(wheel_directories=()))
+        runtime = f"--constraints={RUNTIME.lock.relative_to(ROOT)}"
+        index.compile("requirements/cuda.in", runtime, *options, output=LOCKS / "cuda.txt")
 
 
 @contextlib.contextmanager

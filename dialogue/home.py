@@ -4,7 +4,9 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
+
+from pydantic import SecretStr
 
 from dialogue.errors import Misconfigured
 from dialogue.settings import DialogueSettings
@@ -22,7 +24,8 @@ def keep_private() -> None:
 def database_url(settings: DialogueSettings) -> str:
     """The URL that is set, or the SQLite file in the home."""
     if settings.database_url is not None:
-        return settings.database_url.get_secret_value()
+        url = settings.database_url.get_secret_value()
+        return _with_password(url, settings.database_password, "MINDGLM_DATABASE")
     return f"sqlite:///{home(settings) / 'mindglm.db'}"
 
 
@@ -47,7 +50,7 @@ def broker_url(settings: DialogueSettings) -> str:
         url = settings.broker_url.get_secret_value()
         if not url.startswith(_BROKER_SCHEMES):
             raise Misconfigured(f"MINDGLM_BROKER_URL must begin with one of {', '.join(_BROKER_SCHEMES)}.")
-        return url
+        return _with_password(url, settings.broker_password, "MINDGLM_BROKER")
     return f"redis+socket://{quote(str(broker_socket(settings)))}"
 
 
@@ -57,3 +60,15 @@ def home(settings: DialogueSettings) -> Path:
     except OSError as error:
         raise Misconfigured(f"MINDGLM_HOME cannot be used: {error.strerror}: {settings.home}") from error
     return settings.home.resolve()
+
+
+def _with_password(url: str, password: SecretStr | None, variable: str) -> str:
+    """The same URL with the password in it, escaped as SQLAlchemy, kombu and redis-py expect it."""
+    if password is None:
+        return url
+    place = urlsplit(url).netloc
+    user, _, host = place.rpartition("@")
+    if not place or ":" in user:
+        raise Misconfigured(f"{variable}_PASSWORD is set, but {variable}_URL names no host, or a password already.")
+    escaped = quote(password.get_secret_value(), safe="")
+    return url.replace(f"//{place}", f"//{user}:{escaped}@{host}", 1)

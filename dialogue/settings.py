@@ -5,16 +5,26 @@ from typing import Literal, Self
 
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from dialogue.errors import Misconfigured
+from dialogue.secretfiles import SecretFiles
 
 INSTRUCTION = "假设你是友善的心理辅导师,避免透露任何AI或技术的信息。请主动引导咨询者交流并帮助他们解决心理问题。"
 """The seed's words, to the byte (ASCII comma): MindGLM was trained on them."""
 
 
 class DialogueSettings(BaseSettings):
-    """Read once in a composition root from ``MINDGLM_*`` variables and ``.env``, then handed on piecewise."""
+    """Read once in a composition root from ``MINDGLM_*`` variables and ``.env``, then handed on piecewise.
+
+    Each secret may stand in a file of its own, named by ``MINDGLM_…_FILE``.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="MINDGLM_",
@@ -23,6 +33,22 @@ class DialogueSettings(BaseSettings):
         env_ignore_empty=True,
         hide_input_in_errors=True,
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del file_secret_settings  # a directory for all of them; ours are named one by one
+        variables: dict[str, str | None] = {}
+        for source in (dotenv_settings, env_settings):
+            if isinstance(source, EnvSettingsSource | DotEnvSettingsSource):
+                variables |= source.env_vars
+        return init_settings, env_settings, dotenv_settings, SecretFiles(settings_cls, variables)
 
     @classmethod
     def read(cls) -> Self:
@@ -41,10 +67,14 @@ class DialogueSettings(BaseSettings):
         default=None,
         description="SQLAlchemy URL, e.g. postgresql+psycopg://user:secret@host/mindglm. Default: SQLite in the home.",
     )
+    database_password: SecretStr | None = Field(
+        default=None, description="Put into a database URL that has none; best given as a file, see docs/deploy.md."
+    )
     broker_url: SecretStr | None = Field(
         default=None,
         description="Redis URL, e.g. redis://127.0.0.1:6379/0. Default: a private Valkey on a socket in the home.",
     )
+    broker_password: SecretStr | None = Field(default=None, description="Put into a broker URL that has none.")
     secret_key: SecretStr | None = Field(
         default=None,
         description="Master key, base64 of 32 bytes; wraps each person's data key. Default: a key file in the home.",

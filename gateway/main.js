@@ -3,7 +3,7 @@
  * spool on disk in between. The link is clear text; it is meant for one host or the inside of a tunnel.
  */
 
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 
@@ -20,7 +20,8 @@ const USAGE = `usage: MINDGLM_WECHAT_TOKEN=... node main.js [options]
   --listen ADDR    host:port for the bot, default 127.0.0.1:8788 (MINDGLM_GATEWAY_LISTEN)
   --spool DIR      where messages wait until they are acknowledged, default ./spool (MINDGLM_GATEWAY_SPOOL)
 
-The token comes from the environment only, at least 16 characters; it also seals the spool.
+The token comes from the environment only, at least 16 characters, or from a file that MINDGLM_WECHAT_TOKEN_FILE names;
+it also seals the spool.
 MINDGLM_GATEWAY_DEBUG=1 lets Wechaty log, and with it what people say.
 Example: MINDGLM_WECHAT_TOKEN=$(openssl rand -hex 16) node main.js --puppet wechaty-puppet-wechat4u`
 
@@ -65,16 +66,27 @@ function settings () {
       spool: { default: process.env.MINDGLM_GATEWAY_SPOOL ?? 'spool', type: 'string' },
     },
   })
-  const token = process.env.MINDGLM_WECHAT_TOKEN ?? ''
   if (values.help) {
     console.log(USAGE)
     process.exit(0)
   }
+  const token = readToken()
   if (!values.puppet || token.length < MIN_TOKEN_LENGTH) {
     console.error(USAGE)
     process.exit(EX_CONFIG)
   }
   return { ...values, token }
+}
+
+function readToken () {
+  const file = process.env.MINDGLM_WECHAT_TOKEN_FILE
+  if (!file) return process.env.MINDGLM_WECHAT_TOKEN ?? ''
+  try {
+    return readFileSync(file, 'utf8').trim()
+  } catch (error) {
+    console.error(`MINDGLM_WECHAT_TOKEN_FILE cannot be read: ${error.code}: ${file}`)
+    process.exit(EX_CONFIG)
+  }
 }
 
 /** A puppet package exports its class as default, or by a name that begins with Puppet. */

@@ -20,7 +20,8 @@ import worker
 FILE = Path(__file__).parents[1] / ".env.example"
 HEAD = """\
 # Every setting, with its default. Copy this file to .env and uncomment what you change.
-# Variables of the environment come before those of the file.
+# Variables of the environment come before those of the file. A secret may stand in a file of its own, which a variable
+# with _FILE at its end names, e.g. MINDGLM_SECRET_KEY_FILE=/run/secrets/secret_key.
 """
 WIDTH = 118
 

@@ -22,7 +22,7 @@ from tests import env_example
 ROOT = Path(__file__).parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PACKAGES: list[str] = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-LOCKS = [ROOT / "requirements" / name for name in ("runtime.txt", "dev.txt", "uv.txt")]
+LOCKS = [ROOT / "requirements" / f"{name}.txt" for name in ("runtime", "dev", "bot", "worker", "uv", "build")]
 RUN_BY_ALEMBIC = "migrations.env"
 
 MODEL_LIBRARIES = {"torch", "transformers"}
@@ -178,7 +178,16 @@ def test_both_locks_agree_so_that_one_can_be_installed_over_the_other() -> None:
     assert all(development[name] == versions for name, versions in pins(RUNTIME.lock).items())
 
 
+def test_the_images_hold_what_was_tested() -> None:
+    development = pins(DEVELOPMENT.lock)
+    for name in ("bot", "worker"):
+        assert all(
+            development[package] == versions for package, versions in pins(ROOT / f"requirements/{name}.txt").items()
+        )
+
+
 def test_the_torch_that_is_installed_is_the_one_that_the_project_names() -> None:
+    assert pins(ROOT / "requirements/cuda.txt")["torch"] == [torch.VERSION]
     assert f"torch=={torch.VERSION}" in PROJECT["project"]["optional-dependencies"]["local"]
 
 

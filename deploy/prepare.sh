@@ -1,0 +1,34 @@
+#!/bin/sh
+# Makes what `docker compose up` needs and is not there yet: .env and the files in secrets/. It overwrites nothing.
+set -eu
+umask 022 # the files are read by other users inside of the containers; the directory keeps everybody else out
+
+cd "$(dirname "$0")/.."
+mkdir -p secrets
+chmod 700 secrets
+
+make() { # make NAME COMMAND...: the command's output becomes the secret
+  file=secrets/$1
+  shift
+  [ -s "$file" ] && return
+  "$@" >"$file.draft"
+  mv "$file.draft" "$file"
+  chmod 444 "$file"
+  echo "made $file"
+}
+
+key() { head -c 32 /dev/urandom | base64; }
+password() { head -c 24 /dev/urandom | base64 | tr '+/' '-_'; }
+
+make secret_key key
+make postgres_password password
+make redis_password password
+make wechat_token password
+
+if [ ! -e .env ]; then
+  cp deploy/compose.env .env
+  chmod 600 .env
+  echo "made .env: say in it which parts shall run"
+fi
+[ -s secrets/telegram_token ] || echo "for Telegram, write the token of @BotFather into secrets/telegram_token"
+echo "Copy secrets/secret_key to a place apart from this machine: without it no text in the database can be read again."

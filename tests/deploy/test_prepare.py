@@ -1,0 +1,54 @@
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dialogue.vault import MasterKeys
+from tests.deploy.compose import COMPOSE, ROOT
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "deploy", tmp_path / "checkout" / "deploy")
+    return tmp_path / "checkout"
+
+
+def prepare(checkout: Path) -> str:
+    return subprocess.run(["sh", "deploy/prepare.sh"], cwd=checkout, capture_output=True, text=True, check=True).stdout
+
+
+def contents(checkout: Path) -> dict[str, str]:
+    return {file.name: file.read_text() for file in [*(checkout / "secrets").iterdir(), checkout / ".env"]}
+
+
+def test_it_makes_every_secret_but_the_one_that_telegram_gives(checkout: Path) -> None:
+    said = prepare(checkout)
+    wanted = {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()}
+    assert wanted - contents(checkout).keys() == {"telegram_token"}
+    assert "secrets/telegram_token" in said
+
+
+def test_what_it_makes_is_good_for_use(checkout: Path) -> None:
+    prepare(checkout)
+    made = contents(checkout)
+    MasterKeys.parse(made["secret_key"].strip())
+    passwords = {made[name].strip() for name in ("postgres_password", "redis_password", "wechat_token")}
+    assert len(passwords) == 3
+    assert all(len(password) == 32 for password in passwords)
+    assert "COMPOSE_PROFILES=" in made[".env"]
+
+
+def test_nobody_else_on_the_host_can_read_them_but_a_container_can(checkout: Path) -> None:
+    prepare(checkout)
+    assert stat.S_IMODE((checkout / "secrets").stat().st_mode) == 0o700
+    assert {stat.S_IMODE(file.stat().st_mode) for file in (checkout / "secrets").iterdir()} == {0o444}
+
+
+def test_a_second_run_changes_nothing(checkout: Path) -> None:
+    prepare(checkout)
+    (checkout / ".env").write_text("COMPOSE_PROFILES=wechat\n")
+    before = contents(checkout)
+    prepare(checkout)
+    assert contents(checkout) == before
