@@ -1,5 +1,6 @@
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,19 @@ def open_clinic(telegram: Telegram, tmp_path: Path, redis_url: str) -> Iterator[
 @pytest.fixture(scope="module")
 def house() -> Iterator[Clinic]:
     """A running house that the tests of a module share, each with people of its own; groups are served."""
+    with _house(MINDGLM_TELEGRAM_GROUPS="true", MINDGLM_SCRIPTED_REPLY="{turns} 收到：{text}") as clinic:
+        yield clinic
+
+
+@pytest.fixture(scope="module")
+def guarded_house() -> Iterator[Clinic]:
+    """The same, where everybody is asked for consent first."""
+    with _house(MINDGLM_CONSENT="required") as clinic:
+        yield clinic
+
+
+@contextmanager
+def _house(**environment: str) -> Iterator[Clinic]:
     with tempfile.TemporaryDirectory(prefix="mg-") as directory:
         broker = ValkeyServer(Path(directory))
         broker.start()
@@ -41,8 +55,7 @@ def house() -> Iterator[Clinic]:
             Path(directory) / "home",
             telegram,
             broker_url=broker.url,
-            MINDGLM_TELEGRAM_GROUPS="true",
-            MINDGLM_SCRIPTED_REPLY="{turns} 收到：{text}",
+            **environment,
         )
         clinic.open()
         yield clinic

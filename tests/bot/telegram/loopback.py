@@ -73,6 +73,7 @@ class Telegram:
         self.calls: list[tuple[str, float]] = []
         self.commands: dict[str, list[str]] = {}
         self.thanked: list[str] = []
+        self.written: list[str] = []
         self.blocked: set[int] = set()
         self.drafts_are_known = True
         self.token = TOKEN
@@ -116,6 +117,7 @@ class Telegram:
 
     def message(self, user_id: int, chat: dict[str, Any], *, is_bot: bool = False, **fields: Any) -> int:
         self._next_message_id += 1
+        self.written.append(fields.get("text", ""))
         message = {
             "message_id": self._next_message_id,
             "from": {"id": user_id, "is_bot": is_bot, "first_name": "人"},
@@ -131,6 +133,7 @@ class Telegram:
         sender = {"id": user_id, "is_bot": False, "first_name": "人"}
         now = int(time.time())
         message = {"message_id": message_id, "from": sender, "chat": chat, "date": now, "edit_date": now, "text": text}
+        self.written.append(text)
         self.push(edited_message=message)
 
     def press(self, user_id: int, sent: Sent, button: int) -> None:
