@@ -36,15 +36,22 @@ class Profile(NamedTuple):
 
 RUNTIME = Profile(
     name="runtime",
-    extras=("--extra=embedded", "--extra=local", "--extra=openai", "--extra=postgres", "--extra=telegram"),
+    extras=(
+        "--extra=console",
+        "--extra=embedded",
+        "--extra=local",
+        "--extra=openai",
+        "--extra=postgres",
+        "--extra=telegram",
+    ),
     download_mb=80,
     disk_mb=450,
 )
 DEVELOPMENT = Profile(
     name="dev",
     extras=("--all-extras", "--group=dev", "--constraints=requirements/runtime.txt"),
-    download_mb=130,
-    disk_mb=600,
+    download_mb=180,
+    disk_mb=750,
 )
 _IMAGES = {
     "bot": ("--extra=openai", "--extra=postgres", "--extra=telegram", "--extra=wechat"),

@@ -28,3 +28,8 @@ def new_id() -> UUID:
 def made_at(id_: UUID) -> datetime:
     """When that id was made, to the millisecond."""
     return datetime.fromtimestamp((id_.int >> 80) / 1000, UTC)
+
+
+def first_id_at(moment: datetime) -> UUID:
+    """No id made at or after that moment is smaller: a range of ids is a range of time, without another index."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)

@@ -159,10 +159,11 @@ def owe(
     turn_id: UUID | None = None,
     message_id: UUID | None = None,
     part: int = 0,
+    delivery_id: UUID | None = None,
     now: datetime,
 ) -> UUID:
-    """Write a text into the outbox: the reply to a turn, or our answer to one message."""
-    delivery_id = new_id()
+    """Write a text into the outbox: the reply to a turn, our answer to one message, or a human's words."""
+    delivery_id = delivery_id or new_id()
     session.execute(
         _OWE,
         {

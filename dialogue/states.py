@@ -1,4 +1,4 @@
-"""The states that rows go through, and who closed what."""
+"""The states that rows go through, who closed what, and what staff may do."""
 
 from enum import StrEnum
 
@@ -61,3 +61,15 @@ class ClosedBy(StrEnum):
     PAUSE = "pause"  # somebody under age came back: nothing is remembered
     CHANNEL = "channel"  # the person blocked the bot, or the account is gone
     SILENCE = "silence"  # nobody said anything for as long as texts are kept
+
+
+class Role(StrEnum):
+    """What a member of staff may do in the web console; each may do what those before may."""
+
+    VIEWER = "viewer"  # sees figures and rows, never a text
+    COUNSELLOR = "counsellor"  # reads transcripts, steps in, resets
+    ADMIN = "admin"  # looks after the staff
+
+    @property
+    def rank(self) -> int:
+        return list(Role).index(self)

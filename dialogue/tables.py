@@ -13,7 +13,7 @@ from sqlalchemy.types import TypeDecorator, Uuid
 
 from care.age import AgeBand
 from dialogue.ids import new_id
-from dialogue.states import ClosedBy, DeliveryKind, DeliveryState, TurnState
+from dialogue.states import ClosedBy, DeliveryKind, DeliveryState, Role, TurnState
 
 Figure = str | int | float | None
 """What a process tells of itself: counts, seconds, names; never anything of a person."""
@@ -63,6 +63,7 @@ class Table(DeclarativeBase):
         ClosedBy: _names(ClosedBy),
         AgeBand: _names(AgeBand),
         dict[str, Figure]: JSON(),
+        Role: _names(Role),
     }
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mindglm.console import app as console
 from mindglm.model import app as model
 
 app = typer.Typer(
@@ -17,6 +18,7 @@ app = typer.Typer(
 )
 
 
+app.add_typer(console, name="console")
 app.add_typer(model, name="model")
 
 

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 import bot
+import console
 import dialogue
 import worker
 
@@ -30,7 +31,7 @@ def render() -> str:
     """The whole file: one section for each package, one paragraph for each setting."""
     sections = [HEAD]
     known: set[str] = set()
-    for package in (dialogue, bot, worker):
+    for package in (dialogue, bot, worker, console):
         for settings in settings_classes(package):
             own = {name: field for name, field in settings.model_fields.items() if name not in known}
             known |= own.keys()

@@ -30,6 +30,7 @@ PLATFORM_LIBRARIES = {"telegram", "wechaty", "wechaty_puppet"}
 FOREIGN = {
     "bot": MODEL_LIBRARIES,
     "worker": PLATFORM_LIBRARIES,
+    "console": MODEL_LIBRARIES | PLATFORM_LIBRARIES,
     "dialogue": MODEL_LIBRARIES | PLATFORM_LIBRARIES,
     "care": MODEL_LIBRARIES | PLATFORM_LIBRARIES,
 }
@@ -156,7 +157,7 @@ def test_torch_and_its_gpu_parts_stay_outside_the_locks(lock: Path) -> None:
 @pytest.mark.parametrize(
     ("lock", "extras", "groups"),
     [
-        (RUNTIME.lock, ["embedded", "local", "openai", "postgres", "telegram"], []),
+        (RUNTIME.lock, ["console", "embedded", "local", "openai", "postgres", "telegram"], []),
         (DEVELOPMENT.lock, list(PROJECT["project"]["optional-dependencies"]), ["dev"]),
     ],
     ids=["runtime", "dev"],

@@ -22,7 +22,7 @@ from dialogue.errors import (
 )
 from dialogue.messages import Address
 from dialogue.states import DeliveryKind
-from dialogue.tables import CONVERSATIONS, DELIVERIES, PEOPLE
+from dialogue.tables import CONVERSATIONS, DELIVERIES, PEOPLE, Delivery
 from dialogue.vault import PersonKey
 from dialogue.words import clean
 
@@ -141,9 +141,10 @@ def say(
     *,
     by: Actor,
     max_length: int,
+    once: UUID | None = None,
     now: datetime,
 ) -> Aftermath:
-    """A human's words to the person, labelled as such.
+    """A human's words to the person, labelled as such. `once` is an id of their own: the same id says nothing twice.
 
     Raises `NoSuchConversation`, `ConversationClosed`, `NotTakenOver`, `HeldByAnother`, `EmptyMessage`,
     `MessageTooLong`.
@@ -154,8 +155,10 @@ def say(
         raise NotTakenOver
     if held.holder != by.name:
         raise HeldByAnother(held.holder)
+    if once is not None and session.get(Delivery, once) is not None:
+        return Aftermath()
     labelled = office.texts.say("takeover_label") + words
-    _owe(session, held, held.address, labelled, DeliveryKind.HUMAN, now=now)
+    _owe(session, held, held.address, labelled, DeliveryKind.HUMAN, delivery_id=once, now=now)
     audit.note(session, actor=by.name, action=Action.SAY, whom=held.whom, reason=None, now=now)
     return Aftermath(channels=frozenset({held.address.channel}))
 
@@ -201,7 +204,16 @@ def _tell_holder(session: Session, office: Office, held: Held, holder: Address, 
     return holder.channel
 
 
-def _owe(session: Session, held: Held, to: Address, text: str, kind: DeliveryKind, *, now: datetime) -> None:
+def _owe(
+    session: Session,
+    held: Held,
+    to: Address,
+    text: str,
+    kind: DeliveryKind,
+    *,
+    delivery_id: UUID | None = None,
+    now: datetime,
+) -> None:
     outbox.owe(
         session,
         held.key,
@@ -210,5 +222,6 @@ def _owe(session: Session, held: Held, to: Address, text: str, kind: DeliveryKin
         text=text,
         kind=kind,
         conversation_id=held.id,
+        delivery_id=delivery_id,
         now=now,
     )

@@ -7,6 +7,7 @@ from dialogue.admin import audit, steering, takeover
 from dialogue.admin.office import Actor, Office
 from dialogue.admin.record import Speaker, transcript
 from dialogue.errors import AlreadyHeld, ConversationClosed, EmptyMessage, HeldByAnother, NotTakenOver
+from dialogue.ids import new_id
 from dialogue.messages import Address, OwedText
 from dialogue.states import DeliveryKind, TurnState
 from tests.builders import Rooms
@@ -141,3 +142,16 @@ def test_who_holds_without_a_chat_of_their_own_gets_no_relay(rooms: Rooms, offic
     say(rooms, office, conversation_id, "在", Actor(name="staff:anna"))
     release(rooms, office, conversation_id, Actor(name="staff:ben"))
     assert {delivery.channel for delivery in rooms.deliveries()} == {"test"}
+
+
+def test_words_that_are_sent_twice_by_one_form_are_said_once(rooms: Rooms, office: Office, boss: Actor) -> None:
+    conversation_id, once = rooms.heard().conversation_id, new_id()
+    take(rooms, office, conversation_id, boss)
+    for _ in range(2):
+        with rooms.database.begin() as session:
+            takeover.say(
+                session, office, conversation_id, "我在", by=boss, max_length=100, once=once, now=rooms.clock()
+            )
+    assert [text.text for text in owed_to(rooms, PERSON) if text.kind is DeliveryKind.HUMAN] == [
+        office.texts.say("takeover_label") + "我在"
+    ]

@@ -1,0 +1,75 @@
+"""The console as an ASGI application: the table of its pages, and nothing that is not in it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from console.gate import Page, endpoint, refuse
+from console.pages import (
+    account,
+    actions,
+    audit,
+    conversations,
+    deliveries,
+    figures,
+    hotlines,
+    overview,
+    signing,
+    staff,
+    transcript,
+)
+from console.room import Room
+from console.security import Security
+from console.visit import Refused
+
+PAGES: tuple[Page, ...] = (
+    *signing.PAGES,
+    *overview.PAGES,
+    *figures.PAGES,
+    *conversations.PAGES,
+    *transcript.PAGES,
+    *actions.PAGES,
+    *deliveries.PAGES,
+    *audit.PAGES,
+    *hotlines.PAGES,
+    *staff.PAGES,
+    *account.PAGES,
+)
+
+_KEYS = {404: "error_not_found", 405: "error_method"}
+
+
+def create_app(room: Room) -> Starlette:
+    """The application on an open room; whoever opened the room closes it."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        room.gatherer.start()
+        yield
+        await run_in_threadpool(room.gatherer.stop)
+
+    async def on_http_error(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        return await run_in_threadpool(refuse, room, request, Refused(status, _KEYS.get(status, "error_broken")))
+
+    return Starlette(
+        routes=[
+            *(_route(page, room) for page in PAGES),
+            Mount("/static", StaticFiles(packages=[("console", "static")])),
+        ],
+        middleware=[Middleware(Security, settings=room.settings)],
+        exception_handlers={HTTPException: on_http_error, Exception: on_http_error},
+        lifespan=lifespan,
+    )
+
+
+def _route(page: Page, room: Room) -> Route:
+    return Route(page.path, endpoint(page, room), methods=[page.method])

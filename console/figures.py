@@ -1,0 +1,149 @@
+"""Figures of the last week, hour by hour, kept in memory beside the pages: no page waits for them, no table holds them.
+
+Ids carry their time, so an hour is a range of the primary key. An hour whose turns are all settled never changes and
+is counted once; the others are counted again every half minute.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.orm import Session
+
+from console.histograms import bucket
+from dialogue.clock import Clock, utc_now
+from dialogue.danger import ALARM
+from dialogue.database import Database
+from dialogue.errors import DatabaseUnavailable
+from dialogue.ids import first_id_at
+from dialogue.states import OPEN_TURN_STATES, TurnState
+from dialogue.tables import AUDIT, TURNS
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+HOUR = timedelta(hours=1)
+KEPT_HOURS = 8 * 24
+_SETTLES_AFTER = timedelta(minutes=2)  # ids are made before the commit; clocks differ by seconds
+_PERIOD_SECONDS = 30.0
+
+_FIRST_TOKEN = bucket(TURNS.c.first_token_at, TURNS.c.created_at).label("first_token")
+_WHOLE = bucket(TURNS.c.finished_at, TURNS.c.created_at).label("whole")
+_TURNS = (
+    select(
+        TURNS.c.state,
+        _FIRST_TOKEN,
+        _WHOLE,
+        func.count().label("number"),
+        func.sum(TURNS.c.reply_tokens).label("tokens"),
+    )
+    .where(TURNS.c.id >= bindparam("first"), TURNS.c.id < bindparam("end"))
+    .group_by(TURNS.c.state, _FIRST_TOKEN, _WHOLE)
+)
+_ALARMS = (
+    select(AUDIT.c.reason, func.count())
+    .where(AUDIT.c.at >= bindparam("since"), AUDIT.c.at < bindparam("until"), AUDIT.c.action == ALARM)
+    .group_by(AUDIT.c.reason)
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hour:
+    """What came in during one hour, by its first instant, and what became of it."""
+
+    starts_at: datetime
+    turns: Mapping[TurnState, int] = field(default_factory=Counter)
+    first_token: Mapping[int, int] = field(default_factory=Counter)
+    whole: Mapping[int, int] = field(default_factory=Counter)
+    reply_tokens: int = 0
+    alarms: Mapping[str, int] = field(default_factory=Counter)
+    is_settled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Week:
+    """All hours that were counted so far; `as_of` None before the first."""
+
+    hours: Mapping[datetime, Hour]
+    as_of: datetime | None
+    is_complete: bool
+
+
+def count(session: Session, starts_at: datetime, *, now: datetime) -> Hour:
+    """Count one hour."""
+    ends_at = starts_at + HOUR
+    turns: Counter[TurnState] = Counter()
+    first_token: Counter[int] = Counter()
+    whole: Counter[int] = Counter()
+    tokens = 0
+    for row in session.execute(_TURNS, {"first": first_id_at(starts_at), "end": first_id_at(ends_at)}):
+        turns[row.state] += row.number
+        tokens += row.tokens or 0
+        if row.state is TurnState.ANSWERED:
+            if row.first_token is not None:
+                first_token[row.first_token] += row.number
+            if row.whole is not None:
+                whole[row.whole] += row.number
+    alarms = session.execute(_ALARMS, {"since": starts_at, "until": ends_at}).all()
+    return Hour(
+        starts_at=starts_at,
+        turns=turns,
+        first_token=first_token,
+        whole=whole,
+        reply_tokens=tokens,
+        alarms=Counter({reason or "": number for reason, number in alarms}),
+        is_settled=now >= ends_at + _SETTLES_AFTER and not any(turns[state] for state in OPEN_TURN_STATES),
+    )
+
+
+class Gatherer:
+    """Keeps the week's figures up to date in a thread of its own."""
+
+    def __init__(self, database: Database, *, clock: Clock = utc_now) -> None:
+        self._database = database
+        self._clock = clock
+        self._hours: dict[datetime, Hour] = {}
+        self._as_of: datetime | None = None
+        self._is_stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="figures", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._is_stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def week(self) -> Week:
+        """What is known now; asks nobody."""
+        hours = dict(self._hours)
+        return Week(hours=hours, as_of=self._as_of, is_complete=len(hours) >= KEPT_HOURS)
+
+    def gather(self) -> None:
+        """Count what may have changed, the newest hour first; raises `DatabaseUnavailable`."""
+        now = self._clock()
+        newest = now.replace(minute=0, second=0, microsecond=0)
+        wanted = [newest - HOUR * age for age in range(KEPT_HOURS)]
+        for starts_at in wanted:
+            known = self._hours.get(starts_at)
+            if self._is_stopping.is_set():
+                return
+            if known is None or not known.is_settled:
+                with self._database.read() as session:
+                    self._hours[starts_at] = count(session, starts_at, now=now)
+        self._hours = {starts_at: self._hours[starts_at] for starts_at in wanted}
+        self._as_of = now
+
+    def _run(self) -> None:
+        while not self._is_stopping.is_set():
+            try:
+                self.gather()
+            except DatabaseUnavailable as error:
+                log.warning("figures_not_gathered", error=type(error.__cause__).__name__)
+            self._is_stopping.wait(_PERIOD_SECONDS)

@@ -1,0 +1,147 @@
+"""The one way to every page: session, role, form token, in this order; then the page, then the cookie's new stamp."""
+
+import hmac
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+from urllib.parse import parse_qsl, quote, urlsplit
+from zoneinfo import ZoneInfo
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from console import sessions, words
+from console.room import Room
+from console.visit import FORM_COOKIE, LOCALE_COOKIE, QUIET, SESSION_COOKIE, Refused, Visit
+from dialogue.errors import DatabaseUnavailable
+from dialogue.states import Role
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_MAX_FORM_BYTES = 64 * 1024
+_MAX_FORM_FIELDS = 50
+_FORM_TYPE = "application/x-www-form-urlencoded"
+
+Handler = Callable[[Visit], Response]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A path, a method and who may use it; `role` None is for people who are not signed in."""
+
+    path: str
+    method: Literal["GET", "POST"]
+    role: Role | None
+    handler: Handler
+
+
+def endpoint(page: Page, room: Room) -> Callable[[Request], Awaitable[Response]]:
+    """What the router calls. Pages are ordinary functions; each runs in a thread."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            form = await _read_form(request) if page.method == "POST" else {}
+        except Refused as refused:
+            return await run_in_threadpool(refuse, room, request, refused)
+        return await run_in_threadpool(_answer, page, room, request, form)
+
+    return answer
+
+
+def refuse(room: Room, request: Request, refused: Refused) -> Response:
+    """An error page, for which the database is not asked."""
+    return _error(_nobodys_visit(room, request), refused)
+
+
+def _answer(page: Page, room: Room, request: Request, form: Mapping[str, str]) -> Response:
+    visit = _nobodys_visit(room, request)
+    visit = replace(visit, form=form)
+    try:
+        visit = _recognised(visit)
+        _admit(page, visit)
+        response = page.handler(visit)
+    except Refused as refused:
+        if refused.status == 401 and page.method == "GET":  # noqa: PLR2004 - not signed in
+            return _to_sign_in(request)
+        response = _error(visit, refused)
+    except DatabaseUnavailable as error:
+        log.warning("database_unavailable", error=type(error.__cause__).__name__)
+        return _error(visit, Refused(503, "error_database"))
+    _renew(visit, response)
+    return response
+
+
+def _nobodys_visit(room: Room, request: Request) -> Visit:
+    chosen = request.query_params.get("lang") or request.cookies.get(LOCALE_COOKIE)
+    locale = chosen if chosen in words.LOCALES else words.preferred(request.headers.get("accept-language", ""))
+    zone = ZoneInfo(room.settings.console_time_zone)
+    return Visit(room=room, request=request, locale=locale, zone=zone, now=room.clock(), who=None, form={})
+
+
+def _recognised(visit: Visit) -> Visit:
+    with visit.room.database.read() as session:
+        who = sessions.find(session, visit.cookie(SESSION_COOKIE), visit.room.lifetimes, now=visit.now)
+    if who is None:
+        return visit
+    zone = ZoneInfo(who.time_zone) if who.time_zone else visit.zone
+    return replace(visit, who=who, locale=who.locale, zone=zone)
+
+
+def _admit(page: Page, visit: Visit) -> None:
+    if page.role is not None:
+        if visit.who is None:
+            raise Refused(401, "error_signed_out")
+        if not visit.who.may(page.role):
+            raise Refused(403, "error_forbidden")
+    if page.method == "POST" and not _is_our_form(visit):
+        raise Refused(403, "error_form")
+
+
+def _is_our_form(visit: Visit) -> bool:
+    """The token is the session's, or, of somebody who is not signed in, the one that the form's cookie holds."""
+    headers = visit.request.headers
+    if headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        return False
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        return False
+    expected = visit.who.form_token() if visit.who else visit.cookie(FORM_COOKIE)
+    return bool(expected) and hmac.compare_digest((expected or "").encode(), visit.form.get("form_token", "").encode())
+
+
+def _renew(visit: Visit, response: Response) -> None:
+    """Something was done: the stamp is new, unless the page loaded itself or signed somebody in or out."""
+    if visit.who is None or QUIET in visit.request.query_params or "set-cookie" in response.headers:
+        return
+    visit.set_cookie(response, SESSION_COOKIE, visit.who.cookie(now=visit.now))
+
+
+def _to_sign_in(request: Request) -> Response:
+    path = request.url.path
+    return RedirectResponse("/sign-in" if path == "/" else f"/sign-in?next={quote(path)}", status_code=303)
+
+
+def _error(visit: Visit, refused: Refused) -> Response:
+    return visit.page("error.html", status=refused.status, key=refused.key, number=refused.status)
+
+
+async def _read_form(request: Request) -> Mapping[str, str]:
+    if request.headers.get("content-type", "").partition(";")[0].strip() != _FORM_TYPE:
+        raise Refused(415, "error_form")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_FORM_BYTES:
+            raise Refused(413, "error_too_large")
+    try:
+        return dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MAX_FORM_FIELDS))
+    except ValueError:
+        raise Refused(400, "error_form") from None
+
+
+def form_token_for_nobody(visit: Visit) -> str:
+    """The token of a form before signing in: kept in a cookie, and made when there is none."""
+    return visit.cookie(FORM_COOKIE) or secrets.token_urlsafe(32)

@@ -1,0 +1,79 @@
+"""One's own account: password, language, time zone, other browsers."""
+
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from starlette.responses import Response
+
+from console import accounts, passwords, sessions
+from console.gate import Page
+from console.passwords import WeakPassword
+from console.visit import SESSION_COOKIE, Visit
+from console.words import LOCALES
+from dialogue.states import Role
+
+
+def own(visit: Visit) -> Response:
+    return _page(visit)
+
+
+def change_password(visit: Visit) -> Response:
+    """Every browser is signed out by it; this one is signed in again."""
+    if visit.form.get("password") != visit.form.get("again"):
+        return _page(visit, status=422, error="error_again")
+    with visit.room.database.read() as session:
+        member = accounts.get(session, visit.staff.staff_id)
+    if member is None or not passwords.fits(member.password_hash, visit.form.get("current", "")):
+        return _page(visit, status=422, error="error_current")
+    try:
+        digest = passwords.digest(visit.form.get("password", ""), name=member.name)
+    except WeakPassword:
+        return _page(visit, status=422, error="error_weak")
+    with visit.room.database.begin() as session:
+        accounts.set_password(session, member.id, digest, actor=visit.staff.actor, now=visit.now)
+        cookie = sessions.open_for(session, member.id, visit.room.lifetimes, now=visit.now)
+    response = visit.go("/account", notice="saved")
+    visit.set_cookie(response, SESSION_COOKIE, cookie)
+    return response
+
+
+def prefer(visit: Visit) -> Response:
+    locale, zone = visit.form.get("locale", ""), visit.form.get("time_zone", "").strip()
+    if locale not in LOCALES or not _is_zone(zone):
+        return _page(visit, status=422, error="error_zone")
+    with visit.room.database.begin() as session:
+        accounts.prefer(session, visit.staff.staff_id, locale=locale, time_zone=zone or None)
+    return visit.go("/account", notice="saved")
+
+
+def sign_others_out(visit: Visit) -> Response:
+    with visit.room.database.begin() as session:
+        sessions.end_others(session, visit.staff)
+    return visit.go("/account", notice="others_out")
+
+
+def _page(visit: Visit, *, status: int = 200, error: str | None = None) -> Response:
+    return visit.page(
+        "account.html",
+        status=status,
+        error=error,
+        locales=LOCALES,
+        zones=sorted(available_timezones()),
+        own_zone=visit.staff.time_zone or "",
+        default_zone=visit.room.settings.console_time_zone,
+    )
+
+
+def _is_zone(name: str) -> bool:
+    """An empty one is the console's."""
+    try:
+        return not name or bool(ZoneInfo(name))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+
+
+PAGES = (
+    Page(path="/account", method="GET", role=Role.VIEWER, handler=own),
+    Page(path="/account/password", method="POST", role=Role.VIEWER, handler=change_password),
+    Page(path="/account/preferences", method="POST", role=Role.VIEWER, handler=prefer),
+    Page(path="/account/others", method="POST", role=Role.VIEWER, handler=sign_others_out),
+)

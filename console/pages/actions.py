@@ -1,0 +1,138 @@
+"""What staff do to conversations, people and deliveries: each form is one use case."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+from starlette.responses import Response
+
+from console.gate import Page
+from console.visit import Refused, Visit, local_path
+from dialogue.admin import steering, takeover
+from dialogue.admin.office import Actor, Aftermath, Office
+from dialogue.errors import (
+    AlreadyHeld,
+    ConversationClosed,
+    EmptyMessage,
+    Erased,
+    HeldByAnother,
+    MessageTooLong,
+    NoSuchConversation,
+    NoSuchDelivery,
+    NoSuchPerson,
+    NotFailed,
+    NotTakenOver,
+    ReasonTooLong,
+)
+from dialogue.states import Role
+
+_UNKNOWN = (NoSuchConversation, NoSuchPerson, NoSuchDelivery)
+_REFUSALS = (
+    AlreadyHeld,
+    ConversationClosed,
+    EmptyMessage,
+    Erased,
+    HeldByAnother,
+    MessageTooLong,
+    NotFailed,
+    NotTakenOver,
+    ReasonTooLong,
+)
+
+
+def perform(visit: Visit, use_case: Callable[[Session], Aftermath | None]) -> None:
+    """One transaction, and then what others are to hear of. What the domain refuses becomes a page that says so."""
+    try:
+        with visit.room.database.begin() as session:
+            aftermath = use_case(session)
+    except _UNKNOWN:
+        raise Refused(404, "error_not_found") from None
+    except _REFUSALS as refusal:
+        raise Refused(409, f"refused_{type(refusal).__name__}") from None
+    if aftermath is not None:
+        aftermath.announce(visit.room.signals)
+
+
+def actor(visit: Visit) -> Actor:
+    """Without a chat: who takes over here reads and answers here."""
+    return Actor(name=visit.staff.actor)
+
+
+def office(visit: Visit) -> Office:
+    return Office(keys=visit.room.keys, texts=visit.room.said_to_people)
+
+
+def reason(visit: Visit) -> str | None:
+    return visit.form.get("reason", "").strip() or None
+
+
+def _about_conversation(name: str, use_case: "_UseCase") -> Page:
+    """The use cases of one conversation have one shape."""
+
+    def handler(visit: Visit) -> Response:
+        conversation_id = visit.path_id()
+        perform(
+            visit,
+            lambda session: use_case(
+                session, office(visit), conversation_id, by=actor(visit), reason=reason(visit), now=visit.now
+            ),
+        )
+        return visit.go(f"/conversations/{conversation_id}", notice=name)
+
+    return Page(path=f"/conversations/{{id}}/{name}", method="POST", role=Role.COUNSELLOR, handler=handler)
+
+
+def block(visit: Visit) -> Response:
+    person_id = visit.path_id()
+    perform(
+        visit,
+        lambda session: steering.block(
+            session, office(visit), person_id, by=actor(visit), reason=reason(visit), now=visit.now
+        ),
+    )
+    return visit.go(f"/conversations?person={person_id}", notice="block")
+
+
+def unblock(visit: Visit) -> Response:
+    person_id = visit.path_id()
+    perform(
+        visit,
+        lambda session: steering.unblock(session, person_id, by=actor(visit), reason=reason(visit), now=visit.now),
+    )
+    return visit.go(f"/conversations?person={person_id}", notice="unblock")
+
+
+def resend(visit: Visit) -> Response:
+    delivery_id = visit.path_id()
+    perform(
+        visit,
+        lambda session: steering.resend(session, delivery_id, by=actor(visit), reason=reason(visit), now=visit.now),
+    )
+    return visit.go(local_path(visit.form.get("back", "/deliveries")), notice="resend")
+
+
+class _UseCase(Protocol):
+    def __call__(
+        self,
+        session: Session,
+        office: Office,
+        conversation_id: UUID,
+        /,
+        *,
+        by: Actor,
+        reason: str | None,
+        now: datetime,
+    ) -> Aftermath: ...
+
+
+PAGES = (
+    _about_conversation("reset", steering.reset),
+    _about_conversation("close", steering.close),
+    _about_conversation("take-over", takeover.take_over),
+    _about_conversation("release", takeover.release),
+    Page(path="/people/{id}/block", method="POST", role=Role.COUNSELLOR, handler=block),
+    Page(path="/people/{id}/unblock", method="POST", role=Role.COUNSELLOR, handler=unblock),
+    Page(path="/deliveries/{id}/resend", method="POST", role=Role.COUNSELLOR, handler=resend),
+)

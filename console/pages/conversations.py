@@ -1,0 +1,116 @@
+"""Conversations: the list with its filters, and one of them without its texts."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from urllib.parse import urlencode
+from uuid import UUID
+
+from starlette.responses import Response
+
+from console import search
+from console.gate import Page
+from console.visit import Refused, Visit, as_id
+from dialogue.admin import listing, record
+from dialogue.admin.listing import Cursor, Standing, Wanted
+from dialogue.errors import Ambiguous, NoSuchConversation
+from dialogue.states import Role
+
+_PAGE_LENGTH = 50
+_FILTERS = ("q", "channel", "standing", "tier", "from", "until", "person")
+
+
+def every(visit: Visit) -> Response:
+    given = {name: visit.query(name) for name in _FILTERS}
+    hint = None
+    if given["q"]:
+        found = _search(visit, given["q"])
+        if isinstance(found, Response):
+            return found
+        hint = found
+    with visit.room.database.read() as session:
+        page = listing.page(session, _wanted(visit, given), after=_cursor(visit.query("after")), limit=_PAGE_LENGTH)
+    return visit.page(
+        "conversations.html",
+        conversations=page.conversations,
+        given=given,
+        hint=hint,
+        channels=search.CHANNELS,
+        standings=list(Standing),
+        older=_older(given, page.next),
+        is_first=not visit.query("after"),
+        is_filtered=any(given.values()),
+        shows_people=visit.may(Role.COUNSELLOR),
+    )
+
+
+def one(visit: Visit) -> Response:
+    with visit.room.database.read() as session:
+        try:
+            shown = record.show(session, visit.path_id())
+        except NoSuchConversation:
+            raise Refused(404, "error_not_found") from None
+    conversation = shown.conversation
+    return visit.page(
+        "conversation.html",
+        record=shown,
+        conversation=conversation,
+        is_open=conversation.closed_at is None,
+        is_mine=conversation.taken_over_by == visit.staff.actor,
+        shows_people=visit.may(Role.COUNSELLOR),
+    )
+
+
+def _search(visit: Visit, text: str) -> Response | str:
+    """To what was found, or the key of the sentence that says why not. Only those who may read know people by name."""
+    with visit.room.database.read() as session:
+        try:
+            conversation_id = search.conversation_of(session, text)
+        except Ambiguous:
+            return "search_ambiguous"
+        if conversation_id is not None:
+            return visit.go(f"/conversations/{conversation_id}")
+        person_id = search.person_of(session, text) if visit.may(Role.COUNSELLOR) else None
+    return "search_nothing" if person_id is None else visit.go(f"/conversations?person={person_id}")
+
+
+def _wanted(visit: Visit, given: Mapping[str, str]) -> Wanted:
+    """What cannot be understood filters nothing."""
+    until = _midnight(visit, given["until"])
+    return Wanted(
+        channel=given["channel"] or None,
+        standing=Standing(given["standing"]) if given["standing"] in list(Standing) else None,
+        min_tier=int(given["tier"]) if given["tier"] in {"1", "2", "3"} else 0,
+        opened_from=_midnight(visit, given["from"]),
+        opened_before=until + timedelta(days=1) if until is not None else None,
+        person_id=as_id(given["person"]),
+    )
+
+
+def _midnight(visit: Visit, text: str) -> datetime | None:
+    """When that day began where the reader is."""
+    try:
+        return datetime.combine(date.fromisoformat(text), time(), visit.zone)
+    except ValueError:
+        return None
+
+
+def _older(given: Mapping[str, str], cursor: Cursor | None) -> str | None:
+    if cursor is None:
+        return None
+    kept = {name: value for name, value in given.items() if value}
+    return f"/conversations?{urlencode(kept | {'after': f'{cursor.opened_at.isoformat()}_{cursor.id}'})}"
+
+
+def _cursor(text: str) -> Cursor | None:
+    opened_at, _, conversation_id = text.partition("_")
+    try:
+        moment = datetime.fromisoformat(opened_at)
+        return Cursor(moment, UUID(conversation_id)) if moment.tzinfo is not None else None
+    except ValueError:
+        return None
+
+
+PAGES = (
+    Page(path="/conversations", method="GET", role=Role.VIEWER, handler=every),
+    Page(path="/conversations/{id}", method="GET", role=Role.VIEWER, handler=one),
+)

@@ -1,0 +1,23 @@
+"""The numbers that people are given, and when somebody last checked them."""
+
+from starlette.responses import Response
+
+from care.hotlines import STALE_AFTER
+from console.gate import Page
+from console.visit import Visit
+from dialogue.states import Role
+
+
+def directory(visit: Visit) -> Response:
+    today = visit.now.astimezone(visit.zone).date()
+    chosen = visit.room.hotlines
+    return visit.page(
+        "hotlines.html",
+        region=chosen.region,
+        lines=[(line, (today - line.checked_on).days) for line in chosen.lines],
+        stale_after_days=STALE_AFTER.days,
+        stale=set(chosen.stale(today)),
+    )
+
+
+PAGES = (Page(path="/hotlines", method="GET", role=Role.VIEWER, handler=directory),)

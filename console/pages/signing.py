@@ -1,0 +1,117 @@
+"""Signing in and out, and the links that let somebody choose a password."""
+
+from dataclasses import replace
+
+from starlette.responses import RedirectResponse, Response
+
+from console import accounts, passwords, sessions, signing_in
+from console.accounts import BadName, Link, LinkSpent, NameTaken
+from console.gate import Page, form_token_for_nobody
+from console.passwords import WeakPassword
+from console.signing_in import TooManyTries, WrongPassword
+from console.visit import FORM_COOKIE, LOCALE_COOKIE, SESSION_COOKIE, Refused, Visit, local_path
+from console.words import LOCALES
+from dialogue.states import Role
+
+
+def sign_in_form(visit: Visit) -> Response:
+    if visit.who is not None:
+        return visit.go("/")
+    return _form(visit, "sign_in.html", next=local_path(visit.query("next")), name="", error=None)
+
+
+def sign_in(visit: Visit) -> Response:
+    name, target = visit.form.get("name", ""), local_path(visit.form.get("next", ""))
+    try:
+        cookie = signing_in.sign_in(
+            visit.room.database,
+            name=name,
+            password=visit.form.get("password", ""),
+            address=visit.address,
+            lifetimes=visit.room.lifetimes,
+            now=visit.now,
+        )
+    except WrongPassword:
+        return _form(visit, "sign_in.html", status=401, next=target, name=name, error=("error_password", {}))
+    except TooManyTries as refused:
+        wait = {"until": refused.until.astimezone(visit.zone).strftime("%H:%M")}
+        return _form(visit, "sign_in.html", status=429, next=target, name=name, error=("error_tries", wait))
+    response = visit.go(target)
+    visit.set_cookie(response, SESSION_COOKIE, cookie)
+    return response
+
+
+def sign_out(visit: Visit) -> Response:
+    with visit.room.database.begin() as session:
+        sessions.end(session, visit.staff)
+    response = RedirectResponse("/sign-in", status_code=303)
+    response.delete_cookie(visit.cookie_name(SESSION_COOKIE), path="/", secure=visit.is_https, httponly=True)
+    return response
+
+
+def welcome_form(visit: Visit) -> Response:
+    return _form(visit, "welcome.html", link=_link(visit), name="", error=None)
+
+
+def welcome(visit: Visit) -> Response:
+    """A password is chosen; of the first admin also the name."""
+    link = _link(visit)
+    name = link.name or visit.form.get("name", "")
+    trouble = None
+    if visit.form.get("password") != visit.form.get("again"):
+        trouble = "error_again"
+    else:
+        try:
+            return _choose(visit, link, accounts.normalised(name))
+        except BadName:
+            trouble = "error_name"
+        except NameTaken:
+            trouble = "error_name_taken"
+        except WeakPassword:
+            trouble = "error_weak"
+        except LinkSpent:
+            raise Refused(410, "error_link") from None
+    return _form(visit, "welcome.html", status=422, link=link, name=name, error=(trouble, {}))
+
+
+def _choose(visit: Visit, link: Link, name: str) -> Response:
+    digest = passwords.digest(visit.form.get("password", ""), name=name)
+    actor = sessions.actor(name)
+    with visit.room.database.begin() as session:
+        accounts.spend(session, link)
+        staff_id = link.staff_id or accounts.add(
+            session, name=name, role=Role.ADMIN, locale=visit.locale, actor=actor, now=visit.now
+        )
+        accounts.set_password(session, staff_id, digest, actor=actor, now=visit.now)
+        signing_in.forgive(session, name)
+        cookie = sessions.open_for(session, staff_id, visit.room.lifetimes, now=visit.now)
+    response = visit.go("/", notice="welcome")
+    visit.set_cookie(response, SESSION_COOKIE, cookie)
+    return response
+
+
+def _link(visit: Visit) -> Link:
+    try:
+        with visit.room.database.read() as session:
+            return accounts.find_link(session, visit.request.path_params["token"], now=visit.now)
+    except LinkSpent:
+        raise Refused(410, "error_link") from None
+
+
+def _form(visit: Visit, template: str, *, status: int = 200, **values: object) -> Response:
+    """With a token of its own, because there is no session yet; who is signed in already is not asked here."""
+    token = form_token_for_nobody(visit)
+    response = replace(visit, who=None).page(template, status=status, **values, form_token=token, locales=LOCALES)
+    visit.set_cookie(response, FORM_COOKIE, token)
+    if visit.query("lang") in LOCALES:
+        response.set_cookie(LOCALE_COOKIE, visit.locale, path="/", samesite="lax", secure=visit.is_https)
+    return response
+
+
+PAGES = (
+    Page(path="/sign-in", method="GET", role=None, handler=sign_in_form),
+    Page(path="/sign-in", method="POST", role=None, handler=sign_in),
+    Page(path="/sign-out", method="POST", role=Role.VIEWER, handler=sign_out),
+    Page(path="/welcome/{token}", method="GET", role=None, handler=welcome_form),
+    Page(path="/welcome/{token}", method="POST", role=None, handler=welcome),
+)

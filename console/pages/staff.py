@@ -1,0 +1,128 @@
+"""The staff, for admins: who there is, what they may do, links to choose a password."""
+
+from datetime import datetime
+from functools import partial
+from typing import Protocol
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+from starlette.responses import Response
+
+from console import accounts, signing_in
+from console.accounts import BadName, LastAdmin, NameTaken
+from console.gate import Page
+from console.visit import Refused, Visit
+from console.words import LOCALES
+from dialogue.staff import Staff
+from dialogue.states import Role
+
+
+def everyone(visit: Visit) -> Response:
+    return _page(visit)
+
+
+def add(visit: Visit) -> Response:
+    """A new member, and the link by which they choose their password: shown once, here."""
+    with visit.room.database.begin() as session:
+        try:
+            staff_id = accounts.add(
+                session,
+                name=visit.form.get("name", ""),
+                role=_role(visit),
+                locale=_locale(visit),
+                actor=visit.staff.actor,
+                now=visit.now,
+            )
+        except BadName:
+            return _page(visit, status=422, error="error_name")
+        except NameTaken:
+            return _page(visit, status=422, error="error_name_taken")
+        token = accounts.make_link(session, staff_id, actor=visit.staff.actor, now=visit.now)
+        member = accounts.get(session, staff_id)
+    return _page(visit, link=link_url(visit, token), linked=member)
+
+
+def renew_link(visit: Visit) -> Response:
+    """For who has lost password or link; what they have goes on counting until the new one is chosen."""
+    with visit.room.database.begin() as session:
+        member = accounts.get(session, visit.path_id())
+        if member is None or member.disabled_at is not None:
+            raise Refused(404, "error_not_found")
+        token = accounts.make_link(session, member.id, actor=visit.staff.actor, now=visit.now)
+        signing_in.forgive(session, member.name)
+    return _page(visit, link=link_url(visit, token), linked=member)
+
+
+def set_role(visit: Visit) -> Response:
+    return _change(visit, partial(accounts.set_role, role=_role(visit)))
+
+
+def disable(visit: Visit) -> Response:
+    return _change(visit, accounts.disable)
+
+
+def enable(visit: Visit) -> Response:
+    return _change(visit, accounts.enable)
+
+
+def link_url(visit: Visit, token: str) -> str:
+    base = visit.room.settings.console_url or str(visit.request.base_url).rstrip("/")
+    return f"{base}/welcome/{token}"
+
+
+def _page(
+    visit: Visit, *, status: int = 200, error: str | None = None, link: str | None = None, linked: Staff | None = None
+) -> Response:
+    with visit.room.database.read() as session:
+        members = accounts.everyone(session)
+    return visit.page(
+        "staff.html",
+        status=status,
+        members=members,
+        error=error,
+        link=link,
+        linked=linked,
+        hours=round(accounts.LINK_LIFETIME.total_seconds() / 3600),
+        roles=list(Role),
+        locales=LOCALES,
+    )
+
+
+class _Change(Protocol):
+    """One of `accounts`' changes of a member."""
+
+    def __call__(self, session: Session, staff_id: UUID, /, *, actor: str, now: datetime) -> None: ...
+
+
+def _change(visit: Visit, change: _Change) -> Response:
+    try:
+        with visit.room.database.begin() as session:
+            member = accounts.get(session, visit.path_id())
+            if member is None:
+                raise Refused(404, "error_not_found")
+            change(session, member.id, actor=visit.staff.actor, now=visit.now)
+    except LastAdmin:
+        return _page(visit, status=409, error="error_last_admin")
+    return visit.go("/staff", notice="saved")
+
+
+def _role(visit: Visit) -> Role:
+    try:
+        return Role(visit.form.get("role", ""))
+    except ValueError:
+        raise Refused(422, "error_form") from None
+
+
+def _locale(visit: Visit) -> str:
+    wanted = visit.form.get("locale", "")
+    return wanted if wanted in LOCALES else visit.locale
+
+
+PAGES = (
+    Page(path="/staff", method="GET", role=Role.ADMIN, handler=everyone),
+    Page(path="/staff", method="POST", role=Role.ADMIN, handler=add),
+    Page(path="/staff/{id}/link", method="POST", role=Role.ADMIN, handler=renew_link),
+    Page(path="/staff/{id}/role", method="POST", role=Role.ADMIN, handler=set_role),
+    Page(path="/staff/{id}/disable", method="POST", role=Role.ADMIN, handler=disable),
+    Page(path="/staff/{id}/enable", method="POST", role=Role.ADMIN, handler=enable),
+)

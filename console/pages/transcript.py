@@ -1,0 +1,103 @@
+"""What was said, and the human's way in. A transcript is opened by POST, because each opening is audited."""
+
+from hashlib import sha256
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from starlette.responses import JSONResponse, Response
+
+from console.gate import Page
+from console.pages.actions import actor, office, perform
+from console.visit import Refused, Visit, as_id
+from dialogue.admin import listing, record, takeover
+from dialogue.admin.listing import Listed
+from dialogue.admin.record import Line
+from dialogue.ids import new_id
+from dialogue.states import Role
+from dialogue.tables import DELIVERIES, MESSAGES
+
+_MAX_LINES = 400
+
+
+def read(visit: Visit) -> Response:
+    """The words, decrypted for this answer and nowhere kept."""
+    conversation_id = visit.path_id()
+    shown: list[tuple[Listed, list[Line], str]] = []
+
+    def open_it(session: Session) -> None:
+        lines = record.transcript(
+            session, office(visit), conversation_id, by=actor(visit), max_lines=_MAX_LINES, now=visit.now
+        )
+        conversation = _known(session, conversation_id)
+        shown.append((conversation, lines, _mark(session, conversation)))
+
+    perform(visit, open_it)
+    return _page(visit, *shown[0])
+
+
+def say(visit: Visit) -> Response:
+    """A human's words; then the transcript again. A form that is sent twice says its words once."""
+    conversation_id, once = visit.path_id(), as_id(visit.form.get("once", ""))
+    if once is None:
+        raise Refused(422, "error_form")
+    perform(
+        visit,
+        lambda session: takeover.say(
+            session,
+            office(visit),
+            conversation_id,
+            visit.form.get("text", ""),
+            by=actor(visit),
+            max_length=visit.room.settings.max_message_length,
+            once=once,
+            now=visit.now,
+        ),
+    )
+    return read(visit)
+
+
+def pulse(visit: Visit) -> Response:
+    """A mark that changes when something was said; no words, no ids."""
+    with visit.room.database.read() as session:
+        return JSONResponse({"mark": _mark(session, _known(session, visit.path_id()))})
+
+
+def _page(visit: Visit, conversation: Listed, lines: list[Line], mark: str) -> Response:
+    return visit.page(
+        "transcript.html",
+        conversation=conversation,
+        lines=lines,
+        mark=mark,
+        once=new_id(),
+        is_open=conversation.closed_at is None,
+        is_mine=conversation.taken_over_by == visit.staff.actor,
+        max_length=visit.room.settings.max_message_length,
+    )
+
+
+def _known(session: Session, conversation_id: UUID) -> Listed:
+    conversation = listing.one(session, conversation_id)
+    if conversation is None:
+        raise Refused(404, "error_not_found")
+    return conversation
+
+
+def _mark(session: Session, conversation: Listed) -> str:
+    heard = select(MESSAGES.c.id).where(
+        MESSAGES.c.person_id == conversation.person_id, MESSAGES.c.conversation_id == conversation.id
+    )
+    owed = select(DELIVERIES.c.id, DELIVERIES.c.state).where(DELIVERIES.c.conversation_id == conversation.id)
+    newest = (
+        session.scalar(heard.order_by(MESSAGES.c.id.desc()).limit(1)),
+        session.execute(owed.order_by(DELIVERIES.c.id.desc()).limit(1)).first(),
+        conversation.standing,
+    )
+    return sha256(str(newest).encode()).hexdigest()[:16]
+
+
+PAGES = (
+    Page(path="/conversations/{id}/transcript", method="POST", role=Role.COUNSELLOR, handler=read),
+    Page(path="/conversations/{id}/say", method="POST", role=Role.COUNSELLOR, handler=say),
+    Page(path="/conversations/{id}/pulse", method="GET", role=Role.COUNSELLOR, handler=pulse),
+)

@@ -1,0 +1,50 @@
+"""Passwords of staff: argon2id, a few at a time, and the same effort for a name that nobody has."""
+
+import secrets
+import threading
+import unicodedata
+from functools import cache
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
+
+from dialogue.errors import DialogueError
+
+MIN_LENGTH = 10
+MAX_LENGTH = 128
+
+_hasher = PasswordHasher()  # RFC 9106's second choice: 64 MiB, 3 passes
+_AT_ONCE = threading.BoundedSemaphore(2)  # a flood of sign-ins costs time, not memory
+
+
+class WeakPassword(DialogueError):
+    """The password is shorter than 10 characters, longer than 128, or the name itself."""
+
+
+def digest(password: str, *, name: str) -> str:
+    """What is stored of a password; raises `WeakPassword`."""
+    plain = _normalised(password)
+    if not MIN_LENGTH <= len(plain) <= MAX_LENGTH or plain.casefold() == name.casefold():
+        raise WeakPassword
+    with _AT_ONCE:
+        return _hasher.hash(plain)
+
+
+def fits(stored: str | None, password: str) -> bool:
+    """Whether that is the password; None (nobody's) takes as long and never fits."""
+    plain = _normalised(password)[: MAX_LENGTH + 1]
+    with _AT_ONCE:
+        try:
+            return _hasher.verify(stored or _nobodys(), plain)
+        except VerifyMismatchError:
+            return False
+
+
+@cache
+def _nobodys() -> str:
+    return _hasher.hash(secrets.token_urlsafe())
+
+
+def _normalised(password: str) -> str:
+    """One password, however the keyboard composes it."""
+    return unicodedata.normalize("NFKC", password)

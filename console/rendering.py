@@ -1,0 +1,97 @@
+"""Templates: everything is escaped, a missing value is an error, words come from the locale files."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from care.texts import Texts
+from dialogue.states import Role
+
+if TYPE_CHECKING:
+    from console.visit import Visit
+
+_SHORT = 8
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+class Templates:
+    """Renders `console/templates/*.html`."""
+
+    def __init__(self) -> None:
+        self._environment = Environment(
+            loader=PackageLoader("console"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals["static"] = static
+
+    def render(self, template: str, visit: "Visit", values: dict[str, Any]) -> str:
+        return self._environment.get_template(template).render(_context(visit) | values)
+
+
+def _context(visit: "Visit") -> dict[str, Any]:
+    notice = visit.query("notice")
+    return {
+        "t": visit.words.say,
+        "has": visit.words.sentences.__contains__,
+        "locale": visit.locale,
+        "zone": visit.zone.key,
+        "when": lambda moment: when(moment, visit.zone),
+        "ago": lambda moment: ago(moment, visit.now, visit.words),
+        "duration": lambda seconds: duration(seconds, visit.words),
+        "short": short,
+        "who": visit.who,
+        "may": _permission(visit),
+        "path": visit.request.url.path,
+        "form_token": visit.who.form_token() if visit.who else "",
+        "notice": f"notice_{notice}" if f"notice_{notice}" in visit.words.sentences else None,
+    }
+
+
+def _permission(visit: "Visit") -> Callable[[str], bool]:
+    return lambda role: visit.may(Role(role))
+
+
+def short(row_id: UUID) -> str:
+    """The end of an id, which is where version 7 ids differ."""
+    return row_id.hex[-_SHORT:]
+
+
+def when(moment: datetime | None, zone: ZoneInfo) -> str:
+    return "–" if moment is None else moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def ago(moment: datetime | None, now: datetime, words: Texts) -> str:
+    """How long ago, in one unit."""
+    if moment is None:
+        return "–"
+    return words.say("ago", duration=duration((now - moment).total_seconds(), words))
+
+
+def duration(seconds: float | None, words: Texts) -> str:
+    """A length of time in one unit."""
+    if seconds is None:
+        return "–"
+    seconds = max(0.0, seconds)
+    if seconds < 10:  # noqa: PLR2004 - below ten the tenth matters
+        return words.say("seconds", count=f"{seconds:.1f}")
+    for unit, length in (("days", 2 * _DAY), ("hours", 2 * _HOUR), ("minutes", 2 * _MINUTE)):
+        if seconds >= length:
+            return words.say(unit, count=round(seconds / (length / 2)))
+    return words.say("seconds", count=round(seconds))
+
+
+@cache
+def static(name: str) -> str:
+    """The path of a file that browsers may keep: it changes with the content."""
+    content = (files("console") / "static" / name).read_bytes()
+    return f"/static/{name}?{sha256(content).hexdigest()[:12]}"

@@ -1,0 +1,68 @@
+"""What the console's process needs, put together once from the settings."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Self
+
+from care import texts
+from care.hotlines import Directory
+from care.texts import Texts
+from console import words
+from console.figures import Gatherer
+from console.rendering import Templates
+from console.sessions import Lifetimes
+from console.settings import ConsoleSettings
+from dialogue import home, people, schema
+from dialogue.clock import Clock, utc_now
+from dialogue.database import Database, connect
+from dialogue.keyfile import master_keys
+from dialogue.region import directory_of
+from dialogue.signals import Signals
+from dialogue.vault import MasterKeys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """Shared by all requests. Leave it by `close`."""
+
+    settings: ConsoleSettings
+    database: Database
+    keys: MasterKeys
+    signals: Signals
+    words: dict[str, Texts]
+    said_to_people: Texts
+    hotlines: Directory
+    templates: Templates
+    gatherer: Gatherer
+    lifetimes: Lifetimes
+    clock: Clock
+
+    @classmethod
+    def open(cls, settings: ConsoleSettings, *, clock: Clock = utc_now) -> Self:
+        """Checks the schema and the key; raises `DialogueError`."""
+        database = connect(home.database_url(settings))
+        schema.check(database)
+        keys = master_keys(settings)
+        with database.read() as session:
+            people.check_master_key(session, keys)
+        return cls(
+            settings=settings,
+            database=database,
+            keys=keys,
+            signals=Signals.connect(home.broker_url(settings)),
+            words=words.load(),
+            said_to_people=texts.load(settings.locale),
+            hotlines=directory_of(settings.region),
+            templates=Templates(),
+            gatherer=Gatherer(database, clock=clock),
+            lifetimes=Lifetimes(
+                whole=timedelta(hours=settings.console_session_hours),
+                idle=timedelta(minutes=settings.console_idle_minutes),
+            ),
+            clock=clock,
+        )
+
+    def close(self) -> None:
+        self.gatherer.stop()
+        self.signals.close()
+        self.database.close()

@@ -1,0 +1,49 @@
+"""What somebody typed into the search field: an id of ours, or a platform's user id."""
+
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from dialogue.admin import find
+from dialogue.errors import NoSuchConversation
+from dialogue.tables import DELIVERIES, MESSAGES, PEOPLE, TURNS
+
+CHANNELS = ("telegram", "wechat", "console")
+
+_BY_ID = tuple((table, select(table.c.conversation_id)) for table in (TURNS, DELIVERIES, MESSAGES))
+
+
+def conversation_of(session: Session, text: str) -> UUID | None:
+    """The conversation that is meant by an id of it, of a turn, a message or a delivery; raises `Ambiguous`."""
+    try:
+        return find.conversation(session, text)
+    except NoSuchConversation:
+        pass
+    whole = _whole_id(text)
+    if whole is None:
+        return None
+    for table, query in _BY_ID:
+        found: UUID | None = session.scalar(query.where(table.c.id == whole))
+        if found is not None:
+            return found
+    return None
+
+
+def person_of(session: Session, text: str) -> UUID | None:
+    """The person whose id that is, ours or a platform's, with or without `channel:` before it."""
+    channel, colon, user_id = text.partition(":")
+    channels, user_id = ([channel], user_id) if colon else (list(CHANNELS), text)
+    by_account = select(PEOPLE.c.id).where(PEOPLE.c.channel.in_(channels), PEOPLE.c.user_id == user_id)
+    found: UUID | None = session.scalar(by_account.limit(1))
+    whole = _whole_id(text)
+    if found is None and whole is not None:
+        found = session.scalar(select(PEOPLE.c.id).where(PEOPLE.c.id == whole))
+    return found
+
+
+def _whole_id(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,140 @@
+"""Browsers that are signed in. The cookie is `token.stamp.seal`; only the token's digest is stored.
+
+A session ends after a fixed time, and earlier when nothing is done: the stamp says when something was done last. It
+travels in the cookie, sealed by the session's secret, so that looking at a page writes nothing into the database.
+"""
+
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import sha256
+from uuid import UUID
+
+from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy.orm import Session
+
+from dialogue.staff import Staff, StaffSession
+from dialogue.states import Role
+
+_SECRET_BYTES = 32
+_PARTS = 3
+
+_FIND = (
+    select(
+        StaffSession.secret,
+        StaffSession.expires_at,
+        Staff.id,
+        Staff.name,
+        Staff.role,
+        Staff.locale,
+        Staff.time_zone,
+    )
+    .join(Staff, Staff.id == StaffSession.staff_id)
+    .where(StaffSession.digest == bindparam("digest"), Staff.disabled_at.is_(None))
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifetimes:
+    """How long a session may last in all, and how long without anything being done."""
+
+    whole: timedelta
+    idle: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """A member of staff in one browser."""
+
+    staff_id: UUID
+    name: str
+    role: Role
+    locale: str
+    time_zone: str | None
+    expires_at: datetime
+    token: str = field(repr=False)
+    secret: bytes = field(repr=False)
+
+    @property
+    def actor(self) -> str:
+        """As the audit names them."""
+        return actor(self.name)
+
+    def may(self, role: Role) -> bool:
+        return self.role.rank >= role.rank
+
+    def form_token(self) -> str:
+        """What each of this session's forms must send back."""
+        return _seal(self.secret, "form")
+
+    def cookie(self, *, now: datetime) -> str:
+        """The cookie that says: something was done just now."""
+        return _cookie(self.token, self.secret, now)
+
+
+def actor(name: str) -> str:
+    """How the audit names a member of staff."""
+    return f"console:{name}"
+
+
+def open_for(session: Session, staff_id: UUID, lifetimes: Lifetimes, *, now: datetime) -> str:
+    """Sign a browser in; returns its cookie. What is over of anybody's is swept away in passing."""
+    token, secret = secrets.token_urlsafe(32), secrets.token_bytes(_SECRET_BYTES)
+    session.execute(delete(StaffSession).where(StaffSession.expires_at <= now))
+    session.execute(
+        insert(StaffSession).values(
+            digest=_digest(token), staff_id=staff_id, secret=secret, created_at=now, expires_at=now + lifetimes.whole
+        )
+    )
+    return _cookie(token, secret, now)
+
+
+def find(session: Session, cookie: str | None, lifetimes: Lifetimes, *, now: datetime) -> SignedIn | None:
+    """Whose cookie that is, if it still counts."""
+    parts = (cookie or "").split(".")
+    if len(parts) != _PARTS or not (parts[1].isascii() and parts[1].isdecimal()):
+        return None
+    token, stamp, seal = parts
+    found = session.execute(_FIND, {"digest": _digest(token)}).first()
+    if found is None or found.expires_at <= now:
+        return None
+    is_genuine = hmac.compare_digest(seal.encode(), _seal(found.secret, f"stamp {stamp}").encode())
+    if not is_genuine or now.timestamp() - int(stamp) > lifetimes.idle.total_seconds():
+        return None
+    return SignedIn(
+        staff_id=found.id,
+        name=found.name,
+        role=found.role,
+        locale=found.locale,
+        time_zone=found.time_zone,
+        expires_at=found.expires_at,
+        token=token,
+        secret=found.secret,
+    )
+
+
+def end(session: Session, signed_in: SignedIn) -> None:
+    session.execute(delete(StaffSession).where(StaffSession.digest == _digest(signed_in.token)))
+
+
+def end_others(session: Session, signed_in: SignedIn) -> None:
+    """Every other browser of the same member."""
+    session.execute(
+        delete(StaffSession).where(
+            StaffSession.staff_id == signed_in.staff_id, StaffSession.digest != _digest(signed_in.token)
+        )
+    )
+
+
+def _cookie(token: str, secret: bytes, now: datetime) -> str:
+    stamp = str(int(now.timestamp()))
+    return f"{token}.{stamp}.{_seal(secret, f'stamp {stamp}')}"
+
+
+def _seal(secret: bytes, text: str) -> str:
+    return hmac.new(secret, text.encode(), sha256).hexdigest()
+
+
+def _digest(token: str) -> str:
+    return sha256(token.encode()).hexdigest()

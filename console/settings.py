@@ -1,0 +1,64 @@
+"""What the web console must know besides the dialogue's settings."""
+
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, field_validator
+
+from dialogue.settings import DialogueSettings
+
+
+class ConsoleSettings(DialogueSettings):
+    """The console's settings; see ``.env.example`` for all of them."""
+
+    console_listen: str = Field(
+        default="127.0.0.1:8090", description="host:port of the web console. Leave it on loopback behind a TLS proxy."
+    )
+    console_url: str | None = Field(
+        default=None,
+        description="Public https URL, e.g. https://console.example.org: a TLS proxy stands before the console. "
+        "Cookies are then sent over https only, and the proxy's X-Forwarded-For is believed.",
+    )
+    console_proxies: str = Field(
+        default="127.0.0.1", description="Addresses of the TLS proxy whose X-Forwarded-For is believed, with commas."
+    )
+    console_time_zone: str = Field(
+        default="Asia/Shanghai", description="Time zone of the console's times, unless a member of staff chose another."
+    )
+    console_session_hours: float = Field(default=12, gt=0, description="After that long everybody signs in again.")
+    console_idle_minutes: float = Field(default=30, gt=0, description="Who does nothing for that long is signed out.")
+
+    @field_validator("console_listen")
+    @classmethod
+    def _is_host_and_port(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the last port there is
+            raise ValueError("must be host:port, e.g. 127.0.0.1:8090")
+        return value
+
+    @field_validator("console_url")
+    @classmethod
+    def _is_https(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme != "https" or not parts.hostname or parts.path.strip("/"):
+            raise ValueError("must be an https URL without a path, e.g. https://console.example.org")
+        return value.rstrip("/")
+
+    @field_validator("console_time_zone")
+    @classmethod
+    def _is_a_time_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("must be the name of a time zone, e.g. Asia/Shanghai") from error
+        return value
+
+    @property
+    def console_host(self) -> str:
+        return self.console_listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def console_port(self) -> int:
+        return int(self.console_listen.rpartition(":")[2])

@@ -1,0 +1,119 @@
+"""One request, understood: who asks, in which language and time zone, what the form says; and the ways to answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from care.texts import Texts
+from console.room import Room
+from console.sessions import SignedIn
+from dialogue.states import Role
+
+SESSION_COOKIE = "mindglm_session"
+LOCALE_COOKIE = "mindglm_locale"
+FORM_COOKIE = "mindglm_form"
+
+QUIET = "quiet"
+"""A query parameter of pages that load themselves anew: nobody did anything, the session grows no younger."""
+
+
+class Refused(Exception):
+    """The request cannot be answered; `key` names the words that say why."""
+
+    def __init__(self, status: int, key: str) -> None:
+        super().__init__(status, key)
+        self.status = status
+        self.key = key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """What a page needs to answer."""
+
+    room: Room
+    request: Request
+    locale: str
+    zone: ZoneInfo
+    now: datetime
+    who: SignedIn | None
+    form: Mapping[str, str] = field(repr=False)
+
+    @property
+    def staff(self) -> SignedIn:
+        """Who asks, on pages that only members of staff see."""
+        if self.who is None:
+            raise Refused(401, "error_signed_out")
+        return self.who
+
+    @property
+    def words(self) -> Texts:
+        return self.room.words[self.locale]
+
+    @property
+    def address(self) -> str:
+        return self.request.client.host if self.request.client else "unknown"
+
+    @property
+    def is_https(self) -> bool:
+        return self.room.settings.console_url is not None
+
+    def query(self, name: str) -> str:
+        return self.request.query_params.get(name, "").strip()
+
+    def path_id(self, name: str = "id") -> UUID:
+        """An id out of the path; refuses what is none, as it refuses one that nobody has."""
+        found = as_id(self.request.path_params[name])
+        if found is None:
+            raise Refused(404, "error_not_found")
+        return found
+
+    def may(self, role: Role) -> bool:
+        return self.who is not None and self.who.may(role)
+
+    def page(self, template: str, *, status: int = 200, **values: Any) -> Response:
+        return HTMLResponse(self.room.templates.render(template, self, values), status_code=status)
+
+    def go(self, path: str, *, notice: str | None = None) -> Response:
+        """On to a page that says what was done."""
+        joint = "&" if "?" in path else "?"
+        query = f"{joint}{urlencode({'notice': notice})}" if notice else ""
+        return RedirectResponse(quote(path, safe="/?=&") + query, status_code=303)
+
+    def set_cookie(self, response: Response, name: str, value: str, *, max_age: int | None = None) -> None:
+        """Never readable by scripts, never sent from other sites, over https only where there is https."""
+        response.set_cookie(
+            self.cookie_name(name),
+            value,
+            max_age=max_age,
+            path="/",
+            httponly=True,
+            samesite="lax",
+            secure=self.is_https,
+        )
+
+    def cookie(self, name: str) -> str | None:
+        return self.request.cookies.get(self.cookie_name(name))
+
+    def cookie_name(self, name: str) -> str:
+        """`__Host-`: no other host of the same domain can set it."""
+        return f"__Host-{name}" if self.is_https else name
+
+
+def local_path(target: str) -> str:
+    """Only a path of ours: a link from elsewhere must not lead elsewhere."""
+    is_ours = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
+    return target if is_ours else "/"
+
+
+def as_id(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

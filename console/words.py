@@ -1,0 +1,25 @@
+"""The console's own words, by locale, from data files: never written in code or templates."""
+
+import tomllib
+from importlib.resources import files
+
+from care.texts import Texts
+
+LOCALES = ("zh", "en")
+
+
+def load() -> dict[str, Texts]:
+    """Read `console/locales/*.toml`."""
+    directory = files("console") / "locales"
+    return {
+        locale: Texts(locale, tomllib.loads((directory / f"{locale}.toml").read_text("utf-8"))) for locale in LOCALES
+    }
+
+
+def preferred(accept_language: str) -> str:
+    """The first of our languages that a browser asks for; Chinese when it asks for none of them."""
+    for part in accept_language.lower().split(","):
+        language = part.partition(";")[0].strip().partition("-")[0]
+        if language in LOCALES:
+            return language
+    return LOCALES[0]

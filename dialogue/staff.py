@@ -1,0 +1,66 @@
+"""The tables of the staff: who may use the web console, and in which browsers they are signed in."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from dialogue.ids import new_id
+from dialogue.states import Role
+from dialogue.tables import Table
+
+
+class Staff(Table):
+    """Someone who may use the web console; without `password_hash` they have not followed their link yet."""
+
+    __tablename__ = "staff"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(64))
+    password_hash: Mapped[str | None] = mapped_column(String(255))
+    role: Mapped[Role]
+    locale: Mapped[str] = mapped_column(String(8))
+    time_zone: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    disabled_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("uq_staff_name", "name", unique=True),)
+
+
+class StaffSession(Table):
+    """A browser that is signed in. Of what its cookie holds only the digest is stored; `secret` signs its forms."""
+
+    __tablename__ = "staff_sessions"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
+    secret: Mapped[bytes]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+    __table_args__ = (
+        # revoking: all of one member's at once
+        Index("ix_staff_sessions_staff_id", "staff_id"),
+    )
+
+
+class StaffLink(Table):
+    """A link that works once: it lets a member choose a password, or (of nobody yet) makes the first admin."""
+
+    __tablename__ = "staff_links"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    staff_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
+class SignInTries(Table):
+    """How often a name or an address tried to sign in since `started_at`; both are kept as digests."""
+
+    __tablename__ = "sign_in_tries"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    count: Mapped[int]
+    started_at: Mapped[datetime]

@@ -1,0 +1,183 @@
+"""``mindglm console``: the web console as a process, and its first accounts."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from console.room import Room
+    from console.settings import ConsoleSettings
+    from dialogue.database import Database
+
+app = typer.Typer(help="The web console: watch, read, step in.", epilog="Example: mindglm console")
+
+Name = Annotated[str, typer.Argument(help="Letters, digits, or . _ @ + -")]
+
+
+@app.callback(invoke_without_command=True)
+def serve(context: typer.Context) -> None:
+    """Serve the web console until SIGTERM or Ctrl-C; while there is no admin, print a link that makes the first."""
+    if context.invoked_subcommand is not None:
+        return
+    from console.settings import ConsoleSettings
+
+    _need_the_extra()
+    _serve(ConsoleSettings.read())
+
+
+@app.command("add-user", epilog="Example: mindglm console add-user lin --role counsellor")
+def add_user(
+    *,
+    name: Name,
+    role: Annotated[str, typer.Option(help="viewer, counsellor or admin.")] = "viewer",
+    language: Annotated[str, typer.Option(help="zh or en.")] = "zh",
+    link: Annotated[
+        bool,
+        typer.Option("--link", help="Print a link by which they choose their password, instead of asking for one."),
+    ] = False,
+) -> None:
+    """Let somebody use the web console. The password is asked for, or read from standard input."""
+    _need_the_extra()
+    from console import accounts, passwords
+    from console.settings import ConsoleSettings
+    from dialogue.clock import utc_now
+    from dialogue.errors import Misconfigured
+    from dialogue.states import Role
+
+    if role not in list(Role):
+        raise Misconfigured(f"--role must be one of {', '.join(Role)}.")
+    if language not in {"zh", "en"}:
+        raise Misconfigured("--language must be zh or en.")
+    settings = ConsoleSettings.read()
+    database = _open_database(settings)
+    digest = None if link else passwords.digest(_ask_password(), name=name)
+    with database.begin() as session:
+        staff_id = accounts.add(
+            session, name=name, role=Role(role), locale=language, password_hash=digest, actor="terminal", now=utc_now()
+        )
+        token = accounts.make_link(session, staff_id, actor="terminal", now=utc_now()) if link else None
+    database.close()
+    typer.echo(f"{_base_url(settings)}/welcome/{token}" if token else f"{accounts.normalised(name)} may sign in.")
+
+
+@app.command("reset-password", epilog="Example: mindglm console reset-password lin")
+def reset_password(name: Name) -> None:
+    """Print a link by which somebody chooses a new password; tries that failed are forgiven."""
+    _need_the_extra()
+    from console import accounts, signing_in
+    from console.settings import ConsoleSettings
+    from dialogue.clock import utc_now
+    from dialogue.errors import Misconfigured
+
+    settings = ConsoleSettings.read()
+    database = _open_database(settings)
+    with database.begin() as session:
+        member = accounts.by_name(session, accounts.normalised(name))
+        if member is None:
+            raise Misconfigured(f"Nobody is called {name}.")
+        if member.disabled_at is not None:
+            accounts.enable(session, member.id, actor="terminal", now=utc_now())
+        token = accounts.make_link(session, member.id, actor="terminal", now=utc_now())
+        signing_in.forgive(session, member.name)
+    database.close()
+    typer.echo(f"{_base_url(settings)}/welcome/{token}")
+
+
+def _serve(settings: "ConsoleSettings") -> None:
+    import uvicorn
+
+    from console.app import create_app
+    from console.room import Room
+    from console.security import is_exposed
+    from dialogue import schema
+    from dialogue.logs import configure
+
+    configure(settings)
+    if settings.database_url is None:
+        database = _connect(settings)
+        schema.upgrade(database)
+        database.close()
+    room = Room.open(settings)
+    if is_exposed(settings):
+        sys.stderr.write(_EXPOSED)
+    _welcome(room)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(room),
+            host=settings.console_host,
+            port=settings.console_port,
+            access_log=False,  # paths hold links that work once
+            log_config=None,
+            server_header=False,
+            proxy_headers=settings.console_url is not None,
+            forwarded_allow_ips=settings.console_proxies,
+        )
+    )
+    try:
+        server.run()
+    finally:
+        room.close()
+
+
+def _welcome(room: "Room") -> None:
+    """The address, and while there is no admin the link that makes the first: on the terminal, never in a log."""
+    from console import accounts
+
+    base = _base_url(room.settings)
+    with room.database.begin() as session:
+        token = None if accounts.has_admin(session) else accounts.make_link(session, None, actor="", now=room.clock())
+    if token is None:
+        typer.echo(f"The console is at {base}")
+    else:
+        typer.echo(
+            f"There is no admin yet. This link makes the first; it works once, for 24 hours:\n{base}/welcome/{token}"
+        )
+
+
+def _open_database(settings: "ConsoleSettings") -> "Database":
+    from dialogue import schema
+
+    database = _connect(settings)
+    if settings.database_url is None:
+        schema.upgrade(database)
+    schema.check(database)
+    return database
+
+
+def _connect(settings: "ConsoleSettings") -> "Database":
+    from dialogue import home
+    from dialogue.database import connect
+
+    return connect(home.database_url(settings))
+
+
+def _ask_password() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return password
+
+
+def _base_url(settings: "ConsoleSettings") -> str:
+    if settings.console_url is not None:
+        return settings.console_url
+    host = {"0.0.0.0": "localhost", "::": "localhost"}.get(settings.console_host, settings.console_host)  # noqa: S104 - compared, not bound
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.console_port}"
+
+
+def _need_the_extra() -> None:
+    """Say what to install, instead of a traceback."""
+    from importlib.util import find_spec
+
+    from dialogue.errors import Misconfigured
+
+    missing = [name for name in ("argon2", "jinja2", "starlette", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise Misconfigured(f"The web console needs {', '.join(missing)}: pip install 'mindglm-bot[console]'.")
+
+
+_EXPOSED = """\
+mindglm console: WARNING: this listens beyond this machine without TLS: passwords and transcripts cross the network in \
+the clear. Listen on 127.0.0.1 behind a TLS proxy and set MINDGLM_CONSOLE_URL to its https address (docs/console.md).
+"""

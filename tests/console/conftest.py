@@ -1,0 +1,120 @@
+"""The console in this process, asked as a browser asks it, on either database."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+from httpx2 import Response
+from pydantic import SecretStr
+from starlette.testclient import TestClient
+
+from console import accounts, passwords
+from console.app import create_app
+from console.room import Room
+from console.settings import ConsoleSettings
+from dialogue import schema
+from dialogue.database import connect, sqlite_url
+from dialogue.states import Role
+from dialogue.vault import new_secret
+from tests.builders import FakeClock, Rooms
+
+PASSWORD = "four quiet green rivers"
+NAMES = {Role.VIEWER: "wei", Role.COUNSELLOR: "lin", Role.ADMIN: "chen"}
+LOOPBACK = "http://127.0.0.1:8090"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def password_digest() -> Iterator[str]:
+    """With as little effort as argon2 can make."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        yield passwords.digest(PASSWORD, name="nobody")
+
+
+@dataclass
+class Browser:
+    """Keeps cookies, and sends a form as the page that it looks at would."""
+
+    client: TestClient
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def get(self, path: str) -> Response:
+        return self.client.get(path, headers=self.headers, follow_redirects=False)
+
+    def post(self, path: str, *, token: str | None = None, **form: str) -> Response:
+        """With the token of this browser's session, unless another is given."""
+        fields = {"form_token": self.token() if token is None else token, **form}
+        return self.client.post(path, data=fields, headers=self.headers, follow_redirects=False)
+
+    def token(self) -> str:
+        page = self.get("/account")
+        return form_token(page if page.status_code == 200 else self.get("/sign-in"))
+
+    def sign_in(self, name: str, password: str = PASSWORD) -> Response:
+        return self.post("/sign-in", token=form_token(self.get("/sign-in")), name=name, password=password)
+
+
+@dataclass
+class House:
+    """A console with staff of every role, and the domain's use cases on the same database."""
+
+    room: Room
+    rooms: Rooms
+    clock: FakeClock
+    digest: str
+
+    def browser(self, role: Role | None = None) -> Browser:
+        browser = Browser(TestClient(create_app(self.room), base_url=LOOPBACK, raise_server_exceptions=False))
+        if role is not None:
+            assert browser.sign_in(NAMES[role]).status_code == 303
+        return browser
+
+    def hire(self, name: str, role: Role) -> None:
+        with self.room.database.begin() as session:
+            accounts.add(
+                session, name=name, role=role, locale="zh", password_hash=self.digest, actor="test", now=self.clock()
+            )
+
+    def restart(self) -> None:
+        """Another process on the same database."""
+        self.room.close()
+        self.room = Room.open(self.room.settings, clock=self.clock)
+
+
+def form_token(page: Response) -> str:
+    found = re.search(r'name="form_token" value="([^"]+)"', page.text)
+    assert found is not None, page.text
+    return found[1]
+
+
+@pytest.fixture
+def house(tmp_path: Path, password_digest: str) -> Iterator[House]:
+    yield from _opened(sqlite_url(tmp_path / "test.db"), tmp_path, password_digest)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_house(request: pytest.FixtureRequest, tmp_path: Path, password_digest: str) -> Iterator[House]:
+    """For what the databases might see differently."""
+    if request.param == "sqlite":
+        url = sqlite_url(tmp_path / "test.db")
+    else:
+        new_database: Callable[[], str] = request.getfixturevalue("postgres_database")
+        url = new_database()
+    yield from _opened(url, tmp_path, password_digest)
+
+
+def _opened(url: str, home: Path, digest: str) -> Iterator[House]:
+    database = connect(url)
+    schema.upgrade(database)
+    database.close()
+    clock = FakeClock()
+    settings = ConsoleSettings(home=home / "home", database_url=SecretStr(url), secret_key=SecretStr(new_secret()))
+    room = Room.open(settings, clock=clock)
+    house = House(room, Rooms(room.database, room.keys, clock), clock, digest)
+    for role, name in NAMES.items():
+        house.hire(name, role)
+    yield house
+    house.room.close()
