@@ -2,7 +2,7 @@
 """From a fresh clone to a running bot or a checked tree, with nothing but Python and pip.
 
     python3 dev.py chat          talk with the bot in this terminal
-    python3 dev.py test [...]    the tests; further words go to pytest
+    python3 dev.py test [...]    the tests, several at once; further words go to pytest, which then runs one at a time
     python3 dev.py check         format, lint, types, imports, tests: what CI runs
     python3 dev.py e2e [...]     the tests that need a browser, node or Debian packages
     python3 dev.py fix           mend what can be mended without thinking
@@ -26,12 +26,15 @@ from bootstrap.environment import DEVELOPMENT, RUNTIME, prepare, write_locks  # 
 from bootstrap.places import PYTHON, ROOT, VENV  # noqa: E402 - see above
 from bootstrap.trouble import Trouble, say  # noqa: E402 - see above
 
+AT_ONCE = ["-n", "auto", "--dist", "worksteal"]
+"""Several processes share the tests; tests/conftest.py says how many."""
+
 CHECKS = {
     "format": ["ruff", "format", "--check", "."],
     "lint": ["ruff", "check", "."],
     "types": ["mypy"],
     "imports": ["lint-imports"],
-    "tests": ["pytest", "-m", "not e2e"],
+    "tests": ["pytest", "-m", "not e2e", *AT_ONCE],
 }
 PYTEST_FOUND_NO_TESTS = 5
 INTERRUPTED = 130
@@ -66,7 +69,7 @@ def mindglm(arguments: list[str]) -> int:
 
 def test(arguments: list[str]) -> int:
     """All tests but the end-to-end ones."""
-    return _tool(["pytest", "-m", "not e2e", *arguments])
+    return _tool(["pytest", "-m", "not e2e", *(arguments or AT_ONCE)])
 
 
 def check(_arguments: list[str]) -> int:

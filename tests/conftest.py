@@ -15,13 +15,19 @@ import pytest
 from redis import Redis
 
 from dialogue.signals import redis_url as in_redis_form
-from tests.services.databases import Databases
+from tests.services.databases import Databases, own_redis
 from tests.services.postgres import PostgresServer
 from tests.services.valkey import ValkeyServer
 
 Server = TypeVar("Server", PostgresServer, ValkeyServer)
 
 _ROOT = Path(__file__).parents[1]
+_MAX_PROCESSES = 8
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many tests wait for processes of their own, and each of ours loads torch."""
+    return min((os.cpu_count() or 1) + 1, _MAX_PROCESSES)
 
 
 @pytest.fixture(autouse=True)
@@ -76,10 +82,10 @@ def postgres_server(short_path: Path) -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def _redis() -> Iterator[str]:
+def _redis(worker_id: str) -> Iterator[str]:
     url = os.environ.get("TEST_REDIS_URL")
     if url:
-        yield url
+        yield own_redis(url, worker_id)
         return
     with _short_directory() as directory, _running(ValkeyServer(directory)) as server:
         yield server.url

@@ -201,6 +201,6 @@ def test_no_text_breaks_the_screening(text: str) -> None:
     "text", ["想" * 2000, "我" * 2000, "死了" * 1000, "站在" * 1000, "的的确确一直很想要就这样" * 160, "吃了" * 1000]
 )
 def test_no_text_makes_the_rules_run_away(text: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     screen(text)
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0

@@ -83,7 +83,11 @@ def test_a_new_master_key_reads_old_texts_while_the_old_one_is_still_given() -> 
         MasterKeys.parse(old).person_key(rewrapped, PERSON)
 
 
-@pytest.mark.parametrize("secret", ["", "abc", "密钥", base64.b64encode(os.urandom(31)).decode(), new_secret() + ",x"])
+@pytest.mark.parametrize(
+    "secret",
+    ["", "abc", "密钥", base64.b64encode(os.urandom(31)).decode(), new_secret() + ",x"],
+    ids=["empty", "short", "not base64", "31 bytes", "a second one that is none"],
+)
 def test_a_key_that_is_none_is_refused_without_showing_it(secret: str) -> None:
     with pytest.raises(Misconfigured, match="MINDGLM_SECRET_KEY") as caught:
         MasterKeys.parse(secret)

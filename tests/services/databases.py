@@ -1,5 +1,6 @@
-"""Fresh databases on a PostgreSQL server, given by its SQLAlchemy URL, and their end."""
+"""Databases of a test run's own on servers that it was given: PostgreSQL's, with their end, and Redis's."""
 
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from sqlalchemy import URL, create_engine, make_url, text
@@ -29,3 +30,14 @@ def _execute(server: URL, statement: str) -> None:
     with engine.connect() as connection:
         connection.execute(text(statement))
     engine.dispose()
+
+
+def own_redis(url: str, worker_id: str) -> str:
+    """The database of one of several processes that test at once; the one that `url` names where there is only one."""
+    if not worker_id.startswith("gw"):
+        return url
+    parts = urlsplit(url)
+    if parts.scheme not in {"redis", "rediss"}:
+        raise ValueError("Where several processes test at once, TEST_REDIS_URL must be redis://host:port/number")
+    number = int(parts.path.strip("/") or 0) + int(worker_id.removeprefix("gw"))
+    return parts._replace(path=f"/{number}").geturl()

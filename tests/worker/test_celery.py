@@ -17,7 +17,7 @@ def celery(**variables: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=90,
         env={**os.environ, "MINDGLM_ENGINE": "scripted", **variables},
     )
 
@@ -70,8 +70,8 @@ def test_it_waits_for_a_broker_that_is_away_and_stops_all_the_same(tmp_path: Pat
             stdout=output,
             stderr=output,
         )
-    wait_until(lambda: "Cannot connect" in log.read_text(), 30)
+    wait_until(lambda: "Cannot connect" in log.read_text(), 60)
     assert process.poll() is None
     process.terminate()
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
     assert "worker_stopped" in log.read_text()

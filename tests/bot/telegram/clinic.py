@@ -18,7 +18,7 @@ from dialogue.vault import MasterKeys, new_secret
 from tests.bot.telegram.loopback import TOKEN, Telegram
 from tests.road.harness import Worker, wait_until
 
-_START_SECONDS = 60.0
+_START_SECONDS = 30.0
 
 
 class AdapterProcess:
@@ -49,7 +49,7 @@ class AdapterProcess:
         self.process.send_signal(signal.SIGTERM)
         return self.wait(seconds)
 
-    def wait(self, seconds: float = 20) -> int:
+    def wait(self, seconds: float = 60) -> int:
         status = self.process.wait(seconds)
         self._file.close()
         return status

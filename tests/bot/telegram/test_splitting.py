@@ -69,7 +69,7 @@ def test_something_longer_than_a_message_is_cut_nevertheless() -> None:
 
 
 def test_a_very_long_text_takes_no_time() -> None:
-    began_at = time.perf_counter()
+    began_at = time.process_time()
     assert len(split("a1" * 50_000)) == 25
     assert len(split("我，" * 50_000)) == 25
-    assert time.perf_counter() - began_at < 2
+    assert time.process_time() - began_at < 2

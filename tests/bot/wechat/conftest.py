@@ -37,7 +37,7 @@ class Running:
 
     async def stop(self) -> None:
         self.adapter.stop()
-        await asyncio.wait_for(self.task, 10)
+        await asyncio.wait_for(self.task, 30)
 
 
 @pytest_asyncio.fixture
@@ -56,7 +56,7 @@ async def start(room: Room, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]
         one = Running(Adapter(room, BotSettings(**values), home=tmp_path))
         running.append(one)
         if is_awaited:
-            await asyncio.wait_for(one.ready.wait(), 10)
+            await asyncio.wait_for(one.ready.wait(), 30)
         return one
 
     yield start_one

@@ -202,7 +202,7 @@ async def test_what_a_dead_adapter_had_claimed_is_said_at_once(
     rooms.sweep()
     assert fates(rooms)[1] == ("failed", "unknown")
     assert gateway.texts("wxid_b") == []
-    assert rooms.deliveries()[0].state is DeliveryState.SENT
+    await until(lambda: rooms.deliveries()[0].state is DeliveryState.SENT)
 
 
 async def test_an_adapter_that_does_not_hold_the_account_leaves_the_texts_to_the_one_that_does(

@@ -99,7 +99,7 @@ def last(engine: Batched, asked: Request) -> Progress:
     return list(engine.stream(asked))[-1]
 
 
-def wait_until(holds: Callable[[], bool], *, seconds: float = 5) -> None:
+def wait_until(holds: Callable[[], bool], *, seconds: float = 15) -> None:
     """Wait for something that another thread does."""
     deadline = time.monotonic() + seconds
     while not holds():
