@@ -85,6 +85,7 @@ class Telegram:
         self.api_url = ""
         self._faults: list[Fault] = []
         self._updates: list[dict[str, Any]] = []
+        self._last_update: dict[str, Any] = {}
         self._poll: asyncio.Future[None] | None = None
         self._next_update_id = 700_000
         self._next_message_id = 100
@@ -159,6 +160,11 @@ class Telegram:
     def pending(self) -> list[dict[str, Any]]:
         return list(self._updates)
 
+    @property
+    def last_update(self) -> dict[str, Any]:
+        """The newest one, confirmed or not."""
+        return self._last_update
+
     def texts(self, chat_id: int) -> list[str]:
         """What the person sees of the bot's messages."""
         return [sent.text for sent in self.sent[chat_id]]
@@ -181,6 +187,7 @@ class Telegram:
 
     def _add(self, update: dict[str, Any]) -> None:
         self._updates.append(update)
+        self._last_update = update
         self._has_updates.set()
 
     async def _serve(self, path: str, fields: dict[str, Any]) -> Answer:

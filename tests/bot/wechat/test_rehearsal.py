@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.bot.wechat.ward import GATEWAY, Ward, install_gateway
+from tests.bot.wechat.ward import GATEWAY, Ward
 from tests.road.harness import wait_until
+from tests.services import node
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _gateway() -> None:
-    install_gateway()
+    node.install(GATEWAY)
 
 
 @pytest.fixture
