@@ -1,0 +1,70 @@
+"""A model beside the channel under test: answers whatever waits, in the test's own process, or is held back."""
+
+import asyncio
+from collections.abc import Callable
+from uuid import UUID, uuid4
+
+from sqlalchemy import select
+
+from bot.room import Room
+from dialogue import turns
+from dialogue.clock import utc_now
+from dialogue.states import TurnState
+from dialogue.tables import Turn
+from dialogue.turns import ClaimedTurn
+from tests.builders import reply
+
+_LOOK_SECONDS = 0.02
+
+
+def echo(text: str) -> str:
+    return f"收到：{text}"
+
+
+class Model:
+    """Owns the turns that it claims, as a worker does."""
+
+    def __init__(self, room: Room) -> None:
+        self.says: Callable[[str], str] = echo
+        self._room = room
+        self._owner = uuid4()
+
+    async def run(self) -> None:
+        """Answer until cancelled."""
+        while True:
+            turn = await self.begin()
+            await self.finish(turn)
+
+    async def begin(self) -> ClaimedTurn:
+        """The next turn that waits; it is being answered from now on."""
+        while (turn := await asyncio.to_thread(self._claim)) is None:
+            await asyncio.sleep(_LOOK_SECONDS)
+        return turn
+
+    async def finish(self, turn: ClaimedTurn) -> None:
+        """Say it, if somebody still waits for it."""
+        await asyncio.to_thread(self._complete, turn)
+
+    def _claim(self) -> ClaimedTurn | None:
+        conversation_id = self._waiting()
+        if conversation_id is None:
+            return None
+        with self._room.database.begin() as session:
+            return turns.claim(
+                session,
+                self._room.keys,
+                conversation_id,
+                owner=self._owner,
+                lease_seconds=60,
+                max_turns=12,
+                now=utc_now(),
+            )
+
+    def _waiting(self) -> UUID | None:
+        with self._room.database.read() as session:
+            return session.scalar(select(Turn.conversation_id).where(Turn.state == TurnState.WAITING).limit(1))
+
+    def _complete(self, turn: ClaimedTurn) -> None:
+        with self._room.database.begin() as session:
+            turns.complete(session, turn, reply(self.says(turn.text)), owner=self._owner, now=utc_now())
+        self._room.signals.owe([turn.address.channel])

@@ -1,0 +1,75 @@
+"""A seat before Telegram: the real adapter on the loopback Bot API server."""
+
+import asyncio
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from bot.channels.telegram import CHANNEL
+from bot.channels.telegram.adapter import Adapter
+from bot.channels.telegram.splitting import LIMIT
+from bot.room import Room
+from bot.settings import BotSettings
+from tests.bot.telegram.loopback import TOKEN, Telegram
+
+_WHO = 4711
+_FILE = {"file_id": "a", "file_unique_id": "b", "duration": 3}
+_CHAT = {"id": _WHO, "type": "private", "first_name": "人"}
+
+
+class TelegramSeat:
+    name = CHANNEL
+    longest_part = LIMIT
+
+    def __init__(self, room: Room, telegram: Telegram, home: Path) -> None:
+        self._room = room
+        self._telegram = telegram
+        self._home = home
+        self._said = 0
+
+    async def start(self) -> None:
+        settings = BotSettings(
+            telegram_token=SecretStr(TOKEN),
+            telegram_api_url=self._telegram.api_url,
+            telegram_messages_per_second=1000,
+            telegram_chat_messages_per_second=1000,
+        )
+        self._adapter = Adapter(self._room, settings, home=self._home)
+        ready = asyncio.Event()
+        self._task = asyncio.create_task(self._adapter.run(ready.set))
+        async with asyncio.timeout(10):
+            await ready.wait()
+
+    async def stop(self) -> None:
+        self._adapter.stop()
+        await asyncio.wait_for(self._task, 10)
+
+    def say(self, text: str) -> None:
+        self._said += 1
+        self._telegram.write(_WHO, text)
+
+    def say_again(self) -> None:
+        """Telegram tells again what was not confirmed."""
+
+    def acknowledged_count(self) -> int:
+        """A poll confirms what lies before its offset."""
+        return self._said - len(self._telegram.pending)
+
+    def told(self) -> list[str]:
+        return self._telegram.texts(_WHO)
+
+    def repeat(self) -> None:
+        self._telegram.repeat(self._telegram.last_update)
+
+    def show(self) -> None:
+        self._said += 1
+        self._telegram.message(_WHO, _CHAT, voice=_FILE)
+
+    def rate(self, value: int) -> None:
+        self._telegram.press(_WHO, self._telegram.sent[_WHO][-1], 0 if value > 0 else 1)
+
+    def refuse_once(self) -> None:
+        self._telegram.fault("sendMessage", 429, retry_after=1)
+
+    def refuse_for_good(self) -> None:
+        self._telegram.fault("sendMessage", 400)

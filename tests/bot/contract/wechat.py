@@ -1,0 +1,73 @@
+"""A seat before WeChat: the real adapter on a real gRPC puppet service that keeps what nobody acknowledged."""
+
+import asyncio
+from pathlib import Path
+
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+from pydantic import SecretStr
+
+from bot.channels.wechat import CHANNEL
+from bot.channels.wechat.adapter import Adapter
+from bot.channels.wechat.reading import Form
+from bot.room import Room
+from bot.settings import BotSettings
+from tests.bot.wechat.gateway import TOKEN, Gateway
+
+_PART_LENGTH = 500
+
+
+class WechatSeat:
+    name = CHANNEL
+    longest_part = _PART_LENGTH
+
+    def __init__(self, room: Room, gateway: Gateway, home: Path) -> None:
+        self._room = room
+        self._gateway = gateway
+        self._home = home
+        self._last = ""
+
+    async def start(self) -> None:
+        settings = BotSettings(
+            wechat_endpoint=self._gateway.endpoint,
+            wechat_token=SecretStr(TOKEN),
+            wechat_messages_per_minute=60_000,
+            wechat_part_pause_seconds=0,
+            wechat_part_length=_PART_LENGTH,
+        )
+        self._adapter = Adapter(self._room, settings, home=self._home)
+        ready = asyncio.Event()
+        self._task = asyncio.create_task(self._adapter.run(ready.set))
+        async with asyncio.timeout(10):
+            await ready.wait()
+
+    async def stop(self) -> None:
+        self._adapter.stop()
+        await asyncio.wait_for(self._task, 10)
+
+    def say(self, text: str) -> None:
+        self._last = self._gateway.say(text)
+
+    def say_again(self) -> None:
+        """The adapter asks the gateway again."""
+
+    def acknowledged_count(self) -> int:
+        return len(set(self._gateway.acknowledged))
+
+    def told(self) -> list[str]:
+        return self._gateway.texts()
+
+    def repeat(self) -> None:
+        self._gateway.tell(self._last)
+
+    def show(self) -> None:
+        self._last = self._gateway.say("<msg/>", form=Form.AUDIO)
+
+    def rate(self, value: int) -> None:
+        self.say("有帮助" if value > 0 else "没帮助")
+
+    def refuse_once(self) -> None:
+        self._gateway.troubles = [GRPCError(Status.UNKNOWN)]
+
+    def refuse_for_good(self) -> None:
+        self._gateway.troubles = [GRPCError(Status.UNKNOWN, "fate unknown")]
