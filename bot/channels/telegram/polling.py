@@ -11,6 +11,7 @@ from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.line import POLL_SECONDS, Line, TokenRefused, retry_seconds
+from bot.channels.telegram.updates import chat_of
 from bot.health import Health
 from dialogue.errors import DatabaseUnavailable
 from dialogue.outbox import back_off_seconds
@@ -87,28 +88,45 @@ class Poller:
 
     async def _take(self, updates: list[dict[str, Any]]) -> None:
         """All of them, or an error; a second try repeats nothing that was stored by the first."""
-        outcomes = await asyncio.gather(*(self._take_one(update) for update in updates), return_exceptions=True)
+        outcomes = await asyncio.gather(*map(self._take_chat, self._by_chat(updates)), return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
 
-    async def _take_one(self, raw: dict[str, Any]) -> None:
-        update_id = int(raw["update_id"])
+    async def _take_chat(self, updates: list[Update]) -> None:
+        """In order, up to the first that must be tried again: what came after it waits with it."""
+        for update in updates:
+            await self._take_one(update)
+
+    def _by_chat(self, updates: list[dict[str, Any]]) -> list[list[Update]]:
+        chats: dict[int, list[Update]] = {}
+        for raw in updates:
+            try:
+                update = Update.de_json(raw, self._line)
+                chats.setdefault(chat_of(update), []).append(update)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is the same at the next try
+                _tell_skipped(int(raw["update_id"]), error)
+        return list(chats.values())
+
+    async def _take_one(self, update: Update) -> None:
         try:
-            update = Update.de_json(raw, self._line)
             await self._intake.take(update)
         except DatabaseUnavailable:
             raise
         except Exception as error:
-            self._tries[update_id] += 1
-            if self._tries[update_id] < _MAX_TRIES:
+            self._tries[update.update_id] += 1
+            if self._tries[update.update_id] < _MAX_TRIES:
                 raise
-            log.error("update_skipped", update_id=update_id, error=type(error).__name__)  # noqa: TRY400 - no words
+            _tell_skipped(update.update_id, error)
 
     async def _pause(self, seconds: float, error: Exception) -> None:
         log.warning("poll_pauses", seconds=seconds, error=type(error).__name__, reason=_reason(error))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
+
+
+def _tell_skipped(update_id: int, error: Exception) -> None:
+    log.error("update_skipped", update_id=update_id, error=type(error).__name__)
 
 
 def _wait_seconds(error: Exception, count: int) -> float:

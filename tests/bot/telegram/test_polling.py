@@ -1,0 +1,77 @@
+"""The polling loop by itself: what it takes in, in which order, when the database comes and goes."""
+
+import asyncio
+from typing import Any, cast
+
+from telegram import Update
+
+from bot.channels.telegram.intake import Intake
+from bot.channels.telegram.line import Line
+from bot.channels.telegram.polling import Poller
+from bot.health import Health
+from dialogue.errors import DatabaseUnavailable
+
+
+def said(update_id: int, who: int) -> dict[str, Any]:
+    person = {"id": who, "is_bot": False, "first_name": "人"}
+    chat = {"id": who, "type": "private", "first_name": "人"}
+    message = {"message_id": update_id, "from": person, "chat": chat, "date": 1_700_000_000, "text": f"第{update_id}句"}
+    return {"update_id": update_id, "message": message}
+
+
+class FakeLine:
+    """Has the same updates until a higher offset confirms them, then none."""
+
+    def __init__(self, *updates: dict[str, Any]) -> None:
+        self._updates = updates
+
+    async def raw_updates(self, offset: int | None) -> list[dict[str, Any]]:
+        left = [update for update in self._updates if update["update_id"] >= (offset or 0)]
+        if not left:
+            await asyncio.sleep(3600)
+        return left
+
+
+class FakeIntake:
+    """Stores once; its database is away for the first tries of the given updates."""
+
+    def __init__(self, *, away_for: dict[int, int]) -> None:
+        self.stored: list[int] = []
+        self._away_for = dict(away_for)
+
+    async def take(self, update: Update) -> None:
+        if self._away_for.get(update.update_id, 0):
+            self._away_for[update.update_id] -= 1
+            raise DatabaseUnavailable
+        if update.update_id not in self.stored:
+            self.stored.append(update.update_id)
+
+
+class FakeHealth:
+    def heard(self) -> None:
+        pass
+
+
+async def poll(line: FakeLine, intake: FakeIntake, *, until: int) -> list[int]:
+    stopping = asyncio.Event()
+    poller = Poller(cast("Line", line), cast("Intake", intake), cast("Health", FakeHealth()), stopping)
+    running = asyncio.create_task(poller.run())
+    async with asyncio.timeout(10):
+        while len(intake.stored) < until:
+            await asyncio.sleep(0.01)
+    stopping.set()
+    await running
+    return intake.stored
+
+
+async def test_what_a_person_said_after_words_that_could_not_be_stored_waits_for_them() -> None:
+    """Else the later words, stored at the first try, would stand before them for ever."""
+    line = FakeLine(said(1, who=7), said(2, who=7), said(3, who=8), said(4, who=7))
+    stored = await poll(line, FakeIntake(away_for={1: 1}), until=4)
+    assert [update_id for update_id in stored if update_id != 3] == [1, 2, 4]
+    assert stored[0] == 3
+
+
+async def test_an_update_that_cannot_be_read_is_passed_over() -> None:
+    line = FakeLine(said(1, who=7), {"update_id": 2, "message": {"chat": "nonsense"}}, said(3, who=7))
+    assert await poll(line, FakeIntake(away_for={}), until=2) == [1, 3]
