@@ -7,14 +7,14 @@ the right pool, concurrency and acknowledgement.
 import math
 import os
 import sys
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from celery import Celery, bootsteps, signals
 
 from dialogue import home
 from dialogue.doorbell import COMMON_CONFIGURATION, Doorbell
-from dialogue.errors import DialogueError
+from dialogue.errors import DatabaseUnavailable, DialogueError
 from dialogue.logs import configure
 from dialogue.readiness import notify_ready
 from worker import tasks
@@ -87,10 +87,10 @@ class _Model:
         try:
             self._service = WorkerService(self._settings, self._engine, self._doorbell, name=name)
             self._service.start()
+        except DatabaseUnavailable as error:
+            _end(error, os.EX_TEMPFAIL)  # the next start may find it
         except (DialogueError, ModelUnusable) as error:
-            sys.stderr.write(f"mindglm worker: {error}\n")
-            sys.stderr.flush()
-            os._exit(os.EX_CONFIG)
+            _end(error, os.EX_CONFIG)
 
     def claim_no_more(self) -> None:
         """Celery still consumes for up to a second after SIGTERM; what comes then is left to others."""
@@ -105,6 +105,13 @@ class _Model:
         if self._service is None:
             raise RuntimeError("A task came before the model was loaded.")
         self._service.answer(conversation_id)
+
+
+def _end(error: Exception, status: int) -> NoReturn:
+    """Of the whole process, whatever thread of Celery's this is."""
+    sys.stderr.write(f"mindglm worker: {error}\n")
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def __getattr__(name: str) -> Celery:

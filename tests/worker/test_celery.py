@@ -51,6 +51,17 @@ def test_a_missing_extra_is_named(tmp_path: Path, engine: str, library: str, ext
     assert "Traceback" not in done.stderr
 
 
+def test_a_database_that_is_only_away_is_no_final_end(short_path: Path, redis_url: str) -> None:
+    done = celery(
+        MINDGLM_DATABASE_URL=f"postgresql+psycopg://postgres@/postgres?host={short_path}",
+        MINDGLM_BROKER_URL=redis_url,
+        MINDGLM_SECRET_KEY=new_secret(),
+    )
+    assert done.returncode == os.EX_TEMPFAIL
+    assert "The database cannot be used" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_database_that_was_not_migrated_names_the_command(tmp_path: Path, redis_url: str) -> None:
     done = celery(
         MINDGLM_DATABASE_URL=f"sqlite:///{tmp_path / 'empty.db'}",
