@@ -9,7 +9,7 @@ from bot.meters import BotMeters
 from care import texts
 from care.scripts import Voice
 from care.texts import Texts
-from dialogue import home, people, schema
+from dialogue import home, people, schema, timekeeper
 from dialogue.database import Database, connect
 from dialogue.doorbell import Doorbell, ringing_app
 from dialogue.housekeeper import Housekeeper
@@ -44,6 +44,7 @@ class Room:
         """Checks the schema and the key before anything is received; raises `DialogueError`."""
         database = connect(home.database_url(settings))
         schema.check(database)
+        timekeeper.agree(database)
         keys = master_keys(settings)
         with database.read() as session:
             people.check_master_key(session, keys)

@@ -2,9 +2,10 @@
 
 import os
 import threading
-import time
 from datetime import UTC, datetime
 from uuid import UUID
+
+from dialogue import clock
 
 _RANDOM_BITS = 62
 _COUNTER_BITS = 12
@@ -17,7 +18,7 @@ def new_id() -> UUID:
     global _last  # noqa: PLW0603 - the order holds for the process
     with _lock:
         # 48 bits of milliseconds and 12 of their fraction, as section 6.2 method 3 allows
-        ticks = time.time_ns() * (1 << _COUNTER_BITS) // 1_000_000
+        ticks = clock.epoch_ns() * (1 << _COUNTER_BITS) // 1_000_000
         _last = max(ticks, _last + 1)
         ticks = _last
     milliseconds, fraction = divmod(ticks, 1 << _COUNTER_BITS)

@@ -1,9 +1,11 @@
 """Sweeps at a steady pace in a thread of its own; every process that can ring has one."""
 
 import threading
+import time
 
 import structlog
 
+from dialogue import timekeeper
 from dialogue.clock import Clock, utc_now
 from dialogue.database import Database
 from dialogue.doorbell import Doorbell
@@ -70,8 +72,12 @@ class Sweeper:
         return swept
 
     def _run(self) -> None:
+        agreed_at = 0.0
         while not self._stopping.wait(self._period_seconds):
             try:
+                if time.monotonic() - agreed_at > timekeeper.PERIOD_SECONDS:
+                    timekeeper.agree(self._database)
+                    agreed_at = time.monotonic()
                 self.sweep()
             except DialogueError as error:
                 log.warning("sweep_failed", error=str(error))

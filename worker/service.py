@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from care import texts
 from care.guard import guard
-from dialogue import home, people, schema
+from dialogue import home, people, schema, timekeeper
 from dialogue.database import Database, connect
 from dialogue.doorbell import Doorbell
 from dialogue.keyfile import master_keys
@@ -166,6 +166,7 @@ def _open_database(settings: WorkerSettings) -> Database:
     if settings.database_url is None:
         schema.upgrade(database)
     schema.check(database)
+    timekeeper.agree(database)
     return database
 
 
