@@ -1,6 +1,10 @@
 """A real Valkey that may be stopped, killed and started again on the same socket."""
 
+import contextlib
 from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import RedisError
 
 from mindglm.valkey import Valkey, start
 
@@ -32,3 +36,8 @@ class ValkeyServer:
             self._running.process.kill()
             self._running.process.wait()
             self._running = None
+
+    def flush(self) -> None:
+        """Everything in it is gone."""
+        with Redis(unix_socket_path=str(self.socket)) as redis, contextlib.suppress(RedisError):
+            redis.flushall()

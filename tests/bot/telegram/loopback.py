@@ -77,6 +77,7 @@ class Telegram:
         self.blocked: set[int] = set()
         self.drafts_are_known = True
         self.token = TOKEN
+        self.delay_seconds = 0.0  # of each answer: a slow network
         self.on_call: Callable[[str, dict[str, Any]], None] = lambda _method, _fields: None
         self.on_fetched: Callable[[list[int]], None] = lambda _update_ids: None
         self.on_sent: Callable[[int, Sent], None] = lambda _chat_id, _sent: None
@@ -111,6 +112,10 @@ class Telegram:
 
     def fault(self, method: str, kind: int | str, *, count: int = 1, retry_after: int = 1) -> None:
         self._faults.append(Fault(method, kind, count, retry_after))
+
+    def forgive(self) -> None:
+        """No fault that was ordered happens any more."""
+        self._faults = []
 
     def write(self, user_id: int, text: str, **fields: Any) -> int:
         """Somebody writes in their private chat; returns the message's id."""
@@ -195,6 +200,7 @@ class Telegram:
         if token != self.token:
             return _refused(401, "Unauthorized")
         self.calls.append((method, time.monotonic()))
+        await asyncio.sleep(self.delay_seconds)
         self.on_call(method, fields)
         fault = self._next_fault(method)
         if fault is not None and fault.kind == "drop":

@@ -76,6 +76,7 @@ class Gateway:
         self.troubles: list[GRPCError] = []  # raised by the next texts, one each
         self.is_deaf = False  # takes calls, but its stream says nothing any more
         self.loses_answers = False  # sends, and then breaks the line instead of answering
+        self.delay_seconds = 0.0  # of each answer: a slow network
         self._messages: dict[str, Any] = {}
         self._unacknowledged: dict[str, None] = {}
         self._once: dict[str, str] = {}
@@ -173,6 +174,7 @@ class Gateway:
             request = await stream.recv_message()
             self._check_token(stream)
             self.calls.append(name)
+            await asyncio.sleep(self.delay_seconds)
             await stream.send_message(await answer(request))
 
         return handle

@@ -43,6 +43,19 @@ class Process:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    @property
+    def status(self) -> int | None:
+        """Its exit status, negative for a signal; None while it runs."""
+        return self._process.poll() if self._process is not None else None
+
+    def last_log(self) -> str:
+        """Of its present life."""
+        return Path(f"{self._log}.{self._lives}").read_text()
+
     def log(self) -> str:
         return "".join(file.read_text() for file in sorted(self._log.parent.glob(f"{self._log.name}.*")))
 

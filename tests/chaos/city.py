@@ -1,0 +1,201 @@
+"""Everything real: PostgreSQL, Valkey, two adapters and two workers, each under a keeper, between two platforms."""
+
+import contextlib
+import glob
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from dialogue import schema
+from dialogue.database import Database, connect
+from dialogue.vault import new_secret
+from tests.bot.telegram.loopback import TOKEN, Telegram
+from tests.bot.wechat.gateway import TOKEN as WECHAT_TOKEN
+from tests.bot.wechat.gateway import Gateway
+from tests.bot.wechat.ward import Process
+from tests.chaos.disk import Disk, disk
+from tests.chaos.keeper import Keeper, Outages
+from tests.services.postgres import PostgresServer
+from tests.services.valkey import ValkeyServer
+
+REPLY = "收到："
+DATABASE = "database"
+CHANNELS = ("telegram", "wechat")
+WORKERS = ("worker-1", "worker-2")
+
+_ROOT = Path(__file__).parents[2]
+_FAKETIME = "/usr/lib/*/faketime/libfaketime.so.1"
+
+
+class Clock:
+    """The wall clock of one process, which can be moved where libfaketime is installed."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._library = next(iter(glob.glob(_FAKETIME)), None)  # noqa: PTH207 - an absolute pattern
+        self.move(0)
+
+    @property
+    def is_movable(self) -> bool:
+        return self._library is not None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        if self._library is None:
+            return {}
+        return {
+            "LD_PRELOAD": self._library,
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
+    def move(self, seconds: int) -> None:
+        """So far from the true time."""
+        self._file.write_text(f"{seconds:+d}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class City:
+    """What faults can reach."""
+
+    telegram: Telegram
+    gateway: Gateway
+    postgres: PostgresServer
+    valkey: ValkeyServer
+    disk: Disk
+    outages: Outages
+    keepers: dict[str, Keeper]
+    clocks: dict[str, Clock]
+    database: Database
+    hands: ThreadPoolExecutor  # one thread that stays: servers end with the thread that started them
+    postgres_lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def restart_valkey(self, *, away_seconds: float) -> None:
+        """Killed, away for a while, there again and empty."""
+        self.valkey.kill()
+        time.sleep(away_seconds)
+        self.hands.submit(self.valkey.start).result()
+
+    def restart_postgres(self, *, away_seconds: float) -> None:
+        """Killed, away for a while, there again."""
+        with self.postgres_lock:
+            self.postgres.kill()
+            time.sleep(away_seconds)
+            self.revive_postgres()
+
+    def revive_postgres(self) -> None:
+        """Start it again, however it ended."""
+        with self.postgres_lock:
+            deadline = time.monotonic() + 60
+            while not self.postgres_answers():
+                assert time.monotonic() < deadline, "PostgreSQL does not come back"
+                self.postgres.kill()
+                with contextlib.suppress(RuntimeError):
+                    self.hands.submit(self.postgres.start).result()
+
+    def postgres_answers(self) -> bool:
+        engine = create_engine(self.postgres.url())
+        try:
+            with engine.connect() as connection:
+                connection.execute(text("CREATE TEMPORARY TABLE here (it int)"))
+        except SQLAlchemyError:
+            return False
+        else:
+            return True
+        finally:
+            engine.dispose()
+
+    def cut_connections(self) -> None:
+        """As when a standby takes over: the server is there, every session is gone."""
+        engine = create_engine(self.postgres.url())
+        with contextlib.suppress(SQLAlchemyError), engine.connect() as connection:
+            connection.execute(
+                text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+            )
+        engine.dispose()
+
+
+@contextmanager
+def city(home: Path, *, lease_seconds: float, reply_seconds: float) -> Iterator[City]:
+    """Built, started, and torn down at the end. `home` must be short: sockets live in it."""
+    with ExitStack() as stack:
+        space = stack.enter_context(disk(home / "disk"))
+        (space.path / "postgres").mkdir()
+        (space.path / "home").mkdir()
+        hands = stack.enter_context(ThreadPoolExecutor(1))
+        postgres = PostgresServer(space.path / "postgres")
+        hands.submit(postgres.start).result()
+        stack.callback(postgres.stop)
+        valkey = ValkeyServer(home)
+        hands.submit(valkey.start).result()
+        stack.callback(valkey.stop)
+        telegram = Telegram().start()
+        stack.callback(telegram.stop)
+        gateway = stack.enter_context(Gateway(is_durable=True))
+        database = connect(postgres.url())
+        stack.callback(database.close)
+        schema.upgrade(database)
+        environment = {
+            "PYTHONPATH": str(_ROOT),
+            "MINDGLM_HOME": str(space.path / "home"),
+            "MINDGLM_DATABASE_URL": postgres.url(),
+            "MINDGLM_BROKER_URL": valkey.url,
+            "MINDGLM_SECRET_KEY": new_secret(),
+            "MINDGLM_CONSENT": "off",
+            "MINDGLM_ENGINE": "scripted",
+            "MINDGLM_SCRIPTED_DELAY_SECONDS": str(reply_seconds),
+            "MINDGLM_SCRIPTED_REPLY": f"{REPLY}{{text}}",
+            "MINDGLM_CONCURRENCY": "32",
+            "MINDGLM_LEASE_SECONDS": str(lease_seconds),
+            "MINDGLM_SHUTDOWN_SECONDS": "5",
+            "MINDGLM_LOG_FORMAT": "json",
+            "MINDGLM_TELEGRAM_TOKEN": TOKEN,
+            "MINDGLM_TELEGRAM_API_URL": telegram.api_url,
+            "MINDGLM_TELEGRAM_FEEDBACK": "false",
+            "MINDGLM_TELEGRAM_MESSAGES_PER_SECOND": "1000",
+            "MINDGLM_TELEGRAM_CHAT_MESSAGES_PER_SECOND": "1000",
+            "MINDGLM_WECHAT_ENDPOINT": gateway.endpoint,
+            "MINDGLM_WECHAT_TOKEN": WECHAT_TOKEN,
+            "MINDGLM_WECHAT_MESSAGES_PER_MINUTE": "600000",
+            "MINDGLM_WECHAT_PART_PAUSE_SECONDS": "0",
+        }
+        outages = Outages()
+        clocks = {name: Clock(home / f"clock-{name}") for name in (*CHANNELS, *WORKERS)}
+        keepers = {name: _keeper(name, {**environment, **clocks[name].environment}, outages, home) for name in clocks}
+        for keeper in keepers.values():
+            stack.callback(keeper.stop)
+            keeper.start()
+        yield City(
+            telegram=telegram,
+            gateway=gateway,
+            postgres=postgres,
+            valkey=valkey,
+            disk=space,
+            outages=outages,
+            keepers=keepers,
+            clocks=clocks,
+            database=database,
+            hands=hands,
+        )
+
+
+def _keeper(name: str, environment: dict[str, str], outages: Outages, home: Path) -> Keeper:
+    is_worker = name in WORKERS
+    ready = "worker_ready" if is_worker else f"{name}_ready"
+    process = Process(
+        [sys.executable, "-m", "mindglm", "worker" if is_worker else name],
+        environment,
+        home / f"{name}.log",
+        ready=ready,
+        cwd=home,
+    )
+    return Keeper(name, process, outages, ready=ready)

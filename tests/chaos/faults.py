@@ -1,0 +1,115 @@
+"""What goes wrong. A fault happens, holds for a while, and is mended; who cannot answer meanwhile is written down."""
+
+import random
+import signal
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from tests.chaos.city import CHANNELS, DATABASE, WORKERS, City
+
+Happen = Callable[[City, random.Random, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`happen` returns when all is mended; the last argument is how many seconds it should hold."""
+
+    name: str
+    happen: Happen
+    is_possible: Callable[[City], bool] = lambda _city: True
+
+
+def _signal(name: str, number: signal.Signals) -> Happen:
+    def happen(city: City, _chance: random.Random, _seconds: float) -> None:
+        city.keepers[name].signal(number)
+
+    return happen
+
+
+def _frozen(name: str) -> Happen:
+    def happen(city: City, _chance: random.Random, seconds: float) -> None:
+        with city.keepers[name].frozen():
+            time.sleep(seconds)
+
+    return happen
+
+
+def _clock(name: str) -> Happen:
+    def happen(city: City, chance: random.Random, seconds: float) -> None:
+        city.clocks[name].move(chance.choice([-45, -5, 5, 45]))
+        time.sleep(seconds)
+        city.clocks[name].move(0)
+
+    return happen
+
+
+def _redis_restarts(city: City, _chance: random.Random, seconds: float) -> None:
+    city.restart_valkey(away_seconds=seconds / 2)
+
+
+def _redis_is_flushed(city: City, _chance: random.Random, _seconds: float) -> None:
+    city.valkey.flush()
+
+
+def _postgres_restarts(city: City, _chance: random.Random, seconds: float) -> None:
+    with city.outages.during(DATABASE):
+        city.restart_postgres(away_seconds=seconds / 4)
+
+
+def _postgres_fails_over(city: City, _chance: random.Random, _seconds: float) -> None:
+    with city.outages.during(DATABASE):
+        city.cut_connections()
+
+
+def _disk_is_full(city: City, _chance: random.Random, seconds: float) -> None:
+    with city.outages.during(DATABASE):
+        city.disk.fill()
+        time.sleep(seconds / 4)
+        city.disk.empty()
+        city.revive_postgres()
+
+
+def _telegram_refuses(city: City, chance: random.Random, seconds: float) -> None:
+    """429 for a while, then errors, dropped requests and an answer that is lost."""
+    with city.outages.during("telegram"):
+        city.telegram.fault("sendMessage", 429, count=chance.randint(5, 30), retry_after=1)
+        for kind in (500, "drop", "lose"):
+            city.telegram.fault("sendMessage", kind, count=chance.randint(1, 3))
+        city.telegram.fault("getUpdates", 502, count=chance.randint(1, 3))
+        time.sleep(seconds)
+        city.telegram.forgive()
+
+
+def _wechat_breaks(city: City, _chance: random.Random, seconds: float) -> None:
+    with city.outages.during("wechat"):
+        city.gateway.kill()
+        time.sleep(seconds / 2)
+        city.gateway.start()
+
+
+def _network_is_slow(city: City, _chance: random.Random, seconds: float) -> None:
+    with ExitStack() as stack:
+        for channel in CHANNELS:
+            stack.enter_context(city.outages.during(channel))
+        city.telegram.delay_seconds = city.gateway.delay_seconds = 0.7
+        time.sleep(seconds)
+        city.telegram.delay_seconds = city.gateway.delay_seconds = 0.0
+
+
+FAULTS = (
+    *(Fault(f"kill -9 {name}", _signal(name, signal.SIGKILL)) for name in (*CHANNELS, *WORKERS)),
+    *(Fault(f"SIGTERM {name}", _signal(name, signal.SIGTERM)) for name in (*CHANNELS, *WORKERS)),
+    *(Fault(f"SIGSTOP {name}", _frozen(name)) for name in (*CHANNELS, *WORKERS)),
+    *(Fault(f"clock of {name}", _clock(name), lambda city: city.clocks["telegram"].is_movable) for name in WORKERS),
+    Fault("clock of telegram", _clock("telegram"), lambda city: city.clocks["telegram"].is_movable),
+    Fault("Redis restarts", _redis_restarts),
+    Fault("Redis is flushed", _redis_is_flushed),
+    Fault("PostgreSQL restarts", _postgres_restarts),
+    Fault("PostgreSQL fails over", _postgres_fails_over),
+    Fault("the disk is full", _disk_is_full, lambda city: city.disk.is_ours),
+    Fault("429, 500, lost answers", _telegram_refuses),
+    Fault("WeChat's line breaks", _wechat_breaks),
+    Fault("slow network", _network_is_slow),
+)

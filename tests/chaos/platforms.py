@@ -1,0 +1,55 @@
+"""The two loopback platforms as people use them."""
+
+import random
+from typing import Any
+
+from tests.bot.telegram.loopback import Telegram
+from tests.bot.wechat.gateway import Gateway
+
+_REMEMBERED = 40
+_REPEATED = 3
+
+
+class OnTelegram:
+    """Private chats with the bot."""
+
+    name = "telegram"
+
+    def __init__(self, server: Telegram) -> None:
+        self._server = server
+        self._told: list[dict[str, Any]] = []
+
+    def write(self, who: int, text: str) -> None:
+        self._server.write(who, text)
+        self._told = [*self._told, *self._server.pending[-1:]][-_REMEMBERED:]
+
+    def seen(self, who: int) -> list[str]:
+        return self._server.texts(who)
+
+    def repeat_some(self, chance: random.Random) -> None:
+        for update in chance.sample(self._told, min(_REPEATED, len(self._told))):
+            self._server.repeat(update)
+
+
+class OnWeChat:
+    """Friends of the account."""
+
+    name = "wechat"
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._told: list[str] = []
+
+    def write(self, who: int, text: str) -> None:
+        self._told = [*self._told, self._gateway.say(text, who=_contact(who))][-_REMEMBERED:]
+
+    def seen(self, who: int) -> list[str]:
+        return self._gateway.texts(_contact(who))
+
+    def repeat_some(self, chance: random.Random) -> None:
+        for message_id in chance.sample(self._told, min(_REPEATED, len(self._told))):
+            self._gateway.tell(message_id)
+
+
+def _contact(who: int) -> str:
+    return f"wxid_{who}"

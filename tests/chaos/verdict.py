@@ -1,0 +1,167 @@
+"""What came of it, judged by what people saw on the platforms."""
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+
+from sqlalchemy import func, select
+
+from dialogue.database import Database
+from dialogue.states import OPEN_TURN_STATES, DeliveryState
+from dialogue.tables import Delivery, Turn
+from tests.chaos.city import DATABASE, REPLY
+from tests.chaos.crowd import Call, Crowd, Role, Somebody
+from tests.chaos.keeper import Outages
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Counts over everybody. The first seven must be zero."""
+
+    unanswered: int
+    twice: int
+    out_of_order: int
+    foreign: int
+    after_the_end: int
+    unanswered_calls: int
+    unfinished: int
+    said: int
+    answered: int
+    ended: int
+    marked_unknown: int
+    apologies: int
+    calls: int
+    slowest_call_seconds: float
+    slowest_call_after_outage_seconds: float
+    examples: list[str] = field(default_factory=list)
+
+    @property
+    def is_good(self) -> bool:
+        return (
+            not any(
+                (
+                    self.unanswered,
+                    self.twice,
+                    self.out_of_order,
+                    self.foreign,
+                    self.after_the_end,
+                    self.unanswered_calls,
+                )
+            )
+            and not self.unfinished
+        )
+
+    def numbers(self) -> dict[str, float]:
+        return {name: value for name, value in asdict(self).items() if isinstance(value, int | float)}
+
+
+def judge(crowd: Crowd, database: Database, outages: Outages, *, apology: str, goodbye: str) -> Verdict:
+    """After everything was mended and has become quiet."""
+    unknown = _unknown_by_chat(database)
+    counts: Counter[str] = Counter()
+    examples: list[str] = []
+    for person in crowd.people:
+        if person.role is Role.TALKER:
+            reading = _Reading(person, apology=apology, goodbye=goodbye)
+            found = reading.judge(marked=unknown[_chat(person)])
+            counts.update(found)
+            bad = [f"{name} {count}" for name, count in found.items() if name in _BAD and count]
+            examples += [f"{person.name}: {', '.join([*bad, *reading.told])}"] if bad else []
+    calls = [call for person in crowd.people for call in person.calls]
+    alone, after = _call_seconds(calls, outages)
+    return Verdict(
+        **{name: counts[name] for name in (*_BAD, "answered", "ended", "apologies")},
+        unanswered_calls=sum(call.answered_at is None for call in calls),
+        unfinished=_unfinished(database),
+        said=crowd.said,
+        marked_unknown=sum(unknown.values()),
+        calls=len(calls),
+        slowest_call_seconds=round(max(alone, default=0.0), 2),
+        slowest_call_after_outage_seconds=round(max(after, default=0.0), 2),
+        examples=examples,
+    )
+
+
+_BAD = ("unanswered", "twice", "out_of_order", "foreign", "after_the_end")
+
+
+class _Reading:
+    """One person's lines beside what they saw."""
+
+    def __init__(self, person: Somebody, *, apology: str, goodbye: str) -> None:
+        self.told: list[str] = []
+        self._person = person
+        self._apology = apology
+        self._goodbye = goodbye
+        self._place = {line.text: place for place, line in enumerate(person.lines) if not line.is_end}
+        self._ends = [place for place, line in enumerate(person.lines) if line.is_end]
+
+    def judge(self, *, marked: int) -> dict[str, int]:
+        found: Counter[str] = Counter(ended=len(self._ends))
+        answered: list[int] = []
+        goodbyes = 0
+        for text in self._person.platform.seen(self._person.who):
+            found["apologies"] += text == self._apology
+            goodbyes += text == self._goodbye
+            for line in text.removeprefix(REPLY).split("\n") if text.startswith(REPLY) else ():
+                place = self._place.get(line)
+                if place is None:
+                    found["foreign"] += 1
+                    continue
+                found["twice"] += place in answered
+                if answered and place < answered[-1]:
+                    found["out_of_order"] += 1
+                    self.told.append(f"line {place} after line {answered[-1]}")
+                found["after_the_end"] += place < self._last_end(goodbyes)
+                answered.append(place)
+        found["answered"] = len(set(answered))
+        if not marked and not found["apologies"]:
+            found["unanswered"] = len(self._owed() - set(answered))
+        return found
+
+    def _last_end(self, goodbyes: int) -> int:
+        return self._ends[min(goodbyes, len(self._ends)) - 1] if goodbyes and self._ends else -1
+
+    def _owed(self) -> set[int]:
+        """What was said since the last end; what came before one may have been discarded by it."""
+        last = self._ends[-1] if self._ends else -1
+        return {place for place in self._place.values() if place > last}
+
+
+def _call_seconds(calls: list[Call], outages: Outages) -> tuple[list[float], list[float]]:
+    """How long answers took with adapter, database and platform there, and after the last of them was back."""
+    alone: list[float] = []
+    after: list[float] = []
+    for call in calls:
+        if call.answered_at is None:
+            continue
+        back_at = outages.end_of_last(whats={call.channel, DATABASE}, between=(call.said_at, call.answered_at))
+        if back_at is None:
+            alone.append(call.answered_at - call.said_at)
+        else:
+            after.append(max(0.0, call.answered_at - max(back_at, call.said_at)))
+    return alone, after
+
+
+def _unknown_by_chat(database: Database) -> Counter[str]:
+    with database.read() as session:
+        chats = session.scalars(
+            select(Delivery.chat_id).where(Delivery.state == DeliveryState.FAILED, Delivery.error == UNKNOWN)
+        )
+        return Counter(chats)
+
+
+def _unfinished(database: Database) -> int:
+    with database.read() as session:
+        turns = session.scalar(select(func.count(Turn.id)).where(Turn.state.in_(OPEN_TURN_STATES))) or 0
+        owed = session.scalar(
+            select(func.count(Delivery.id)).where(
+                Delivery.state.in_([DeliveryState.PENDING, DeliveryState.SENDING]), Delivery.text.is_not(None)
+            )
+        )
+        return turns + (owed or 0)
+
+
+def _chat(person: Somebody) -> str:
+    return str(person.who) if person.platform.name == "telegram" else f"wxid_{person.who}"
