@@ -10,20 +10,24 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bot import visiting
+from bot.clearing import Clearing
 from bot.consent import Doorstep, Gate
+from bot.desk import Caller, Desk
 from bot.meters import UNMETERED, BotMeters
 from bot.reception import Receipt, Reception
 from care import identity
 from care.disclosure import Answer
-from care.screening import Tier, screen_safely
+from care.screening import Screening, Tier, screen_safely
 from care.scripts import Voice
 from care.texts import Texts
 from dialogue import commands, consent, conversations, feedback, intake, people
+from dialogue.admin import takeover
+from dialogue.admin.office import Office
 from dialogue.clock import Clock, utc_now
 from dialogue.commands import Command
 from dialogue.database import Database
 from dialogue.doorbell import Doorbell
-from dialogue.errors import EmptyMessage, MessageTooLong
+from dialogue.errors import ConversationClosed, EmptyMessage, Erased, MessageTooLong
 from dialogue.messages import Address, InboundMessage
 from dialogue.signals import Signals
 from dialogue.states import ClosedBy
@@ -51,6 +55,8 @@ class Inbox:
         gate: Gate,
         max_message_length: int,
         meters: BotMeters = UNMETERED,
+        admins: tuple[Address, ...] = (),
+        shows_texts: bool = False,
         clock: Clock = utc_now,
     ) -> None:
         self._database = database
@@ -60,9 +66,17 @@ class Inbox:
         self._signals = signals
         self._voice = voice
         self.gate = gate
+        self._kept_out = texts.say("blocked", **voice.directory.fillings(voice.locale))
         self._max_message_length = max_message_length
         self._meters = meters
         self._clock = clock
+        self._office = Office(keys=keys, texts=texts, admins=admins)
+        self._desk = Desk(
+            office=self._office,
+            clearing=Clearing(database=database, office=self._office, signals=signals, clock=clock),
+            shows_texts=shows_texts,
+            max_length=max_message_length,
+        )
 
     async def receive(self, message: InboundMessage) -> Receipt:
         """Store a message and ring for it; it is safe when this returns. Raises `DatabaseUnavailable`."""
@@ -115,11 +129,8 @@ class Inbox:
             )
             if intake.is_repeat(session, message):
                 return Receipt(is_repeat=True)
-            reception = Reception(session, person, message, now)
-            if self.gate.is_open(person):
-                receipt = reception.excuse(self._texts.say("error_not_text"))
-            else:
-                receipt = self._at_the_door(reception).ask(None)
+            reception = Reception(session, person, message, now, self._office)
+            receipt = self._complete(reception, self._excuse_or_keep_out(reception))
         self._announce(message, receipt)
         return receipt
 
@@ -131,7 +142,11 @@ class Inbox:
             )
             if self.gate.is_open(person) or intake.is_repeat(session, message):
                 return Receipt(is_repeat=True)
-            receipt = self._at_the_door(Reception(session, person, message, now)).answer(answer)
+            reception = Reception(session, person, message, now, self._office)
+            if person.blocked_at is not None:
+                receipt = self._keep_out(reception)
+            else:
+                receipt = self._complete(reception, self._at_the_door(reception).answer(answer))
         self._announce(message, receipt)
         return receipt
 
@@ -142,11 +157,17 @@ class Inbox:
             )
 
     def _leave(self, address: Address) -> None:
+        now = self._clock()
         with self._database.begin() as session:
             conversation_id = conversations.find_open(session, address)
             if conversation_id is None:
                 return
-            cancelled = conversations.reset(session, conversation_id, by=ClosedBy.CHANNEL, now=self._clock())
+            try:
+                aftermath = takeover.end(session, self._office, conversation_id, now=now)
+            except (ConversationClosed, Erased):  # in the meantime
+                return
+            cancelled = conversations.reset(session, conversation_id, by=ClosedBy.CHANNEL, now=now)
+        aftermath.announce(self._signals)
         self._signals.cancel(cancelled)
         log.info("person_left", channel=address.channel, conversation_id=str(conversation_id))
 
@@ -154,7 +175,18 @@ class Inbox:
         person = people.locked(session, self._keys, channel=message.address.channel, user_id=message.user_id, now=now)
         if intake.is_repeat(session, message):
             return Receipt(is_repeat=True)
-        reception = Reception(session, person, message, now)
+        reception = Reception(session, person, message, now, self._office)
+        return self._complete(reception, self._meet(reception))
+
+    def _complete(self, reception: Reception, receipt: Receipt) -> Receipt:
+        """With the channels on which admins were told something on the way."""
+        return replace(receipt, channels=receipt.channels | reception.told) if reception.told else receipt
+
+    def _meet(self, reception: Reception) -> Receipt:
+        """The doors, in their order."""
+        message = reception.message
+        if reception.person.blocked_at is not None:
+            return self._keep_out(reception)
         try:
             text = clean(message.text, max_length=self._max_message_length)
         except EmptyMessage:
@@ -162,6 +194,11 @@ class Inbox:
         except MessageTooLong as error:
             return self._refuse_long(reception, error)
         command = commands.parse(text)
+        if command in {None, Command.UNKNOWN} and self._desk.serves(message.address):
+            caller = Caller(reception.session, reception.person.id, message.address, reception.now)
+            done = self._desk.hear(caller, message, text)
+            if done is not None:
+                return reception.report(done)
         if command is not None:
             reception.note_source(text)
             return self._obey(reception, command)
@@ -175,6 +212,7 @@ class Inbox:
         match command:
             case Command.WITHDRAW:
                 consent.withdraw(session, person, now=now)
+                reception.tell_holder()
                 cancelled = conversations.reset_all(session, person, by=ClosedBy.PERSON, now=now)
             case Command.SHARE_YES | Command.SHARE_NO:
                 consent.share(session, person, is_allowed=command is Command.SHARE_YES, now=now)
@@ -183,12 +221,24 @@ class Inbox:
         receipt = reception.obey(command, self._texts.say(f"command_{command.name.lower()}", **fillings))
         return replace(receipt, cancelled_turn_ids=[*cancelled, *receipt.cancelled_turn_ids])
 
+    def _keep_out(self, reception: Reception) -> Receipt:
+        return reception.keep_out(self._kept_out, self._screen_both_ends(reception.message.text), self._voice)
+
+    def _excuse_or_keep_out(self, reception: Reception) -> Receipt:
+        if reception.person.blocked_at is not None:
+            return self._keep_out(reception)
+        if not self.gate.is_open(reception.person):
+            return self._at_the_door(reception).ask(None)
+        return reception.excuse(self._texts.say("error_not_text"))
+
     def _take_words(self, reception: Reception, text: str) -> Receipt:
         screening = screen_safely(text)
         question = identity.asked(text)
         truth = identity.answer(question.question, self._texts) if question else None
         if not self.gate.is_open(reception.person):
             return self._at_the_door(reception).meet(text, screening, truth=truth)
+        if question is not None and reception.is_held_by_a_human():
+            question = truth = None
         if (
             question is not None
             and truth is not None
@@ -205,20 +255,25 @@ class Inbox:
     def _refuse_long(self, reception: Reception, error: MessageTooLong) -> Receipt:
         """Its beginning and its end are screened all the same: danger is answered at any length."""
         explanation = self._texts.say("error_too_long", length=error.length, max_length=error.max_length)
-        text, limit = reception.message.text, self._max_message_length
-        screening = screen_safely(f"{text[:limit]}\n{text[-limit:]}")
+        screening = self._screen_both_ends(reception.message.text)
         if screening.tier < Tier.ACTIVE:
             return reception.refuse(explanation)
         return reception.refuse_but_stay(explanation, screening, self._voice)
+
+    def _screen_both_ends(self, text: str) -> Screening:
+        limit = self._max_message_length
+        return screen_safely(f"{text[:limit]}\n{text[-limit:]}" if len(text) > limit else text)
 
     def _announce(self, message: InboundMessage, receipt: Receipt) -> None:
         """After the commit: hints only, the rows are the truth."""
         if receipt.turn_id is not None and receipt.conversation_id is not None:
             self._doorbell.ring([receipt.conversation_id])
-        if receipt.answered_at_once is not None:
-            self._signals.owe([message.address.channel])
+        own = {message.address.channel} if receipt.answered_at_once is not None else set()
+        self._signals.owe(own | receipt.channels)
         self._signals.cancel(receipt.cancelled_turn_ids)
         self._count(message, receipt)
+        if receipt.afterwards is not None:
+            receipt.afterwards()
         log.info(
             "message_received",
             channel=message.address.channel,

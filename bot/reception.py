@@ -1,19 +1,23 @@
 """One message inside its transaction: what is stored, what is said at once, what the model is asked."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
 from sqlalchemy.orm import Session
 
+from bot.desk import Done
 from care.course import Turn as Step
 from care.course import hear as take
 from care.screening import Screening, Tier
 from care.scripts import Says, Voice
 from dialogue import commands, conversations, danger, intake, outbox, sources, visits
+from dialogue.admin import alerts, takeover
+from dialogue.admin.office import Office
 from dialogue.commands import Command
+from dialogue.conversations import OpenConversation
 from dialogue.messages import InboundMessage
 from dialogue.people import KnownPerson
 from dialogue.states import ClosedBy, DeliveryKind
@@ -23,6 +27,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _ENDING = {Command.END, Command.RESET}
 _NOT_TEXT = "\N{OBJECT REPLACEMENT CHARACTER}"
 _NOT_NOW = "\N{REPLACEMENT CHARACTER}"
+_KEPT_OUT = "\N{NO ENTRY}"
+_A_DAY = timedelta(days=1)
 
 Words = tuple[str, DeliveryKind]
 """Something of our own to say, and how surely it must arrive."""
@@ -47,6 +53,8 @@ class Receipt:
     answered_at_once: UUID | None = None  # the delivery that holds our own answer
     cancelled_turn_ids: list[UUID] = field(default_factory=list)
     risk: Risk | None = None
+    channels: frozenset[str] = frozenset()  # others that now owe a text, to admins or from them
+    afterwards: Callable[[], None] | None = None  # what begins once all this is committed
 
     @property
     def outcome(self) -> str:
@@ -68,6 +76,9 @@ class Reception:
     person: KnownPerson
     message: InboundMessage
     now: datetime
+    office: Office
+    told: set[str] = field(default_factory=set)
+    """The channels on which admins are now owed something."""
 
     def hear(
         self,
@@ -84,7 +95,10 @@ class Reception:
         `preface` is something of our own to say before anything else; `due` is, too, but is left out while the person
         is in danger. `label` is put under the model's reply.
         """
-        conversation_id = self.conversation()
+        held = conversations.opened_at(self.session, self.person, self.message.address, now=self.now)
+        if held.holder is not None:
+            return self._relay(held, text, screening, voice)
+        conversation_id = held.id
         step = self.take_into_course(conversation_id, screening, voice)
         risk = risk_of(screening, step)
         at_once = [(script.text, DeliveryKind.CRISIS) for script in step.scripts if script.says is not Says.AFTER]
@@ -111,16 +125,56 @@ class Reception:
             risk=risk,
         )
 
+    def is_held_by_a_human(self) -> bool:
+        """Whether an admin answers here now."""
+        held = conversations.open_at(self.session, self.message.address)
+        return held is not None and held.holder is not None
+
+    def tell_holder(self) -> None:
+        """The person is about to end the conversation: an admin who answers in it hears of it."""
+        held = conversations.open_at(self.session, self.message.address)
+        if held is not None and held.holder is not None:
+            self.told.update(takeover.end(self.session, self.office, held.id, now=self.now).channels)
+
+    def _relay(self, held: OpenConversation, text: str, screening: Screening, voice: Voice) -> Receipt:
+        """A human answers; of our own words only those to danger that was told just now are said beside theirs."""
+        step = self.take_into_course(held.id, screening, voice)
+        is_danger = screening.tier >= Tier.ACTIVE
+        words = [
+            (script.text, DeliveryKind.CRISIS) for script in step.scripts if is_danger and script.says is not Says.AFTER
+        ]
+        message_id = self._store(text, held.id)
+        self._pass_on(held, text, tier=int(step.course.tier) if is_danger else 0)
+        return Receipt(
+            conversation_id=held.id,
+            answered_at_once=self.say(message_id, words, held.id),
+            risk=risk_of(screening, step),
+        )
+
+    def _pass_on(self, held: OpenConversation, text: str, *, tier: int = 0) -> None:
+        if held.relay_to is not None:
+            place = takeover.Held(
+                id=held.id,
+                person_id=self.person.id,
+                address=self.message.address,
+                holder=held.holder,
+                relay_to=held.relay_to,
+                key=self.person.key,
+            )
+            self.told.add(
+                takeover.relay(self.session, self.office, place, text, to=held.relay_to, tier=tier, now=self.now)
+            )
+
     def conversation(self) -> UUID:
         """The conversation that is open here, or a new one."""
         return conversations.open_for(self.session, self.person, self.message.address, now=self.now)
 
     def begin_afresh(self) -> list[UUID]:
-        """End the conversation that is open here, unless somebody is in danger; returns the turns to cancel."""
-        conversation_id = conversations.find_open(self.session, self.message.address)
-        if conversation_id is None or self.danger_tier() >= Tier.ACTIVE:
+        """End the conversation that is open here, unless it is one of danger, or a human's; returns turns to cancel."""
+        held = conversations.open_at(self.session, self.message.address)
+        if held is None or held.holder is not None or self.danger_tier() >= Tier.ACTIVE:
             return []
-        return conversations.reset(self.session, conversation_id, by=ClosedBy.PAUSE, now=self.now)
+        return conversations.reset(self.session, held.id, by=ClosedBy.PAUSE, now=self.now)
 
     def rest(self, words: str) -> Receipt:
         """Not now: said once for several messages in a row, whose words are not kept."""
@@ -150,7 +204,7 @@ class Reception:
         if step.course.tier or course.tier:
             danger.keep(self.session, self.person, conversation_id, step.course)
         if step.raises_alarm:
-            danger.raise_alarm(self.session, self.person, conversation_id, step.course, now=self.now)
+            step = replace(step, raises_alarm=self._alarm(conversation_id, step))
         if screening.tier or screening.failures:
             log.warning(
                 "risk_screened",
@@ -160,6 +214,15 @@ class Reception:
                 failures=screening.failures,
             )
         return step
+
+    def _alarm(self, conversation_id: UUID, step: Step) -> bool:
+        """Whether this was news."""
+        tier = int(step.course.tier)
+        alarm = alerts.alarm(
+            self.session, self.office, conversation_id, tier=tier, is_urgent=step.is_urgent, now=self.now
+        )
+        self.told.update(alarm.channels)
+        return alarm.is_news
 
     def _stay_without_the_model(self, conversation_id: UUID, text: str, words: Sequence[Words], risk: Risk) -> Receipt:
         """What the model was about to say to earlier words is taken back; ours are all that is said."""
@@ -190,16 +253,42 @@ class Reception:
         message_id = intake.store(self.session, self.person, self.message, text="", now=self.now)
         return Receipt(answered_at_once=self._answer(message_id, explanation, conversation_id=None))
 
-    def refuse_but_stay(self, explanation: str, screening: Screening, voice: Voice) -> Receipt:
+    def refuse_but_stay(self, explanation: str | None, screening: Screening, voice: Voice) -> Receipt:
         """What was refused told of danger."""
         conversation_id = conversations.open_for(self.session, self.person, self.message.address, now=self.now)
         step = self.take_into_course(conversation_id, screening, voice)
-        words = [*(script.text for script in step.scripts), explanation]
+        words = [script.text for script in step.scripts]
+        if explanation is not None:
+            words.append(explanation)
         at_once = [(text, DeliveryKind.CRISIS) for text in words]
         return self._stay_without_the_model(conversation_id, "", at_once, risk_of(screening, step))
 
+    def keep_out(self, explanation: str, screening: Screening, voice: Voice) -> Receipt:
+        """Somebody who is blocked: danger is answered all the same; else they are told so, once a day at most."""
+        if screening.tier >= Tier.ACTIVE or self.danger_tier() is Tier.ACUTE:
+            return self.refuse_but_stay(None, screening, voice)
+        is_told = intake.is_burst(self.session, self.person, mark=_KEPT_OUT, within=_A_DAY, now=self.now)
+        message_id = intake.store(self.session, self.person, self.message, text=_KEPT_OUT, now=self.now)
+        if is_told:
+            return Receipt()
+        return Receipt(answered_at_once=self._answer(message_id, explanation, conversation_id=None))
+
+    def report(self, done: Done) -> Receipt:
+        """What an admin ordered was done; their own words are not kept."""
+        message_id = intake.store(self.session, self.person, self.message, text=Command.ADMIN.name, now=self.now)
+        return Receipt(
+            command=Command.ADMIN,
+            answered_at_once=self._answer(message_id, done.text, conversation_id=None),
+            cancelled_turn_ids=list(done.aftermath.cancelled_turn_ids),
+            channels=done.aftermath.channels,
+            afterwards=done.afterwards,
+        )
+
     def excuse(self, explanation: str) -> Receipt:
         """What cannot be read is stored as a mark only."""
+        held = conversations.open_at(self.session, self.message.address)
+        if held is not None and held.holder is not None:
+            self._pass_on(held, self.office.texts.say("takeover_not_text"))
         is_burst = intake.is_burst(self.session, self.person, mark=_NOT_TEXT, now=self.now)
         message_id = intake.store(self.session, self.person, self.message, text=_NOT_TEXT, now=self.now)
         if is_burst:
@@ -225,6 +314,7 @@ class Reception:
         )
         cancelled: list[UUID] = []
         if conversation_id is not None and command in _ENDING:
+            self.tell_holder()
             cancelled = conversations.reset(self.session, conversation_id, by=ClosedBy.PERSON, now=self.now)
         if cancelled:
             visits.forget_label(self.session, self.person.id)

@@ -10,6 +10,7 @@ from care import texts
 from care.scripts import Voice
 from care.texts import Texts
 from dialogue import home, people, schema, timekeeper
+from dialogue.admin import admins
 from dialogue.database import Database, connect
 from dialogue.doorbell import Doorbell, ringing_app
 from dialogue.housekeeper import Housekeeper
@@ -82,6 +83,8 @@ class Room:
             ),
             max_message_length=settings.max_message_length,
             meters=meters,
+            admins=admins.parse(settings.admins),
+            shows_texts=settings.admin_texts,
         )
         sweeper.start()
         housekeeper.start()

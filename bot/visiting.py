@@ -25,7 +25,8 @@ def hear(
         doorstep = Doorstep(replace(reception, person=replace(person, age_band=band)), gate, voice)
         return doorstep.turn_away() if screening.tier < Tier.ACTIVE else doorstep.meet(text, screening)
     attendance = attend(person.visit, band=AgeBand.MINOR if band in _UNDER_AGE else band, now=reception.now)
-    if attendance.is_resting and max(screening.tier, reception.danger_tier()) < Tier.ACTIVE:
+    is_safe = max(screening.tier, reception.danger_tier()) < Tier.ACTIVE if attendance.is_resting else False
+    if is_safe and not reception.is_held_by_a_human():
         return reception.rest(gate.say("disclosure_rest"))
     cancelled = reception.begin_afresh() if attendance.is_return and band in _UNDER_AGE else []
     is_labelled = gate.is_labelling and is_label_due(person.visit, reception.now)

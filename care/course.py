@@ -52,7 +52,8 @@ class Turn:
 
     course: Course
     scripts: tuple[Script, ...]  # in the order in which they are to be sent
-    raises_alarm: bool  # the admins are to be told: tier 3 begins, or something is being done
+    raises_alarm: bool  # the admins are to be told; how often is theirs to say
+    is_urgent: bool = False  # something is being done right now
 
     @property
     def bypasses_model(self) -> bool:
@@ -68,7 +69,8 @@ def hear(course: Course, screening: Screening, now: datetime, voice: Voice) -> T
     return Turn(
         course=replace(risen, said=said, asked_at=now if scripts else course.asked_at),
         scripts=scripts,
-        raises_alarm=screening.tier is Tier.ACUTE and (course.tier is not Tier.ACUTE or _is_urgent(screening)),
+        raises_alarm=screening.tier >= Tier.ACTIVE,
+        is_urgent=_is_urgent(screening),
     )
 
 

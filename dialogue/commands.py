@@ -24,6 +24,7 @@ class Command(Enum):
     SHARE_YES = auto()
     SHARE_NO = auto()
     UNKNOWN = auto()  # begins like a command and is none
+    ADMIN = auto()  # an admin's order; to anyone else it is unknown
 
 
 _BY_NAME = {

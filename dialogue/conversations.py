@@ -1,5 +1,6 @@
 """Opening and ending conversations. Ending one discards at once whatever it had not yet said."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -16,7 +17,9 @@ _AT_ADDRESS = (
     CONVERSATIONS.c.channel == bindparam("channel"),
     CONVERSATIONS.c.chat_id == bindparam("chat_id"),
 )
-_OPEN = select(CONVERSATIONS.c.id).where(*_AT_ADDRESS, CONVERSATIONS.c.closed_at.is_(None))
+_OPEN = select(
+    CONVERSATIONS.c.id, CONVERSATIONS.c.taken_over_by, CONVERSATIONS.c.relay_channel, CONVERSATIONS.c.relay_chat_id
+).where(*_AT_ADDRESS, CONVERSATIONS.c.closed_at.is_(None))
 _OPEN_OF_PERSON = select(CONVERSATIONS.c.id).where(
     CONVERSATIONS.c.person_id == bindparam("of_person"), CONVERSATIONS.c.closed_at.is_(None)
 )
@@ -44,14 +47,42 @@ _TAKE_BACK_REPLIES = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenConversation:
+    """A conversation that is held now. `holder` is the admin who took it over; `relay_to` is their chat."""
+
+    id: UUID
+    holder: str | None = None
+    relay_to: Address | None = None
+
+
 def find_open(session: Session, address: Address) -> UUID | None:
     """The conversation that is held at that address now."""
-    return session.scalar(_OPEN, {"channel": address.channel, "chat_id": address.chat_id})
+    conversation_id: UUID | None = session.scalar(_OPEN, {"channel": address.channel, "chat_id": address.chat_id})
+    return conversation_id
+
+
+def open_at(session: Session, address: Address) -> OpenConversation | None:
+    """The same, and who answers in it."""
+    row = session.execute(_OPEN, {"channel": address.channel, "chat_id": address.chat_id}).first()
+    if row is None:
+        return None
+    has_relay = row.relay_channel is not None
+    return OpenConversation(
+        id=row.id,
+        holder=row.taken_over_by,
+        relay_to=Address(channel=row.relay_channel, chat_id=row.relay_chat_id) if has_relay else None,
+    )
 
 
 def open_for(session: Session, person: KnownPerson, address: Address, *, now: datetime) -> UUID:
     """The open conversation of that address, or the next one. The person must be locked."""
     return find_open(session, address) or _start(session, person, address, now)
+
+
+def opened_at(session: Session, person: KnownPerson, address: Address, *, now: datetime) -> OpenConversation:
+    """The same, and who answers in it."""
+    return open_at(session, address) or OpenConversation(id=_start(session, person, address, now))
 
 
 def reset(session: Session, conversation_id: UUID, *, by: ClosedBy, now: datetime) -> list[UUID]:

@@ -1,19 +1,14 @@
 """The course of danger in a conversation: kept with it, sealed, never shortened by the model's window."""
 
-from datetime import datetime
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from care.course import Course
-from dialogue.ids import new_id
 from dialogue.people import KnownPerson
-from dialogue.tables import AUDIT, CONVERSATIONS
-
-ALARM = "alarm"
-"""The `action` of an audit entry that says: somebody may be about to harm themselves. Its `reason` is the tier."""
+from dialogue.tables import CONVERSATIONS
 
 _COLUMN = "conversations.course"
 _AS_JSON = TypeAdapter(Course)
@@ -23,7 +18,6 @@ _KEEP = (
     .where(CONVERSATIONS.c.id == bindparam("conversation_id"))
     .values(course=bindparam("new_course"), tier=bindparam("new_tier"))
 )
-_NOTE = insert(AUDIT)
 
 
 def course_of(session: Session, person: KnownPerson, conversation_id: UUID) -> Course:
@@ -39,19 +33,3 @@ def keep(session: Session, person: KnownPerson, conversation_id: UUID, course: C
     sealed = person.key.seal(_AS_JSON.dump_json(course).decode(), row=conversation_id, column=_COLUMN)
     values = {"new_course": sealed, "new_tier": int(course.tier)}
     session.execute(_KEEP, {"conversation_id": conversation_id, **values})
-
-
-def raise_alarm(session: Session, person: KnownPerson, conversation_id: UUID, course: Course, *, now: datetime) -> None:
-    """Leave a mark that admins can find; never a text."""
-    session.execute(
-        _NOTE,
-        {
-            "id": new_id(),
-            "at": now,
-            "actor": "screening",
-            "action": ALARM,
-            "person_id": person.id,
-            "conversation_id": conversation_id,
-            "reason": f"tier {int(course.tier)}",
-        },
-    )

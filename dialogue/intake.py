@@ -80,10 +80,10 @@ def is_settled(session: Session, message: InboundMessage, *, external_id: str) -
     return stored is not None and stored.expires_at is None and stored.state not in OPEN_TURN_STATES
 
 
-def is_burst(session: Session, person: KnownPerson, *, mark: str, now: datetime) -> bool:
-    """Whether the person's last message was stored as that `mark` and came within the last minute."""
+def is_burst(session: Session, person: KnownPerson, *, mark: str, now: datetime, within: timedelta = _BURST) -> bool:
+    """Whether the person's last message was stored as that `mark` and came `within` that time."""
     newest = session.execute(_NEWEST, {"of_person": person.id}).first()
-    if newest is None or newest.text is None or now - newest.received_at > _BURST:
+    if newest is None or newest.text is None or now - newest.received_at > within:
         return False
     return person.key.open(newest.text, row=newest.id, column="messages.text") == mark
 

@@ -19,7 +19,8 @@ class Address:
 class InboundMessage:
     """One text that a person wrote, as an adapter read it.
 
-    `account` is the bot's own account on the channel; `external_id` is unique for channel and account.
+    `account` is the bot's own account on the channel; `external_id` is unique for channel and account. `reply_to_id`:
+    the platform's id of the message that this one answers, where the platform tells.
     """
 
     address: Address
@@ -28,6 +29,7 @@ class InboundMessage:
     external_id: str
     text: str = field(repr=False)
     sent_at: datetime
+    reply_to_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

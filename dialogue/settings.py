@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -13,6 +13,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from dialogue.admin import admins
 from dialogue.errors import Misconfigured
 from dialogue.secretfiles import SecretFiles
 
@@ -112,5 +113,22 @@ class DialogueSettings(BaseSettings):
         "console on the next ports. Default: nowhere.",
     )
     metrics_host: str = Field(default="127.0.0.1", description="Address of that port; 0.0.0.0 inside a container.")
+    admins: str = Field(
+        default="",
+        description=(
+            "Who watches over conversations from their own chat and is alarmed, as channel:user id with commas: "
+            "telegram:123456789,wechat:wxid_abc."
+        ),
+    )
+    admin_texts: bool = Field(
+        default=False,
+        description="Let admins ask in their chat for what a person wrote (/admin text); each look is audited.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
     log_format: Literal["console", "json"] = Field(default="console", description="For people or for machines.")
+
+    @field_validator("admins")
+    @classmethod
+    def _are_admins(cls, value: str) -> str:
+        admins.parse(value)
+        return value

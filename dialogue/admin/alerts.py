@@ -1,5 +1,6 @@
 """What admins must hear of, in the same transaction as what caused it: ids and tiers only, never a person's words."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,9 @@ from dialogue.admin.office import Actor, Office
 from dialogue.messages import Address
 from dialogue.states import DeliveryKind
 from dialogue.tables import CONVERSATIONS, PEOPLE
+
+ALARM = "alarm"
+"""The `action` of an audit entry that says: somebody may be about to harm themselves. Its `reason` is the tier."""
 
 QUIET = timedelta(minutes=10)
 """A conversation is not reported again for so long, unless the danger rises."""
@@ -34,17 +38,33 @@ def alert(
     return frozenset(admin.channel for admin in told)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """Whether it was raised, and the channels that now owe it to admins."""
+
+    is_news: bool
+    channels: frozenset[str] = frozenset()
+
+
 def alarm(
     session: Session, office: Office, conversation_id: UUID, *, tier: int, is_urgent: bool, now: datetime
-) -> frozenset[str]:
-    """Somebody may be about to harm themselves. Not repeated for `QUIET`, unless the danger rises."""
-    if not office.admins or not _is_news(session, conversation_id, level=tier + is_urgent, now=now):
-        return frozenset()
+) -> Alarm:
+    """Somebody may be about to harm themselves: an entry in the audit, and an alert to the admins.
+
+    Not repeated for `QUIET`, unless the danger rises.
+    """
+    if not _is_news(session, conversation_id, level=tier + is_urgent, now=now):
+        return Alarm(is_news=False)
+    place = (CONVERSATIONS.c.person_id, CONVERSATIONS.c.channel)
+    row = session.execute(select(*place).where(CONVERSATIONS.c.id == conversation_id)).one()
+    whom = Whom(person_id=row.person_id, conversation_id=conversation_id)
+    audit.note(session, actor="screening", action=ALARM, whom=whom, reason=f"tier {tier}", now=now)
+    if not office.admins:
+        return Alarm(is_news=True)
     short_id = find.short_ids(session, [conversation_id])[conversation_id]
-    channel = session.scalar(select(CONVERSATIONS.c.channel).where(CONVERSATIONS.c.id == conversation_id))
     words = "alert_urgent" if is_urgent else "alert_danger"
-    text = office.texts.say(words, id=short_id, tier=tier, channel=channel, at=f"{now:%m-%d %H:%M} UTC")
-    return alert(session, office, text, conversation_id=conversation_id, now=now)
+    text = office.texts.say(words, id=short_id, tier=tier, channel=row.channel, at=f"{now:%m-%d %H:%M} UTC")
+    return Alarm(is_news=True, channels=alert(session, office, text, conversation_id=conversation_id, now=now))
 
 
 def mute(session: Session, admin: Address, *, by: Actor, now: datetime) -> None:

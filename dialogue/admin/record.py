@@ -10,15 +10,16 @@ from uuid import UUID
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from dialogue import people
-from dialogue.admin import audit
+from dialogue import outbox, people
+from dialogue.admin import audit, find
 from dialogue.admin.audit import Action, Entry, Whom
 from dialogue.admin.listing import Listed, one
-from dialogue.admin.office import Actor, Office
+from dialogue.admin.office import Actor, Aftermath, Office
 from dialogue.errors import NoSuchConversation
+from dialogue.messages import Address
 from dialogue.outbox import PLACEHOLDER_PART
 from dialogue.states import DeliveryKind, DeliveryState, TurnState
-from dialogue.tables import DELIVERIES, MESSAGES, TURNS
+from dialogue.tables import CONVERSATIONS, DELIVERIES, MESSAGES, TURNS
 from dialogue.vault import PersonKey
 
 _TOLD_KINDS = (DeliveryKind.NOTICE, DeliveryKind.CRISIS, DeliveryKind.HUMAN)
@@ -137,6 +138,39 @@ def transcript(
     whom = Whom(person_id=conversation.person_id, conversation_id=conversation_id)
     audit.note(session, actor=by.name, action=Action.READ, whom=whom, reason=reason, now=now)
     return sorted(lines, key=lambda line: line.at)[-max_lines:]
+
+
+def hand_over(
+    session: Session,
+    office: Office,
+    conversation_id: UUID,
+    *,
+    to: Address,
+    by: Actor,
+    reason: str | None = None,
+    max_lines: int = 20,
+    now: datetime,
+) -> Aftermath:
+    """Owe an admin's chat the end of a transcript, sealed with the person's key: erasing them erases this too.
+
+    Raises what `transcript` does.
+    """
+    lines = transcript(session, office, conversation_id, by=by, reason=reason, max_lines=max_lines, now=now)
+    say = office.texts.say
+    words = [f"{say(f'desk_speaker_{line.speaker}')}：{line.text}" for line in lines] or [say("desk_transcript_empty")]
+    short_id = find.short_ids(session, [conversation_id])[conversation_id]
+    person_id = session.scalars(select(CONVERSATIONS.c.person_id).where(CONVERSATIONS.c.id == conversation_id)).one()
+    outbox.owe(
+        session,
+        people.key_of(session, office.keys, person_id),
+        person_id=person_id,
+        address=to,
+        text="\n".join([say("desk_transcript", id=short_id), *words]),
+        kind=DeliveryKind.RELAY,
+        conversation_id=conversation_id,
+        now=now,
+    )
+    return Aftermath(channels=frozenset({to.channel}))
 
 
 def _heard(session: Session, key: PersonKey, conversation: Listed, limit: int) -> list[Line]:

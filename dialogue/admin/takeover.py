@@ -133,6 +133,11 @@ def let_go(session: Session, office: Office, held: Held, *, by: Actor | None, no
     return Aftermath(channels=frozenset(channels))
 
 
+def end(session: Session, office: Office, conversation_id: UUID, *, now: datetime) -> Aftermath:
+    """The person ends an open conversation, or has left; an admin who holds it is told."""
+    return let_go(session, office, locked(session, office, conversation_id), by=None, now=now)
+
+
 def say(
     session: Session,
     office: Office,

@@ -34,11 +34,14 @@ def test_tier_three_bypasses_the_model_and_calls_the_admins() -> None:
     assert turn.scripts[0].says is Says.INSTEAD
 
 
-def test_the_alarm_is_raised_once_and_again_when_something_is_being_done() -> None:
+def test_the_alarm_is_raised_by_danger_and_is_urgent_when_something_is_being_done() -> None:
     first = talk("我今晚就想结束自己")
     second = hear(first.course, screen("明天就去跳楼"), NOON, VOICE)
     third = hear(second.course, screen("我刚刚吞了整瓶安眠药"), NOON, VOICE)
-    assert (first.raises_alarm, second.raises_alarm, third.raises_alarm) == (True, False, True)
+    calm = hear(third.course, screen("嗯"), NOON, VOICE)
+    steps = (first, second, third, calm)
+    assert [step.raises_alarm for step in steps] == [True, True, True, False]
+    assert [step.is_urgent for step in steps] == [False, False, True, False]
 
 
 def test_calm_words_do_not_lower_a_tier_at_once() -> None:

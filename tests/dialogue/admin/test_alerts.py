@@ -14,7 +14,9 @@ ME = UUID(int=1)
 
 def alarm(rooms: Rooms, office: Office, conversation_id: UUID, *, tier: int, is_urgent: bool = False) -> frozenset[str]:
     with rooms.database.begin() as session:
-        return alerts.alarm(session, office, conversation_id, tier=tier, is_urgent=is_urgent, now=rooms.clock())
+        return alerts.alarm(
+            session, office, conversation_id, tier=tier, is_urgent=is_urgent, now=rooms.clock()
+        ).channels
 
 
 def test_every_admin_is_told_ids_and_tier_also_who_never_wrote_to_the_bot(rooms: Rooms, office: Office) -> None:

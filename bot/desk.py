@@ -1,0 +1,271 @@
+"""The admins' desk in the chat: reads orders, has them carried out in the transaction of the message, and answers.
+
+Who is no admin never gets here: to them `/admin` is a word like any other that is no command.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from bot import orders, reports
+from bot.clearing import Clearing
+from bot.orders import Order, Verb
+from dialogue.admin import alerts, find, listing, overview, record, steering, takeover
+from dialogue.admin.office import Actor, Aftermath, Office
+from dialogue.errors import (
+    AlreadyHeld,
+    Ambiguous,
+    ConversationClosed,
+    DialogueError,
+    EmptyMessage,
+    Erased,
+    HeldByAnother,
+    MessageTooLong,
+    NoSuchConversation,
+    NoSuchPerson,
+    NotTakenOver,
+    ReasonTooLong,
+)
+from dialogue.messages import Address, InboundMessage
+
+_EXPLANATIONS: dict[type[DialogueError], str] = {
+    NoSuchConversation: "desk_no_such_conversation",
+    NoSuchPerson: "desk_no_such_person",
+    ConversationClosed: "desk_closed",
+    AlreadyHeld: "desk_already_held",
+    NotTakenOver: "desk_not_taken_over",
+    ReasonTooLong: "desk_reason_too_long",
+    EmptyMessage: "desk_nothing_to_say",
+    Erased: "desk_erased",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What an admin is told, what is to be signalled, and what begins once all this is committed."""
+
+    text: str
+    aftermath: Aftermath = field(default_factory=Aftermath)
+    afterwards: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An admin who wrote, inside the transaction of the message."""
+
+    session: Session
+    person_id: UUID
+    address: Address
+    now: datetime
+
+    @property
+    def actor(self) -> Actor:
+        return Actor.at(self.address)
+
+
+class Desk:
+    """Serves the admins of one process."""
+
+    def __init__(self, *, office: Office, clearing: Clearing, shows_texts: bool, max_length: int) -> None:
+        self._office = office
+        self._clearing = clearing
+        self._shows_texts = shows_texts
+        self._max_length = max_length
+        self._verbs: dict[Verb, Callable[[Caller, Order], Done]] = {
+            Verb.HELP: self._help,
+            Verb.STATUS: self._status,
+            Verb.SESSIONS: self._sessions,
+            Verb.SHOW: self._show,
+            Verb.TEXT: self._text,
+            Verb.RESET: self._reset,
+            Verb.CLOSE: self._close,
+            Verb.BLOCK: self._block,
+            Verb.UNBLOCK: self._unblock,
+            Verb.TAKEOVER: self._take_over,
+            Verb.RELEASE: self._release,
+            Verb.SAY: self._say,
+            Verb.ALERTS: self._alerts,
+        }
+
+    def serves(self, address: Address) -> bool:
+        """Whether that is an admin's private chat; in a group others would read the answers."""
+        return address in self._office.admins
+
+    def hear(self, caller: Caller, message: InboundMessage, text: str) -> Done | None:
+        """An order, an answer to a relayed message, or, while they hold a conversation, words that need one.
+
+        None for everything else: an admin may talk with the bot as anyone does.
+        """
+        order = orders.read(text)
+        if order is not None:
+            return self._carefully(caller, lambda: self._verbs[order.verb](caller, order))
+        if message.reply_to_id is not None:
+            conversation_id = takeover.answered_conversation(caller.session, caller.address, message.reply_to_id)
+            if conversation_id is not None:
+                return self._carefully(caller, lambda: self._speak(caller, conversation_id, text))
+        if held := takeover.held_by(caller.session, caller.actor.name):
+            short_ids = find.short_ids(caller.session, held)
+            return Done(text=self._words("desk_said_to_nobody", id=short_ids[held[0]]))
+        return None
+
+    def _carefully(self, caller: Caller, act: Callable[[], Done]) -> Done:
+        """What is refused half-way leaves nothing behind."""
+        try:
+            with caller.session.begin_nested():
+                return act()
+        except DialogueError as error:
+            return Done(text=self._explain(error))
+
+    def _explain(self, error: DialogueError) -> str:
+        match error:
+            case Ambiguous(candidates=candidates):
+                return self._words("desk_ambiguous", candidates=" ".join(candidates))
+            case HeldByAnother(holder=holder):
+                return self._words("desk_held_by_another", holder=holder)
+            case MessageTooLong(length=length, max_length=max_length):
+                return self._words("error_too_long", length=length, max_length=max_length)
+            case _ if type(error) in _EXPLANATIONS:
+                return self._words(_EXPLANATIONS[type(error)])
+        raise error
+
+    def _words(self, key: str, **values: object) -> str:
+        return self._office.texts.say(key, **values)
+
+    def _help(self, _caller: Caller, _order: Order) -> Done:
+        return Done(text=self._words("desk_help"))
+
+    def _status(self, caller: Caller, _order: Order) -> Done:
+        figures = overview.overview(caller.session, now=caller.now)
+        is_listening = caller.address in alerts.listeners(caller.session, self._office)
+        return Done(text=reports.status(self._office.texts, figures, is_listening=is_listening, now=caller.now))
+
+    def _sessions(self, caller: Caller, _order: Order) -> Done:
+        shown = listing.by_risk(caller.session)
+        short_ids = find.short_ids(caller.session, [one.id for one in shown])
+        return Done(text=reports.sessions(self._office.texts, shown, short_ids, now=caller.now))
+
+    def _show(self, caller: Caller, order: Order) -> Done:
+        shown = record.show(caller.session, find.conversation(caller.session, order.whom), max_count=5)
+        short_id = find.short_ids(caller.session, [shown.conversation.id])[shown.conversation.id]
+        return Done(text=reports.conversation(self._office.texts, shown, short_id, now=caller.now))
+
+    def _text(self, caller: Caller, order: Order) -> Done:
+        if not self._shows_texts:
+            return Done(text=self._words("desk_texts_forbidden"))
+        conversation_id = find.conversation(caller.session, order.whom)
+        aftermath = record.hand_over(
+            caller.session,
+            self._office,
+            conversation_id,
+            to=caller.address,
+            by=caller.actor,
+            reason=order.rest or None,
+            now=caller.now,
+        )
+        return Done(text=self._words("desk_text_follows"), aftermath=aftermath)
+
+    def _reset(self, caller: Caller, order: Order) -> Done:
+        if order.whom == "all":
+            return self._reset_all(caller, order)
+        if order.whom == "person":
+            return self._reset_person(caller, order)
+        conversation_id = find.conversation(caller.session, order.whom)
+        return self._ended(caller, conversation_id, steering.reset, order.rest)
+
+    def _close(self, caller: Caller, order: Order) -> Done:
+        return self._ended(caller, find.conversation(caller.session, order.whom), steering.close, order.rest)
+
+    def _ended(self, caller: Caller, conversation_id: UUID, end: Callable[..., Aftermath], reason: str | None) -> Done:
+        short_id = find.short_ids(caller.session, [conversation_id])[conversation_id]
+        aftermath = end(
+            caller.session, self._office, conversation_id, by=caller.actor, reason=reason or None, now=caller.now
+        )
+        return Done(text=self._words("desk_reset", id=short_id), aftermath=aftermath)
+
+    def _reset_person(self, caller: Caller, order: Order) -> Done:
+        whom, reason = orders.first_word(order.rest)
+        person_id = find.person(caller.session, whom)
+        aftermath = steering.reset_person(
+            caller.session, self._office, person_id, by=caller.actor, reason=reason or None, now=caller.now
+        )
+        return Done(text=self._words("desk_reset_person"), aftermath=aftermath)
+
+    def _reset_all(self, caller: Caller, order: Order) -> Done:
+        word, reason = orders.first_word(order.rest)
+        if word != "yes":
+            count = overview.overview(caller.session, now=caller.now).open_count
+            return Done(text=self._words("desk_reset_all_confirm", count=count))
+        begin = self._clearing.start(caller.actor, caller.person_id, caller.address, reason or None)
+        return Done(text=self._words("desk_reset_all_begun"), afterwards=begin)
+
+    def _block(self, caller: Caller, order: Order) -> Done:
+        person_id = find.person(caller.session, order.whom)
+        if person_id == caller.person_id:
+            return Done(text=self._words("desk_not_yourself"))
+        aftermath = steering.block(
+            caller.session, self._office, person_id, by=caller.actor, reason=order.rest or None, now=caller.now
+        )
+        return Done(text=self._words("desk_blocked"), aftermath=aftermath)
+
+    def _unblock(self, caller: Caller, order: Order) -> Done:
+        person_id = find.person(caller.session, order.whom)
+        steering.unblock(caller.session, person_id, by=caller.actor, reason=order.rest or None, now=caller.now)
+        return Done(text=self._words("desk_unblocked"))
+
+    def _take_over(self, caller: Caller, order: Order) -> Done:
+        conversation_id = find.conversation(caller.session, order.whom)
+        aftermath = takeover.take_over(
+            caller.session,
+            self._office,
+            conversation_id,
+            by=caller.actor,
+            reason=order.rest or None,
+            now=caller.now,
+        )
+        short_id = find.short_ids(caller.session, [conversation_id])[conversation_id]
+        return Done(text=self._words("desk_taken_over", id=short_id), aftermath=aftermath)
+
+    def _release(self, caller: Caller, order: Order) -> Done:
+        """Without an id: the only one that they hold."""
+        held = takeover.held_by(caller.session, caller.actor.name)
+        is_meant = not order.whom and len(held) == 1
+        conversation_id = held[0] if is_meant else find.conversation(caller.session, order.whom)
+        aftermath = takeover.release(
+            caller.session,
+            self._office,
+            conversation_id,
+            by=caller.actor,
+            reason=order.rest or None,
+            now=caller.now,
+        )
+        short_id = find.short_ids(caller.session, [conversation_id])[conversation_id]
+        return Done(text=self._words("desk_released", id=short_id), aftermath=aftermath)
+
+    def _say(self, caller: Caller, order: Order) -> Done:
+        return self._speak(caller, find.conversation(caller.session, order.whom), order.rest)
+
+    def _speak(self, caller: Caller, conversation_id: UUID, text: str) -> Done:
+        aftermath = takeover.say(
+            caller.session,
+            self._office,
+            conversation_id,
+            text,
+            by=caller.actor,
+            max_length=self._max_length,
+            now=caller.now,
+        )
+        short_id = find.short_ids(caller.session, [conversation_id])[conversation_id]
+        return Done(text=self._words("desk_said", id=short_id), aftermath=aftermath)
+
+    def _alerts(self, caller: Caller, order: Order) -> Done:
+        if order.whom == "on":
+            alerts.unmute(caller.session, caller.address, by=caller.actor, now=caller.now)
+            return Done(text=self._words("desk_alerts_on"))
+        if order.whom != "off":
+            return Done(text=self._words("desk_alerts_how"))
+        alerts.mute(caller.session, caller.address, by=caller.actor, now=caller.now)
+        others = alerts.listeners(caller.session, self._office)
+        return Done(text=self._words("desk_alerts_off" if others else "desk_alerts_off_last"))
