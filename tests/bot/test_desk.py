@@ -205,7 +205,9 @@ async def test_the_person_may_end_a_conversation_that_a_human_holds(desk: Room, 
     await order(desk, f"/admin takeover {short(heard.conversation_id)}")
     await desk.inbox.receive(message(words))
     assert "接手已经结束" in owed(desk, BOSS)[-1]
-    assert (await desk.inbox.receive(message("又来了"))).turn_id is not None
+    again = await desk.inbox.receive(message("又来了"))
+    assert again.conversation_id != heard.conversation_id
+    assert owed(desk, BOSS) == []
     assert "已经结束" in await order(desk, f"/admin say {short(heard.conversation_id)} 在吗")
 
 
