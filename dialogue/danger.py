@@ -10,6 +10,9 @@ from care.course import Course
 from dialogue.people import KnownPerson
 from dialogue.tables import CONVERSATIONS
 
+ALARM = "alarm"
+"""The `action` of an audit entry that says: somebody may be about to harm themselves. Its `reason` is the tier."""
+
 _COLUMN = "conversations.course"
 _AS_JSON = TypeAdapter(Course)
 _COURSE = select(CONVERSATIONS.c.course).where(CONVERSATIONS.c.id == bindparam("conversation_id"))

@@ -13,12 +13,10 @@ from dialogue import outbox, people
 from dialogue.admin import audit, find
 from dialogue.admin.audit import Action, Whom
 from dialogue.admin.office import Actor, Office
+from dialogue.danger import ALARM
 from dialogue.messages import Address
 from dialogue.states import DeliveryKind
 from dialogue.tables import CONVERSATIONS, PEOPLE
-
-ALARM = "alarm"
-"""The `action` of an audit entry that says: somebody may be about to harm themselves. Its `reason` is the tier."""
 
 QUIET = timedelta(minutes=10)
 """A conversation is not reported again for so long, unless the danger rises."""

@@ -16,8 +16,7 @@ from care.age import AgeBand
 from care.disclosure import Answer
 from care.hotlines import directory
 from care.scripts import Voice
-from dialogue import consent
-from dialogue.admin import alerts
+from dialogue import consent, danger
 from dialogue.states import ClosedBy, TurnState
 from dialogue.tables import AuditEntry, Conversation, Message, Person, Turn
 from tests.builders import FakeClock, Rooms, message
@@ -219,7 +218,7 @@ def test_danger_is_answered_without_consent_and_without_the_model(practice: Prac
     assert receipt.turn_id is None
     (words,) = practice.new_answers()
     assert "120" in words
-    assert alerts.ALARM in practice.actions()
+    assert danger.ALARM in practice.actions()
     practice.say("我不知道该怎么办才好呢")
     (next_words,) = practice.new_answers()
     assert next_words != words

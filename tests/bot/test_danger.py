@@ -11,7 +11,7 @@ from bot.inbox import Inbox
 from bot.room import Room
 from care.hotlines import directory
 from care.scripts import Voice
-from dialogue.admin import alerts
+from dialogue import danger
 from dialogue.doorbell import Doorbell, ringing_app
 from dialogue.signals import Signals
 from dialogue.states import DeliveryKind, TurnState
@@ -117,7 +117,7 @@ async def test_the_tier_stays_with_the_conversation_and_ends_with_it(room: Room)
 async def test_an_alarm_is_left_for_the_admins_without_a_word_of_it(room: Room) -> None:
     await room.inbox.receive(message(ACUTE))
     with room.database.read() as session:
-        (entry,) = session.scalars(select(AuditEntry).where(AuditEntry.action == alerts.ALARM))
+        (entry,) = session.scalars(select(AuditEntry).where(AuditEntry.action == danger.ALARM))
     assert (entry.actor, entry.reason) == ("screening", "tier 3")
 
 
