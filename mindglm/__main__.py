@@ -81,6 +81,17 @@ def worker(
     run(concurrency=concurrency, name=name)
 
 
+@app.command(epilog="Example: mindglm doctor --json")
+def doctor(
+    *,
+    is_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Look at everything that can be wrong, and say how to mend it; 1 if something does not work."""
+    from mindglm.doctor.rounds import run
+
+    raise typer.Exit(run(is_json=is_json))
+
+
 @app.command(epilog="Example: mindglm health telegram")
 def health(
     target: Annotated[str, typer.Argument(help="worker, telegram, wechat or console; or a URL.")],

@@ -64,3 +64,17 @@ def fingerprint(directory: Path) -> str:
     for file in weight_files(directory):
         digest.update(f"{file.name} {file.stat().st_size}".encode())
     return digest.hexdigest()[:8]
+
+
+def is_here(model: str | None) -> bool:
+    """Whether `find_model` would not have to fetch anything."""
+    if model is None or Path(model).expanduser().exists() or not _HUB_ID.fullmatch(model):
+        return True
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        snapshot_download(model, local_files_only=True, allow_patterns=_WANTED)
+    except LocalEntryNotFoundError:
+        return False
+    return True

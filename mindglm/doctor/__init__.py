@@ -1,0 +1,1 @@
+"""`mindglm doctor`: looks at everything that a newcomer gets wrong, and says how to mend it."""

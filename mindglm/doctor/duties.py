@@ -1,0 +1,21 @@
+"""What is owed to people: hotlines that somebody checked, consent, and somebody who is called in a crisis."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from dialogue.region import directory_of
+from mindglm.doctor.findings import Finding, Patient, ok, warn
+
+
+def examine(patient: Patient) -> Iterator[Finding]:
+    """Raises `Misconfigured` for a region that does not ship."""
+    settings = patient.bot
+    directory = directory_of(settings.region)
+    if stale := directory.stale(datetime.now(UTC).date()):
+        yield warn("hotlines_stale", region=settings.region, numbers=", ".join(line.number for line in stale))
+    else:
+        yield ok("hotlines", region=settings.region, count=len(directory.lines))
+    if getattr(settings, "consent", "required") == "off":
+        yield warn("consent_off")
+    if not getattr(settings, "admins", True):
+        yield warn("admins_none")

@@ -1,0 +1,116 @@
+"""What answers: the engine that is set, the model's files, and the memory that they need."""
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from mindglm.doctor.findings import Finding, Patient, fail, note, ok, warn
+from worker.engine.port import ModelUnusable
+from worker.settings import WorkerSettings
+
+_GIB: Final = 2**30
+_CACHE_SHARE: Final = 1.15
+"""Beside the weights, a cache for the conversations and working memory."""
+
+_BYTES: Final = {"float32": 4, "float16": 2, "bfloat16": 2}
+_NEEDED: Final = ("torch", "transformers", "safetensors", "tokenizers")
+
+
+def examine(patient: Patient) -> Iterator[Finding]:
+    """Loads nothing; fetches nothing."""
+    settings = patient.worker
+    match settings.engine:
+        case "scripted":
+            yield warn("engine_scripted")
+        case "openai":
+            yield from _server(settings)
+        case "transformers":
+            yield from _own(settings)
+
+
+def _server(settings: WorkerSettings) -> Iterator[Finding]:
+    from dialogue.errors import Misconfigured
+    from worker.engine.choose import build
+
+    try:
+        engine = build(settings)
+        engine.start()
+    except Misconfigured as error:
+        yield fail("engine_setting", error=error)
+    except ModelUnusable as error:
+        yield fail("engine_server", error=error)
+    else:
+        yield ok("engine_server_ok", model=engine.model_version)
+        engine.stop()
+
+
+def _own(settings: WorkerSettings) -> Iterator[Finding]:
+    if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
+        yield note("engine_not_installed", names=", ".join(missing))
+        return
+    from worker.model.examine import examine as look_at
+
+    try:
+        directory = _directory(settings)
+        if directory is None:
+            yield warn("model_not_fetched", model=settings.model)
+            return
+        examined = look_at(directory)
+    except ModelUnusable as error:
+        yield fail("model_unusable", error=error)
+        return
+    if settings.adapter and not (Path(settings.adapter).expanduser() / "adapter_config.json").is_file():
+        yield fail("model_adapter", adapter=settings.adapter)
+    yield warn("model_bundled") if settings.model is None else ok("model", directory=directory)
+    yield from _memory(settings, examined.weight_bytes, str(examined.config.get("torch_dtype") or "float32"))
+
+
+def _directory(settings: WorkerSettings) -> Path | None:
+    """Where the model lies; None for a hub id that was not fetched yet. Raises `ModelUnusable`."""
+    from worker.model.find import find_model, is_here
+
+    return find_model(settings.model) if is_here(settings.model) else None
+
+
+def _memory(settings: WorkerSettings, weight_bytes: int, stored: str) -> Iterator[Finding]:
+    import torch
+
+    from worker.model.hardware import choose_device, choose_dtype
+
+    try:
+        device = choose_device(settings.device)
+        dtype = choose_dtype(settings.dtype, device=device, stored=getattr(torch, stored, None))
+        free, total = _free(device.type, device.index)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        yield fail("device", device=settings.device, error=type(error).__name__)
+        return
+    name = str(dtype).removeprefix("torch.")
+    needed = weight_bytes * _BYTES[name] / _BYTES.get(stored, 4) * _CACHE_SHARE
+    values = {
+        "device": device,
+        "dtype": name,
+        "needed": f"{needed / _GIB:.1f}",
+        "free": f"{free / _GIB:.1f}",
+        "total": f"{total / _GIB:.1f}",
+    }
+    if needed > total:
+        yield fail("memory_too_small", **values)
+    elif needed > free:
+        yield warn("memory_taken", **values)
+    else:
+        yield ok("memory", **values)
+    if device.type == "cpu" and weight_bytes > _GIB:
+        yield warn("device_slow")
+
+
+def _free(kind: str, index: int | None) -> tuple[int, int]:
+    import torch
+
+    if kind == "cuda":
+        free, total = torch.cuda.mem_get_info(index)
+        return int(free), int(total)
+    memory = psutil.virtual_memory()
+    return int(memory.available), int(memory.total)

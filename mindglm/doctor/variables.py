@@ -1,0 +1,60 @@
+"""The settings themselves: names that nobody reads are typing errors, and secrets are nobody else's to read."""
+
+import contextlib
+import difflib
+import importlib
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from dotenv import dotenv_values
+from pydantic import SecretStr
+
+from bot.settings import BotSettings
+from dialogue.settings import DialogueSettings
+from mindglm.doctor.findings import Finding, Patient, note, ok, warn
+from worker.settings import WorkerSettings
+
+_PREFIX = "MINDGLM_"
+_FILE = Path(".env")
+_OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def examine(patient: Patient) -> Iterator[Finding]:
+    """Of the environment and of ``.env`` in the current directory."""
+    del patient  # that the values can be used is known when there is one
+    given = _given()
+    known = _known()
+    for name in sorted(given - known):
+        (likely, *_) = difflib.get_close_matches(name, known, n=1) or ["—"]
+        yield warn("variable_unknown", name=name, likely=likely)
+    if _FILE.exists() and _FILE.stat().st_mode & _OF_OTHERS and _secrets() & set(dotenv_values(_FILE)):
+        yield warn("variable_file_open", file=_FILE.absolute())
+    used = sorted(given & known)
+    yield ok("variables", names=", ".join(used)) if used else note("variables_none")
+
+
+def _given() -> set[str]:
+    named: Mapping[str, object] = {**(dotenv_values(_FILE) if _FILE.exists() else {}), **os.environ}
+    return {name.upper() for name in named if name.upper().startswith(_PREFIX)}
+
+
+def _known() -> set[str]:
+    names = {f"{_PREFIX}{name.upper()}" for settings in _classes() for name in settings.model_fields}
+    return names | {f"{name}_FILE" for name in _secrets()}
+
+
+def _secrets() -> set[str]:
+    return {
+        f"{_PREFIX}{name.upper()}"
+        for settings in _classes()
+        for name, field in settings.model_fields.items()
+        if SecretStr.__name__ in str(field.annotation)
+    }
+
+
+def _classes() -> list[type[DialogueSettings]]:
+    with contextlib.suppress(ModuleNotFoundError):
+        importlib.import_module("console.settings")  # an extra that need not be installed
+    return [BotSettings, WorkerSettings, *DialogueSettings.__subclasses__()]

@@ -1,0 +1,33 @@
+"""Findings in the operator's language, from data files."""
+
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+
+from mindglm.doctor.findings import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What is found and how it is mended, by the finding's key."""
+
+    entries: dict[str, dict[str, str]]
+
+    def title(self, check: str) -> str:
+        return self.entries["titles"][check]
+
+    def verdict(self, grade: str) -> str:
+        return self.entries["verdicts"][grade]
+
+    def says(self, finding: Finding) -> str:
+        return self.entries[finding.key]["says"].format(**finding.values)
+
+    def mend(self, finding: Finding) -> str | None:
+        """What to do; None where nothing is to be done."""
+        mend = self.entries[finding.key].get("mend")
+        return mend.format(**finding.values) if mend else None
+
+
+def load(locale: str) -> Words:
+    """Read `mindglm/doctor/locales/<locale>.toml`."""
+    return Words(tomllib.loads((files("mindglm.doctor") / "locales" / f"{locale}.toml").read_text("utf-8")))
