@@ -64,7 +64,7 @@ class Room:
             max_attempts=settings.max_attempts,
             instruments=instruments,
         )
-        housekeeper = Housekeeper(database=database, retention_days=settings.retention_days)
+        housekeeper = Housekeeper(database=database, retention_days=settings.retention_days, instruments=instruments)
         directory = directory_of(settings.region)
         inbox = Inbox(
             database=database,

@@ -16,7 +16,7 @@ from dialogue.backlog import BacklogGauge
 from dialogue.clock import Clock, utc_now
 from dialogue.database import Database
 from dialogue.errors import DatabaseUnavailable, DialogueError
-from dialogue.instruments import Instruments, Reading, Unmeasured
+from dialogue.instruments import UNMEASURED, Instruments, Reading
 from dialogue.presence import BEAT_SECONDS, Identity
 from dialogue.probes import Probes, port_of
 from dialogue.settings import DialogueSettings
@@ -37,7 +37,7 @@ _STOP_SECONDS: Final = 2.0
 def instruments_for(settings: DialogueSettings) -> Instruments:
     """Where the components of this process declare what they count; without a port nothing is kept."""
     if settings.metrics_port is None:
-        return Unmeasured()
+        return UNMEASURED
     from dialogue.prometheus import Prometheus  # costs memory that only those pay who ask
 
     return Prometheus()
@@ -69,7 +69,7 @@ class Watch:
         self._process = psutil.Process()
         self._troubles: dict[str, str | None] = dict.fromkeys((DATABASE, *checks), _UNSEEN)
         self._looked_at = time.monotonic()
-        self._is_measured = not isinstance(instruments, Unmeasured)
+        self._is_measured = instruments is not UNMEASURED
         self._backlog = BacklogGauge(database, instruments, clock=clock)
         instruments.gauge("mindglm_check_ok", "1 where all is well, by what is looked at.", self._readings, ["check"])
         self._probes: Probes | None = None

@@ -92,6 +92,8 @@ def _serve(settings: "ConsoleSettings") -> None:
     from console.security import is_exposed
     from dialogue import schema
     from dialogue.logs import configure
+    from dialogue.presence import Identity
+    from dialogue.watch import Watch, instruments_for
 
     configure(settings)
     if settings.database_url is None:
@@ -114,9 +116,19 @@ def _serve(settings: "ConsoleSettings") -> None:
             forwarded_allow_ips=settings.console_proxies,
         )
     )
+    watch = Watch(
+        database=room.database,
+        me=Identity(kind="console", name="console"),
+        figures=dict,
+        checks={"broker": room.signals.check},
+        instruments=instruments_for(settings),
+        settings=settings,
+    )
+    watch.start()
     try:
         server.run()
     finally:
+        watch.stop()
         room.close()
 
 

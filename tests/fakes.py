@@ -18,6 +18,9 @@ class FakeEngine:
         self.cancelled: list[str] = []
         self._replies = list(replies)
 
+    def trouble(self) -> str | None:
+        return None
+
     def start(self) -> None:
         """Nothing to load."""
 

@@ -7,10 +7,12 @@ the right pool, concurrency and acknowledgement.
 import math
 import os
 import sys
+import threading
 from typing import Any, NoReturn
 from uuid import UUID
 
 from celery import Celery, bootsteps, signals
+from celery.worker import state
 
 from dialogue import home
 from dialogue.doorbell import COMMON_CONFIGURATION, Doorbell
@@ -25,6 +27,10 @@ from worker.settings import WorkerSettings
 
 _THREADS_PER_PLACE = 1.25
 """While a quarter of the threads read and write the database, the engine's batch stays full."""
+
+
+_LAST_RESORT_SECONDS = 30.0
+"""When an engine that is beyond help has not ended by then, its thread hangs in the driver."""
 
 
 def create_app(settings: WorkerSettings) -> Celery:
@@ -85,7 +91,7 @@ class _Model:
     def start(self, name: str) -> None:
         """A foreseeable trouble ends the process with one line, not with a traceback."""
         try:
-            self._service = WorkerService(self._settings, self._engine, self._doorbell, name=name)
+            self._service = WorkerService(self._settings, self._engine, self._doorbell, name=name, end=_end_in_order)
             self._service.start()
         except DatabaseUnavailable as error:
             _end(error, os.EX_TEMPFAIL)  # the next start may find it
@@ -112,6 +118,14 @@ def _end(error: Exception, status: int) -> NoReturn:
     sys.stderr.write(f"mindglm worker: {error}\n")
     sys.stderr.flush()
     os._exit(status)
+
+
+def _end_in_order() -> None:
+    """Celery stops as on SIGTERM, but with a status after which supervisors start a new process; what hangs is left."""
+    state.should_stop = os.EX_SOFTWARE
+    last_resort = threading.Timer(_LAST_RESORT_SECONDS, os._exit, (os.EX_SOFTWARE,))
+    last_resort.daemon = True
+    last_resort.start()
 
 
 def __getattr__(name: str) -> Celery:

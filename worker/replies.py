@@ -254,6 +254,11 @@ class Replies:
 
     def _after_failure(self, turn: ClaimedTurn, error: EngineError) -> None:
         log.warning("generation_failed", error=type(error).__name__)
+        if self._engine.trouble() is not None:  # not this turn's fault: others shall have it, and nothing more comes
+            self._stopping.set()
+            self._meters.ended.add(outcome="given_back")
+            self._write(lambda session: turns.give_back(session, turn.id, owner=self._leases.owner, now=self._clock()))
+            return
         if turn.attempt >= self._policy.max_attempts:
             self._fail(turn, "error_failed", error=type(error).__name__)
             return

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import structlog
@@ -33,11 +34,15 @@ _LOOK_SECONDS = 0.05
 
 
 class WorkerService:
-    """Owns the model and the threads around it."""
+    """Owns the model and the threads around it. `end` is called when only a new process can help."""
 
-    def __init__(self, settings: WorkerSettings, engine: Engine, doorbell: Doorbell, *, name: str) -> None:
+    def __init__(
+        self, settings: WorkerSettings, engine: Engine, doorbell: Doorbell, *, name: str, end: Callable[[], None]
+    ) -> None:
         self._settings = settings
         self._engine = engine
+        self._end = end
+        self._is_ending = False
         self._database = _open_database(settings)
         keys = master_keys(settings)
         with self._database.read() as session:
@@ -78,7 +83,7 @@ class WorkerService:
             database=self._database,
             me=Identity(kind="worker", name=name),
             figures=self._figures,
-            checks={"broker": self._signals.check},
+            checks={"broker": self._signals.check, "model": self._model_trouble},
             instruments=instruments,
             settings=settings,
         )
@@ -114,6 +119,16 @@ class WorkerService:
         self._signals.close()
         self._database.close()
         log.info("worker_stopped")
+
+    def _model_trouble(self) -> str | None:
+        """Looked at every few seconds: an engine that is beyond help ends the process, so that a new one starts."""
+        trouble = self._engine.trouble()
+        if trouble is not None and not self._is_ending:
+            self._is_ending = True
+            log.error("engine_beyond_help", trouble=trouble)
+            self._replies.give_everything_back()
+            self._end()
+        return trouble
 
     def _figures(self) -> dict[str, Figure]:
         return {

@@ -48,6 +48,9 @@ class WorkerSettings(DialogueSettings):
     scripted_tokens_per_second: float | None = Field(
         default=None, gt=0, description="Scripted pace, one token per character, on top of the delay."
     )
+    scripted_break_after: int | None = Field(
+        default=None, ge=0, description="After so many scripted replies the engine is beyond help, to rehearse that."
+    )
     scripted_fail_every: int | None = Field(
         default=None, ge=1, description="Each n-th scripted reply breaks half-way, to rehearse failures."
     )

@@ -5,6 +5,7 @@ from sqlalchemy import select
 
 from dialogue import retention
 from dialogue.housekeeper import PURGED, Housekeeper
+from dialogue.prometheus import Prometheus
 from dialogue.retention import Purged
 from dialogue.states import ClosedBy, DeliveryState
 from dialogue.tables import DELIVERIES, MESSAGES, TURNS, AuditEntry
@@ -117,3 +118,16 @@ def test_its_thread_ends_when_it_is_told_to(rooms: Rooms) -> None:
     keeper = Housekeeper(database=rooms.database, retention_days=30, clock=rooms.clock)
     keeper.start()
     keeper.stop()
+
+
+def test_what_is_overdue_can_be_seen(rooms: Rooms) -> None:
+    received = rooms.answered("你好", "我在听")
+    rooms.reset(received.conversation_id)
+    rooms.clock.now += timedelta(days=31)
+    instruments = Prometheus()
+    keeper = Housekeeper(database=rooms.database, retention_days=30, instruments=instruments, clock=rooms.clock)
+    keeper.count_overdue()
+    assert b"mindglm_retention_overdue 1.0" in instruments.exposition("")[0]
+    keeper.keep()
+    keeper.count_overdue()
+    assert b"mindglm_retention_overdue 0.0" in instruments.exposition("")[0]

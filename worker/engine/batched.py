@@ -16,6 +16,9 @@ from worker.engine.openings import Openings
 from worker.engine.port import EngineFailed, Load, Progress, Request
 from worker.engine.schedule import TokenSequence
 
+_STUCK_SECONDS = 300.0
+"""Longer than any step takes, on the slowest machine that is of use."""
+
 
 class Batched:
     """Generates for up to `capacity` conversations at once; the others wait in order."""
@@ -30,6 +33,8 @@ class Batched:
         self._arrivals: deque[Flight] = deque()
         self._openings = Openings()
         self._load = Load(running=0, waiting=0)
+        self._trouble: str | None = None
+        self._step_began_at: float | None = None
 
     @property
     def model_version(self) -> str:
@@ -45,6 +50,15 @@ class Batched:
     def load(self) -> Load:
         """As of the last step."""
         return self._load
+
+    def trouble(self) -> str | None:
+        """Why only a new process can help: see `Crew.trouble`; or the model's thread hangs, or has ended."""
+        began_at, thread = self._step_began_at, self._thread
+        if began_at is not None and time.monotonic() - began_at > _STUCK_SECONDS:
+            return f"a step has not ended for {time.monotonic() - began_at:.0f} s"
+        if thread is not None and not thread.is_alive() and not self._is_stopping:
+            return "the model's thread has ended"
+        return self._trouble
 
     def start(self) -> None:
         """Load the model and begin. Raises `ModelUnusable`."""
@@ -100,11 +114,14 @@ class Batched:
         crew = Crew(machine, capacity=self.capacity)
         while (arrivals := self._wait(crew)) is not None:
             crew.add(arrivals)
+            self._step_began_at = time.monotonic()
             try:
                 crew.step()
             except Exception as error:  # noqa: BLE001  # outermost loop: whatever broke, the waiters must hear of it
                 crew.recover(error)
+            self._step_began_at = None
             self._load = crew.load()
+            self._trouble = crew.trouble()
 
     def _wait(self, crew: Crew) -> list[Flight] | None:
         """New arrivals, at once if there is work; None when it is time to stop."""

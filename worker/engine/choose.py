@@ -81,5 +81,6 @@ def _scripted(settings: WorkerSettings) -> Engine:
         delay_seconds=settings.scripted_delay_seconds,
         tokens_per_second=settings.scripted_tokens_per_second,
         fail_every=settings.scripted_fail_every,
+        break_after=settings.scripted_break_after,
         capacity=settings.concurrency or _SCRIPTED_CAPACITY,
     )

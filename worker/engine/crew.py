@@ -18,6 +18,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _MAX_TRIES = 2
 _LEAST_STEP_TOKENS = 32
+_MAX_LOST = 3
+"""So many different replies may break the model with no step between them that does not: one alone is its own fault."""
 
 
 class Runner(Protocol):
@@ -53,6 +55,7 @@ class Crew:
         self._flights: dict[TokenSequence, Flight] = {}
         self._planned: list[Slice] = []
         self._must_reset = False
+        self._lost: dict[str, str] = {}
         self._turn_seconds = 0.0
         self._scheduler = self._new_scheduler()
 
@@ -84,6 +87,7 @@ class Crew:
             if is_last:
                 self._advance(self._flights[planned.sequence], next(tokens))
         self._planned = []
+        self._lost.clear()
 
     def recover(self, error: Exception) -> None:
         """After a broken step: start over with an empty cache; what was in the step is tried once more, one by one."""
@@ -104,6 +108,14 @@ class Crew:
             else:
                 del self._flights[sequence]
                 flight.mailbox.fail(EngineFailed(type(error).__name__))
+                if not isinstance(error, OutOfMemory):  # whoever took it may give it back
+                    self._lost[flight.request_id] = type(error).__name__
+
+    def trouble(self) -> str | None:
+        """Why the device cannot be trusted any more: several replies, one after the other, and no step between."""
+        if len(self._lost) < _MAX_LOST:
+            return None
+        return f"{len(self._lost)} replies broke one after the other ({', '.join(sorted(set(self._lost.values())))})"
 
     def load(self) -> Load:
         """How busy it is now."""

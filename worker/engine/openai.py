@@ -43,6 +43,10 @@ class OpenAI:
         open_count = len(self._openings)
         return Load(running=min(open_count, self.capacity), waiting=max(0, open_count - self.capacity))
 
+    def trouble(self) -> str | None:
+        """None: a server that is away may come back, and a new process would not find it sooner."""
+        return None
+
     def start(self) -> None:
         """Find the server and its model. Raises `ModelUnusable`."""
         self._loop = asyncio.new_event_loop()

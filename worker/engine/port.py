@@ -102,6 +102,9 @@ class Engine(Protocol):
     def load(self) -> Load:
         """How busy it is now; answers at once."""
 
+    def trouble(self) -> str | None:
+        """Why only a new process can help; None while replies can be generated. Answers at once."""
+
     def start(self) -> None:
         """Load the model; raises `ModelUnusable`."""
 

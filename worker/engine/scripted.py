@@ -19,7 +19,8 @@ class Scripted:
     """Replies with a template after a fixed time, streamed in up to eight pieces.
 
     `reply` may hold ``{text}`` and ``{turns}``. `delay_seconds` is the time to the whole reply, to which
-    `tokens_per_second` adds one token per character. With `fail_every` N, each Nth reply breaks half-way.
+    `tokens_per_second` adds one token per character. With `fail_every` N, each Nth reply breaks half-way; after
+    `break_after` replies every one breaks, and the engine says that it is beyond help.
     """
 
     model_version = "scripted"
@@ -32,6 +33,7 @@ class Scripted:
         delay_seconds: float = 0,
         tokens_per_second: float | None = None,
         fail_every: int | None = None,
+        break_after: int | None = None,
         capacity: int = 32,
     ) -> None:
         self.capacity = capacity
@@ -39,6 +41,7 @@ class Scripted:
         self._delay_seconds = delay_seconds
         self._tokens_per_second = tokens_per_second
         self._fail_every = fail_every
+        self._break_after = break_after
         self._changed = threading.Condition()
         self._open: Counter[str] = Counter()
         self._cancelled: set[str] = set()
@@ -51,6 +54,10 @@ class Scripted:
         """How many hold a place, and how many wait for one."""
         with self._changed:
             return Load(running=self._running, waiting=max(0, self._open.total() - self._running))
+
+    def trouble(self) -> str | None:
+        """A rehearsal of what a broken device does."""
+        return "a scripted end" if self._is_broken(self._begun) else None
 
     def start(self) -> None:
         """Take requests (again)."""
@@ -78,7 +85,7 @@ class Scripted:
         finish = Finish.STOP if len(reply) <= request.max_tokens else Finish.LENGTH
         reply = reply[: request.max_tokens]
         with self._place(request.id, deadline) as number:
-            fails = self._fail_every is not None and number % self._fail_every == 0
+            fails = self._is_broken(number) or (self._fail_every is not None and number % self._fail_every == 0)
             pieces = min(_MAX_PIECES, len(reply)) or 1
             seconds = self._delay_seconds + (len(reply) / self._tokens_per_second if self._tokens_per_second else 0)
             begun_at = time.monotonic()
@@ -93,6 +100,9 @@ class Scripted:
                     reply_tokens=len(shown),
                     finish=finish if piece == pieces else None,
                 )
+
+    def _is_broken(self, number: int) -> bool:
+        return self._break_after is not None and number > self._break_after
 
     @contextmanager
     def _place(self, request_id: str, deadline: float) -> Iterator[int]:

@@ -1,0 +1,65 @@
+"""What no second try mends is said, so that the process can end and a new one start."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from tests.worker.engine.builders import FakeRunner, bundled_tokenizer, last, machine, request, wait_until
+from worker.engine import batched
+from worker.engine.batched import Batched
+from worker.engine.port import EngineFailed
+from worker.engine.work import OutOfMemory, Work
+
+WORDS = bundled_tokenizer().text_ids("我在听")
+
+
+@contextmanager
+def running(before: Callable[[Sequence[Work]], None]) -> Iterator[Batched]:
+    engine = Batched(lambda: machine(FakeRunner(WORDS, before=before)), capacity=4)
+    engine.start()
+    yield engine
+    engine.stop()
+
+
+def always(error: type[Exception]) -> Callable[[Sequence[Work]], None]:
+    def fail(_works: Sequence[Work]) -> None:
+        raise error
+
+    return fail
+
+
+def ask_in_vain(engine: Batched, *ids: str) -> None:
+    for id_ in ids:
+        with pytest.raises(EngineFailed):
+            last(engine, request(id=id_))
+
+
+def test_a_device_that_breaks_every_reply_is_beyond_help() -> None:
+    with running(always(RuntimeError)) as engine:
+        ask_in_vain(engine, "first", "second")
+        assert engine.trouble() is None
+        ask_in_vain(engine, "third")
+        wait_until(lambda: engine.trouble() is not None)
+        assert "RuntimeError" in str(engine.trouble())
+
+
+def test_one_reply_that_breaks_again_and_again_proves_nothing() -> None:
+    with running(always(RuntimeError)) as engine:
+        ask_in_vain(engine, "poison", "poison", "poison", "poison")
+        assert engine.trouble() is None
+
+
+def test_memory_that_somebody_took_may_come_back() -> None:
+    with running(always(OutOfMemory)) as engine:
+        ask_in_vain(engine, "first", "second", "third", "fourth")
+        assert engine.trouble() is None
+
+
+def test_a_step_that_never_ends_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batched, "_STUCK_SECONDS", 0.0)
+    troubles: list[str | None] = []
+    with running(lambda _works: troubles.append(engine.trouble())) as engine:
+        last(engine, request())
+        assert "has not ended" in str(troubles[0])
+        wait_until(lambda: engine.trouble() is None)
