@@ -11,10 +11,7 @@ Each person says something, waits for the answer, and goes on. The scripted engi
 import argparse
 import asyncio
 import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -28,20 +25,17 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
+from bench import house
 from bot.courier import Courier
 from bot.listener import Listener
 from bot.room import Room
 from dialogue import schema
-from dialogue.database import connect
 from dialogue.home import database_url
 from dialogue.messages import Address, InboundMessage, OwedText
 from dialogue.settings import DialogueSettings
 from dialogue.vault import new_secret
-from mindglm import valkey
-from tests.services.postgres import PostgresServer
 
 CHANNEL = "bench"
-_READY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,18 +113,8 @@ async def _talk(room: Room, answers: Answers, who: str, until: float, latencies:
 @contextmanager
 def _room(arguments: argparse.Namespace, home: Path) -> Iterator[tuple[Room, str]]:
     with ExitStack() as stack:
-        url = arguments.database_url
-        if arguments.postgres:
-            (home / "postgres").mkdir()
-            server = PostgresServer(home / "postgres")
-            server.start()
-            stack.callback(server.stop)
-            url = server.url()
-        broker_url = arguments.broker_url
-        if broker_url is None:
-            broker = valkey.start(home / "valkey.sock", log_file=home / "valkey.log")
-            stack.callback(broker.stop)
-            broker_url = broker.url
+        url = house.postgres(stack, home)[0] if arguments.postgres else arguments.database_url
+        broker_url = arguments.broker_url or house.broker(stack, home).url
         secret = new_secret()
         settings = DialogueSettings(
             home=home,
@@ -139,45 +123,19 @@ def _room(arguments: argparse.Namespace, home: Path) -> Iterator[tuple[Room, str
             secret_key=SecretStr(secret),
             consent="off",
         )
-        database = connect(database_url(settings))
-        schema.upgrade(database)
-        name = database.engine.dialect.name
-        database.close()
+        schema.upgrade_at(database_url(settings))
         environment = {
             "MINDGLM_HOME": str(home),
             "MINDGLM_BROKER_URL": broker_url,
             "MINDGLM_SECRET_KEY": secret,
             "MINDGLM_ENGINE": "scripted",
             "MINDGLM_CONCURRENCY": str(arguments.concurrency),
-            "MINDGLM_LOG_LEVEL": "WARNING",
             **({"MINDGLM_DATABASE_URL": url} if url else {}),
         }
-        stack.enter_context(_worker(environment, home / "worker.log"))
+        stack.enter_context(house.command("worker", environment, home / "worker.log", ready="worker_ready"))
         room = Room.open(settings)
         stack.callback(room.close)
-        yield room, name
-
-
-@contextmanager
-def _worker(environment: dict[str, str], log: Path) -> Iterator[None]:
-    """A worker process, ready when its banner says so."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mindglm", "worker"],
-            env={**os.environ, **environment, "MINDGLM_LOG_LEVEL": "INFO"},
-            stdout=output,
-            stderr=output,
-        )
-    deadline = time.monotonic() + _READY_SECONDS
-    while "worker_ready" not in log.read_text():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(log.read_text())
-        time.sleep(0.1)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait()
+        yield room, room.database.engine.dialect.name
 
 
 def main() -> None:

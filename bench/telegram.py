@@ -13,8 +13,6 @@ import asyncio
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,15 +24,13 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from bench.house import broker, command, postgres
 from dialogue import schema
-from dialogue.database import connect, sqlite_url
+from dialogue.database import sqlite_url
 from dialogue.vault import new_secret
-from mindglm import valkey
 from tests.bot.telegram.flood import Flood
 from tests.bot.telegram.loopback import TOKEN, Sent, Telegram
-from tests.services.postgres import PostgresServer
 
-_READY_SECONDS = 60.0
 _MEBIBYTE = 2**20
 _WARM_PEOPLE = 4
 
@@ -149,28 +145,19 @@ def _seconds(process: psutil.Process) -> float:
 @contextmanager
 def _house(arguments: argparse.Namespace, home: Path) -> Iterator[House]:
     with ExitStack() as stack:
-        others: list[psutil.Process] = []
+        valkey = broker(stack, home)
+        others = [psutil.Process(valkey.process.pid)]
         url = sqlite_url(home / "mindglm.db")
         if not arguments.sqlite:
-            (home / "postgres").mkdir()
-            server = PostgresServer(home / "postgres")
-            server.start()
-            stack.callback(server.stop)
-            url = server.url()
-            others.append(psutil.Process(int((home / "postgres/data/postmaster.pid").read_text().split()[0])))
-        broker = valkey.start(home / "valkey.sock", log_file=home / "valkey.log")
-        stack.callback(broker.stop)
-        others.append(psutil.Process(broker.process.pid))
-        database = connect(url)
-        schema.upgrade(database)
-        name = database.engine.dialect.name
-        database.close()
+            url, server = postgres(stack, home)
+            others.append(server)
+        schema.upgrade_at(url)
         telegram = Telegram(flood=Flood(group_per_minute=None)).start()
         stack.callback(telegram.stop)
         environment = {
             "MINDGLM_HOME": str(home),
             "MINDGLM_DATABASE_URL": url,
-            "MINDGLM_BROKER_URL": broker.url,
+            "MINDGLM_BROKER_URL": valkey.url,
             "MINDGLM_SECRET_KEY": new_secret(),
             "MINDGLM_ENGINE": "scripted",
             "MINDGLM_CONSENT": "off",
@@ -181,30 +168,15 @@ def _house(arguments: argparse.Namespace, home: Path) -> Iterator[House]:
             "MINDGLM_TELEGRAM_MESSAGES_PER_SECOND": "100000",
             "MINDGLM_TELEGRAM_CHAT_MESSAGES_PER_SECOND": "100000",
         }
-        adapter = stack.enter_context(_running("telegram", environment, home / "adapter.log", "telegram_ready"))
-        worker = stack.enter_context(_running("worker", environment, home / "worker.log", "worker_ready"))
-        yield House(telegram=telegram, database=name, adapter=adapter, worker=worker, others=others)
-
-
-@contextmanager
-def _running(command: str, environment: dict[str, str], log: Path, ready: str) -> Iterator[psutil.Process]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mindglm", command],
-            env={**os.environ, **environment},
-            stdout=output,
-            stderr=output,
+        adapter = stack.enter_context(command("telegram", environment, home / "adapter.log", ready="telegram_ready"))
+        worker = stack.enter_context(command("worker", environment, home / "worker.log", ready="worker_ready"))
+        yield House(
+            telegram=telegram,
+            database="sqlite" if arguments.sqlite else "postgresql",
+            adapter=adapter,
+            worker=worker,
+            others=others,
         )
-    try:
-        deadline = time.monotonic() + _READY_SECONDS
-        while ready not in log.read_text():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(log.read_text())
-            time.sleep(0.1)
-        yield psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def main() -> None:
@@ -216,9 +188,9 @@ def main() -> None:
     parser.add_argument("--sqlite", action="store_true", help="the embedded database instead of PostgreSQL")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="mg-") as directory, _house(arguments, Path(directory)) as house:
-        measure(house, people=_WARM_PEOPLE, seconds=1)
-        rows = [measure(house, people=people, seconds=arguments.seconds) for people in arguments.people]
+    with tempfile.TemporaryDirectory(prefix="mg-") as directory, _house(arguments, Path(directory)) as measured:
+        measure(measured, people=_WARM_PEOPLE, seconds=1)
+        rows = [measure(measured, people=people, seconds=arguments.seconds) for people in arguments.people]
     if arguments.json:
         print(json.dumps([asdict(row) for row in rows]))
         return

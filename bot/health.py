@@ -30,6 +30,10 @@ _WRITE_SECONDS = 5.0
 _ASK_PERIOD = timedelta(seconds=60)
 
 
+class Deaf(Exception):
+    """The adapter does not hear any more and cannot mend it: a new process may."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What the file says; ages in seconds at `written_at`, None where there is nothing to be told."""

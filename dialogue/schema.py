@@ -5,7 +5,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 import migrations
-from dialogue.database import Database, reachable
+from dialogue.database import Database, connect, reachable
 from dialogue.errors import SchemaMismatch
 
 _LOCK = 0x6D696E64676C6D  # "mindglm": two upgrades at once wait for each other on PostgreSQL
@@ -24,6 +24,15 @@ def upgrade(database: Database) -> None:
         config.set_main_option("script_location", str(_directory()).replace("%", "%%"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def upgrade_at(url: str) -> None:
+    """The same for the database at an SQLAlchemy URL, for who has not opened it."""
+    database = connect(url)
+    try:
+        upgrade(database)
+    finally:
+        database.close()
 
 
 def check(database: Database) -> None:

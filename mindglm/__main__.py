@@ -107,12 +107,9 @@ def health(
 def migrate() -> None:
     """Bring the database to the schema of this version."""
     from dialogue import home, schema
-    from dialogue.database import connect
     from dialogue.settings import DialogueSettings
 
-    database = connect(home.database_url(DialogueSettings.read()))
-    schema.upgrade(database)
-    database.close()
+    schema.upgrade_at(home.database_url(DialogueSettings.read()))
     typer.echo("The database has the schema of this version.")
 
 

@@ -1,6 +1,12 @@
-"""Which channels there are, and which of them the settings switch on."""
+"""Which channels there are, what switches them on, and which of them the settings switch on."""
 
 from bot.settings import BotSettings
+
+SWITCHES = {
+    "telegram": "MINDGLM_TELEGRAM_TOKEN",
+    "wechat": "MINDGLM_WECHAT_ENDPOINT and MINDGLM_WECHAT_TOKEN",
+}
+"""What must be set for each."""
 
 
 def configured(settings: BotSettings) -> list[str]:

@@ -13,7 +13,6 @@ from bot.courier import Courier
 from bot.listener import Listener
 from bot.room import Room
 from dialogue import conversations, history, pending, schema
-from dialogue.database import connect
 from dialogue.errors import DatabaseUnavailable, DialogueError, Misconfigured
 from dialogue.home import database_url, home
 from dialogue.logs import configure
@@ -31,7 +30,7 @@ def converse(settings: DialogueSettings, background: Background, status: Tell, t
     """From the first prompt to 结束对话 or the end of the input; raises `DialogueError`."""
     _log_to_file(settings)
     with _seat(settings) as (seat, address):
-        _migrate(settings)
+        schema.upgrade_at(database_url(settings))
         room = Room.open(settings.model_copy(update={"consent": "off"}))  # the notice was printed: using it agrees
         try:
             took("database: ready")
@@ -117,14 +116,6 @@ def _seat(settings: DialogueSettings) -> Iterator[tuple[int, Address]]:
                 yield seat, Address(channel=CHANNEL, chat_id=person if seat == 1 else f"{person}-{seat}")
             return
     raise Misconfigured(f"{_MAX_SEATS} windows are open already.")
-
-
-def _migrate(settings: DialogueSettings) -> None:
-    database = connect(database_url(settings))
-    try:
-        schema.upgrade(database)
-    finally:
-        database.close()
 
 
 def _log_to_file(settings: DialogueSettings) -> None:

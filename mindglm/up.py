@@ -9,9 +9,8 @@ from rich.console import Console
 
 from bot.settings import BotSettings
 from dialogue import home, schema
-from dialogue.database import connect
 from mindglm import pieces
-from mindglm.channels import configured
+from mindglm.channels import SWITCHES, configured
 from mindglm.supervise import FinalExit, Kept, Program
 
 _WORKER_GRACE_SECONDS = 50.0
@@ -23,13 +22,12 @@ def run(settings: BotSettings) -> int:
     console = Console(stderr=True, highlight=False)
     names = configured(settings)
     if not names:
-        console.print("No channel is configured: set MINDGLM_TELEGRAM_TOKEN, or talk in the terminal: mindglm chat")
+        choices = "".join(f"\n  {name}: set {switch}" for name, switch in SWITCHES.items())
+        console.print(f"No channel is configured:{choices}\nOr talk in the terminal: mindglm chat")
         return 2
     if settings.consent == "off":
         console.print("[bold]MINDGLM_CONSENT=off: nobody is asked before their words are kept and answered.[/]")
-    database = connect(home.database_url(settings))
-    schema.upgrade(database)
-    database.close()
+    schema.upgrade_at(home.database_url(settings))
     broker = pieces.broker(settings)
     programs = [
         *([broker] if broker else []),

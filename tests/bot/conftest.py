@@ -6,23 +6,27 @@ from pydantic import SecretStr
 
 from bot.room import Room
 from dialogue import schema
-from dialogue.database import connect, sqlite_url
+from dialogue.database import sqlite_url
 from dialogue.settings import DialogueSettings
 from dialogue.vault import new_secret
 
 
 @pytest.fixture
-def room(tmp_path: Path, redis_url: str) -> Iterator[Room]:
+def broker_url(redis_url: str) -> str:
+    """A test may put one in its place that nobody serves."""
+    return redis_url
+
+
+@pytest.fixture
+def room(tmp_path: Path, broker_url: str) -> Iterator[Room]:
     """What a channel's process has, on SQLite and a real broker, without its sweep."""
     url = sqlite_url(tmp_path / "bot.db")
-    database = connect(url)
-    schema.upgrade(database)
-    database.close()
+    schema.upgrade_at(url)
     opened = Room.open(
         DialogueSettings(
             home=tmp_path,
             database_url=SecretStr(url),
-            broker_url=SecretStr(redis_url),
+            broker_url=SecretStr(broker_url),
             secret_key=SecretStr(new_secret()),
             max_message_length=100,
             consent="off",

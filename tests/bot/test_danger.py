@@ -7,15 +7,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from bot.inbox import Inbox
 from bot.room import Room
-from care.hotlines import directory
-from care.scripts import Voice
 from dialogue import danger
-from dialogue.doorbell import Doorbell, ringing_app
-from dialogue.signals import Signals
 from dialogue.states import DeliveryKind, TurnState
 from dialogue.tables import AuditEntry, Conversation, Turn
+from tests.bot.inboxes import inbox_beside
 from tests.bot.test_inbox import answers, rings
 from tests.builders import Rooms, message
 
@@ -46,16 +42,7 @@ async def test_acute_danger_gets_our_words_and_not_the_models(room: Room, redis_
 
 async def test_it_is_answered_with_broker_and_worker_down_within_two_seconds(room: Room, tmp_path: Path) -> None:
     nobody = f"redis+socket://{tmp_path}/nobody.sock"
-    alone = Inbox(
-        database=room.database,
-        keys=room.keys,
-        texts=room.texts,
-        voice=Voice(locale="zh", directory=directory("cn")),
-        gate=room.inbox.gate,
-        doorbell=Doorbell(ringing_app(nobody)),
-        signals=Signals.connect(nobody),
-        max_message_length=100,
-    )
+    alone = inbox_beside(room, broker_url=nobody)
     began_at = time.monotonic()
     await alone.receive(message(ACUTE))
     assert "120" in answers(room)[0]

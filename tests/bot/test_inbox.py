@@ -9,17 +9,16 @@ from sqlalchemy import create_engine, event, inspect, select, text
 
 from bot.inbox import Inbox
 from bot.room import Room
-from care.hotlines import directory
-from care.scripts import Voice
 from dialogue import outbox
 from dialogue.commands import Command
 from dialogue.database import connect
-from dialogue.doorbell import QUEUE, Doorbell, ringing_app
+from dialogue.doorbell import QUEUE
 from dialogue.errors import DatabaseUnavailable
-from dialogue.signals import CANCEL, Signals
+from dialogue.signals import CANCEL
 from dialogue.signals import redis_url as in_redis_form
 from dialogue.states import TurnState
 from dialogue.tables import Turn
+from tests.bot.inboxes import inbox_beside
 from tests.builders import Rooms, message
 
 ME = UUID(int=1)
@@ -122,16 +121,7 @@ async def test_what_cannot_be_answered_is_refused_kindly_and_once(room: Room, sa
 
 async def test_without_a_broker_the_words_are_stored_all_the_same(room: Room, tmp_path: Path) -> None:
     nobody = f"redis+socket://{tmp_path}/nobody.sock"
-    deaf = Inbox(
-        database=room.database,
-        keys=room.keys,
-        texts=room.texts,
-        voice=Voice(locale="zh", directory=directory("cn")),
-        gate=room.inbox.gate,
-        doorbell=Doorbell(ringing_app(nobody)),
-        signals=Signals.connect(nobody),
-        max_message_length=100,
-    )
+    deaf = inbox_beside(room, broker_url=nobody)
     receipt = await deaf.receive(message("我很难过"))
     assert receipt.turn_id is not None
     await deaf.receive(message("/help"))
@@ -199,13 +189,4 @@ def _impatient(room: Room) -> Inbox:
     """Waits for a lock for a tenth of a second instead of fifteen."""
     database = connect(str(room.database.engine.url))
     event.listen(database.engine, "connect", lambda raw, _record: raw.execute("PRAGMA busy_timeout = 100"))
-    return Inbox(
-        database=database,
-        keys=room.keys,
-        texts=room.texts,
-        voice=Voice(locale="zh", directory=directory("cn")),
-        gate=room.inbox.gate,
-        doorbell=room.doorbell,
-        signals=room.signals,
-        max_message_length=100,
-    )
+    return inbox_beside(room, database=database)

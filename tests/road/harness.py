@@ -21,7 +21,6 @@ from bot.listener import Listener
 from bot.reception import Receipt
 from bot.room import Room
 from dialogue import schema
-from dialogue.database import connect
 from dialogue.messages import OwedText
 from dialogue.settings import DialogueSettings
 from dialogue.tables import Turn
@@ -103,9 +102,7 @@ class Road:
             database_url=SecretStr(database_url) if database_url else None,
             consent="off",
         )
-        database = connect(database_url or f"sqlite:///{home / 'mindglm.db'}")
-        schema.upgrade(database)
-        database.close()
+        schema.upgrade_at(database_url or f"sqlite:///{home / 'mindglm.db'}")
         self.room = Room.open(self.settings)
         self._workers: list[Worker] = []
         self._loop = asyncio.new_event_loop()

@@ -12,7 +12,7 @@ from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.line import POLL_SECONDS, Line, TokenRefused, retry_seconds
 from bot.channels.telegram.updates import chat_of
-from bot.health import Health
+from bot.health import Deaf, Health
 from dialogue.errors import DatabaseUnavailable
 from dialogue.outbox import back_off_seconds
 
@@ -25,10 +25,6 @@ _MAX_TRIES = 3
 
 _MAX_BREAKS = 10
 """So many rounds may break one after the other; then the process ends and its supervisor starts it afresh."""
-
-
-class Deaf(Exception):
-    """The loop breaks again and again."""
 
 
 class Poller:
@@ -60,7 +56,7 @@ class Poller:
                 break_count += 1
                 log.error("poll_broke", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold words
                 if break_count >= _MAX_BREAKS:
-                    raise Deaf from error
+                    raise Deaf("polling breaks again and again") from error
                 await self._pause(_wait_seconds(error, break_count), error)
             else:
                 trouble_count = break_count = 0

@@ -141,7 +141,7 @@ def test_sigterm_ends_it_quickly_while_nothing_happens(open_clinic: Callable[...
 
 def test_health_says_that_all_is_well_and_what_is_not(open_clinic: Callable[..., Clinic], telegram: Telegram) -> None:
     clinic = open_clinic()
-    assert clinic.health()["troubles"] == ["no Telegram adapter has run in this home"]
+    assert clinic.health()["troubles"] == ["no telegram adapter has run in this home"]
     adapter = clinic.start_adapter().wait_ready()
     telegram.write(WHO, "在吗")
     wait_until(lambda: clinic.stored() == 1, 10)

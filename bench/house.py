@@ -1,0 +1,56 @@
+"""What is measured runs in processes of its own: databases, brokers and mindglm's commands, for as long as a bench."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psutil
+
+from mindglm import valkey
+from mindglm.valkey import Valkey
+from tests.services.postgres import PostgresServer
+
+_READY_SECONDS = 60.0
+
+
+def postgres(stack: ExitStack, home: Path) -> tuple[str, psutil.Process]:
+    """A PostgreSQL from the tests' wheel: its URL and its process."""
+    directory = home / "postgres"
+    directory.mkdir()
+    server = PostgresServer(directory)
+    server.start()
+    stack.callback(server.stop)
+    return server.url(), psutil.Process(int((directory / "data/postmaster.pid").read_text().split()[0]))
+
+
+def broker(stack: ExitStack, home: Path) -> Valkey:
+    """A private Valkey."""
+    started = valkey.start(home / "valkey.sock", log_file=home / "valkey.log")
+    stack.callback(started.stop)
+    return started
+
+
+@contextmanager
+def command(name: str, environment: Mapping[str, str], log: Path, *, ready: str) -> Iterator[psutil.Process]:
+    """`mindglm NAME`, from when its log says `ready`."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mindglm", name],
+            env={**os.environ, **environment},
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        deadline = time.monotonic() + _READY_SECONDS
+        while ready not in log.read_text():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(log.read_text())
+            time.sleep(0.1)
+        yield psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait()

@@ -1,0 +1,98 @@
+"""A chat platform's adapter as a process, and a look at how the running one is doing; the same for every platform."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Protocol
+
+import structlog
+
+from bot.consent import warn_if_nobody_is_asked
+from bot.health import Deaf, last_report
+from bot.room import Room
+from bot.settings import BotSettings
+from dialogue import home, schema
+from dialogue.clock import utc_now
+from dialogue.errors import Misconfigured, SchemaMismatch
+from dialogue.logs import configure
+from dialogue.presence import Identity
+from dialogue.readiness import notify_ready
+from dialogue.tables import Figure
+from dialogue.watch import Watch
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class Adapter(Protocol):
+    """What listens and speaks on one platform."""
+
+    async def run(self, on_ready: Callable[[], None]) -> None:
+        """Until stopped; raises `Misconfigured` for what no restart mends, `Deaf` for what one may."""
+
+    def stop(self) -> None: ...
+
+    def figures(self) -> Mapping[str, Figure]: ...
+
+    def trouble(self) -> str | None: ...
+
+
+def run(channel: str, settings: BotSettings, make: Callable[[Room], Adapter]) -> int:
+    """Returns the exit status: 0 when stopped, 78 for what no restart mends, 1 when a restart may help.
+
+    Raises `DialogueError` for a database that is away at the start.
+    """
+    configure(settings)
+    warn_if_nobody_is_asked(settings)
+    try:
+        if settings.database_url is None:
+            schema.upgrade_at(home.database_url(settings))
+        room = Room.open(settings)
+        try:
+            asyncio.run(_serve(channel, settings, room, make))
+        finally:
+            room.close()
+    except (Misconfigured, SchemaMismatch) as error:
+        sys.stderr.write(f"mindglm {channel}: {error}\n")
+        return os.EX_CONFIG
+    except Deaf as error:
+        sys.stderr.write(f"mindglm {channel}: {error}; this process ends so that a new one starts\n")
+        return 1
+    return 0
+
+
+def report(channel: str, settings: BotSettings) -> int:
+    """Print how the running adapter is doing, as JSON; returns 0 if all is well, else 1."""
+    last = last_report(home.home(settings), channel)
+    troubles = last.troubles(now=utc_now()) if last is not None else [f"no {channel} adapter has run in this home"]
+    sys.stdout.write(json.dumps({"report": asdict(last) if last is not None else None, "troubles": troubles}) + "\n")
+    return 1 if troubles else 0
+
+
+async def _serve(channel: str, settings: BotSettings, room: Room, make: Callable[[Room], Adapter]) -> None:
+    adapter = make(room)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, adapter.stop)
+    watch = Watch(
+        database=room.database,
+        me=Identity(kind=channel, name=channel),
+        figures=adapter.figures,
+        checks={"broker": room.signals.check, channel: adapter.trouble},
+        instruments=room.instruments,
+        settings=settings,
+    )
+    watch.start()
+
+    event = f"{channel}_ready"
+
+    def on_ready() -> None:
+        log.info(event)
+        notify_ready()
+
+    try:
+        await adapter.run(on_ready)
+    finally:
+        watch.stop()
