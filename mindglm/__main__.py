@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mindglm.admin import app as admin
 from mindglm.console import app as console
 from mindglm.model import app as model
 
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 
 
+app.add_typer(admin, name="admin")
 app.add_typer(console, name="console")
 app.add_typer(model, name="model")
 

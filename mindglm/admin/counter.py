@@ -1,0 +1,81 @@
+"""What a command of the counter stands on: the database, the keys, who acts, and how things are said."""
+
+import getpass
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Self
+
+import typer
+
+if TYPE_CHECKING:
+    from dialogue.admin.office import Actor, Aftermath, Office
+    from dialogue.database import Database
+    from dialogue.settings import DialogueSettings
+    from dialogue.signals import Signals
+
+AsJson = Annotated[bool, typer.Option("--json", help="For machines: one JSON document on stdout.")]
+Why = Annotated[str | None, typer.Option("--why", help="The reason, kept in the audit; at most 255 characters.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+NOT_CONFIRMED = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counter:
+    """Opened for one command."""
+
+    settings: "DialogueSettings"
+    database: "Database"
+    office: "Office"
+    signals: "Signals"
+    actor: "Actor"
+
+    @classmethod
+    @contextmanager
+    def open(cls) -> Iterator[Self]:
+        """Checks schema and key first; raises `DialogueError`."""
+        from care import texts
+        from dialogue import home, logs, people, schema
+        from dialogue.admin import admins
+        from dialogue.admin.office import Actor, Office
+        from dialogue.database import connect
+        from dialogue.keyfile import master_keys
+        from dialogue.settings import DialogueSettings
+        from dialogue.signals import Signals
+
+        settings = DialogueSettings.read()
+        logs.configure(settings)  # to stderr: stdout is for what was asked
+        database = connect(home.database_url(settings))
+        signals = Signals.connect(home.broker_url(settings))
+        try:
+            schema.check(database)
+            keys = master_keys(settings)
+            with database.read() as session:
+                people.check_master_key(session, keys)
+            yield cls(
+                settings=settings,
+                database=database,
+                office=Office(keys=keys, texts=texts.load(settings.locale), admins=admins.parse(settings.admins)),
+                signals=signals,
+                actor=Actor(name=f"cli:{getpass.getuser()}"),
+            )
+        finally:
+            signals.close()
+            database.close()
+
+    def announce(self, aftermath: "Aftermath") -> None:
+        """After the commit."""
+        aftermath.announce(self.signals)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is destroyed; a script must say `--yes`."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        typer.echo(f"{question} Nobody can be asked here: give --yes.", err=True)
+        raise typer.Exit(NOT_CONFIRMED)
+    if not typer.confirm(question):
+        raise typer.Exit(NOT_CONFIRMED)

@@ -1,0 +1,190 @@
+"""Commands that look: status, sessions, show, audit. Only opening a transcript writes, its line in the audit."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mindglm.admin.counter import AsJson, Counter, Why
+
+if TYPE_CHECKING:
+    from dialogue.admin.listing import Standing
+
+_DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+
+Id = Annotated[str, typer.Argument(help="A conversation's id, or its beginning.")]
+Limit = Annotated[int, typer.Option(help="Lines at most.", min=1, max=1000)]
+
+
+def register(app: typer.Typer) -> None:
+    """Put these commands on the counter."""
+    app.command(epilog="Example: mindglm admin status --max-wait 60")(status)
+    app.command(epilog="Example: mindglm admin sessions --min-tier 2 --since 2026-11-01")(sessions)
+    app.command(epilog="Example: mindglm admin show 019aa5c3 --text --why supervision")(show)
+    app.command(epilog="Example: mindglm admin audit --conversation 019aa5c3")(audit)
+
+
+def status(
+    *,
+    max_wait: Annotated[
+        float | None, typer.Option(help="Exit with 1 if somebody has waited longer for an answer (seconds).", min=0)
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Are people being answered? What waits, what is owed, what failed, and how much danger there is."""
+    from dialogue.admin.overview import overview
+    from dialogue.clock import utc_now
+    from mindglm.admin import printing, tables
+
+    now = utc_now()
+    with Counter.open() as counter, counter.database.read() as session:
+        figures = overview(session, now=now)
+    if json:
+        printing.as_json({"at": now, "open_count": figures.open_count, **printing.fields(figures)})
+    else:
+        tables.overview(figures, now=now)
+    oldest = figures.oldest_waiting_at
+    if max_wait is not None and oldest is not None and now - oldest > timedelta(seconds=max_wait):
+        raise typer.Exit(1)
+
+
+def sessions(
+    *,
+    channel: Annotated[str | None, typer.Option(help="telegram, wechat, console.")] = None,
+    standing: Annotated[str | None, typer.Option("--state", help="open, waiting, taken_over or closed.")] = None,
+    min_tier: Annotated[int, typer.Option(help="Of this risk or higher.", min=0, max=3)] = 0,
+    since: Annotated[datetime | None, typer.Option(formats=_DATES, help="Opened then or later, local time.")] = None,
+    before: Annotated[datetime | None, typer.Option(formats=_DATES, help="Opened before then, local time.")] = None,
+    person: Annotated[str | None, typer.Option(help="channel:user id, or the beginning of an id.")] = None,
+    after: Annotated[str | None, typer.Option(help="The next page: the id of this page's last line.")] = None,
+    limit: Limit = 50,
+    json: AsJson = False,
+) -> None:
+    """Conversations, newest first; never a word of theirs."""
+    from dialogue.admin import find, listing
+    from dialogue.admin.listing import Cursor, Wanted
+    from dialogue.errors import NoSuchConversation
+    from mindglm.admin import printing, tables
+
+    with Counter.open() as counter, counter.database.read() as session:
+        wanted = Wanted(
+            channel=channel,
+            standing=_standing(standing),
+            min_tier=min_tier,
+            opened_from=since.astimezone() if since else None,
+            opened_before=before.astimezone() if before else None,
+            person_id=find.person(session, person) if person else None,
+        )
+        cursor = None
+        if after is not None:
+            last = listing.one(session, find.conversation(session, after))
+            if last is None:
+                raise NoSuchConversation
+            cursor = Cursor(last.opened_at, last.id)
+        page = listing.page(session, wanted, after=cursor, limit=limit)
+        short_ids = find.short_ids(session, [one.id for one in page.conversations])
+    if json:
+        printing.as_json(
+            {
+                "conversations": [{**printing.fields(one), "standing": one.standing} for one in page.conversations],
+                "next": page.next.id if page.next else None,
+            }
+        )
+        return
+    tables.sessions(page.conversations, short_ids)
+    if page.next is not None:
+        printing.line(f"There are more: --after {short_ids[page.next.id]}")
+
+
+def show(
+    conversation: Id,
+    *,
+    text: Annotated[bool, typer.Option("--text", help="With its words; needs --why, and is audited.")] = False,
+    why: Why = None,
+    limit: Limit = 50,
+    json: AsJson = False,
+) -> None:
+    """One conversation: turns, deliveries, what was done to it; with --text also what was said."""
+    from dialogue.admin import find, record
+    from dialogue.clock import utc_now
+    from mindglm.admin import printing, tables
+
+    if text and not why:
+        raise typer.BadParameter("say --why: each look at a person's words is audited with its reason")
+    with Counter.open() as counter:
+        with counter.database.read() as session:
+            conversation_id = find.conversation(session, conversation)
+            shown = record.show(session, conversation_id, max_count=limit)
+        lines = None
+        if text:
+            with counter.database.begin() as session:
+                lines = record.transcript(
+                    session,
+                    counter.office,
+                    conversation_id,
+                    by=counter.actor,
+                    reason=why,
+                    max_lines=limit,
+                    now=utc_now(),
+                )
+    if json:
+        printing.as_json(
+            {
+                **printing.fields(shown),
+                **({"transcript": [printing.fields(line) for line in lines]} if lines is not None else {}),
+            }
+        )
+        return
+    tables.record(shown)
+    if lines is not None:
+        tables.transcript(lines)
+
+
+def audit(
+    *,
+    conversation: Annotated[str | None, typer.Option(help="Of one conversation.")] = None,
+    person: Annotated[
+        str | None, typer.Option(help="Of one person: channel:user id, or the beginning of an id.")
+    ] = None,
+    actor: Annotated[str | None, typer.Option(help="By one admin, e.g. telegram:123456789 or cli:root.")] = None,
+    action: Annotated[str | None, typer.Option(help="Of one kind, e.g. read, reset, alarm.")] = None,
+    before: Annotated[str | None, typer.Option(help="The next page: the id of this page's last line.")] = None,
+    limit: Limit = 50,
+    json: AsJson = False,
+) -> None:
+    """Who did what to whom, when and why; the newest first. Never a text."""
+    from uuid import UUID
+
+    from dialogue.admin import audit as book
+    from dialogue.admin import find
+    from mindglm.admin import printing, tables
+
+    try:
+        last = UUID(before) if before else None
+    except ValueError:
+        raise typer.BadParameter("--before takes the whole id of a line, as --json prints it") from None
+    with Counter.open() as counter, counter.database.read() as session:
+        entries = book.entries(
+            session,
+            conversation_id=find.conversation(session, conversation) if conversation else None,
+            person_id=find.person(session, person) if person else None,
+            actor=actor,
+            action=action,
+            before=last,
+            limit=limit,
+        )
+    if json:
+        printing.as_json(entries)
+        return
+    tables.audit(entries)
+
+
+def _standing(word: str | None) -> "Standing | None":
+    from dialogue.admin.listing import Standing
+
+    if word is None:
+        return None
+    try:
+        return Standing(word)
+    except ValueError:
+        raise typer.BadParameter(f"--state is one of {', '.join(Standing)}") from None

@@ -1,0 +1,63 @@
+"""How the counter prints: tables for people in their own time zone, JSON in UTC for machines."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def as_json(value: Any) -> None:
+    """Dataclasses as objects, times as ISO 8601, ids as text."""
+    sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False, indent=2, default=_named) + "\n")
+
+
+def fields(value: "DataclassInstance") -> dict[str, Any]:
+    """A dataclass as an object that may be joined with others."""
+    return asdict(value)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Nothing of a row is read as markup; what was typed by others cannot colour the terminal."""
+    shown = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        shown.add_column(column, overflow="fold")
+    for row in rows:
+        shown.add_row(*(Text(cell(value)) for value in row))
+    Console(highlight=False).print(shown)
+
+
+def line(text: str) -> None:
+    """One line for people."""
+    Console(highlight=False).print(text, markup=False)
+
+
+def cell(value: object) -> str:
+    """A value as people read it; control characters of others' making are shown, not obeyed."""
+    if value is None:
+        return "–"
+    if isinstance(value, datetime):
+        return f"{value.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+    return "".join(character if character.isprintable() or character == "\n" else "\ufffd" for character in str(value))
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def _named(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,178 @@
+"""Commands that change something: reset, close, release, block, unblock, resend. Each leaves its line in the audit."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+
+from mindglm.admin.counter import AsJson, Counter, Why, Yes, confirm
+
+if TYPE_CHECKING:
+    from dialogue.admin.office import Aftermath
+
+Id = Annotated[str, typer.Argument(help="A conversation's id, or its beginning.")]
+Person = Annotated[str, typer.Argument(help="channel:user id, or the beginning of a conversation's or person's id.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Put these commands on the counter."""
+    app.command(epilog="Example: mindglm admin reset 019aa5c3 --why test")(reset)
+    app.command(epilog="Example: mindglm admin close 019aa5c3 --yes")(close)
+    app.command(epilog="Example: mindglm admin release 019aa5c3")(release)
+    app.command(epilog="Example: mindglm admin block telegram:123456789 --why spam")(block)
+    app.command(epilog="Example: mindglm admin unblock telegram:123456789")(unblock)
+    app.command(epilog="Example: mindglm admin resend 019aa5c3-7d10-7c55-8c4e-0a1b2c3d4e5f")(resend)
+
+
+def reset(
+    conversation: Annotated[str | None, typer.Argument(help="A conversation's id, or its beginning.")] = None,
+    *,
+    person: Annotated[
+        str | None, typer.Option(help="All of one person: channel:user id, or an id's beginning.")
+    ] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Everybody's, in small transactions.")] = False,
+    why: Why = None,
+    yes: Yes = False,
+    json: AsJson = False,
+) -> None:
+    """End conversations silently; what is being generated is cancelled. The next message begins another."""
+    if sum((conversation is not None, person is not None, everybody)) != 1:
+        raise typer.BadParameter("say which: a conversation's id, --person or --all")
+    with Counter.open() as counter:
+        if everybody:
+            count = _reset_all(counter, why=why, yes=yes)
+        elif person is not None:
+            count = _reset_person(counter, person, why=why, yes=yes)
+        else:
+            confirm(f"End conversation {conversation}?", yes=yes)
+            count = _reset_one(counter, conversation or "", why=why)
+    _done({"reset_count": count}, f"{count} conversations have ended.", json=json)
+
+
+def close(conversation: Id, *, why: Why = None, yes: Yes = False, json: AsJson = False) -> None:
+    """End a conversation and tell its person so."""
+    from dialogue.admin import steering
+
+    confirm(f"End conversation {conversation} and tell the person?", yes=yes)
+    conversation_id = _on_conversation(conversation, steering.close, why=why)
+    _done({"conversation_id": conversation_id}, "The conversation has ended; the person is told.", json=json)
+
+
+def release(conversation: Id, *, why: Why = None, json: AsJson = False) -> None:
+    """Hand a conversation that a human took over back to the program; both sides are told."""
+    from dialogue.admin import takeover
+
+    conversation_id = _on_conversation(conversation, takeover.release, why=why)
+    _done({"conversation_id": conversation_id}, "The program answers again; both sides are told.", json=json)
+
+
+def block(person: Person, *, why: Why = None, yes: Yes = False, json: AsJson = False) -> None:
+    """Keep a person out: their conversations end, their messages are not answered, except in danger."""
+    from dialogue.admin import find, steering
+    from dialogue.clock import utc_now
+
+    confirm(f"Block {person} and end their conversations?", yes=yes)
+    with Counter.open() as counter:
+        with counter.database.begin() as session:
+            person_id = find.person(session, person)
+            aftermath = steering.block(session, counter.office, person_id, by=counter.actor, reason=why, now=utc_now())
+        counter.announce(aftermath)
+    _done({"person_id": person_id}, "The person is blocked.", json=json)
+
+
+def unblock(person: Person, *, why: Why = None, json: AsJson = False) -> None:
+    """Let a person in again."""
+    from dialogue.admin import find, steering
+    from dialogue.clock import utc_now
+
+    with Counter.open() as counter, counter.database.begin() as session:
+        person_id = find.person(session, person)
+        steering.unblock(session, person_id, by=counter.actor, reason=why, now=utc_now())
+    _done({"person_id": person_id}, "The person may write again.", json=json)
+
+
+def resend(
+    delivery: Annotated[str, typer.Argument(help="A delivery's whole id, as `show` prints it.")],
+    *,
+    why: Why = None,
+    json: AsJson = False,
+) -> None:
+    """Send a text once more that failed."""
+    from dialogue.admin import steering
+    from dialogue.clock import utc_now
+
+    try:
+        delivery_id = UUID(delivery)
+    except ValueError:
+        raise typer.BadParameter("a delivery's whole id, as `mindglm admin show` prints it") from None
+    with Counter.open() as counter:
+        with counter.database.begin() as session:
+            aftermath = steering.resend(session, delivery_id, by=counter.actor, reason=why, now=utc_now())
+        counter.announce(aftermath)
+    _done({"delivery_id": delivery_id}, "The text is owed again.", json=json)
+
+
+def _reset_one(counter: Counter, conversation: str, *, why: str | None) -> int:
+    from dialogue.admin import find, steering
+    from dialogue.clock import utc_now
+
+    with counter.database.begin() as session:
+        conversation_id = find.conversation(session, conversation)
+        aftermath = steering.reset(
+            session, counter.office, conversation_id, by=counter.actor, reason=why, now=utc_now()
+        )
+    counter.announce(aftermath)
+    return 1
+
+
+def _reset_person(counter: Counter, person: str, *, why: str | None, yes: bool) -> int:
+    from dialogue.admin import find, listing, steering
+    from dialogue.admin.listing import Standing, Wanted
+    from dialogue.clock import utc_now
+
+    confirm(f"End all conversations of {person}?", yes=yes)
+    with counter.database.begin() as session:
+        person_id = find.person(session, person)
+        count = len(listing.page(session, Wanted(person_id=person_id, standing=Standing.OPEN)).conversations)
+        aftermath = steering.reset_person(
+            session, counter.office, person_id, by=counter.actor, reason=why, now=utc_now()
+        )
+    counter.announce(aftermath)
+    return count
+
+
+def _reset_all(counter: Counter, *, why: str | None, yes: bool) -> int:
+    from dialogue.admin import steering
+    from dialogue.admin.overview import overview
+    from dialogue.clock import utc_now
+
+    with counter.database.read() as session:
+        open_count = overview(session, now=utc_now()).open_count
+    confirm(f"End all {open_count} open conversations?", yes=yes)
+    ended_count = 0
+    for count, aftermath in steering.reset_all(counter.database, counter.office, by=counter.actor, reason=why):
+        counter.announce(aftermath)
+        ended_count += count
+    return ended_count
+
+
+def _on_conversation(conversation: str, act: "Callable[..., Aftermath]", *, why: str | None) -> UUID:
+    from dialogue.admin import find
+    from dialogue.clock import utc_now
+
+    with Counter.open() as counter:
+        with counter.database.begin() as session:
+            conversation_id = find.conversation(session, conversation)
+            aftermath = act(session, counter.office, conversation_id, by=counter.actor, reason=why, now=utc_now())
+        counter.announce(aftermath)
+    return conversation_id
+
+
+def _done(result: dict[str, object], words: str, *, json: bool) -> None:
+    from mindglm.admin import printing
+
+    if json:
+        printing.as_json(result)
+    else:
+        printing.line(words)

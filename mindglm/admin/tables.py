@@ -1,0 +1,121 @@
+"""The tables that people read at the counter."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from dialogue.admin.audit import Entry
+from dialogue.admin.listing import Listed
+from dialogue.admin.overview import Overview
+from dialogue.admin.record import Line, Record
+from mindglm.admin import printing
+
+
+def overview(figures: Overview, *, now: datetime) -> None:
+    waited, owed = _seconds(figures.oldest_waiting_at, now), _seconds(figures.oldest_owed_at, now)
+    printing.table(
+        "",
+        ("", "now", "oldest"),
+        [
+            ("turns waiting for an answer", figures.waiting_count, waited),
+            ("turns being generated", figures.generating_count, ""),
+            ("texts to be sent", figures.owed_count, owed),
+            ("turns that failed, last 24 hours", figures.failed_turn_count, ""),
+            ("deliveries that failed, last 24 hours", figures.failed_delivery_count, ""),
+            ("open conversations", figures.open_count, ""),
+            *((f"  of them with tier {tier}", count, "") for tier, count in sorted(figures.open_by_tier.items())),
+            ("  of them held by a human", figures.taken_over_count, ""),
+        ],
+    )
+
+
+def sessions(shown: list[Listed], short_ids: dict[UUID, str]) -> None:
+    if not shown:
+        printing.line("No conversation fits.")
+        return
+    printing.table(
+        "",
+        ("id", "tier", "state", "person", "opened", "last turn", "turns", "failed", "held by"),
+        [
+            (
+                short_ids[one.id],
+                one.tier,
+                one.standing,
+                f"{one.channel}:{one.user_id}",
+                one.opened_at,
+                one.last_turn_at,
+                one.turn_count,
+                one.failed_delivery_count or "",
+                one.taken_over_by or "",
+            )
+            for one in shown
+        ],
+    )
+
+
+def record(shown: Record) -> None:
+    one = shown.conversation
+    printing.table(
+        "",
+        ("", ""),
+        [
+            ("id", one.id),
+            ("person", f"{one.channel}:{one.user_id}{' (blocked)' if one.blocked_at else ''}"),
+            ("person's id", one.person_id),
+            ("state", one.standing),
+            ("tier", one.tier),
+            ("opened", one.opened_at),
+            ("closed", f"{printing.cell(one.closed_at)}{f' by {one.closed_by}' if one.closed_by else ''}"),
+            ("held by", one.taken_over_by),
+        ],
+    )
+    printing.table(
+        "\nTurns, newest first",
+        ("seq", "state", "tries", "began", "first token", "finished", "tokens", "model", "error"),
+        [
+            (
+                turn.seq,
+                turn.state,
+                turn.attempt,
+                turn.created_at,
+                turn.first_token_at,
+                turn.finished_at,
+                turn.reply_tokens,
+                turn.model_version,
+                turn.error or "",
+            )
+            for turn in shown.turns
+        ],
+    )
+    printing.table(
+        "\nDeliveries, newest first",
+        ("id", "kind", "state", "tries", "made", "sent", "error"),
+        [
+            (one.id, one.kind, one.state, one.attempt, one.created_at, one.sent_at, one.error or "")
+            for one in shown.deliveries
+        ],
+    )
+    printing.table(
+        "\nAudit, newest first",
+        ("when", "who", "what", "why"),
+        [(entry.at, entry.actor, entry.action, entry.reason) for entry in shown.entries],
+    )
+
+
+def transcript(lines: list[Line]) -> None:
+    printing.table("\nWhat was said", ("when", "who", "words"), [(one.at, one.speaker, one.text) for one in lines])
+
+
+def audit(entries: Sequence[Entry]) -> None:
+    if not entries:
+        printing.line("Nothing was done that fits.")
+        return
+    printing.table(
+        "",
+        ("when", "who", "what", "conversation", "person", "why"),
+        [(one.at, one.actor, one.action, one.conversation_id, one.person_id, one.reason) for one in entries],
+    )
+
+
+def _seconds(since: datetime | None, now: datetime) -> str:
+    return f"{(now - since).total_seconds():.0f} s" if since is not None else ""

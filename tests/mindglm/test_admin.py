@@ -1,0 +1,155 @@
+"""`mindglm admin` in this process, on a home of its own: what it prints, leaves in the audit, and exits with."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from dialogue import home, logs, outbox, schema
+from dialogue.admin import audit
+from dialogue.database import connect
+from dialogue.errors import Ambiguous, NoSuchConversation, NotFailed
+from dialogue.keyfile import master_keys
+from dialogue.settings import DialogueSettings
+from dialogue.states import DeliveryState
+from mindglm.admin import app
+from tests.builders import Rooms
+
+ME = UUID(int=1)
+
+
+@pytest.fixture
+def rooms(monkeypatch: pytest.MonkeyPatch, redis_url: str) -> Iterator[Rooms]:
+    monkeypatch.setattr(logs, "configure", lambda _settings: None)  # pytest's own stays
+    monkeypatch.setenv("MINDGLM_BROKER_URL", redis_url)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("USER", "operator")
+    monkeypatch.setenv("LOGNAME", "operator")
+    settings = DialogueSettings.read()
+    database = connect(home.database_url(settings))
+    schema.upgrade(database)
+    yield Rooms(database, master_keys(settings))
+    database.close()
+
+
+def run(*arguments: str, typed: str | None = None) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], input=typed)
+
+
+def printed(*arguments: str) -> Any:
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_status_counts_and_says_by_its_exit_code_that_somebody_waits_too_long(rooms: Rooms) -> None:
+    assert run("status", "--max-wait", "60").exit_code == 0
+    rooms.heard()
+    figures = printed("status")
+    assert (figures["waiting_count"], figures["open_count"], figures["open_by_tier"]) == (1, 1, {"0": 1})
+    assert "turns waiting for an answer" in run("status").output
+    assert run("status", "--max-wait", "60").exit_code == 1  # the tests' clock is long past
+
+
+def test_sessions_are_listed_filtered_and_paged(rooms: Rooms) -> None:
+    ids = []
+    for who in ("甲", "乙", "丙"):
+        ids.append(str(rooms.heard("谁也不许看见的话", who=who).conversation_id))
+        rooms.clock.tick(60)
+    first = printed("sessions", "--limit", "2")
+    assert [one["id"] for one in first["conversations"]] == ids[:0:-1]
+    second = printed("sessions", "--limit", "2", "--after", first["next"])
+    assert ([one["id"] for one in second["conversations"]], second["next"]) == ([ids[0]], None)
+    assert [one["user_id"] for one in printed("sessions", "--person", "test:乙")["conversations"]] == ["乙"]
+    assert printed("sessions", "--state", "closed")["conversations"] == []
+    assert printed("sessions", "--since", "2099-01-01")["conversations"] == []
+    people = run("sessions")
+    assert "test:甲" in people.output
+    assert "谁也不许看见的话" not in people.output
+    assert "No conversation fits" in run("sessions", "--channel", "nowhere").output
+    assert run("sessions", "--state", "half-open").exit_code == 2
+
+
+def test_a_conversation_is_shown_without_its_words_unless_a_reason_is_given(rooms: Rooms) -> None:
+    conversation_id = str(rooms.answered("我睡不着", "我在听").conversation_id)
+    plain = run("show", conversation_id)
+    assert "answered" in plain.output
+    assert "我睡不着" not in plain.output
+    assert run("show", conversation_id, "--text").exit_code == 2
+    assert "我睡不着" in run("show", conversation_id, "--text", "--why", "督导").output
+    record = printed("show", conversation_id, "--text", "--why", "督导")
+    assert [line["text"] for line in record["transcript"]] == ["我睡不着", "我在听"]
+    with rooms.database.read() as session:
+        read = audit.entries(session, action="read")
+    assert {(entry.actor, entry.reason) for entry in read} == {("cli:operator", "督导")}
+
+
+def test_what_is_not_there_is_said(rooms: Rooms) -> None:
+    assert isinstance(run("show", "0000").exception, NoSuchConversation)
+    rooms.heard(who="甲")
+    rooms.heard(who="乙")
+    assert isinstance(run("show", str(rooms.heard().conversation_id)[:4]).exception, Ambiguous)
+
+
+def test_resets_ask_first_and_tell_how_many(rooms: Rooms) -> None:
+    ids = [str(rooms.heard(who=who).conversation_id) for who in ("甲", "乙", "丙", "丁")]
+    asked = run("reset", ids[0])
+    assert asked.exit_code == 2
+    assert "--yes" in asked.output
+    assert printed("reset", ids[0], "--yes", "--why", "测试") == {"reset_count": 1}
+    assert printed("reset", "--person", "test:乙", "--yes") == {"reset_count": 1}
+    assert printed("reset", "--all", "--yes") == {"reset_count": 2}
+    assert printed("sessions", "--state", "open")["conversations"] == []
+    assert run("reset", ids[0], "--all", "--yes").exit_code == 2
+    lines = printed("audit", "--conversation", ids[0])
+    assert [(line["actor"], line["action"], line["reason"]) for line in lines] == [("cli:operator", "reset", "测试")]
+    assert "cli:operator" in run("audit").output
+
+
+def test_closing_and_blocking_and_unblocking(rooms: Rooms) -> None:
+    conversation_id = str(rooms.heard().conversation_id)
+    assert printed("close", conversation_id, "--yes") == {"conversation_id": conversation_id}
+    assert printed("block", "test:小王", "--yes", "--why", "广告")["person_id"]
+    assert "(blocked)" in run("show", conversation_id).output
+    assert run("unblock", conversation_id).exit_code == 0
+    assert "(blocked)" not in run("show", conversation_id).output
+    assert [line["action"] for line in printed("audit")] == ["unblock", "block", "close"]
+    assert "Nothing was done" in run("audit", "--action", "export").output
+
+
+def test_a_failed_delivery_is_sent_again(rooms: Rooms) -> None:
+    rooms.answered("你好", "我在听")
+    (owed,) = rooms.due(owner=ME)
+    assert isinstance(run("resend", str(owed.id)).exception, NotFailed)
+    with rooms.database.begin() as session:
+        outbox.mark_failed(session, owed.id, owner=ME, error="forbidden")
+    assert run("resend", str(owed.id)).exit_code == 0
+    assert rooms.deliveries()[0].state is DeliveryState.PENDING
+    assert run("resend", "019a").exit_code == 2
+
+
+def test_what_others_wrote_cannot_colour_the_terminal(rooms: Rooms) -> None:
+    rooms.heard("\x1b[31m[red]红[/red]", who="\x1b]0;x\x07[bold]甲")
+    shown = run("sessions").output
+    assert "\x1b" not in shown
+    assert "[bold]甲" in shown
+
+
+def test_without_a_broker_it_works_and_stdout_holds_nothing_but_the_answer(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MINDGLM_BROKER_URL")
+    monkeypatch.setenv("MINDGLM_LOG_LEVEL", "DEBUG")
+    conversation_id = str(rooms.heard().conversation_id)
+    command = [sys.executable, "-m", "mindglm", "admin", "reset", conversation_id, "--yes", "--json"]
+    done = subprocess.run(command, capture_output=True, check=True)
+    assert json.loads(done.stdout) == {"reset_count": 1}
+    again = subprocess.run(command, capture_output=True, check=False, text=True)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "has ended already" in again.stderr
