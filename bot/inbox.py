@@ -15,6 +15,7 @@ from bot.consent import Doorstep, Gate
 from bot.desk import Caller, Desk
 from bot.meters import UNMETERED, BotMeters
 from bot.reception import Receipt, Reception
+from bot.rights import Rights
 from care import identity
 from care.disclosure import Answer
 from care.screening import Screening, Tier, screen_safely
@@ -34,7 +35,7 @@ from dialogue.states import ClosedBy
 from dialogue.vault import MasterKeys
 from dialogue.words import clean
 
-_FOR_GUESTS = {Command.START, Command.SHARE, Command.SHARE_YES}
+_FOR_GUESTS = {Command.START, Command.SHARE, Command.SHARE_YES, Command.CONTACT}
 """Commands of those who agreed; others are shown the notice. 不同意用于改进 is always obeyed."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -67,6 +68,7 @@ class Inbox:
         self._voice = voice
         self.gate = gate
         self._kept_out = texts.say("blocked", **voice.directory.fillings(voice.locale))
+        self._rights = Rights(voice, gate)
         self._max_message_length = max_message_length
         self._meters = meters
         self._clock = clock
@@ -185,7 +187,8 @@ class Inbox:
     def _meet(self, reception: Reception) -> Receipt:
         """The doors, in their order."""
         message = reception.message
-        if reception.person.blocked_at is not None:
+        person = reception.person
+        if person.blocked_at is not None:
             return self._keep_out(reception)
         try:
             text = clean(message.text, max_length=self._max_message_length)
@@ -199,6 +202,8 @@ class Inbox:
             done = self._desk.hear(caller, message, text)
             if done is not None:
                 return reception.report(done)
+        if command in Rights.COMMANDS and (command is not Command.CONTACT or self.gate.is_open(person)):
+            return self._rights.obey(reception, command, text)
         if command is not None:
             reception.note_source(text)
             return self._obey(reception, command)

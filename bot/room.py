@@ -6,6 +6,7 @@ from typing import Self
 from bot.consent import gate
 from bot.inbox import Inbox
 from bot.meters import BotMeters
+from bot.writing import Pen
 from care import texts
 from care.scripts import Voice
 from care.texts import Texts
@@ -31,6 +32,7 @@ class Room:
     database: Database
     keys: MasterKeys
     texts: Texts
+    pen: Pen
     broker_url: str
     inbox: Inbox
     sweeper: Sweeper
@@ -92,6 +94,7 @@ class Room:
             database=database,
             keys=keys,
             texts=words,
+            pen=Pen(database=database, keys=keys, texts=words, directory=directory),
             broker_url=broker_url,
             inbox=inbox,
             sweeper=sweeper,

@@ -23,6 +23,11 @@ class Command(Enum):
     SHARE = auto()  # what the choice about training is, and how to make it
     SHARE_YES = auto()
     SHARE_NO = auto()
+    EXPORT = auto()  # their own data, as files
+    DELETE = auto()  # asks to have everything deleted; nothing happens yet
+    CONFIRM_DELETE = auto()  # right after that: everything is deleted
+    COMPLAIN = auto()  # followed by what is complained of
+    CONTACT = auto()  # followed by whom to call in danger, or by a word that removes it
     UNKNOWN = auto()  # begins like a command and is none
     ADMIN = auto()  # an admin's order; to anyone else it is unknown
 
@@ -32,16 +37,48 @@ _BY_NAME = {
     "help": Command.HELP,
     "reset": Command.RESET,
     "privacy": Command.PRIVACY,
+    "export": Command.EXPORT,
+    "delete": Command.DELETE,
+    "complain": Command.COMPLAIN,
+    "contact": Command.CONTACT,
     "withdraw": Command.WITHDRAW,
     "share": Command.SHARE,
 }
 _BY_WORDS = {
     END_WORDS: Command.END,
+    "使用帮助": Command.HELP,
+    "/帮助": Command.HELP,
+    "隐私说明": Command.PRIVACY,
+    "/隐私": Command.PRIVACY,
+    "导出我的数据": Command.EXPORT,
+    "/导出": Command.EXPORT,
+    "export my data": Command.EXPORT,
+    "删除我的数据": Command.DELETE,
+    "/删除": Command.DELETE,
+    "delete my data": Command.DELETE,
+    "确认删除": Command.CONFIRM_DELETE,
+    "confirm delete": Command.CONFIRM_DELETE,
+    "投诉": Command.COMPLAIN,
+    "我要投诉": Command.COMPLAIN,
+    "/投诉": Command.COMPLAIN,
+    "紧急联系人": Command.CONTACT,
+    "emergency contact": Command.CONTACT,
     "撤回同意": Command.WITHDRAW,
     "同意用于改进": Command.SHARE_YES,
     "不同意用于改进": Command.SHARE_NO,
 }
+_BEFORE_COLON = {
+    "投诉": Command.COMPLAIN,
+    "我要投诉": Command.COMPLAIN,
+    "complaint": Command.COMPLAIN,
+    "紧急联系人": Command.CONTACT,
+    "emergency contact": Command.CONTACT,
+}
+_WITH_COLON = re.compile(r"(?P<words>[^:：\n]{1,20})[:：](?P<rest>.*)", re.DOTALL)
 _CHOICES = {"yes": Command.SHARE_YES, "on": Command.SHARE_YES, "no": Command.SHARE_NO, "off": Command.SHARE_NO}
+_CONFIRMING = {"confirm", "yes", "确认"}
+REMOVING = frozenset({"remove", "delete", "删除", "不要了", "取消"})
+"""What stands for "nobody" where whom to call would stand."""
 
 
 def source_label(text: str) -> str | None:
@@ -52,13 +89,29 @@ def source_label(text: str) -> str | None:
 
 def parse(text: str) -> Command | None:
     """The command that the whole message is, if it is one."""
-    words = text.strip(_SURROUNDINGS)
+    words = text.strip(_SURROUNDINGS).lower()
     if words in _BY_WORDS:
         return _BY_WORDS[words]
     slash = _SLASH_COMMAND.fullmatch(text.strip())
-    if slash is None:
-        return None
-    command = _BY_NAME.get(slash["name"].lower(), Command.UNKNOWN)
+    if slash is not None:
+        return _chosen(_BY_NAME.get(slash["name"].lower(), Command.UNKNOWN), argument(text).lower())
+    colon = _WITH_COLON.fullmatch(text.strip())
+    return _BEFORE_COLON.get(colon["words"].strip().lower()) if colon is not None else None
+
+
+def argument(text: str) -> str:
+    """What stands behind a command: after `/name`, or after the colon of one that is said in words."""
+    slash = _SLASH_COMMAND.fullmatch(text.strip())
+    if slash is not None:
+        return (slash["rest"] or "").strip()
+    colon = _WITH_COLON.fullmatch(text.strip())
+    return colon["rest"].strip() if colon is not None else ""
+
+
+def _chosen(command: Command, choice: str) -> Command:
+    """Some commands are another one with a word behind them."""
     if command is Command.SHARE:
-        return _CHOICES.get((slash["rest"] or "").strip().lower(), command)
+        return _CHOICES.get(choice, command)
+    if command is Command.DELETE and choice in _CONFIRMING:
+        return Command.CONFIRM_DELETE
     return command

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from care.course import Course
 from dialogue.people import KnownPerson
 from dialogue.tables import CONVERSATIONS
+from dialogue.vault import PersonKey
 
 ALARM = "alarm"
 """The `action` of an audit entry that says: somebody may be about to harm themselves. Its `reason` is the tier."""
@@ -28,7 +29,12 @@ def course_of(session: Session, person: KnownPerson, conversation_id: UUID) -> C
     sealed = session.scalar(_COURSE, {"conversation_id": conversation_id})
     if sealed is None:
         return Course()
-    return _AS_JSON.validate_json(person.key.open(sealed, row=conversation_id, column=_COLUMN))
+    return opened(person.key, conversation_id, sealed)
+
+
+def opened(key: PersonKey, conversation_id: UUID, sealed: bytes) -> Course:
+    """The course that was kept with that conversation."""
+    return _AS_JSON.validate_json(key.open(sealed, row=conversation_id, column=_COLUMN))
 
 
 def keep(session: Session, person: KnownPerson, conversation_id: UUID, course: Course) -> None:

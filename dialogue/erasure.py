@@ -42,24 +42,17 @@ _SETTLE_OWED = (
     .where(DELIVERIES.c.person_id == bindparam("of_person"), DELIVERIES.c.state == DeliveryState.PENDING)
     .values(state=DeliveryState.DISCARDED)
 )
-# what others were told of them is sealed by other keys
-_TAKE_BACK_COPIES = (
-    update(DELIVERIES)
-    .where(
-        DELIVERIES.c.conversation_id.in_(_THEIR_CONVERSATIONS),
-        DELIVERIES.c.person_id != bindparam("of_person"),
-        DELIVERIES.c.state.not_in((DeliveryState.PENDING, DeliveryState.SENDING)),
-    )
-    .values(text=None)
+# what others were told of them is sealed by other keys; alerts hold ids only, and must arrive
+_COPIES = (
+    DELIVERIES.c.conversation_id.in_(_THEIR_CONVERSATIONS),
+    DELIVERIES.c.person_id != bindparam("of_person"),
+    DELIVERIES.c.kind != DeliveryKind.ALERT,
 )
-_TAKE_BACK_OWED_COPIES = (
+_TAKE_BACK_COPIES = update(DELIVERIES).where(*_COPIES).values(text=None)
+_SETTLE_COPIES = (
     update(DELIVERIES)
-    .where(
-        DELIVERIES.c.conversation_id.in_(_THEIR_CONVERSATIONS),
-        DELIVERIES.c.person_id != bindparam("of_person"),
-        DELIVERIES.c.state == DeliveryState.PENDING,
-    )
-    .values(text=None, state=DeliveryState.DISCARDED)
+    .where(*_COPIES, DELIVERIES.c.state == DeliveryState.PENDING)
+    .values(state=DeliveryState.DISCARDED)
 )
 _FORGET_CONTACT = delete(EMERGENCY_CONTACTS).where(EMERGENCY_CONTACTS.c.person_id == bindparam("of_person"))
 _FORGET_COMPLAINTS = update(COMPLAINTS).where(COMPLAINTS.c.person_id == bindparam("of_person")).values(text=None)
@@ -139,7 +132,7 @@ def erase(
     for statement in (
         _SETTLE_OWED,
         _TAKE_BACK_COPIES,
-        _TAKE_BACK_OWED_COPIES,
+        _SETTLE_COPIES,
         _FORGET_CONTACT,
         _FORGET_COMPLAINTS,
     ):

@@ -31,6 +31,11 @@ class InboundMessage:
     sent_at: datetime
     reply_to_id: str | None = None
 
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody else reads what is said there: adapters name a private chat by the person's id."""
+        return self.address.chat_id == self.user_id
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwedText:

@@ -142,6 +142,15 @@ _PLACE_OF_TURN = (
 _PLACEHOLDER = select(DELIVERIES.c.platform_message_id).where(
     DELIVERIES.c.turn_id == bindparam("of_turn"), DELIVERIES.c.part == PLACEHOLDER_PART
 )
+_STILL_OWED = (
+    select(DELIVERIES.c.id)
+    .where(
+        DELIVERIES.c.person_id == bindparam("of_person"),
+        DELIVERIES.c.kind == bindparam("of_kind"),
+        DELIVERIES.c.state.in_(OPEN_DELIVERY_STATES),
+    )
+    .limit(1)
+)
 _OLDEST = select(func.min(DELIVERIES.c.created_at)).where(
     DELIVERIES.c.channel == bindparam("of_channel"), DELIVERIES.c.state.in_(OPEN_DELIVERY_STATES)
 )
@@ -218,6 +227,11 @@ def owe_unwritten(
         },
     )
     return delivery_id
+
+
+def is_owed(session: Session, person_id: UUID, kind: DeliveryKind) -> bool:
+    """Whether something of that kind is still to be sent to that person."""
+    return session.scalar(_STILL_OWED, {"of_person": person_id, "of_kind": kind}) is not None
 
 
 def claim_due(

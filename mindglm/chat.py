@@ -16,6 +16,7 @@ from types import FrameType
 from care import texts
 from dialogue.errors import DialogueError
 from dialogue.home import keep_private
+from dialogue.region import directory_of
 from dialogue.settings import DialogueSettings
 from mindglm import pieces
 from mindglm.background import Background
@@ -34,7 +35,7 @@ def run(settings: DialogueSettings, *, has_worker: bool, has_timings: bool) -> i
     keep_private()
     timings = _Timings(is_shown=has_timings)
     words = texts.load(settings.locale)
-    status(words.say("console_notice"))
+    status(words.say("console_notice", **directory_of(settings.region).fillings(settings.locale)))
     status(words.say("console_consent", retention_days=settings.retention_days))
     _read_and_write_utf8()
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):

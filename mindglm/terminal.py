@@ -6,12 +6,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from uuid import UUID
 
-from bot.channels.console import CHANNEL, Console, ConsoleSender
+from bot.channels.console import CHANNEL, Console, ConsoleFiles, ConsoleSender
 from bot.courier import Courier
 from bot.listener import Listener
 from bot.room import Room
+from bot.writing import WritingSender
 from dialogue import conversations, history, pending, schema
 from dialogue.errors import DatabaseUnavailable, DialogueError, Misconfigured
 from dialogue.home import database_url, home
@@ -36,14 +38,18 @@ def converse(settings: DialogueSettings, background: Background, status: Tell, t
             took("database: ready")
             if settings.broker_url is not None:
                 room.signals.check()
-            _sit_down(room, background, status, took, address=address, seat=seat)
+            _sit_down(room, background, status, took, address=address, seat=seat, exports=home(settings) / "exports")
         finally:
             room.close()
 
 
-def _sit_down(room: Room, background: Background, status: Tell, took: Tell, *, address: Address, seat: int) -> None:
+def _sit_down(
+    room: Room, background: Background, status: Tell, took: Tell, *, address: Address, seat: int, exports: Path
+) -> None:
     sender = ConsoleSender()
-    courier = Courier(database=room.database, keys=room.keys, sender=sender, chat_id=address.chat_id)
+    files = ConsoleFiles(sender, exports, room.texts)
+    writing = WritingSender(sender, room.pen, send_files=files.send)
+    courier = Courier(database=room.database, keys=room.keys, sender=writing, chat_id=address.chat_id)
     listener = Listener(
         room.broker_url,
         CHANNEL,

@@ -5,10 +5,12 @@ hand over what is to be shown.
 """
 
 import asyncio
+import os
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TextIO
 from uuid import UUID, uuid4
 
@@ -18,6 +20,7 @@ from care.texts import Texts
 from dialogue.clock import utc_now
 from dialogue.commands import Command
 from dialogue.errors import DatabaseUnavailable
+from dialogue.export import File
 from dialogue.messages import Address, InboundMessage, OwedText
 
 CHANNEL = "console"
@@ -74,6 +77,27 @@ class ConsoleSender:
             event = self.events.get_nowait()
             if isinstance(event, _Final):
                 event.shown.set_exception(Closing())
+
+
+class ConsoleFiles:
+    """A terminal takes no files: they are written beside the database, for nobody else to read, and named."""
+
+    def __init__(self, sender: ConsoleSender, directory: Path, texts: Texts) -> None:
+        self._sender = sender
+        self._directory = directory
+        self._texts = texts
+
+    async def send(self, text: OwedText, files: Sequence[File]) -> str | None:
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        paths = [self._write(file) for file in files]
+        words = self._texts.say("rights_export_saved", text_file=paths[0], json_file=paths[-1])
+        return await self._sender.send(replace(text, text=words))
+
+    def _write(self, file: File) -> Path:
+        path = self._directory / file.name
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:
+            handle.write(file.content)
+        return path
 
 
 class Console:

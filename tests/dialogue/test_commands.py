@@ -1,6 +1,8 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from dialogue.commands import Command, parse
+from dialogue.commands import Command, argument, parse
 
 
 @pytest.mark.parametrize(
@@ -34,3 +36,39 @@ def test_slash_commands(text: str, command: Command) -> None:
 @pytest.mark.parametrize("text", ["/", "//", "/ help", "1/2", "/你好", "你好 /help", "/etc/passwd", "/-"])
 def test_what_only_looks_like_a_command_is_said_to_the_model(text: str) -> None:
     assert parse(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "command", "rest"),
+    [
+        ("/export", Command.EXPORT, ""),
+        ("导出我的数据。", Command.EXPORT, ""),
+        ("Export my data", Command.EXPORT, ""),
+        ("/delete", Command.DELETE, ""),
+        ("删除我的数据", Command.DELETE, ""),
+        ("/delete confirm", Command.CONFIRM_DELETE, "confirm"),
+        ("确认删除！", Command.CONFIRM_DELETE, ""),
+        ("投诉：回复太慢\n真的", Command.COMPLAIN, "回复太慢\n真的"),
+        ("投诉:", Command.COMPLAIN, ""),
+        ("/complain@bot 太慢", Command.COMPLAIN, "太慢"),
+        ("紧急联系人： 妈妈 138", Command.CONTACT, "妈妈 138"),
+        ("/contact remove", Command.CONTACT, "remove"),
+        ("emergency contact: mum", Command.CONTACT, "mum"),
+    ],
+)
+def test_what_people_may_ask_for_is_asked_by_words_or_slashes(text: str, command: Command, rest: str) -> None:
+    assert parse(text) is command
+    assert argument(text) == rest
+
+
+@pytest.mark.parametrize(
+    "text", ["我想投诉我的老板", "投诉老板没有用", "我想删除我的数据", "他说：投诉", "帮助", "help"]
+)
+def test_talking_about_a_complaint_is_no_complaint(text: str) -> None:
+    assert parse(text) is None
+
+
+@given(st.text())
+def test_no_text_breaks_the_reading_of_commands(text: str) -> None:
+    parse(text)
+    assert argument(text) in text

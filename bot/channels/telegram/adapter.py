@@ -28,6 +28,7 @@ from bot.limiter import Limiter, Pace, SharedSlots
 from bot.listener import Listener
 from bot.room import Room
 from bot.settings import BotSettings
+from bot.writing import WritingSender
 from dialogue import outbox
 from dialogue.clock import utc_now
 from dialogue.outbox import back_off_seconds
@@ -64,10 +65,11 @@ class Adapter:
             instruments=room.instruments,
         )
         self._journal = Journal(home / _JOURNALS, uuid4())
+        sender = self._sender()
         self._courier = Courier(
             database=room.database,
             keys=room.keys,
-            sender=self._sender(),
+            sender=WritingSender(sender, room.pen, send_files=sender.send_files),
             split=split,
             max_at_once=_MAX_AT_ONCE,
             owner=self._journal.owner,

@@ -4,7 +4,18 @@ from telegram import Bot, BotCommand
 
 from care import texts
 
-_COMMANDS = ("start", "help", "reset", "privacy", "share", "withdraw")
+_COMMANDS = (
+    "start",
+    "help",
+    "reset",
+    "privacy",
+    "export",
+    "delete",
+    "contact",
+    "complain",
+    "share",
+    "withdraw",
+)
 _LOCALES = ("zh", "en")
 
 

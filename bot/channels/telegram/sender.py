@@ -4,13 +4,13 @@ A request whose fate is unknown is repeated only where that does no harm.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Protocol
 from uuid import UUID
 
 import structlog
-from telegram import Bot, InlineKeyboardMarkup, LinkPreviewOptions, ReplyParameters
+from telegram import Bot, InlineKeyboardMarkup, InputMediaDocument, LinkPreviewOptions, ReplyParameters
 from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
 
 from bot.channels.telegram import CHANNEL, buttons
@@ -19,6 +19,7 @@ from bot.channels.telegram.places import Place
 from bot.courier import TryLater, Undeliverable
 from bot.limiter import Limiter, Pace, Urgency
 from care.texts import Texts
+from dialogue.export import File
 from dialogue.messages import OwedText
 from dialogue.outbox import UNKNOWN
 from dialogue.states import REPEATABLE_KINDS, URGENT_KINDS, DeliveryKind
@@ -68,12 +69,19 @@ class TelegramSender:
     async def send(self, text: OwedText) -> str | None:
         place = Place.at(text.address)
         placeholder = await self._placeholder(text)
+        return await self._in_turn(place, text, partial(self._replace_or_say, place, text, placeholder))
+
+    async def send_files(self, text: OwedText, files: Sequence[File]) -> str | None:
+        """All files in one request, which arrives whole or not at all; the text stands beneath the last."""
+        place = Place.at(text.address)
+        return await self._in_turn(place, text, partial(self._say_with_files, place, text, files))
+
+    async def _in_turn(self, place: Place, text: OwedText, say: Callable[[], Awaitable[str]]) -> str:
+        """When the pace allows; raises `Undeliverable`, `TryLater`."""
         urgency = Urgency.CRISIS if text.kind in URGENT_KINDS else Urgency.TEXT
         await self._limiter.wait(str(place.chat_id), self._paces(place), urgency)
         try:
-            if placeholder is not None:
-                return await self._replace(place, text, placeholder)
-            return await self._say(place, text)
+            return await say()
         except RetryAfter as error:
             seconds = retry_seconds(error)
             await self._limiter.flooded(str(place.chat_id), seconds)
@@ -83,6 +91,25 @@ class TelegramSender:
             raise Undeliverable("forbidden") from None
         except BadRequest as error:
             raise Undeliverable(_short_name(error)) from None
+
+    async def _replace_or_say(self, place: Place, text: OwedText, placeholder: int | None) -> str:
+        if placeholder is not None:
+            return await self._replace(place, text, placeholder)
+        return await self._say(place, text)
+
+    async def _say_with_files(self, place: Place, text: OwedText, files: Sequence[File]) -> str:
+        documents = [InputMediaDocument(file.content, filename=file.name) for file in files[:-1]]
+        last = InputMediaDocument(files[-1].content, filename=files[-1].name, caption=text.text)
+        try:
+            with told_before_it_leaves(partial(self._depart, place, text.id)):
+                messages = await self._bot.send_media_group(
+                    place.chat_id, [*documents, last], message_thread_id=place.thread_id
+                )
+        except (RetryAfter, Forbidden, BadRequest):
+            raise
+        except TelegramError as error:
+            raise _fate(error, may_be_repeated=False) from None
+        return str(messages[-1].message_id)
 
     async def _placeholder(self, text: OwedText) -> int | None:
         """What the first part replaces: made by this process just now, or by one before."""

@@ -26,6 +26,7 @@ from bot.listener import Listener
 from bot.room import Room
 from bot.settings import BotSettings
 from bot.splitting import split
+from bot.writing import WritingSender
 from dialogue import feedback, outbox
 from dialogue.clock import utc_now
 from dialogue.errors import Misconfigured
@@ -125,11 +126,12 @@ class Adapter:
         self._courier.wake()
 
     def _new_courier(self) -> Courier:
+        cut = partial(split, limit=self._part_length)
         return Courier(
             database=self._room.database,
             keys=self._room.keys,
-            sender=self._sender,
-            split=partial(split, limit=self._part_length),
+            sender=WritingSender(self._sender, self._room.pen, split=cut),
+            split=cut,
             owner=self._journal.owner,
             meters=self._room.meters,
         )

@@ -4,10 +4,19 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from email import message_from_bytes
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-_JSON_FIELDS = {"reply_markup", "reply_parameters", "link_preview_options", "allowed_updates", "commands", "entities"}
+_JSON_FIELDS = {
+    "reply_markup",
+    "reply_parameters",
+    "link_preview_options",
+    "allowed_updates",
+    "commands",
+    "entities",
+    "media",
+}
 
 
 class Dropped(Exception):
@@ -61,7 +70,20 @@ def _fields(content_type: str, body: bytes) -> dict[str, Any]:
         return {}
     if content_type.startswith("application/json"):
         return dict(json.loads(body))
+    if content_type.startswith("multipart/form-data"):
+        return _parts(content_type, body)
     return {name: _value(name, text) for name, text in parse_qsl(body.decode(), keep_blank_values=True)}
+
+
+def _parts(content_type: str, body: bytes) -> dict[str, Any]:
+    """Files are bytes, the other fields text."""
+    parsed = message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
+    fields: dict[str, Any] = {}
+    for part in parsed.get_payload():
+        name = part.get_param("name", header="content-disposition")
+        content = part.get_payload(decode=True)
+        fields[name] = content if part.get_filename() else _value(name, content.decode())
+    return fields
 
 
 def _value(name: str, text: str) -> Any:

@@ -38,6 +38,7 @@ class Sent:
     buttons: list[str] = field(default_factory=list)
     reply_to: int | None = None
     at: float = field(default_factory=time.monotonic)
+    file: bytes | None = None
 
     @property
     def text(self) -> str:
@@ -281,6 +282,19 @@ class Telegram:
         self.shown_drafts.pop(chat_id, None)
         self.on_sent(chat_id, sent)
         return _message(chat_id, sent)
+
+    async def _do_sendMediaGroup(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
+        chat_id = int(fields["chat_id"])
+        if chat_id in self.blocked:
+            raise Refusal(403, "Forbidden: bot was blocked by the user")
+        messages = []
+        for item in fields["media"]:
+            self._next_message_id += 1
+            content = fields[item["media"].removeprefix("attach://")]
+            sent = Sent(self._next_message_id, [item.get("caption", "")], file=content)
+            self.sent[chat_id].append(sent)
+            messages.append(_message(chat_id, sent))
+        return messages
 
     async def _do_editMessageText(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
         chat_id, message_id = int(fields["chat_id"]), int(fields["message_id"])

@@ -1,6 +1,7 @@
 """People on Telegram talk with the bot: real adapter, worker, broker and database; only Telegram is ours."""
 
 import itertools
+import json
 import time
 
 import pytest
@@ -51,10 +52,26 @@ def test_each_command_is_answered_and_reset_starts_over(house: Clinic, who: int)
 def test_the_menu_is_offered_in_both_languages(house: Clinic) -> None:
     wait_until(lambda: len(house.telegram.commands) == 3, 10)
     assert set(house.telegram.commands) == {"zh", "en", ""}
-    assert all(
-        commands == ["start", "help", "reset", "privacy", "share", "withdraw"]
-        for commands in house.telegram.commands.values()
-    )
+    offered = ["start", "help", "reset", "privacy", "export", "delete", "contact", "complain", "share", "withdraw"]
+    assert all(commands == offered for commands in house.telegram.commands.values())
+
+
+def test_somebody_takes_their_data_along_and_has_it_deleted(house: Clinic, who: int) -> None:
+    house.telegram.write(who, "我睡不着")
+    house.wait_for(who, 1)
+    house.telegram.write(who, "/export")
+    house.wait_for(who, 3)
+    text, document = (sent.file for sent in house.telegram.sent[who][1:3])
+    assert text is not None
+    assert document is not None
+    assert "支持者（AI生成）：0 收到：我睡不着" in text.decode()
+    assert json.loads(document)["person"]["user_id"] == str(who)
+    house.telegram.write(who, "/delete")
+    house.wait_for(who, 4)
+    house.telegram.write(who, "确认删除")
+    assert "已经删除" in house.wait_for(who, 5)[4]
+    house.telegram.write(who, "我回来了")
+    assert house.wait_for(who, 6)[5] == "0 收到：我回来了"
 
 
 def test_the_label_of_a_link_is_kept(house: Clinic, who: int) -> None:

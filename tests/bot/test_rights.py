@@ -1,0 +1,259 @@
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from bot.channels.console import CHANNEL as CONSOLE
+from bot.channels.console import ConsoleFiles, ConsoleSender
+from bot.courier import Courier, TryLater, Undeliverable
+from bot.reception import Receipt
+from bot.room import Room
+from bot.writing import WritingSender
+from dialogue import complaints, contacts, erasure, people
+from dialogue.commands import Command
+from dialogue.export import File
+from dialogue.messages import Address, InboundMessage, OwedText
+from dialogue.states import ClosedBy, DeliveryKind, DeliveryState
+from dialogue.tables import DELIVERIES, Complaint, Person
+from tests.builders import CHANNEL, Rooms, message
+
+SECRET = "我的秘密是一只蓝色的鲸鱼"
+
+
+class Platform:
+    """Takes texts, and files if it `has_files`."""
+
+    name = CHANNEL
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.files: list[File] = []
+
+    async def send(self, text: OwedText) -> str | None:
+        self.sent.append(text.text)
+        return None
+
+    async def send_files(self, text: OwedText, files: Any) -> str | None:
+        self.sent.append(text.text)
+        self.files.extend(files)
+        return None
+
+
+async def say(room: Room, text: str, **fields: Any) -> Receipt:
+    return await room.inbox.receive(message(text, **fields))
+
+
+async def delivered(room: Room, *, has_files: bool = True, part_length: int = 10_000) -> Platform:
+    """Everything that is owed, sent."""
+    platform = Platform()
+
+    def cut(text: str) -> list[str]:
+        return [text[start : start + part_length] for start in range(0, len(text), part_length)] or [text]
+
+    sender = WritingSender(platform, room.pen, send_files=platform.send_files if has_files else None, split=cut)
+    courier = Courier(database=room.database, keys=room.keys, sender=sender, split=cut)
+    while await courier.deliver_due():
+        pass
+    return platform
+
+
+def person(room: Room, who: str = "小王") -> Person | None:
+    with room.database.read() as session:
+        return session.scalar(select(Person).where(Person.user_id == who))
+
+
+@pytest.mark.parametrize(
+    ("said", "command", "words"),
+    [
+        ("/help", Command.HELP, "12356"),
+        ("使用帮助", Command.HELP, "120"),
+        ("/privacy", Command.PRIVACY, "30 天"),
+        ("删除我的数据", Command.DELETE, "确认删除"),
+        ("确认删除", Command.CONFIRM_DELETE, "删除我的数据"),
+        ("投诉", Command.COMPLAIN, "投诉："),
+        ("/contact", Command.CONTACT, "自愿"),
+    ],
+)
+async def test_each_is_explained_and_nothing_happens_yet(room: Room, said: str, command: Command, words: str) -> None:
+    receipt = await say(room, said)
+    assert receipt.command is command
+    (answer,) = (await delivered(room)).sent
+    assert words in answer
+    assert "{" not in answer
+
+
+async def test_an_export_holds_what_was_said_and_says_what_a_model_wrote(room: Room) -> None:
+    rooms = Rooms(room.database, room.keys)
+    rooms.answered(SECRET, "我在听你说")
+    await say(room, "紧急联系人：妈妈 13800000000")
+    await say(room, "导出我的数据")
+    platform = await delivered(room)
+    text, document = (file.content.decode() for file in platform.files)
+    assert f"我：{SECRET}" in text
+    assert "支持者（AI生成）：我在听你说" in text
+    data = json.loads(document)
+    assert data["person"]["emergency_contact"] == "妈妈 13800000000"
+    lines = data["conversations"][0]["lines"]
+    assert [(line["by"], line["ai_generated"], line["text"]) for line in lines[:2]] == [
+        ("person", False, SECRET),
+        ("model", True, "我在听你说"),
+    ]
+    assert "人工智能" in data["notice"]
+    assert "人工智能" in text
+    assert "人工智能" in platform.sent[-1]
+
+
+async def test_an_export_is_never_stored_where_files_can_be_sent(room: Room) -> None:
+    await say(room, SECRET)
+    await say(room, "/export")
+    await delivered(room)
+    with room.database.read() as session:
+        export = session.execute(select(DELIVERIES).where(DELIVERIES.c.kind == DeliveryKind.EXPORT)).one()
+    assert (export.text, export.state) == (None, DeliveryState.SENT)
+
+
+async def test_where_no_files_can_be_sent_it_comes_as_text_in_parts(room: Room) -> None:
+    await say(room, SECRET)
+    await say(room, "/export")
+    platform = await delivered(room, has_files=False, part_length=40)
+    assert len(platform.sent) > 2
+    assert SECRET in "".join(platform.sent)
+    assert max(map(len, platform.sent)) <= 40
+
+
+async def test_asking_twice_for_an_export_owes_one(room: Room) -> None:
+    await say(room, "/export")
+    await say(room, "/export")
+    assert len((await delivered(room)).files) == 2
+
+
+async def test_an_export_holds_nothing_of_anybody_else(room: Room) -> None:
+    await say(room, SECRET, who="小李")
+    await say(room, "你好")
+    await say(room, "/export")
+    assert all(SECRET not in file.content.decode() for file in (await delivered(room)).files)
+
+
+async def test_in_a_group_nothing_is_shown_that_others_may_not_read(room: Room) -> None:
+    among_others = InboundMessage(
+        address=Address(channel=CHANNEL, chat_id="组/小王"),
+        account="bot",
+        user_id="小王",
+        external_id="1",
+        text="/export",
+        sent_at=message().sent_at,
+    )
+    await room.inbox.receive(among_others)
+    platform = await delivered(room)
+    assert platform.files == []
+    assert "私聊" in platform.sent[0]
+
+
+async def test_a_deletion_that_is_confirmed_erases_and_says_goodbye(room: Room) -> None:
+    heard = await say(room, SECRET)
+    await say(room, "/delete")
+    receipt = await say(room, "确认删除。")
+    assert receipt.cancelled_turn_ids == [heard.turn_id]
+    assert person(room) is None
+    platform = await delivered(room)
+    assert len(platform.sent) == 1  # the question was not sent yet, and cannot be read any more
+    assert "12356" in platform.sent[0]
+    assert (await say(room, "我又来了")).turn_id is not None
+    assert person(room) is not None
+
+
+@pytest.mark.parametrize("between", ["等一下", "/help"])
+async def test_a_deletion_is_confirmed_right_after_the_question_only(room: Room, between: str) -> None:
+    await say(room, "/delete")
+    await say(room, between)
+    await say(room, "确认删除")
+    assert person(room) is not None
+
+
+async def test_the_question_stands_for_ten_minutes(room: Room) -> None:
+    rooms = Rooms(room.database, room.keys)
+    room.inbox._clock = rooms.clock
+    await say(room, "/delete")
+    rooms.clock.tick(timedelta(minutes=10).total_seconds() + 1)
+    await say(room, "/delete confirm")
+    assert person(room) is not None
+    await say(room, "/delete")
+    rooms.clock.tick(60)
+    await say(room, "/delete confirm")
+    assert person(room) is None
+
+
+async def test_a_confirmation_that_the_platform_repeats_does_nothing(room: Room) -> None:
+    await say(room, "/delete")
+    await say(room, "确认删除", external_id="7")
+    assert (await say(room, "确认删除", external_id="7")).is_repeat
+    assert len((await delivered(room)).sent) == 1
+
+
+async def test_an_export_that_was_owed_when_the_person_was_erased_is_not_sent(room: Room) -> None:
+    await say(room, "/export")
+    sender = WritingSender(Platform(), room.pen)
+    rooms = Rooms(room.database, room.keys)
+    rooms.clock.tick(timedelta(days=365).total_seconds())
+    (owed,) = rooms.due(owner=UUID(int=1))
+    found = person(room)
+    assert found is not None
+    with room.database.begin() as session:
+        erasure.erase(session, found.id, by=ClosedBy.ADMIN, actor="x", farewell_to=None, now=message().sent_at)
+    with pytest.raises(Undeliverable, match="erased"):
+        await sender.send(owed)
+
+
+async def test_a_complaint_is_kept_sealed_for_the_admins(room: Room) -> None:
+    await say(room, "投诉：回复没有帮助")
+    assert "收到" in (await delivered(room)).sent[0]
+    with room.database.begin() as session:
+        (one,) = complaints.open_ones(session)
+        words = complaints.read(session, room.keys, one.id, by="admin", now=message().sent_at)
+        raw = session.scalar(select(Complaint.text))
+    assert words is not None
+    assert words.text == "回复没有帮助"
+    assert raw is not None
+    assert "回复".encode() not in raw
+
+
+async def test_danger_in_a_complaint_is_answered_like_all_danger(room: Room) -> None:
+    await say(room, "/complain 你们都没用，我今晚就想结束自己")
+    platform = await delivered(room)
+    assert any("120" in text for text in platform.sent)
+    with room.database.read() as session:
+        assert len(complaints.open_ones(session)) == 1
+
+
+async def test_a_contact_is_shown_changed_and_removed(room: Room) -> None:
+    await say(room, "紧急联系人：妈妈 1")
+    await say(room, "/contact 爸爸 2")
+    await say(room, "紧急联系人")
+    await say(room, "/contact remove")
+    await say(room, "/contact")
+    shown = (await delivered(room)).sent
+    assert "爸爸 2" in shown[2]
+    assert "自愿" in shown[4]
+    found = person(room)
+    assert found is not None
+    with room.database.begin() as session:
+        known = people.locked(session, room.keys, channel=CHANNEL, user_id="小王", now=message().sent_at)
+        assert contacts.shown(session, known) is None
+
+
+async def test_a_terminal_gets_files_that_nobody_else_can_read(room: Room, tmp_path: Path) -> None:
+    sender = ConsoleSender()
+    files = ConsoleFiles(sender, tmp_path / "exports", room.texts)
+    address = Address(channel=CONSOLE, chat_id="me")
+    sender.close()  # what is written is written, whoever looks
+    owed = OwedText(id=UUID(int=1), address=address, kind=DeliveryKind.EXPORT, text="", turn_id=None, part=0, attempt=1)
+    with pytest.raises(TryLater):
+        await files.send(owed, [File(name="a.txt", content=b"1"), File(name="a.json", content=b"2")])
+    assert {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "exports").iterdir()} == {
+        "a.txt": 0o600,
+        "a.json": 0o600,
+    }
