@@ -193,7 +193,7 @@ def _lines(session: Session, key: PersonKey, theirs: dict[str, UUID]) -> dict[UU
     return lines
 
 
-def _answer(turn: Row[Any], key: PersonKey) -> Iterator[Line]:
+def _answer(turn: Row[*tuple[Any, ...]], key: PersonKey) -> Iterator[Line]:
     """The model's words, and what we added in our own."""
     yield Line(
         at=turn.finished_at,

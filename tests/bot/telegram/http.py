@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from email import message_from_bytes
+from email import message_from_bytes, policy
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -77,11 +77,12 @@ def _fields(content_type: str, body: bytes) -> dict[str, Any]:
 
 def _parts(content_type: str, body: bytes) -> dict[str, Any]:
     """Files are bytes, the other fields text."""
-    parsed = message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
+    head = f"Content-Type: {content_type}\r\n\r\n".encode()
     fields: dict[str, Any] = {}
-    for part in parsed.get_payload():
-        name = part.get_param("name", header="content-disposition")
+    for part in message_from_bytes(head + body, policy=policy.HTTP).iter_parts():
+        name = str(part.get_param("name", header="content-disposition"))
         content = part.get_payload(decode=True)
+        assert isinstance(content, bytes)
         fields[name] = content if part.get_filename() else _value(name, content.decode())
     return fields
 
