@@ -187,8 +187,7 @@ class Inbox:
     def _meet(self, reception: Reception) -> Receipt:
         """The doors, in their order."""
         message = reception.message
-        person = reception.person
-        if person.blocked_at is not None:
+        if reception.person.blocked_at is not None:
             return self._keep_out(reception)
         try:
             text = clean(message.text, max_length=self._max_message_length)
@@ -202,17 +201,17 @@ class Inbox:
             done = self._desk.hear(caller, message, text)
             if done is not None:
                 return reception.report(done)
-        if command in Rights.COMMANDS and (command is not Command.CONTACT or self.gate.is_open(person)):
-            return self._rights.obey(reception, command, text)
         if command is not None:
             reception.note_source(text)
-            return self._obey(reception, command)
+            return self._obey(reception, command, text)
         return self._take_words(reception, text)
 
-    def _obey(self, reception: Reception, command: Command) -> Receipt:
+    def _obey(self, reception: Reception, command: Command, text: str) -> Receipt:
         session, person, now = reception.session, reception.person, reception.now
         if not self.gate.is_open(person) and command in _FOR_GUESTS:
             return self._at_the_door(reception).ask(None, is_greeting=True)
+        if command in Rights.COMMANDS:
+            return self._rights.obey(reception, command, text)
         cancelled: list[UUID] = []
         match command:
             case Command.WITHDRAW:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -257,3 +258,22 @@ async def test_a_terminal_gets_files_that_nobody_else_can_read(room: Room, tmp_p
         "a.txt": 0o600,
         "a.json": 0o600,
     }
+
+
+async def test_an_admin_hears_of_a_complaint_but_not_its_words(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    admin = Address(channel=CHANNEL, chat_id="管理员")
+    monkeypatch.setattr(room.inbox, "_office", replace(room.inbox._office, admins=(admin,)))
+    await say(room, "你好")
+    receipt = await say(room, f"投诉：{SECRET}")
+    assert receipt.channels == {CHANNEL}
+    alerts = [text for text in (await delivered(room)).sent if "新的投诉" in text]
+    assert len(alerts) == 1
+    assert SECRET not in alerts[0]
+
+
+async def test_nobody_who_has_not_agreed_leaves_a_contact(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room.inbox, "gate", replace(room.inbox.gate, is_required=True))
+    await say(room, "紧急联系人：妈妈 1")
+    with room.database.begin() as session:
+        known = people.locked(session, room.keys, channel=CHANNEL, user_id="小王", now=message().sent_at)
+        assert contacts.shown(session, known) is None
