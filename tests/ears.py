@@ -11,6 +11,7 @@ import socket
 import threading
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Self
 from urllib.parse import quote, urlsplit
 
 from redis import Redis
@@ -68,16 +69,22 @@ class Ears:
         self._line = self._connect()
         self._chunks: list[bytes] = []
         self._thread = threading.Thread(target=self._listen, daemon=True)
+
+    def __enter__(self) -> Self:
         self._line.sendall(b"MONITOR\r\n")
         assert self._line.recv(5) == b"+OK\r\n"
         self._thread.start()
+        return self
 
-    def close(self) -> bytes:
-        """All that was heard, and all that is stored now."""
+    def __exit__(self, *_: object) -> None:
         self._line.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._line.close()
+
+    def heard(self) -> bytes:
+        """All that was heard so far, and all that is stored now."""
         with Redis.from_url(self._url) as redis:
+            redis.ping()
             stored = [part for key in redis.keys("*") for part in (key, redis.dump(key) or b"")]
         return b"\n".join([*self._chunks, *stored])
 

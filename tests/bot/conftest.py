@@ -18,7 +18,13 @@ def broker_url(redis_url: str) -> str:
 
 
 @pytest.fixture
-def room(tmp_path: Path, broker_url: str) -> Iterator[Room]:
+def asks_consent() -> bool:
+    """A module that is about consent says True."""
+    return False
+
+
+@pytest.fixture
+def room(tmp_path: Path, broker_url: str, *, asks_consent: bool) -> Iterator[Room]:
     """What a channel's process has, on SQLite and a real broker, without its sweep."""
     url = sqlite_url(tmp_path / "bot.db")
     schema.upgrade_at(url)
@@ -29,7 +35,7 @@ def room(tmp_path: Path, broker_url: str) -> Iterator[Room]:
             broker_url=SecretStr(broker_url),
             secret_key=SecretStr(new_secret()),
             max_message_length=100,
-            consent="off",
+            consent="required" if asks_consent else "off",
         )
     )
     yield opened

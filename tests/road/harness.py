@@ -26,6 +26,7 @@ from dialogue.settings import DialogueSettings
 from dialogue.tables import Turn
 from dialogue.vault import new_secret
 from tests.builders import CHANNEL, message
+from tests.ears import chinese_in
 
 _START_SECONDS = 30.0
 _PATIENCE = 3
@@ -148,6 +149,7 @@ class Road:
         for worker in self._workers:
             if worker.process.poll() is None:
                 worker.kill()
+        assert chinese_in("".join(worker.log.read_text() for worker in self._workers)) == []
         if self._courier is not None:
             self._loop.call_soon_threadsafe(self._courier.stop)
             self._delivering[0].result(10)

@@ -16,6 +16,7 @@ from dialogue.states import DeliveryState, TurnState
 from dialogue.tables import Delivery, Message, Turn
 from dialogue.vault import MasterKeys, new_secret
 from tests.bot.telegram.loopback import TOKEN, Telegram
+from tests.ears import chinese_in
 from tests.road.harness import Worker, wait_until
 
 _START_SECONDS = 30.0
@@ -143,9 +144,14 @@ class Clinic:
             self._adapters.pop().kill()
             self._dead_count += 1
 
-    def close(self) -> None:
-        self.kill_adapters()
+    def kill_workers(self) -> None:
         for worker in self._workers:
             if worker.process.poll() is None:
                 worker.kill()
+
+    def close(self) -> None:
+        """Whatever a test was about, no word of it may be in a log."""
+        self.kill_adapters()
+        self.kill_workers()
+        assert chinese_in(self.logs()) == []
         self.database.close()

@@ -20,6 +20,7 @@ from dialogue import schema
 from dialogue.database import Database, connect, sqlite_url
 from dialogue.tables import Delivery, Message, Turn
 from dialogue.vault import new_secret
+from tests.ears import chinese_in
 from tests.road.harness import Worker, wait_until
 
 GATEWAY = Path(__file__).parents[3] / "gateway"
@@ -214,6 +215,7 @@ class Ward:
             if worker.process.poll() is None:
                 worker.kill()
         self.database.close()
+        assert chinese_in("".join(log.read_text() for log in self.home.glob("*.log*"))) == []
 
 
 def _free_ports(count: int) -> list[int]:
