@@ -29,7 +29,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._reading = engine.execution_options(**_READ_ONLY)
+        self.reading = engine.execution_options(**_READ_ONLY)
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
@@ -40,7 +40,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """One reading transaction, which on SQLite waits for no writer; raises `DatabaseUnavailable`."""
-        with reachable(), Session(self._reading, expire_on_commit=False) as session, session.begin():
+        with reachable(), Session(self.reading, expire_on_commit=False) as session, session.begin():
             yield session
 
     def close(self) -> None:

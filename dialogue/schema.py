@@ -1,6 +1,11 @@
-"""Brings a database to the schema of this code, and refuses one that is ahead of it."""
+"""Brings a database to the schema of this code, and refuses one that this code cannot serve.
+
+Migrations only add, so that the version before goes on serving while they run and after them. One that takes something
+away says in the table ``compatibility`` which schema a version must know at least.
+"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
 
@@ -8,22 +13,21 @@ import migrations
 from dialogue.database import Database, connect, reachable
 from dialogue.errors import SchemaMismatch
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 _LOCK = 0x6D696E64676C6D  # "mindglm": two upgrades at once wait for each other on PostgreSQL
+_PATIENCE = "10s"
+"""A change of a table waits for whoever reads it, and everybody else then waits for the change: not for longer."""
 
 
 def upgrade(database: Database) -> None:
-    """Run the missing migrations; raises `SchemaMismatch` if the database is newer than this code."""
-    from alembic import command  # processes that only check need not load it
-    from alembic.config import Config
-
+    """Run the missing migrations; raises `SchemaMismatch` if the database is too new for this code."""
     with reachable(), database.engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        _refuse_unknown(connection)
-        config = Config()
-        config.set_main_option("script_location", str(_directory()).replace("%", "%%"))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        exclude_others(connection)
+        if is_ahead(connection):
+            return
+        finish(connection)
 
 
 def upgrade_at(url: str) -> None:
@@ -36,35 +40,85 @@ def upgrade_at(url: str) -> None:
 
 
 def check(database: Database) -> None:
-    """Raises `SchemaMismatch` unless the database has exactly the schema of this code."""
+    """Raises `SchemaMismatch` unless this code can serve the database: it has this schema, or one that added to it."""
     with reachable(), database.engine.connect() as connection:
-        _refuse_unknown(connection)
-        current = _current(connection)
-    if current != _known()[-1]:
-        raise SchemaMismatch(
-            f"The database has schema {current or 'none'}, this code needs {_known()[-1]}: run `mindglm migrate`."
-        )
+        found = current(connection)
+        if found == known()[-1] or is_ahead(connection):
+            return
+    raise SchemaMismatch(f"The database has schema {found or 'none'}, this code needs {known()[-1]}: run `mindglm migrate`.")
 
 
-def _refuse_unknown(connection: Connection) -> None:
-    current = _current(connection)
-    if current is not None and current not in _known():
-        raise SchemaMismatch(
-            f"The database has schema {current}, which this version does not know: it was written by a newer one. "
-            "Install that version, or restore a backup."
-        )
+def is_ahead(connection: Connection) -> bool:
+    """Whether a newer version upgraded this database, and left it so that this code can serve it.
+
+    Raises `SchemaMismatch` where it cannot.
+    """
+    found = current(connection)
+    if found is None or found in known():
+        return False
+    needed = _needed(connection)
+    if needed is not None and needed <= known()[-1]:
+        return True
+    raise SchemaMismatch(
+        f"The database has schema {found}, which this version does not know: it was written by a newer one. "
+        "Install that version, or restore a backup."
+    )
 
 
-def _current(connection: Connection) -> str | None:
+def exclude_others(connection: Connection) -> None:
+    """Until the transaction ends nobody else upgrades or restores; SQLite's writers are alone anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        connection.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE}'"))
+
+
+def begin_at(connection: Connection, revision: str) -> None:
+    """Give an empty database the schema of `revision`; raises `SchemaMismatch` if this code does not know it."""
+    if revision not in known():
+        raise SchemaMismatch(f"This is of schema {revision}, which this version does not know; install a newer one.")
+    from alembic import command
+
+    config = _configured(connection)
+    if current(connection) is not None:
+        command.downgrade(config, "base")
+    command.upgrade(config, revision)
+
+
+def finish(connection: Connection) -> None:
+    """Run the missing migrations."""
+    from alembic import command  # processes that only check need not load it
+
+    command.upgrade(_configured(connection), "head")
+
+
+def current(connection: Connection) -> str | None:
+    """The revision that the database has; None for one without tables."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
     return version
 
 
-def _known() -> list[str]:
+def known() -> list[str]:
     """The revisions of this code, oldest first: they are numbered, and their files begin with the number."""
     return sorted(file.name.partition("_")[0] for file in (_directory() / "versions").glob("[0-9]*.py"))
+
+
+def _needed(connection: Connection) -> str | None:
+    """The oldest schema that a version may know to serve this database."""
+    if not inspect(connection).has_table("compatibility"):
+        return None
+    oldest: str | None = connection.scalar(text("SELECT max(oldest_schema) FROM compatibility"))
+    return oldest
+
+
+def _configured(connection: Connection) -> "Config":
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_directory()).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
 
 
 def _directory() -> Path:

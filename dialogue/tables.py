@@ -447,6 +447,14 @@ class Process(Table):
     figures: Mapped[dict[str, Figure]]
 
 
+class Compatibility(Table):
+    """Which schema a version must know at least to serve this database: one row, changed where something is taken away."""
+
+    __tablename__ = "compatibility"
+
+    oldest_schema: Mapped[str] = mapped_column(String(32), primary_key=True)
+
+
 def _core(table: type[Table]) -> CoreTable:
     return cast("CoreTable", table.__table__)
 

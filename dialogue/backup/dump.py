@@ -1,0 +1,94 @@
+"""Writes a backup from one consistent view of the database, row by row, while everything else goes on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, MetaData, Table, select
+
+from dialogue import schema
+from dialogue.backup import archive
+from dialogue.database import Database, reachable
+from dialogue.tables import PEOPLE, PROCESSES, Compatibility
+
+KEYS = "keys.jsonl.gz"
+"""Beside the backups of one directory, and replaced by each: the wrapped data keys of those who are not erased."""
+
+_SUFFIX = ".jsonl.gz"
+_PREFIX = "mindglm-"
+_ROWS_AT_ONCE = 500
+_KEY_ID_BYTES = 4
+_LEFT_OUT = {PROCESSES.name, Compatibility.__tablename__, "alembic_version"}
+"""Of no use after a restart, or written by the migrations."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What a backup holds; `key_ids` name the master keys that open it."""
+
+    path: Path
+    counts: dict[str, int]
+    key_ids: list[str]
+
+
+def dump(database: Database, directory: Path, *, now: datetime) -> Written:
+    """Write a backup and the keys into `directory`. Raises `DatabaseUnavailable`, `SchemaMismatch`, `OSError`."""
+    schema.check(database)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = directory / f"{_PREFIX}{now:%Y%m%dT%H%M%SZ}{_SUFFIX}"
+    with _snapshot(database) as connection:
+        revision = schema.current(connection)
+        tables = tables_of(connection)
+        with archive.writing(path) as rows:
+            rows.header(created_at=now.isoformat(), schema=revision, keys=KEYS)
+            for table in tables:
+                _write_table(connection, table, rows, without={"data_key"} if table.name == PEOPLE.name else set())
+        with archive.writing(directory / KEYS) as keys:
+            keys.header(created_at=now.isoformat(), schema=revision)
+            key_ids = _write_keys(connection, keys)
+    return Written(path=path, counts=rows.counts, key_ids=sorted(key_ids))
+
+
+def prune(directory: Path, *, keep: int) -> list[Path]:
+    """Delete all but the newest backups; returns those that are gone."""
+    old = sorted(directory.glob(f"{_PREFIX}*{_SUFFIX}"))[:-keep]
+    for path in old:
+        path.unlink()
+    return old
+
+
+def tables_of(connection: Connection) -> list[Table]:
+    """As they are in the database, those first on which others depend."""
+    found = MetaData()
+    found.reflect(connection)
+    return [table for table in found.sorted_tables if table.name not in _LEFT_OUT]
+
+
+@contextmanager
+def _snapshot(database: Database) -> Iterator[Connection]:
+    """A transaction that sees the database as it was at its beginning, and hinders nobody."""
+    with reachable():
+        engine = database.reading
+        if engine.dialect.name == "postgresql":
+            engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        with engine.connect() as connection, connection.begin():
+            yield connection.execution_options(stream_results=True, yield_per=_ROWS_AT_ONCE)
+
+
+def _write_table(connection: Connection, table: Table, rows: archive.Writer, *, without: set[str]) -> None:
+    columns = [column for column in table.columns if column.name not in without]
+    rows.begin_table(table.name, [column.name for column in columns])
+    for row in connection.execute(select(*columns)):
+        rows.row(row)
+
+
+def _write_keys(connection: Connection, keys: archive.Writer) -> set[str]:
+    keys.begin_table(PEOPLE.name, ["id", "data_key"])
+    key_ids = set()
+    wanted = select(PEOPLE.c.id, PEOPLE.c.data_key).where(PEOPLE.c.data_key.is_not(None))
+    for person_id, wrapped in connection.execute(wanted):
+        key_ids.add(bytes(wrapped[:_KEY_ID_BYTES]).hex())
+        keys.row([person_id, wrapped])
+    return key_ids
