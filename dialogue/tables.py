@@ -448,7 +448,7 @@ class Process(Table):
 
 
 class Compatibility(Table):
-    """Which schema a version must know at least to serve this database: one row, changed where something is taken away."""
+    """Which schema a version must know at least to serve this database: one row, changed when something goes away."""
 
     __tablename__ = "compatibility"
 

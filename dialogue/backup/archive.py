@@ -1,4 +1,4 @@
-"""The file: gzip of JSON lines. A header, then per table its columns and rows, then a trailer with counts and a checksum.
+"""The file, gzip of JSON lines: a header, for each table its columns and rows, a trailer with counts and a checksum.
 
 A value is JSON's own, or an object of one letter: ``{"b": base64}``, ``{"t": ISO 8601}``, ``{"u": UUID in hex}``.
 """
