@@ -12,7 +12,7 @@ ENV PATH=/opt/mindglm/bin:$PATH \
     MINDGLM_HOME=/var/lib/mindglm \
     MINDGLM_LOG_FORMAT=json
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /var/lib/mindglm --shell /usr/sbin/nologin mindglm \
-    && install --directory --owner=mindglm --group=mindglm --mode=0700 /var/lib/mindglm /models
+    && install --directory --owner=mindglm --group=mindglm --mode=0700 /var/lib/mindglm /models /backups
 
 
 FROM python AS install

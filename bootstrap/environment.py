@@ -54,7 +54,7 @@ DEVELOPMENT = Profile(
     disk_mb=750,
 )
 _IMAGES = {
-    "bot": ("--extra=openai", "--extra=postgres", "--extra=telegram", "--extra=wechat"),
+    "bot": ("--extra=console", "--extra=openai", "--extra=postgres", "--extra=telegram", "--extra=wechat"),
     "worker": ("--extra=local", "--extra=openai", "--extra=postgres"),
 }
 """What the container images install, each a part of the development lock."""

@@ -32,6 +32,8 @@ class Action(StrEnum):
     READ = "read"  # a transcript was opened
     MUTE_ALERTS = "mute_alerts"
     UNMUTE_ALERTS = "unmute_alerts"
+    BACKUP = "backup"  # a copy of the whole database was written
+    RESTORE = "restore"  # into an empty database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, MetaData, Table, select
@@ -18,6 +18,7 @@ KEYS = "keys.jsonl.gz"
 
 _SUFFIX = ".jsonl.gz"
 _PREFIX = "mindglm-"
+_NAME = f"{_PREFIX}%Y%m%dT%H%M%SZ{_SUFFIX}"
 _ROWS_AT_ONCE = 500
 _KEY_ID_BYTES = 4
 _LEFT_OUT = {PROCESSES.name, Compatibility.__tablename__, "alembic_version"}
@@ -37,7 +38,7 @@ def dump(database: Database, directory: Path, *, now: datetime) -> Written:
     """Write a backup and the keys into `directory`. Raises `DatabaseUnavailable`, `SchemaMismatch`, `OSError`."""
     schema.check(database)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = directory / f"{_PREFIX}{now:%Y%m%dT%H%M%SZ}{_SUFFIX}"
+    path = directory / now.strftime(_NAME)
     with _snapshot(database) as connection:
         revision = schema.current(connection)
         tables = tables_of(connection)
@@ -57,6 +58,14 @@ def prune(directory: Path, *, keep: int) -> list[Path]:
     for path in old:
         path.unlink()
     return old
+
+
+def newest_at(directory: Path) -> datetime | None:
+    """When the newest backup was begun."""
+    names = sorted(path.name for path in directory.glob(f"{_PREFIX}*{_SUFFIX}"))
+    if not names:
+        return None
+    return datetime.strptime(names[-1], _NAME).replace(tzinfo=UTC)
 
 
 def tables_of(connection: Connection) -> list[Table]:

@@ -5,11 +5,12 @@ Exit status: 0 done; 1 it could not be done, or what was asked is not well; 2 wr
 
 import typer
 
-from mindglm.admin import looking, steering
+from mindglm.admin import keeping, looking, steering
 
 app = typer.Typer(
-    help="Watch over conversations: how it is going, who talks, reset, block, and the audit.", no_args_is_help=True
+    help="Watch over conversations: how it is going, who talks, reset, block, the audit, and backups.",
+    no_args_is_help=True,
 )
 
-for group in (looking, steering):
+for group in (looking, steering, keeping):
     group.register(app)

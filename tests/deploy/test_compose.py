@@ -12,10 +12,12 @@ import pytest
 import typer
 
 from bot.settings import BotSettings
+from console.settings import ConsoleSettings
 from mindglm.__main__ import app
 from tests.deploy.compose import COMPOSE, OURS, PYTHON, ROOT, SERVICES, command, seconds
 from worker.settings import WorkerSettings
 
+SETTINGS = {**BotSettings.model_fields, **WorkerSettings.model_fields, **ConsoleSettings.model_fields}
 BIN = Path(sys.executable).parent
 each_service = pytest.mark.parametrize("name", SERVICES)
 each_of_ours = pytest.mark.parametrize("name", OURS)
@@ -68,8 +70,7 @@ def test_an_image_is_pinned_to_a_version(name: str) -> None:
 
 @each_service
 def test_no_secret_stands_in_an_environment(name: str) -> None:
-    settings = {**BotSettings.model_fields, **WorkerSettings.model_fields}
-    secret = {f"MINDGLM_{key.upper()}" for key, field in settings.items() if "SecretStr" in str(field.annotation)}
+    secret = {f"MINDGLM_{key.upper()}" for key, field in SETTINGS.items() if "SecretStr" in str(field.annotation)}
     given = SERVICES[name].get("environment", {})
     assert not {key for key in given if key in secret - {"MINDGLM_DATABASE_URL", "MINDGLM_BROKER_URL"}}
     assert not [value for value in given.values() if value and re.search(r"://[^/@]*:[^/@]+@", str(value))]
@@ -85,7 +86,7 @@ def test_secrets_are_files_because_read_only_containers_take_no_others() -> None
 
 @pytest.mark.parametrize("name", PYTHON)
 def test_settings_that_compose_gives_are_settings(name: str) -> None:
-    known = {f"MINDGLM_{key.upper()}" for key in {**BotSettings.model_fields, **WorkerSettings.model_fields}}
+    known = {f"MINDGLM_{key.upper()}" for key in SETTINGS}
     given = {key.removesuffix("_FILE") for key in SERVICES[name]["environment"] if key.startswith("MINDGLM_")}
     assert given <= known
 
