@@ -22,7 +22,7 @@ from dialogue.errors import NoSuchDelivery, NoSuchPerson, NotFailed
 from dialogue.states import OPEN_TURN_STATES, ClosedBy, DeliveryKind, DeliveryState, TurnState
 from dialogue.tables import CONVERSATIONS, DELIVERIES, PEOPLE, TURNS
 
-BATCH = 500
+BATCH = 200
 """Conversations that one transaction of a reset of all ends: it lasts some tens of milliseconds."""
 
 _PAUSE_SHARE = 1.0
