@@ -41,6 +41,7 @@ async function main () {
   tell(puppet)
   const kept = durable(puppet, {
     accounts: new Accounts(directory),
+    requests: new Spool(journal('friend-requests')),
     sendings: new Sendings(journal('sendings')),
     spool: new Spool(journal('messages')),
   })

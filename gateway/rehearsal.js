@@ -3,6 +3,7 @@
  * say. `node main.js --puppet ./rehearsal.js`
  *
  *   POST /say {from, text, room?, mention?}   somebody writes
+ *   POST /befriend {from}                     somebody asks to be a friend; what they see of a yes is the text "accepted"
  *   GET  /sent                                what the bot said: [{to, text}], kept in REHEARSAL_SENT over restarts
  *
  * REHEARSAL_DIES_AT=words kills the process right after it has sent exactly these.
@@ -14,6 +15,7 @@ import http from 'node:http'
 import { mock, PuppetMock } from 'wechaty-puppet-mock'
 
 const CONTROL_PORT = Number(process.env.REHEARSAL_PORT ?? 8789)
+const REQUEST = 'request of '
 const SENT = process.env.REHEARSAL_SENT ?? 'rehearsal-sent.jsonl'
 
 export default class Rehearsal extends PuppetMock {
@@ -35,6 +37,19 @@ export default class Rehearsal extends PuppetMock {
     else this.#person(conversationId) // the mock forgets its people when the process ends
     await super.messageSendText(conversationId, text)
     if (text === process.env.REHEARSAL_DIES_AT) process.kill(process.pid, 'SIGKILL')
+  }
+
+  async friendshipRawPayload (id) {
+    const contactId = id.slice(REQUEST.length)
+    return { contactId, hello: '', id, stranger: '', ticket: '', timestamp: Date.now(), type: 2 }
+  }
+
+  async friendshipRawPayloadParser (payload) {
+    return payload
+  }
+
+  async friendshipAccept (id) {
+    note({ text: 'accepted', to: id.slice(REQUEST.length) })
   }
 
   async contactRawPayload (id) {
@@ -64,6 +79,10 @@ export default class Rehearsal extends PuppetMock {
       const { from, mention, room, text } = JSON.parse(await body(request))
       const talker = this.#person(from)
       talker.say(text, mention ? [this.bot] : []).to(room ? this.#room(room, from) : this.bot)
+      return response.end('{}')
+    }
+    if (request.method === 'POST' && request.url === '/befriend') {
+      this.emit('friendship', { friendshipId: REQUEST + JSON.parse(await body(request)).from })
       return response.end('{}')
     }
     if (request.url === '/sent') return response.end(existsSync(SENT) ? readFileSync(SENT) : '')

@@ -1,4 +1,4 @@
-/** The messages that nobody has acknowledged yet, in the order in which they came, on disk before anyone hears of them. */
+/** Messages, or friend requests, that nobody has acknowledged yet, in the order in which they came, on disk before anyone hears of them. */
 
 const MAX_STALE_ENTRIES = 1000
 

@@ -17,7 +17,9 @@ const TOKEN = 'a-token-of-the-tests'
 class FakePuppet extends EventEmitter {
   isLoggedIn = true
   currentUserId = 'bot'
+  accepted = []
   payloads = new Map()
+  requests = new Map()
   sent = []
   stops = 0
 
@@ -34,6 +36,21 @@ class FakePuppet extends EventEmitter {
     return `sent-${this.sent.length}`
   }
 
+  async friendshipPayload (id, payload) {
+    if (payload) this.requests.set(id, payload)
+    if (!this.requests.has(id)) throw new Error('unknown request')
+    return this.requests.get(id)
+  }
+
+  async friendshipAccept (id) {
+    this.accepted.push((await this.friendshipPayload(id)).contactId)
+  }
+
+  ask (id, fields = {}) {
+    this.requests.set(id, { contactId: `contact of ${id}`, id, type: 2, ...fields })
+    this.emit('friendship', { friendshipId: id })
+  }
+
   hear (id, text, fields = {}) {
     this.payloads.set(id, { id, talkerId: 'wang', text, timestamp: Date.now(), ...fields })
     this.emit('message', { messageId: id })
@@ -43,6 +60,7 @@ class FakePuppet extends EventEmitter {
 function open (directory, puppet = new FakePuppet(), options = {}) {
   const parts = {
     accounts: new Accounts(directory),
+    requests: new Spool(Journal.open(directory, 'friend-requests', TOKEN)),
     sendings: new Sendings(Journal.open(directory, 'sendings', TOKEN)),
     spool: new Spool(Journal.open(directory, 'messages', TOKEN)),
   }
@@ -94,6 +112,27 @@ test('what is not acknowledged in time is repeated, and then no more', async () 
   const count = heard.length
   await sleep(120)
   assert.equal(heard.length, count)
+})
+
+test('a friend request waits for whoever comes, over a restart, until it is settled, and can still be accepted', async () => {
+  const place = directory()
+  const first = open(place)
+  first.puppet.ask('1')
+  first.puppet.ask('2', { type: 1 }) // a yes to a request of ours
+  await sleep(20)
+  const second = open(place) // its puppet knows nothing of that request
+  const asked = []
+  second.kept.on('friendship', ({ friendshipId }) => asked.push(friendshipId))
+  await sleep(20)
+  assert.deepEqual(asked, ['1'])
+  assert.equal((await second.kept.friendshipPayload('1')).contactId, 'contact of 1')
+  await second.kept.friendshipAccept('1')
+  assert.deepEqual(second.puppet.accepted, ['contact of 1'])
+  second.kept.ding('friend:1')
+  const third = open(place)
+  third.kept.on('friendship', ({ friendshipId }) => asked.push(friendshipId))
+  await sleep(20)
+  assert.deepEqual(asked, ['1'])
 })
 
 test('own messages and those from before the first login are not told', async () => {

@@ -30,6 +30,9 @@ _LOGIN_GRACE = timedelta(seconds=60)
 _READ_ATTEMPTS = 3
 _FIRST_BACK_OFF_SECONDS = 0.2
 _MAX_BACK_OFF_SECONDS = 10.0
+_REPEATED = {Happening.MESSAGE: "messageId", Happening.FRIENDSHIP: "friendshipId"}
+"""What our gateway tells again until it is acknowledged, and by what it is known."""
+
 _REQUEST_RECEIVED = 2
 """`types.Friendship.Receive`: somebody asks to be a friend."""
 
@@ -66,16 +69,16 @@ class Intake:
         self._accepts_friends = accepts_friends
         self._clock = clock
         self._events: asyncio.Queue[Event] = asyncio.Queue()
-        self._pending_ids: set[str] = set()
+        self._pending: set[tuple[Happening, str]] = set()
         self._account: Account | None = None
 
     def offer(self, event: Event) -> None:
-        """Queue an event; a message that is queued already is not queued twice."""
-        if event.kind is Happening.MESSAGE:
-            message_id = event.text("messageId")
-            if not message_id or message_id in self._pending_ids:
+        """Queue an event; a message or a request that is queued already is not queued twice."""
+        key = _REPEATED.get(event.kind)
+        if key is not None:
+            if not event.text(key) or (event.kind, event.text(key)) in self._pending:
                 return
-            self._pending_ids.add(message_id)
+            self._pending.add((event.kind, event.text(key)))
         self._events.put_nowait(event)
 
     async def run(self) -> None:
@@ -88,19 +91,18 @@ class Intake:
                 log.error("wechat_event_broke", kind=event.kind.name, error=type(error).__name__)  # noqa: TRY400 - may hold texts
 
     async def _take(self, event: Event) -> None:
-        match event.kind:
-            case Happening.LOGIN:
-                await self._log_in(event.text("contactId"))
-            case Happening.MESSAGE:
-                message_id = event.text("messageId")
-                try:
-                    await self._take_message(message_id)
-                finally:
-                    self._pending_ids.discard(message_id)
-            case Happening.FRIENDSHIP if self._accepts_friends:
-                await self._befriend(event.text("friendshipId"))
-            case _:
-                pass
+        try:
+            match event.kind:
+                case Happening.LOGIN:
+                    await self._log_in(event.text("contactId"))
+                case Happening.MESSAGE:
+                    await self._insist(self._take_message, event.text("messageId"))
+                case Happening.FRIENDSHIP:
+                    await self._insist(self._take_request, event.text("friendshipId"))
+                case _:
+                    pass
+        finally:
+            self._pending.discard((event.kind, event.text(_REPEATED.get(event.kind, ""))))
 
     async def _log_in(self, account_id: str) -> None:
         """Our gateway sorts out what is older than the account's login; with others it is older than this one."""
@@ -113,11 +115,12 @@ class Intake:
             since=None if puppet.is_durable else self._clock() - _LOGIN_GRACE,
         )
 
-    async def _take_message(self, message_id: str) -> None:
+    async def _insist(self, take: Callable[[str], Awaitable[None]], event_id: str) -> None:
+        """Until line and database let it be taken in."""
         back_off_seconds = _FIRST_BACK_OFF_SECONDS
         while True:
             try:
-                await self._take_message_once(message_id)
+                await take(event_id)
             except (LineBroken, DatabaseUnavailable) as trouble:
                 log.warning("wechat_intake_waits", reason=type(trouble).__name__)
                 await asyncio.sleep(back_off_seconds)
@@ -125,7 +128,7 @@ class Intake:
             else:
                 return
 
-    async def _take_message_once(self, message_id: str) -> None:
+    async def _take_message(self, message_id: str) -> None:
         puppet = await self._line.wait_until_up()
         payload = await _fetch(puppet, message_id)
         if payload is None:
@@ -155,13 +158,23 @@ class Intake:
         if rating and rated and not receipt.is_repeat:
             await self._inbox.rate(CHANNEL, message.user_id, rated, rating)
 
-    async def _befriend(self, friendship_id: str) -> None:
-        """Say yes, and hello as to anyone who comes for the first time."""
+    async def _take_request(self, friendship_id: str) -> None:
+        """Without the setting it is left to a human; what the puppet refuses is left to one too."""
         puppet = await self._line.wait_until_up()
+        if self._accepts_friends:
+            try:
+                await self._befriend(puppet, friendship_id)
+            except PuppetTrouble as trouble:
+                log.warning("wechat_friend_request_left", friendship_id=friendship_id, reason=str(trouble))
+        await puppet.settle(friendship_id)
+
+    async def _befriend(self, puppet: Puppet, friendship_id: str) -> None:
+        """Say yes, and hello as to anyone who comes for the first time; a repeat says neither again."""
         request = await puppet.call("friendship_payload", id=friendship_id)
         if int(request.type) != _REQUEST_RECEIVED:
             return
-        await puppet.call("friendship_accept", id=friendship_id)
+        await self._accept(puppet, friendship_id, request.contact_id)
+        log.info("wechat_friend_accepted", friendship_id=friendship_id)
         await self._inbox.receive(
             InboundMessage(
                 address=Place(contact_id=request.contact_id).address,
@@ -172,6 +185,13 @@ class Intake:
                 sent_at=self._clock(),
             )
         )
+
+    async def _accept(self, puppet: Puppet, friendship_id: str, contact_id: str) -> None:
+        try:
+            await puppet.call("friendship_accept", id=friendship_id)
+        except PuppetTrouble:
+            if not (await puppet.call("contact_payload", id=contact_id)).friend:  # else we have said yes before
+                raise
 
 
 async def _fetch(puppet: Puppet, message_id: str) -> Payload | None:

@@ -126,6 +126,11 @@ class Puppet(PuppetService):  # type: ignore[misc]  # wechaty has no types
         if self.is_durable:
             await self.call("ding", data=f"ack:{message_id}")
 
+    async def settle(self, friendship_id: str) -> None:
+        """The same for a friend request: it was accepted, or is left to a human."""
+        if self.is_durable:
+            await self.call("ding", data=f"friend:{friendship_id}")
+
     async def say(self, conversation_id: str, text: str, *, delivery_id: UUID, mentions: list[str]) -> str | None:
         """Send a text, and return the platform's id of it, which some puppets do not tell.
 

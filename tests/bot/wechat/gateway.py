@@ -71,14 +71,17 @@ class Gateway:
         self.calls: list[str] = []
         self.acknowledged: list[str] = []
         self.accepted: list[str] = []
+        self.settled: list[str] = []
         self.contact_types: dict[str, int] = {}
         self.friend_requests: dict[str, str] = {}
         self.troubles: list[GRPCError] = []  # raised by the next texts, one each
+        self.refuses_friends = False
         self.is_deaf = False  # takes calls, but its stream says nothing any more
         self.loses_answers = False  # sends, and then breaks the line instead of answering
         self.delay_seconds = 0.0  # of each answer: a slow network
         self._messages: dict[str, Any] = {}
         self._unacknowledged: dict[str, None] = {}
+        self._unsettled: dict[str, None] = {}
         self._once: dict[str, str] = {}
         self._numbers = count(1)
         self._listening: asyncio.Queue[tuple[int, dict[str, Any]] | None] | None = None
@@ -128,6 +131,14 @@ class Gateway:
         self._unacknowledged[message_id] = None
         self.tell(message_id)
         return message_id
+
+    def befriend(self, contact_id: str) -> str:
+        """Somebody asks to be a friend; returns the request's id."""
+        request_id = f"request-{next(self._numbers)}"
+        self.friend_requests[request_id] = contact_id
+        self._unsettled[request_id] = None
+        self.happen(Happening.FRIENDSHIP, friendshipId=request_id)
+        return request_id
 
     def tell(self, message_id: str) -> None:
         """Tell of a message, perhaps once more."""
@@ -191,6 +202,8 @@ class Gateway:
         if self.is_durable:
             for message_id in self._unacknowledged:
                 self._push((int(Happening.MESSAGE), {"messageId": message_id}))
+            for request_id in self._unsettled:
+                self._push((int(Happening.FRIENDSHIP), {"friendshipId": request_id}))
         try:
             while (event := await queue.get()) is not None:
                 kind, payload = event
@@ -214,6 +227,9 @@ class Gateway:
         if verb == "ack":
             self.acknowledged.append(message_id)
             self._unacknowledged.pop(message_id, None)
+        elif verb == "friend":
+            self.settled.append(message_id)
+            self._unsettled.pop(message_id, None)
         else:
             self._push((int(Happening.DONG), {"data": request.data}))
         return _protocol().DingResponse()
@@ -225,7 +241,9 @@ class Gateway:
 
     async def _on_contact_payload(self, request: Any) -> Any:
         kind = self.contact_types.get(request.id, 1)
-        return _protocol().ContactPayloadResponse(id=request.id, name=f"name of {request.id}", type=kind)
+        is_friend = request.id in {self.friend_requests[accepted] for accepted in self.accepted}
+        name = f"name of {request.id}"
+        return _protocol().ContactPayloadResponse(id=request.id, name=name, type=kind, friend=is_friend)
 
     async def _on_message_send_text(self, request: Any) -> Any:
         if self.troubles:
@@ -249,6 +267,8 @@ class Gateway:
         return _protocol().FriendshipPayloadResponse(id=request.id, contact_id=contact_id, type=2)
 
     async def _on_friendship_accept(self, request: Any) -> Any:
+        if self.refuses_friends or request.id in self.accepted:
+            raise GRPCError(Status.UNKNOWN, "not a request any more")
         self.accepted.append(request.id)
         return _protocol().FriendshipAcceptResponse()
 

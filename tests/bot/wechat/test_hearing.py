@@ -178,22 +178,63 @@ async def test_what_is_no_text_is_excused_once_for_several(room: Room, gateway: 
 async def test_a_friend_request_is_accepted_with_the_opening_words_if_the_setting_says_so(
     gateway: Gateway, start: Start
 ) -> None:
-    gateway.friend_requests["request"] = "wxid_new"
     await start(gateway, wechat_accepts_friends=True)
-    gateway.happen(Happening.FRIENDSHIP, friendshipId="request")
+    request = gateway.befriend("wxid_new")
     (opening,) = await asyncio.to_thread(gateway.wait_for, 1, to="wxid_new")
-    assert gateway.accepted == ["request"]
+    assert gateway.accepted == [request]
     assert "不是真人" in opening
 
 
-async def test_otherwise_a_friend_request_waits_for_a_human(room: Room, gateway: Gateway, start: Start) -> None:
-    gateway.friend_requests["request"] = "wxid_new"
-    await start(gateway)
-    gateway.happen(Happening.FRIENDSHIP, friendshipId="request")
-    gateway.say("你好")
+async def test_a_friend_request_from_while_we_were_away_is_accepted_once(
+    room: Room, durable_gateway: Gateway, start: Start
+) -> None:
+    request = durable_gateway.befriend("wxid_new")
+    running = await start(durable_gateway, wechat_accepts_friends=True)
+    await until(lambda: durable_gateway.settled == [request])
+    await running.stop()
+    await start(durable_gateway, wechat_accepts_friends=True)
+    durable_gateway.happen(Happening.FRIENDSHIP, friendshipId=request)  # told once more, as after a lost answer
+    await until(lambda: durable_gateway.settled == [request] * 2)
+    await asyncio.to_thread(durable_gateway.wait_for, 1, to="wxid_new")
+    await asyncio.sleep(0.3)
+    assert len(durable_gateway.texts("wxid_new")) == 1
+    assert len(stored(room)) == 1
+
+
+async def test_a_friend_request_waits_for_a_database_that_is_away(
+    room: Room, durable_gateway: Gateway, start: Start, tmp_path: Path
+) -> None:
+    await start(durable_gateway, wechat_accepts_friends=True)
+    blocker = create_engine(f"sqlite:///{tmp_path / 'bot.db'}")
+    with blocker.connect() as connection:
+        connection.execute(text("BEGIN EXCLUSIVE"))
+        request = durable_gateway.befriend("wxid_new")
+        await until(lambda: durable_gateway.accepted)
+        assert durable_gateway.settled == []
+        connection.rollback()
+    blocker.dispose()
+    await until(lambda: durable_gateway.settled == [request])
+    await asyncio.to_thread(durable_gateway.wait_for, 1, to="wxid_new")
+
+
+async def test_a_friend_request_that_the_puppet_refuses_is_left_to_a_human(
+    room: Room, durable_gateway: Gateway, start: Start
+) -> None:
+    request = durable_gateway.befriend("wxid_new")
+    durable_gateway.refuses_friends = True
+    await start(durable_gateway, wechat_accepts_friends=True)
+    await until(lambda: durable_gateway.settled == [request])
+    assert stored(room) == []
+
+
+async def test_otherwise_a_friend_request_waits_for_a_human(room: Room, durable_gateway: Gateway, start: Start) -> None:
+    await start(durable_gateway)
+    request = durable_gateway.befriend("wxid_new")
+    durable_gateway.say("你好")
     await until(lambda: stored(room))
-    assert gateway.accepted == []
-    assert gateway.texts("wxid_new") == []
+    await until(lambda: durable_gateway.settled == [request])
+    assert durable_gateway.accepted == []
+    assert durable_gateway.texts("wxid_new") == []
 
 
 @pytest.mark.parametrize(("said", "value"), [("有帮助", 1), ("没帮助", -1)])

@@ -100,6 +100,26 @@ def test_a_wrong_token_ends_the_adapter_and_a_second_bot_is_told_that_it_is_one(
     second.kill()
 
 
+def test_a_friend_request_survives_the_bots_absence_and_the_gateways_death(ward: Ward) -> None:
+    ward.adapter.environment["MINDGLM_WECHAT_ACCEPTS_FRIENDS"] = "1"
+    ward.open()
+    ward.adapter.kill()
+    ward.befriend("wxid_new")
+    time.sleep(1)
+    ward.gateway.kill()
+    ward.gateway.start()
+    ward.adapter.start()
+    wait_until(lambda: len(ward.answers()["wxid_new"]) == 2, 30)
+    accepted, opening = ward.answers()["wxid_new"]
+    assert accepted == "accepted"
+    assert "不是真人" in opening
+    ward.adapter.kill()
+    ward.adapter.start()
+    ward.adapter.wait_ready()
+    time.sleep(2)
+    assert len(ward.answers()["wxid_new"]) == 2
+
+
 def test_a_room_and_a_stop(ward: Ward) -> None:
     ward.adapter.environment["MINDGLM_WECHAT_ROOMS"] = "1"
     ward.open()

@@ -164,8 +164,15 @@ class Ward:
 
     def say(self, text: str, *, who: str, seconds: float = 30, **more: object) -> None:
         """Somebody writes; a WeChat that is away is told when it is back."""
-        body = json.dumps({"from": who, "text": text, **more}).encode()
-        url = f"http://127.0.0.1:{self._control_port}/say"
+        self._order("say", seconds, **{"from": who, "text": text, **more})
+
+    def befriend(self, who: str, *, seconds: float = 30) -> None:
+        """Somebody asks to be a friend."""
+        self._order("befriend", seconds, **{"from": who})
+
+    def _order(self, what: str, seconds: float, **fields: object) -> None:
+        body = json.dumps(fields).encode()
+        url = f"http://127.0.0.1:{self._control_port}/{what}"
         deadline = time.monotonic() + seconds
         while True:
             try:
