@@ -94,6 +94,10 @@ def test_words_before_the_consent_are_answered_after_it_in_order(client: Client)
     assert client.write("谢谢") == ["收到：谢谢"]
 
 
+def test_nothing_warns_where_everybody_is_asked(guarded_house: Clinic) -> None:
+    assert "MINDGLM_CONSENT" not in guarded_house.logs()
+
+
 def test_who_declines_gets_a_goodbye_and_is_helped_in_danger_all_the_same(client: Client) -> None:
     client.write("/start")
     (goodbye,) = client.press(client.last, 3, answers=1)

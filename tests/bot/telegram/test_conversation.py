@@ -226,6 +226,10 @@ def test_a_blocked_bot_closes_the_conversation_and_does_not_try_again(house: Cli
     assert house.telegram.count("sendMessage") == tried_before + 1
 
 
+def test_a_house_that_asks_nobody_says_so_at_its_start(house: Clinic) -> None:
+    assert "MINDGLM_CONSENT=off" in house.logs()
+
+
 def test_no_word_and_no_token_is_in_any_log(house: Clinic, who: int) -> None:
     house.telegram.write(who, "谁也不许看见的话")
     house.wait_for(who, 1)
