@@ -8,9 +8,11 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from dialogue import people
+from dialogue.admin import audit
+from dialogue.admin.audit import Whom
 from dialogue.ids import new_id
 from dialogue.people import KnownPerson
-from dialogue.tables import AUDIT, COMPLAINTS
+from dialogue.tables import COMPLAINTS
 from dialogue.vault import MasterKeys
 
 MADE = "complaint"
@@ -35,7 +37,6 @@ _SETTLE = (
     .values(settled_at=bindparam("now"), settled_by=bindparam("by"))
     .returning(COMPLAINTS.c.person_id, COMPLAINTS.c.conversation_id)
 )
-_NOTE = insert(AUDIT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,5 +111,5 @@ def _note(
     conversation_id: UUID | None,
     now: datetime,
 ) -> None:
-    entry = {"actor": actor, "action": action, "person_id": of, "conversation_id": conversation_id}
-    session.execute(_NOTE, {"id": new_id(), "at": now, **entry, "reason": str(complaint_id)})
+    whom = Whom(of, conversation_id)
+    audit.note(session, actor=actor, action=action, whom=whom, reason=str(complaint_id), now=now)

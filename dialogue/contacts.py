@@ -10,9 +10,10 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from dialogue import people
-from dialogue.ids import new_id
+from dialogue.admin import audit
+from dialogue.admin.audit import Whom
 from dialogue.people import KnownPerson
-from dialogue.tables import AUDIT, EMERGENCY_CONTACTS
+from dialogue.tables import EMERGENCY_CONTACTS
 from dialogue.vault import MasterKeys
 
 READ = "contact_read"
@@ -25,7 +26,6 @@ _CHANGE = update(EMERGENCY_CONTACTS).where(_OF_PERSON).values(text=bindparam("ne
 _CHANGED = _CHANGE.returning(EMERGENCY_CONTACTS.c.person_id)
 _GIVE = insert(EMERGENCY_CONTACTS)
 _REMOVE = delete(EMERGENCY_CONTACTS).where(_OF_PERSON)
-_NOTE = insert(AUDIT)
 
 
 def give(session: Session, person: KnownPerson, text: str, *, now: datetime) -> None:
@@ -47,10 +47,12 @@ def remove(session: Session, person: KnownPerson) -> None:
 
 
 def look_up(session: Session, keys: MasterKeys, person_id: UUID, *, by: str, reason: str, now: datetime) -> str | None:
-    """Whom to call, for an admin; None if nobody was named. The reading and its reason are written down."""
+    """Whom to call, for an admin; None if nobody was named. The reading and its reason are written down.
+
+    Raises `ReasonTooLong`.
+    """
     sealed = session.scalar(_TEXT, {"of_person": person_id})
-    entry = {"actor": by, "action": READ, "person_id": person_id, "reason": reason}
-    session.execute(_NOTE, {"id": new_id(), "at": now, **entry})
+    audit.note(session, actor=by, action=READ, whom=Whom(person_id), reason=reason, now=now)
     if sealed is None:
         return None
     return people.key_of(session, keys, person_id).open(sealed, row=person_id, column=COLUMN)

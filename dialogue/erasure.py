@@ -3,18 +3,20 @@
 What stays is what tells nothing of them: numbers of turns, ratings, and that an erasure took place.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, insert, or_, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from dialogue import conversations, outbox, people
-from dialogue.ids import new_id
+from dialogue.admin import audit
+from dialogue.admin.audit import Whom
 from dialogue.messages import Address
 from dialogue.states import ClosedBy, DeliveryKind, DeliveryState
-from dialogue.tables import AUDIT, COMPLAINTS, CONVERSATIONS, DELIVERIES, EMERGENCY_CONTACTS, MESSAGES, PEOPLE, TURNS
+from dialogue.tables import COMPLAINTS, CONVERSATIONS, DELIVERIES, EMERGENCY_CONTACTS, MESSAGES, PEOPLE, TURNS
 
 ERASED = "erased"
 """The `action` of an audit entry that says: this person was erased, by whom and when."""
@@ -56,7 +58,8 @@ _SETTLE_COPIES = (
 )
 _FORGET_CONTACT = delete(EMERGENCY_CONTACTS).where(EMERGENCY_CONTACTS.c.person_id == bindparam("of_person"))
 _FORGET_COMPLAINTS = update(COMPLAINTS).where(COMPLAINTS.c.person_id == bindparam("of_person")).values(text=None)
-_NOTE = insert(AUDIT)
+_ERASED_IDS = select(PEOPLE.c.id).where(PEOPLE.c.erased_at.is_not(None)).order_by(PEOPLE.c.id)
+_RESTORED = select(PEOPLE.c.id).where(PEOPLE.c.id == bindparam("of_person"), PEOPLE.c.data_key.is_not(None))
 
 _UNSCRUBBED = (
     select(PEOPLE.c.id)
@@ -118,7 +121,7 @@ def erase(
 ) -> Erasure:
     """Throw the key away, end what is going on, and owe a farewell to `farewell_to` if that is given.
 
-    A person who was erased before, or never was, is left as they are.
+    A person who was erased before, or never was, is left as they are. Raises `ReasonTooLong`.
     """
     person = session.execute(_LOCK, {"of_person": person_id}).first()
     if person is None or (person.erased_at is not None and person.data_key is None):
@@ -138,7 +141,7 @@ def erase(
     ):
         session.execute(statement, theirs)
     people.set_aside(session, person_id, now=now)
-    _note(session, person_id, actor=actor, reason=reason, now=now)
+    audit.note(session, actor=actor, action=ERASED, whom=Whom(person_id), reason=reason, now=now)
     if farewell_to is None:
         return Erasure(cancelled_turn_ids=cancelled)
     farewell_id = outbox.owe_unwritten(
@@ -151,6 +154,21 @@ def last_place(session: Session, person_id: UUID) -> Address | None:
     """Where that person talked last, for a farewell that is not said in answer to them."""
     place = session.execute(_LAST_PLACE, {"of_person": person_id}).first()
     return None if place is None else Address(channel=place.channel, chat_id=place.chat_id)
+
+
+def erased_ids(session: Session) -> list[UUID]:
+    """Everybody who was erased: to be erased again after a backup was restored that still knows them."""
+    return list(session.scalars(_ERASED_IDS))
+
+
+def erase_again(session: Session, person_ids: Iterable[UUID], *, actor: str, now: datetime) -> int:
+    """Erase those of them whom a restored backup has brought back; returns how many."""
+    restored = [
+        person_id for person_id in person_ids if session.scalar(_RESTORED, {"of_person": person_id}) is not None
+    ]
+    for person_id in restored:
+        erase(session, person_id, by=ClosedBy.ADMIN, actor=actor, reason="restored", farewell_to=None, now=now)
+    return len(restored)
 
 
 def scrub(session: Session, *, limit: int, now: datetime) -> int:
@@ -169,8 +187,3 @@ def scrub(session: Session, *, limit: int, now: datetime) -> int:
         session.execute(_FORGET_PLACE, place)
     session.execute(_SCRUBBED, {"of_person": person_id, "now": now})
     return count + 1
-
-
-def _note(session: Session, person_id: UUID, *, actor: str, reason: str | None, now: datetime) -> None:
-    entry = {"actor": actor, "action": ERASED, "person_id": person_id, "reason": reason}
-    session.execute(_NOTE, {"id": new_id(), "at": now, **entry})

@@ -8,17 +8,16 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from dialogue import erasure, retention
+from dialogue.admin import audit
+from dialogue.admin.audit import Whom
 from dialogue.clock import Clock, utc_now
 from dialogue.database import Database
 from dialogue.errors import DialogueError
-from dialogue.ids import new_id
 from dialogue.instruments import UNMEASURED, Instruments, Reading
 from dialogue.retention import Overdue
-from dialogue.tables import AUDIT
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -27,7 +26,6 @@ PURGED = "purged"
 
 _BATCH = 200
 _REST_SECONDS = 0.05
-_NOTE = insert(AUDIT)
 
 
 class Housekeeper:
@@ -134,4 +132,4 @@ class Housekeeper:
 def _note(session: Session, batch: retention.Purged, *, now: datetime) -> None:
     """In the same transaction, so that what was deleted can be accounted for."""
     reason = f"texts={batch.texts} conversations={batch.conversations}"
-    session.execute(_NOTE, {"id": new_id(), "at": now, "actor": "housekeeper", "action": PURGED, "reason": reason})
+    audit.note(session, actor="housekeeper", action=PURGED, whom=Whom(), reason=reason, now=now)

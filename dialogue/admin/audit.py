@@ -30,6 +30,8 @@ class Action(StrEnum):
     SAY = "say"  # a human's words were sent
     RESEND = "resend"  # a failed delivery is owed again
     READ = "read"  # a transcript was opened
+    EXPORT = "export"  # everything that is kept of a person was written into files
+    ROTATE_KEYS = "rotate_keys"  # data keys were wrapped by another master key
     MUTE_ALERTS = "mute_alerts"
     UNMUTE_ALERTS = "unmute_alerts"
     BACKUP = "backup"  # a copy of the whole database was written

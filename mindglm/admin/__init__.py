@@ -5,12 +5,12 @@ Exit status: 0 done; 1 it could not be done, or what was asked is not well; 2 wr
 
 import typer
 
-from mindglm.admin import keeping, looking, steering
+from mindglm.admin import keeping, looking, privacy, steering
 
 app = typer.Typer(
-    help="Watch over conversations: how it is going, who talks, reset, block, the audit, and backups.",
+    help="Watch over conversations: how it is going, who talks, reset, block, the audit, people's rights, backups.",
     no_args_is_help=True,
 )
 
-for group in (looking, steering, keeping):
+for group in (looking, steering, privacy, keeping):
     group.register(app)

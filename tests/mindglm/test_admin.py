@@ -3,49 +3,18 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from typing import Any
 from uuid import UUID
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from dialogue import home, logs, outbox, schema
+from dialogue import outbox
 from dialogue.admin import audit
-from dialogue.database import connect
 from dialogue.errors import Ambiguous, NoSuchConversation, NotFailed
-from dialogue.keyfile import master_keys
-from dialogue.settings import DialogueSettings
 from dialogue.states import DeliveryState
-from mindglm.admin import app
 from tests.builders import Rooms
+from tests.mindglm.counter import printed, run
 
 ME = UUID(int=1)
-
-
-@pytest.fixture
-def rooms(monkeypatch: pytest.MonkeyPatch, redis_url: str) -> Iterator[Rooms]:
-    monkeypatch.setattr(logs, "configure", lambda _settings: None)  # pytest's own stays
-    monkeypatch.setenv("MINDGLM_BROKER_URL", redis_url)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("USER", "operator")
-    monkeypatch.setenv("LOGNAME", "operator")
-    settings = DialogueSettings.read()
-    database = connect(home.database_url(settings))
-    schema.upgrade(database)
-    yield Rooms(database, master_keys(settings))
-    database.close()
-
-
-def run(*arguments: str, typed: str | None = None) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], input=typed)
-
-
-def printed(*arguments: str) -> Any:
-    result = run(*arguments, "--json")
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
 
 
 def test_status_counts_and_says_by_its_exit_code_that_somebody_waits_too_long(rooms: Rooms) -> None:

@@ -1,0 +1,276 @@
+"""Commands for what people may ask for, and for what becomes of texts and keys: export, delete, complaints, purge …"""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+from uuid import UUID
+
+import typer
+
+from mindglm.admin.counter import AsJson, Counter, Yes, confirm
+
+if TYPE_CHECKING:
+    from dialogue.rotation import Batch
+
+_BATCH = 200
+
+Person = Annotated[str, typer.Argument(help="channel:user id, or the beginning of a conversation's or person's id.")]
+Reason = Annotated[str, typer.Option("--why", help="The reason, kept in the audit; at most 255 characters.")]
+ComplaintId = Annotated[str, typer.Argument(help="A complaint's whole id, as `complaints` prints it.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Put these commands on the counter."""
+    app.command(epilog="Example: mindglm admin export telegram:123456789 --to . --why 'asked by mail'")(export)
+    app.command(epilog="Example: mindglm admin delete telegram:123456789 --why 'asked by mail'")(delete)
+    app.command(epilog="Example: mindglm admin erasures > erased.json; mindglm admin erasures --again erased.json")(
+        erasures
+    )
+    app.command(epilog="Example: mindglm admin complaints")(complaints)
+    app.command(epilog="Example: mindglm admin complaint 019aa5c3-7d10-7c55-8c4e-0a1b2c3d4e5f --settle")(complaint)
+    app.command(epilog="Example: mindglm admin contact 019aa5c3 --why 'tier 3, does not answer'")(contact)
+    app.command(epilog="Example: mindglm admin purge")(purge)
+    app.command(epilog="Example: MINDGLM_SECRET_KEY=NEW,OLD mindglm admin rotate-keys")(rotate_keys)
+
+
+def export(
+    person: Person,
+    *,
+    to: Annotated[Path, typer.Option(help="Directory for the two files, readable by you alone.")] = Path(),
+    why: Reason,
+    json: AsJson = False,
+) -> None:
+    """Write everything that is kept of a person into a text and a JSON file, for them; audited."""
+    from dialogue import export as exports
+    from dialogue import personal_data
+    from dialogue.admin import audit, find
+    from dialogue.admin.audit import Action, Whom
+    from dialogue.clock import utc_now
+
+    now = utc_now()
+    with Counter.open() as counter:
+        with counter.database.begin() as session:
+            person_id = find.person(session, person)
+            name, whom = counter.actor.name, Whom(person_id)
+            audit.note(session, actor=name, action=Action.EXPORT, whom=whom, reason=why, now=now)
+            data = personal_data.gather(session, counter.office.keys, person_id)
+        paths = [_write(to / file.name, file.content) for file in exports.files(data, counter.office.texts, now=now)]
+    _done({"person_id": person_id, "files": paths}, f"Written: {paths[0]} and {paths[1]}", json=json)
+
+
+def delete(
+    person: Person,
+    *,
+    why: Reason,
+    tell: Annotated[bool, typer.Option(help="Say goodbye in the chat where they talked last.")] = True,
+    yes: Yes = False,
+    json: AsJson = False,
+) -> None:
+    """Erase a person: their key goes at once, their rows within days. This cannot be undone."""
+    from dialogue import erasure
+    from dialogue.admin import find
+    from dialogue.admin.office import Aftermath
+    from dialogue.clock import utc_now
+    from dialogue.states import ClosedBy
+
+    confirm(f"Erase {person}? Nobody can bring back what is kept of them.", yes=yes)
+    with Counter.open() as counter:
+        with counter.database.begin() as session:
+            person_id = find.person(session, person)
+            erased = erasure.erase(
+                session,
+                person_id,
+                by=ClosedBy.ADMIN,
+                actor=counter.actor.name,
+                reason=why,
+                farewell_to=erasure.last_place(session, person_id) if tell else None,
+                now=utc_now(),
+            )
+        counter.announce(
+            Aftermath(cancelled_turn_ids=tuple(erased.cancelled_turn_ids), channels=frozenset(erased.channels))
+        )
+    _done({"person_id": person_id}, "Erased: nobody can read what was kept of them.", json=json)
+
+
+def erasures(
+    *,
+    again: Annotated[
+        Path | None, typer.Option(help="After a restore: erase those again whom this file, an earlier output, names.")
+    ] = None,
+) -> None:
+    """The ids of those who were erased, as JSON: keep them beside your backups, which may still know these people."""
+    from dialogue import erasure
+    from dialogue.clock import utc_now
+    from mindglm.admin import printing
+
+    with Counter.open() as counter:
+        if again is None:
+            with counter.database.read() as session:
+                printing.as_json({"erased": erasure.erased_ids(session)})
+            return
+        person_ids = _ids_in(again)
+        with counter.database.begin() as session:
+            count = erasure.erase_again(session, person_ids, actor=counter.actor.name, now=utc_now())
+    printing.as_json({"erased_again_count": count})
+
+
+def complaints(*, json: AsJson = False) -> None:
+    """Complaints that nobody has settled, oldest first; without their words."""
+    from dialogue import complaints as kept
+    from mindglm.admin import printing
+
+    with Counter.open() as counter, counter.database.read() as session:
+        waiting = kept.open_ones(session)
+    if json:
+        printing.as_json({"complaints": waiting})
+        return
+    rows = [(one.id, one.made_at, one.person_id, one.conversation_id) for one in waiting]
+    printing.table("Complaints", ("id", "made", "person", "conversation"), rows)
+
+
+def complaint(
+    complaint_id: ComplaintId,
+    *,
+    settle: Annotated[bool, typer.Option("--settle", help="It was dealt with; its words are deleted in time.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Read a complaint, or settle it; both are audited."""
+    from dialogue import complaints as kept
+    from dialogue.clock import utc_now
+    from mindglm.admin import printing
+
+    which = _uuid(complaint_id)
+    with Counter.open() as counter, counter.database.begin() as session:
+        if settle:
+            is_settled = kept.settle(session, which, by=counter.actor.name, now=utc_now())
+            words = None
+        else:
+            words = kept.read(session, counter.office.keys, which, by=counter.actor.name, now=utc_now())
+            is_settled = False
+    if settle:
+        message = "Settled." if is_settled else "There is no such complaint that is open."
+        _done({"id": which, "settled": is_settled}, message, json=json)
+        raise typer.Exit(0 if is_settled else 1)
+    if words is None:
+        _fail("There is no such complaint.")
+    _done({"id": which, "text": words.text}, printing.cell(words.text or "(its words are deleted)"), json=json)
+
+
+def contact(person: Person, *, why: Reason, json: AsJson = False) -> None:
+    """Whom a person wants to be called when they are in danger; looking it up is audited with its reason."""
+    from dialogue import contacts
+    from dialogue.admin import find
+    from dialogue.clock import utc_now
+    from mindglm.admin import printing
+
+    with Counter.open() as counter, counter.database.begin() as session:
+        person_id = find.person(session, person)
+        text = contacts.look_up(
+            session, counter.office.keys, person_id, by=counter.actor.name, reason=why, now=utc_now()
+        )
+    shown = printing.cell(text) if text is not None else "They named nobody."
+    _done({"person_id": person_id, "contact": text}, shown, json=json)
+
+
+def purge(*, json: AsJson = False) -> None:
+    """Delete now what is past its days (MINDGLM_RETENTION_DAYS), and rows of the erased; bots do it by themselves."""
+    from dialogue.housekeeper import Housekeeper
+
+    with Counter.open() as counter:
+        keeper = Housekeeper(database=counter.database, retention_days=counter.settings.retention_days)
+        purged = keeper.keep()
+        left = keeper.overdue()
+    result = {"texts": purged.texts, "conversations": purged.conversations, "left": left.conversations}
+    _done(result, f"{purged.texts} texts of {purged.conversations} conversations deleted.", json=json)
+
+
+def rotate_keys(*, json: AsJson = False) -> None:
+    """Wrap every person's data key by the first of the master keys; everything may go on running.
+
+    Give MINDGLM_SECRET_KEY=NEW,OLD to every process first, and restart them. Stopping in between does no harm.
+    """
+    from dialogue import rotation
+    from dialogue.admin import audit
+    from dialogue.admin.audit import Action, Whom
+    from dialogue.clock import utc_now
+
+    with Counter.open() as counter:
+        total = _rotate_all(counter)
+        with counter.database.begin() as session:
+            wrapped_by = rotation.wrapped_by(session)
+            if total.rewrapped:
+                name, reason = counter.actor.name, f"rewrapped={total.rewrapped}"
+                audit.note(session, actor=name, action=Action.ROTATE_KEYS, whom=Whom(), reason=reason, now=utc_now())
+        current_id = counter.office.keys.current_id
+    is_done = set(wrapped_by) <= {current_id}
+    result = {
+        "current_key": current_id,
+        "rewrapped": total.rewrapped,
+        "unreadable": total.unreadable,
+        "wrapped_by": dict(wrapped_by),
+        "old_keys_may_be_dropped": is_done,
+    }
+    if is_done:
+        message = (
+            f"{total.rewrapped} keys wrapped anew; all are under master key {current_id}. The old master key may be "
+            "dropped from the settings, and with it every backup from before can no longer be read."
+        )
+    else:
+        message = f"Not done: {dict(wrapped_by)}; {total.unreadable} keys cannot be opened by the master keys given."
+    _done(result, message, json=json)
+    raise typer.Exit(0 if is_done else 1)
+
+
+def _rotate_all(counter: Counter) -> "Batch":
+    from dialogue import rotation
+    from dialogue.rotation import Batch
+
+    rewrapped = unreadable = 0
+    after: UUID | None = rotation.BEGINNING
+    while after is not None:
+        with counter.database.begin() as session:
+            batch = rotation.rotate(session, counter.office.keys, after=after, limit=_BATCH)
+        rewrapped, unreadable, after = rewrapped + batch.rewrapped, unreadable + batch.unreadable, batch.last_id
+    return Batch(rewrapped=rewrapped, unreadable=unreadable, last_id=None)
+
+
+def _write(path: Path, content: bytes) -> Path:
+    """A new file, readable by its owner alone."""
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as handle:
+            handle.write(content)
+    except OSError as error:
+        _fail(f"{path} cannot be written: {error.strerror}")
+    return path
+
+
+def _ids_in(file: Path) -> list[UUID]:
+    import json
+
+    try:
+        return [UUID(text) for text in json.loads(file.read_text("utf-8"))["erased"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise typer.BadParameter(f"{file} is no output of `mindglm admin erasures`") from None
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise typer.BadParameter("the whole id, as `mindglm admin complaints` prints it") from None
+
+
+def _fail(message: str) -> NoReturn:
+    sys.stderr.write(f"mindglm admin: {message}\n")
+    raise typer.Exit(1)
+
+
+def _done(result: Mapping[str, object], message: str, *, json: bool) -> None:
+    from mindglm.admin import printing
+
+    if json:
+        printing.as_json(result)
+    else:
+        printing.line(message)

@@ -1,0 +1,24 @@
+from collections.abc import Iterator
+
+import pytest
+
+from dialogue import home, logs, schema
+from dialogue.database import connect
+from dialogue.keyfile import master_keys
+from dialogue.settings import DialogueSettings
+from tests.builders import Rooms
+
+
+@pytest.fixture
+def rooms(monkeypatch: pytest.MonkeyPatch, redis_url: str) -> Iterator[Rooms]:
+    monkeypatch.setattr(logs, "configure", lambda _settings: None)  # pytest's own stays
+    monkeypatch.setenv("MINDGLM_BROKER_URL", redis_url)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("USER", "operator")
+    monkeypatch.setenv("LOGNAME", "operator")
+    settings = DialogueSettings.read()
+    database = connect(home.database_url(settings))
+    schema.upgrade(database)
+    yield Rooms(database, master_keys(settings))
+    database.close()
