@@ -15,12 +15,11 @@ from uuid import UUID, uuid4
 import structlog
 from sqlalchemy.orm import Session
 
-from bot.meters import UNMETERED, BotMeters
+from bot.meters import SENT, UNMETERED, BotMeters
 from dialogue import outbox
-from dialogue.clock import Clock, utc_now
+from dialogue.clock import Clock, epoch_ns, utc_now
 from dialogue.database import Database
 from dialogue.errors import DatabaseUnavailable
-from dialogue.ids import made_at
 from dialogue.messages import OwedText
 from dialogue.vault import MasterKeys
 
@@ -140,37 +139,37 @@ class Courier:
         return task
 
     async def _deliver(self, text: OwedText) -> None:
-        outcome = await self._outcome(text)
+        with structlog.contextvars.bound_contextvars(delivery_id=str(text.id), turn_id=str(text.turn_id)):
+            outcome = await self._outcome(text)
         self._outcomes.append(outcome)  # not in one line: the list may be taken away while the text is sent
         self.wake()
 
     async def _outcome(self, text: OwedText) -> Outcome:
+        count = partial(self._count, text, epoch_ns())
         try:
             platform_message_id = await self._sender.send(text)
         except TryLater as error:
-            self._count("put_off")
+            count("put_off")
             return self._put_off(text, error)
         except Undeliverable as error:
-            log.warning("undeliverable", delivery_id=str(text.id), reason=error.reason)
-            self._count("refused")
+            log.warning("undeliverable", reason=error.reason)
+            count("refused")
             return self._failed(text, error.reason)
         except Exception as error:  # noqa: BLE001 - whatever breaks in a channel must not stop the others' texts
-            log.error("send_broke", delivery_id=str(text.id), error=type(error).__name__)  # noqa: TRY400 - may hold texts
-            self._count(outbox.UNKNOWN)
+            log.error("send_broke", error=type(error).__name__)  # noqa: TRY400 - may hold texts
+            count(outbox.UNKNOWN)
             return self._failed(text, outbox.UNKNOWN)
-        now = self._clock()
-        self._count("sent")
-        self._meters.delivery.observe((now - made_at(text.id)).total_seconds(), channel=self._sender.name)
+        count(SENT)
         return partial(
             outbox.mark_sent,
             delivery_id=text.id,
             owner=self._owner,
             platform_message_id=platform_message_id,
-            now=now,
+            now=self._clock(),
         )
 
-    def _count(self, outcome: str) -> None:
-        self._meters.delivered.add(channel=self._sender.name, outcome=outcome)
+    def _count(self, text: OwedText, began_ns: int, outcome: str) -> None:
+        self._meters.sent(self._sender.name, text, outcome, began_ns=began_ns, ended_ns=epoch_ns())
 
     def _failed(self, text: OwedText, reason: str) -> Outcome:
         return partial(outbox.mark_failed, delivery_id=text.id, owner=self._owner, error=reason)

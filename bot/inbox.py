@@ -1,7 +1,6 @@
 """The way in: one transaction for each message, committed before the platform hears that it was received."""
 
 import asyncio
-import time
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -24,7 +23,7 @@ from care.texts import Texts
 from dialogue import commands, consent, conversations, feedback, intake, people
 from dialogue.admin import takeover
 from dialogue.admin.office import Office
-from dialogue.clock import Clock, utc_now
+from dialogue.clock import Clock, epoch_ns, utc_now
 from dialogue.commands import Command
 from dialogue.database import Database
 from dialogue.doorbell import Doorbell
@@ -106,10 +105,16 @@ class Inbox:
 
     def receive_blocking(self, message: InboundMessage) -> Receipt:
         """The same, for callers that have a thread to spend."""
-        began_at = time.perf_counter()
+        began_ns = epoch_ns()
         with self._database.begin() as session:
             receipt = self._take_in(session, message, self._clock())
-        self._meters.intake.observe(time.perf_counter() - began_at, channel=message.address.channel)
+        self._meters.took_in(
+            message.address.channel,
+            receipt.turn_id,
+            is_new_turn=receipt.is_new_turn,
+            began_ns=began_ns,
+            ended_ns=epoch_ns(),
+        )
         self._announce(message, receipt)
         return receipt
 

@@ -1,14 +1,21 @@
 """What an adapter counts: who wrote, what became of it, and what was delivered."""
 
 from typing import Final
+from uuid import UUID
 
+from dialogue.ids import made_at
 from dialogue.instruments import UNMEASURED, Instruments
+from dialogue.messages import OwedText
+from dialogue.traces import ROOT, UNTRACED, Traces
+
+SENT: Final = "sent"
 
 
 class BotMeters:
     """The figures of one adapter process; labels are channels, outcomes and tiers."""
 
-    def __init__(self, instruments: Instruments) -> None:
+    def __init__(self, instruments: Instruments, traces: Traces = UNTRACED) -> None:
+        self.traces = traces
         self.received = instruments.counter(
             "mindglm_messages",
             "Messages by what became of them; a repeat was received before.",
@@ -25,6 +32,31 @@ class BotMeters:
             "mindglm_deliveries", "Tries to deliver a text, by their outcome.", ["channel", "outcome"]
         )
         self.delivery = instruments.histogram("mindglm_delivery_seconds", "From being owed to being sent.", ["channel"])
+
+    def took_in(self, channel: str, turn_id: UUID | None, *, is_new_turn: bool, began_ns: int, ended_ns: int) -> None:
+        """A message was stored. The one that opens a turn is the root of the turn's trace."""
+        self.intake.observe((ended_ns - began_ns) / 1e9, channel=channel)
+        if turn_id is not None:
+            name = ROOT if is_new_turn else "join"
+            self.traces.add(name, turn_id, began_ns=began_ns, ended_ns=ended_ns, channel=channel)
+
+    def sent(self, channel: str, text: OwedText, outcome: str, *, began_ns: int, ended_ns: int) -> None:
+        """A text was tried."""
+        self.delivered.add(channel=channel, outcome=outcome)
+        if outcome == SENT:
+            self.delivery.observe(ended_ns / 1e9 - made_at(text.id).timestamp(), channel=channel)
+        if text.turn_id is not None:
+            self.traces.add(
+                "deliver",
+                text.turn_id,
+                began_ns=began_ns,
+                ended_ns=ended_ns,
+                channel=channel,
+                outcome=outcome,
+                delivery_id=str(text.id),
+                part=text.part,
+                attempt=text.attempt,
+            )
 
 
 UNMETERED: Final = BotMeters(UNMEASURED)

@@ -50,6 +50,7 @@ class Receipt:
     command: Command | None = None
     conversation_id: UUID | None = None
     turn_id: UUID | None = None
+    is_new_turn: bool = False  # else the words joined one that waited
     answered_at_once: UUID | None = None  # the delivery that holds our own answer
     cancelled_turn_ids: list[UUID] = field(default_factory=list)
     risk: Risk | None = None
@@ -121,6 +122,7 @@ class Reception:
         return Receipt(
             conversation_id=conversation_id,
             turn_id=received.turn_id,
+            is_new_turn=received.is_new_turn,
             answered_at_once=self.say(received.message_id, at_once, conversation_id),
             risk=risk,
         )

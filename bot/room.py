@@ -21,6 +21,7 @@ from dialogue.region import directory_of
 from dialogue.settings import DialogueSettings
 from dialogue.signals import Signals
 from dialogue.sweeper import Sweeper
+from dialogue.traces import traces_for
 from dialogue.vault import MasterKeys
 from dialogue.watch import instruments_for
 
@@ -56,7 +57,7 @@ class Room:
         doorbell = Doorbell(ringing_app(broker_url))
         signals = Signals.connect(broker_url)
         instruments = instruments_for(settings)
-        meters = BotMeters(instruments)
+        meters = BotMeters(instruments, traces_for(settings, "mindglm-bot"))
         sweeper = Sweeper(
             database=database,
             keys=keys,
@@ -110,6 +111,7 @@ class Room:
         self.housekeeper.stop()
         self.doorbell.close()
         self.signals.close()
+        self.meters.traces.close()
         self.database.close()
 
 

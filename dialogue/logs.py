@@ -2,15 +2,21 @@
 
 import logging
 import sys
-from typing import TextIO
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, TextIO
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 from dialogue.settings import DialogueSettings
 
-_QUIET = ("httpx", "httpcore", "kombu", "celery", "alembic", "sqlalchemy", "telegram", "transformers")
+_QUIET = ("httpx", "httpcore", "kombu", "celery", "alembic", "sqlalchemy", "telegram", "transformers", "opentelemetry")
 """Libraries whose INFO lines hold URLs with tokens, arguments or noise."""
+
+_PLACES: Final = 5
+"""So many frames of each exception, the innermost first."""
 
 
 def configure(settings: DialogueSettings, stream: TextIO | None = None) -> None:
@@ -20,6 +26,8 @@ def configure(settings: DialogueSettings, stream: TextIO | None = None) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _in_one_line,
+        _without_words,
     ]
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
@@ -43,7 +51,41 @@ def configure(settings: DialogueSettings, stream: TextIO | None = None) -> None:
     )
 
 
+def _in_one_line(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Libraries write what they like."""
+    if "\n" in str(event.get("event")):
+        event["event"] = " | ".join(line.strip() for line in str(event["event"]).splitlines() if line.strip())
+    return event
+
+
+def _without_words(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Of an exception its kinds and its places: what it says may quote what a person said."""
+    error = _exception(event.pop("exc_info", None))
+    if error is not None:
+        event["raised"] = " < ".join(_told(error))
+    return event
+
+
+def _exception(given: object) -> BaseException | None:
+    if isinstance(given, BaseException):
+        return given
+    found = given if isinstance(given, tuple) else sys.exc_info() if given else (None, None, None)
+    return found[1] if isinstance(found[1], BaseException) else None
+
+
+def _told(error: BaseException) -> Iterator[str]:
+    """From the error to what caused it."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        frames = traceback.extract_tb(cause.__traceback__)[-_PLACES:]
+        places = ", ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+        yield f"{type(cause).__name__} at {places or 'an unknown place'}"
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+
+
 def _renderer(settings: DialogueSettings, stream: TextIO) -> Processor:
     if settings.log_format == "json":
         return structlog.processors.JSONRenderer(ensure_ascii=False)
-    return structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
+    return structlog.dev.ConsoleRenderer(colors=stream.isatty())

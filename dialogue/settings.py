@@ -124,6 +124,10 @@ class DialogueSettings(BaseSettings):
         default=False,
         description="Let admins ask in their chat for what a person wrote (/admin text); each look is audited.",
     )
+    traces: Literal["off", "console", "otlp"] = Field(
+        default="off",
+        description="One OpenTelemetry trace for each turn; otlp sends it to OTEL_EXPORTER_OTLP_ENDPOINT (extra otel).",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
     log_format: Literal["console", "json"] = Field(default="console", description="For people or for machines.")
 

@@ -3,16 +3,21 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
+from uuid import UUID
 
+from dialogue.clock import epoch_ns
 from dialogue.instruments import UNMEASURED, Instruments, Reading
+from dialogue.traces import UNTRACED, Traces
 from worker.engine.port import Engine
 
 
 class WorkerMeters:
     """The figures of one worker process; labels are outcomes and the guard's reasons."""
 
-    def __init__(self, instruments: Instruments) -> None:
+    def __init__(self, instruments: Instruments, traces: Traces = UNTRACED) -> None:
+        self.traces = traces
         self._instruments = instruments
         self.wait = instruments.histogram("mindglm_turn_wait_seconds", "From the person's words to a worker's claim.")
         self.first_token = instruments.histogram(
@@ -25,6 +30,15 @@ class WorkerMeters:
         self.prompt_tokens = instruments.counter("mindglm_prompt_tokens", "Tokens read.")
         self.reply_tokens = instruments.counter("mindglm_reply_tokens", "Tokens written.")
         self.blocked = instruments.counter("mindglm_guard_blocks", "Replies the guard did not let pass.", ["reason"])
+
+    @contextmanager
+    def traced(self, turn_id: UUID, attempt: int) -> Iterator[None]:
+        """One try to answer a turn, from the claim to its ending, whatever it is."""
+        began_ns = epoch_ns()
+        try:
+            yield
+        finally:
+            self.traces.add("answer", turn_id, began_ns=began_ns, ended_ns=epoch_ns(), attempt=attempt)
 
     def watch(self, engine: Engine) -> None:
         """Show how busy the engine is."""

@@ -141,7 +141,9 @@ class Replies:
         log.info("turn_claimed")
         claimed_at = self._clock()
         self._meters.wait.observe(_seconds(made_at(turn.id), claimed_at))
-        with self._leases.kept(turn.id):
+        if turn.attempt == 1:
+            self._meters.traces.add("wait", turn.id, began_ns=_ns(made_at(turn.id)), ended_ns=_ns(claimed_at))
+        with self._leases.kept(turn.id), self._meters.traced(turn.id, turn.attempt):
             try:
                 reply = self._generate_guarded(turn)
             except Cancelled:
@@ -242,6 +244,15 @@ class Replies:
         self._meters.first_token.observe(_seconds(claimed_at, reply.first_token_at))
         self._meters.generation.observe(_seconds(claimed_at, now))
         self._meters.total.observe(_seconds(made_at(turn.id), now))
+        self._meters.traces.add(
+            "generate",
+            turn.id,
+            began_ns=_ns(claimed_at),
+            ended_ns=_ns(now),
+            first_token_seconds=_seconds(claimed_at, reply.first_token_at),
+            prompt_tokens=reply.prompt_tokens,
+            reply_tokens=reply.reply_tokens,
+        )
         self._meters.prompt_tokens.add(reply.prompt_tokens)
         self._meters.reply_tokens.add(reply.reply_tokens)
 
@@ -291,3 +302,7 @@ class Replies:
 
 def _seconds(since: datetime, until: datetime) -> float:
     return (until - since).total_seconds()
+
+
+def _ns(moment: datetime) -> int:
+    return int(moment.timestamp() * 1e6) * 1000

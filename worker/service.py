@@ -20,6 +20,7 @@ from dialogue.region import directory_of
 from dialogue.signals import CANCEL, Signals, redis_url
 from dialogue.sweeper import Sweeper
 from dialogue.tables import Figure
+from dialogue.traces import traces_for
 from dialogue.watch import Watch, instruments_for
 from worker.engine.port import Engine
 from worker.leases import Leases
@@ -50,7 +51,7 @@ class WorkerService:
         words = texts.load(settings.locale)
         broker_url = home.broker_url(settings)
         instruments = instruments_for(settings)
-        self._meters = WorkerMeters(instruments)
+        self._meters = WorkerMeters(instruments, traces_for(settings, "mindglm-worker"))
         self._signals = Signals.connect(broker_url)
         self._leases = Leases(
             database=self._database,
@@ -117,6 +118,7 @@ class WorkerService:
         self._watch.stop()
         self._leases.stop()
         self._signals.close()
+        self._meters.traces.close()
         self._database.close()
         log.info("worker_stopped")
 
