@@ -104,6 +104,8 @@ class Doorstep:
         if screening.tier < Tier.ACTIVE and (answered := answer(text)) is not None:
             return self.answer(answered)
         if screening.tier >= Tier.ACTIVE or self.reception.danger_tier() >= Tier.ACTIVE:
+            if self.reception.is_held_by_a_human():  # who came to help must hear them
+                return self.reception.hear(text, screening, self.voice)
             said = self._stay(text, screening)
             if said is not None:
                 return said
@@ -226,6 +228,10 @@ class Doorstep:
     ) -> tuple[UUID | None, list[str]]:
         """The turn that now waits, and what we say ourselves at once. Danger was answered when it was heard."""
         reception = self.reception
+        if reception.is_held_by_a_human():
+            consent.keep(reception.session, [words.message_id for words in held])
+            reception.tell_human("\n".join(words.text for words in held))
+            return None, []
         if reception.danger_tier() is Tier.ACUTE:
             consent.keep(reception.session, [words.message_id for words in held])
             step = reception.take_into_course(conversation_id, screen_safely(""), self.voice)

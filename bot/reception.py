@@ -132,6 +132,12 @@ class Reception:
         held = conversations.open_at(self.session, self.message.address)
         return held is not None and held.holder is not None
 
+    def tell_human(self, text: str) -> None:
+        """Pass on what somebody said before the admin who answers here could hear it."""
+        held = conversations.open_at(self.session, self.message.address)
+        if held is not None and text:
+            self._pass_on(held, text)
+
     def tell_holder(self) -> None:
         """The person is about to end the conversation: an admin who answers in it hears of it."""
         held = conversations.open_at(self.session, self.message.address)
