@@ -122,6 +122,8 @@ def _room(arguments: argparse.Namespace, home: Path) -> Iterator[tuple[Room, str
             broker_url=SecretStr(broker_url),
             secret_key=SecretStr(secret),
             consent="off",
+            messages_per_minute=0,
+            messages_per_day=0,
         )
         schema.upgrade_at(database_url(settings))
         environment = {

@@ -161,6 +161,8 @@ def _house(arguments: argparse.Namespace, home: Path) -> Iterator[House]:
             "MINDGLM_SECRET_KEY": new_secret(),
             "MINDGLM_ENGINE": "scripted",
             "MINDGLM_CONSENT": "off",
+            "MINDGLM_MESSAGES_PER_MINUTE": "0",
+            "MINDGLM_MESSAGES_PER_DAY": "0",
             "MINDGLM_SCRIPTED_DELAY_SECONDS": str(arguments.model_seconds),
             "MINDGLM_CONCURRENCY": str(arguments.concurrency),
             "MINDGLM_TELEGRAM_TOKEN": TOKEN,

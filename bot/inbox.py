@@ -12,6 +12,7 @@ from bot import visiting
 from bot.clearing import Clearing
 from bot.consent import Doorstep, Gate
 from bot.desk import Caller, Desk
+from bot.limits import UNLIMITED, Limits
 from bot.meters import UNMETERED, BotMeters
 from bot.reception import Receipt, Reception
 from bot.rights import Rights
@@ -54,6 +55,7 @@ class Inbox:
         voice: Voice,
         gate: Gate,
         max_message_length: int,
+        limits: Limits = UNLIMITED,
         meters: BotMeters = UNMETERED,
         admins: tuple[Address, ...] = (),
         shows_texts: bool = False,
@@ -68,7 +70,9 @@ class Inbox:
         self.gate = gate
         self._kept_out = texts.say("blocked", **voice.directory.fillings(voice.locale))
         self._rights = Rights(voice, gate)
+        self._uninvited = texts.say("uninvited", **voice.directory.fillings(voice.locale))
         self._max_message_length = max_message_length
+        self._limits = limits
         self._meters = meters
         self._clock = clock
         self._office = Office(keys=keys, texts=texts, admins=admins)
@@ -150,7 +154,7 @@ class Inbox:
             if self.gate.is_open(person) or intake.is_repeat(session, message):
                 return Receipt(is_repeat=True)
             reception = Reception(session, person, message, now, self._office)
-            if person.blocked_at is not None:
+            if self._is_kept_out(reception):
                 receipt = self._keep_out(reception)
             else:
                 receipt = self._complete(reception, self._at_the_door(reception).answer(answer))
@@ -192,7 +196,7 @@ class Inbox:
     def _meet(self, reception: Reception) -> Receipt:
         """The doors, in their order."""
         message = reception.message
-        if reception.person.blocked_at is not None:
+        if self._is_kept_out(reception):
             return self._keep_out(reception)
         try:
             text = clean(message.text, max_length=self._max_message_length)
@@ -230,11 +234,18 @@ class Inbox:
         receipt = reception.obey(command, self._texts.say(f"command_{command.name.lower()}", **fillings))
         return replace(receipt, cancelled_turn_ids=[*cancelled, *receipt.cancelled_turn_ids])
 
+    def _is_kept_out(self, reception: Reception) -> bool:
+        message = reception.message
+        return reception.person.blocked_at is not None or not self._limits.invites(
+            message.address.channel, message.user_id
+        )
+
     def _keep_out(self, reception: Reception) -> Receipt:
-        return reception.keep_out(self._kept_out, self._screen_both_ends(reception.message.text), self._voice)
+        words = self._uninvited if reception.person.blocked_at is None else self._kept_out
+        return reception.keep_out(words, self._screen_both_ends(reception.message.text), self._voice)
 
     def _excuse_or_keep_out(self, reception: Reception) -> Receipt:
-        if reception.person.blocked_at is not None:
+        if self._is_kept_out(reception):
             return self._keep_out(reception)
         if not self.gate.is_open(reception.person):
             return self._at_the_door(reception).ask(None)
@@ -256,6 +267,9 @@ class Inbox:
             and reception.danger_tier() is not Tier.ACUTE
         ):
             return reception.say_the_truth(text, truth)
+        limit = self._limits.exceeded(reception.message.address.channel, reception.person.heard)
+        if limit is not None and not reception.passes_limits(screening):
+            return reception.rest(self._texts.say(limit))
         return visiting.hear(reception, self.gate, self._voice, text, screening, preface=truth)
 
     def _at_the_door(self, reception: Reception) -> Doorstep:

@@ -138,6 +138,10 @@ class Reception:
         if held is not None and text:
             self._pass_on(held, text)
 
+    def passes_limits(self, screening: Screening) -> bool:
+        """Whether this message is heard however much was said: there is danger, or a human answers here."""
+        return max(screening.tier, self.danger_tier()) >= Tier.ACTIVE or self.is_held_by_a_human()
+
     def tell_holder(self) -> None:
         """The person is about to end the conversation: an admin who answers in it hears of it."""
         held = conversations.open_at(self.session, self.message.address)

@@ -5,6 +5,7 @@ from typing import Self
 
 from bot.consent import gate
 from bot.inbox import Inbox
+from bot.limits import Limits
 from bot.meters import BotMeters
 from bot.writing import Pen
 from care import texts
@@ -85,6 +86,7 @@ class Room:
                 is_labelling=_is_labelling(settings),
             ),
             max_message_length=settings.max_message_length,
+            limits=Limits.read(settings),
             meters=meters,
             admins=admins.parse(settings.admins),
             shows_texts=settings.admin_texts,

@@ -1,10 +1,10 @@
 """Who wrote. A person is locked for the length of an intake, which gives each of them one order of events."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import ScalarSelect, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from care.age import AgeBand
@@ -12,8 +12,23 @@ from care.visit import Visit
 from dialogue.database import insert_or_ignore
 from dialogue.ids import new_id
 from dialogue.states import ClosedBy
-from dialogue.tables import CONVERSATIONS, PEOPLE
+from dialogue.tables import CONVERSATIONS, MESSAGES, PEOPLE
 from dialogue.vault import MasterKeys, PersonKey
+
+
+def _heard_since(moment: str) -> ScalarSelect[int]:
+    """What reached the model: what was refused or answered by us does not count."""
+    return (
+        select(func.count())
+        .select_from(MESSAGES)
+        .where(
+            MESSAGES.c.person_id == PEOPLE.c.id,
+            MESSAGES.c.turn_id.is_not(None),
+            MESSAGES.c.received_at > bindparam(moment, type_=MESSAGES.c.received_at.type),
+        )
+        .scalar_subquery()
+    )
+
 
 # FOR NO KEY UPDATE: a worker that writes this person's delivery need not wait for their next message
 _LOCKED = (
@@ -31,6 +46,8 @@ _LOCKED = (
         PEOPLE.c.heard_at,
         PEOPLE.c.reminded_at,
         PEOPLE.c.labelled_at,
+        _heard_since("a_minute_ago").label("heard_last_minute"),
+        _heard_since("a_day_ago").label("heard_last_day"),
     )
     .where(PEOPLE.c.channel == bindparam("channel"), PEOPLE.c.user_id == bindparam("user_id"))
     .with_for_update(key_share=True)
@@ -72,6 +89,14 @@ _NEWEST = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """How many of a person's messages lately went to the model."""
+
+    last_minute: int = 0
+    last_day: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class KnownPerson:
     """Someone who wrote before, or just now for the first time, the key to their texts, and how they are served."""
@@ -86,6 +111,7 @@ class KnownPerson:
     age_band: AgeBand | None = None
     blocked_at: datetime | None = None
     visit: Visit = field(default_factory=Visit)
+    heard: Heard = field(default_factory=Heard)
 
 
 def locked(session: Session, keys: MasterKeys, *, channel: str, user_id: str, now: datetime) -> KnownPerson:
@@ -93,14 +119,20 @@ def locked(session: Session, keys: MasterKeys, *, channel: str, user_id: str, no
 
     Whose key is gone begins anew, as somebody else. Raises `WrongSecretKey`.
     """
-    found = session.execute(_LOCKED, {"channel": channel, "user_id": user_id}).first()
+    wanted = {
+        "channel": channel,
+        "user_id": user_id,
+        "a_minute_ago": now - timedelta(minutes=1),
+        "a_day_ago": now - timedelta(days=1),
+    }
+    found = session.execute(_LOCKED, wanted).first()
     if found is not None and found.data_key is None:  # erasures set the user id aside; this key was lost otherwise
         session.execute(_END_THEIRS, {"of_person": found.id, "now": now})
         set_aside(session, found.id, now=now)
         found = None
     if found is None:
         make(session, keys, channel=channel, user_id=user_id, now=now)
-        found = session.execute(_LOCKED, {"channel": channel, "user_id": user_id}).one()
+        found = session.execute(_LOCKED, wanted).one()
     return KnownPerson(
         found.id,
         keys.person_key(found.data_key, found.id),
@@ -117,6 +149,7 @@ def locked(session: Session, keys: MasterKeys, *, channel: str, user_id: str, no
             reminded_at=found.reminded_at,
             labelled_at=found.labelled_at,
         ),
+        heard=Heard(last_minute=found.heard_last_minute, last_day=found.heard_last_day),
     )
 
 

@@ -84,6 +84,14 @@ class DialogueSettings(BaseSettings):
     window_max_length: int = Field(default=600, ge=1, description="Characters of history that the model sees.")
     window_max_turns: int = Field(default=12, ge=1, description="Turns of history that the model sees.")
     max_message_length: int = Field(default=4000, ge=1, description="Characters of one message; longer is refused.")
+    messages_per_minute: int = Field(
+        default=20, ge=0, description="One person's messages that the model answers; more get a kind word. 0: no limit."
+    )
+    messages_per_day: int = Field(default=400, ge=0, description="The same for 24 hours. Danger passes every limit.")
+    allow: str = Field(
+        default="",
+        description="For pilots: only these people are served, as channel:user id with commas. Default: everybody.",
+    )
     lease_seconds: float = Field(
         default=20, gt=0, description="How long a worker may be silent before its turn is given to another."
     )
@@ -131,7 +139,7 @@ class DialogueSettings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
     log_format: Literal["console", "json"] = Field(default="console", description="For people or for machines.")
 
-    @field_validator("admins")
+    @field_validator("admins", "allow")
     @classmethod
     def _are_admins(cls, value: str) -> str:
         admins.parse(value)

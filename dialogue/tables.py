@@ -278,6 +278,14 @@ class Message(Table):
 
     __table_args__ = (
         Index("uq_messages_channel_account_external_id", "channel", "account", "external_id", unique=True),
+        # how much a person said lately; counted with each message, from the index alone
+        Index(
+            "ix_messages_heard",
+            "person_id",
+            "received_at",
+            sqlite_where=sql("turn_id IS NOT NULL"),
+            postgresql_where=sql("turn_id IS NOT NULL"),
+        ),
         # the words of a turn
         Index("ix_messages_turn_id", "turn_id"),
         # erasure and export

@@ -36,6 +36,7 @@ def room(tmp_path: Path, broker_url: str, *, asks_consent: bool) -> Iterator[Roo
             secret_key=SecretStr(new_secret()),
             max_message_length=100,
             consent="required" if asks_consent else "off",
+            messages_per_minute=0,
         )
     )
     yield opened

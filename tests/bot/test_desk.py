@@ -38,6 +38,7 @@ def settings(tmp_path: Path, redis_url: str) -> DialogueSettings:
         secret_key=SecretStr(new_secret()),
         max_message_length=100,
         consent="off",
+        messages_per_minute=0,
         admins="telegram:42, telegram:43",
     )
 

@@ -151,6 +151,7 @@ def city(home: Path, *, lease_seconds: float, reply_seconds: float) -> Iterator[
             "MINDGLM_BROKER_URL": valkey.url,
             "MINDGLM_SECRET_KEY": new_secret(),
             "MINDGLM_CONSENT": "off",
+            "MINDGLM_MESSAGES_PER_MINUTE": "0",
             "MINDGLM_ENGINE": "scripted",
             "MINDGLM_SCRIPTED_DELAY_SECONDS": str(reply_seconds),
             "MINDGLM_SCRIPTED_REPLY": f"{REPLY}{{text}}",

@@ -102,6 +102,7 @@ class Road:
             secret_key=SecretStr(secret),
             database_url=SecretStr(database_url) if database_url else None,
             consent="off",
+            messages_per_minute=0,
         )
         schema.upgrade_at(database_url or f"sqlite:///{home / 'mindglm.db'}")
         self.room = Room.open(self.settings)

@@ -72,6 +72,7 @@ class Clinic:
             "MINDGLM_ENGINE": "scripted",
             "MINDGLM_CONCURRENCY": "32",
             "MINDGLM_CONSENT": "off",
+            "MINDGLM_MESSAGES_PER_MINUTE": "0",
             "MINDGLM_LOG_FORMAT": "json",
             "MINDGLM_LOG_LEVEL": "DEBUG",
             "MINDGLM_TELEGRAM_TOKEN": TOKEN,

@@ -105,6 +105,7 @@ class Ward:
             "MINDGLM_SCRIPTED_REPLY": "[{text}]",
             "MINDGLM_CONCURRENCY": "32",
             "MINDGLM_CONSENT": "off",
+            "MINDGLM_MESSAGES_PER_MINUTE": "0",
             "MINDGLM_LOG_FORMAT": "json",
             "MINDGLM_WECHAT_ENDPOINT": f"127.0.0.1:{gateway_port}",
             "MINDGLM_WECHAT_TOKEN": TOKEN,

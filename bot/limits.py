@@ -1,0 +1,49 @@
+"""How much one person may say, and who may come at all while a pilot runs. Danger passes every limit."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from dialogue.admin import admins
+from dialogue.messages import Address
+from dialogue.people import Heard
+from dialogue.settings import DialogueSettings
+
+_AT_HOME = "console"
+"""Whoever sits at the operator's own terminal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the operator allows. A count of 0 and an empty list allow everything."""
+
+    per_minute: int = 0
+    per_day: int = 0
+    invited: frozenset[Address] = frozenset()
+
+    @classmethod
+    def read(cls, settings: DialogueSettings) -> Self:
+        """Admins are always invited."""
+        invited = admins.parse(settings.allow)
+        return cls(
+            per_minute=settings.messages_per_minute,
+            per_day=settings.messages_per_day,
+            invited=frozenset([*invited, *admins.parse(settings.admins)]) if invited else frozenset(),
+        )
+
+    def invites(self, channel: str, user_id: str) -> bool:
+        """Whether that user may talk here."""
+        is_open = not self.invited or channel == _AT_HOME
+        return is_open or Address(channel=channel, chat_id=user_id) in self.invited
+
+    def exceeded(self, channel: str, heard: Heard) -> str | None:
+        """The key of the words to say to one more message; None if it is welcome."""
+        if channel == _AT_HOME:
+            return None
+        if self.per_day and heard.last_day >= self.per_day:
+            return "limit_day"
+        if self.per_minute and heard.last_minute >= self.per_minute:
+            return "limit_minute"
+        return None
+
+
+UNLIMITED = Limits()

@@ -1,0 +1,163 @@
+"""Limits protect the model and the others who wait; nobody in danger meets one."""
+
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import select
+
+from bot.inbox import Inbox
+from bot.limits import Limits
+from bot.reception import Receipt
+from bot.room import Room
+from dialogue.errors import Misconfigured
+from dialogue.messages import Address, InboundMessage
+from dialogue.settings import DialogueSettings
+from dialogue.tables import Message
+from tests.bot.inboxes import inbox_beside
+from tests.builders import FakeClock, Rooms, message
+
+CRISIS = "我今晚就要去死，药已经买好了"
+
+
+class Door:
+    """An inbox with limits, and its clock."""
+
+    def __init__(self, room: Room, **limits: object) -> None:
+        self.clock = FakeClock()
+        self.rooms = Rooms(room.database, room.keys, clock=self.clock)
+        self._inbox: Inbox = inbox_beside(room, limits=Limits(**limits), clock=self.clock)  # type: ignore[arg-type]  # as told
+
+    def hear(self, text: str, *, who: str = "小王") -> Receipt:
+        return self._inbox.receive_blocking(message(text, who=who))
+
+    def receive(self, inbound: InboundMessage) -> Receipt:
+        return self._inbox.receive_blocking(inbound)
+
+    def said(self) -> list[str]:
+        """The kinds of everything that was owed so far."""
+        return [delivery.kind.value for delivery in self.rooms.deliveries()]
+
+    def words(self, receipt: Receipt) -> str:
+        assert receipt.answered_at_once is not None
+        owed = self.rooms.due(owner=uuid4(), limit=100)
+        return next(text.text for text in owed if text.id == receipt.answered_at_once)
+
+
+def test_the_message_above_the_limit_of_a_minute_gets_a_kind_word_once(room: Room) -> None:
+    door = Door(room, per_minute=3)
+    heard = [door.hear(f"第{number}句") for number in range(3)]
+    assert all(receipt.turn_id for receipt in heard)
+    refused, silent = door.hear("第四句"), door.hear("第五句")
+    assert refused.turn_id is None
+    assert "一时读不过来" in door.words(refused)
+    assert (silent.turn_id, silent.answered_at_once) == (None, None)
+
+
+def test_a_minute_later_they_are_heard_again_however_much_was_refused(room: Room) -> None:
+    door = Door(room, per_minute=2)
+    for number in range(20):
+        door.hear(f"第{number}句")
+    door.clock.tick(61)
+    assert door.hear("缓过来了").turn_id is not None
+
+
+def test_a_day_has_a_limit_too_and_ends_a_day_after_the_first_words(room: Room) -> None:
+    door = Door(room, per_day=3)
+    for number in range(3):
+        door.hear(f"第{number}句")
+        door.clock.tick(3600)
+    assert "明天再来" in door.words(door.hear("再说一句"))
+    door.clock.tick(21 * 3600 + 1)
+    assert door.hear("第二天").turn_id is not None
+
+
+def test_others_are_not_counted_in(room: Room) -> None:
+    door = Door(room, per_minute=1)
+    assert [bool(door.hear("在吗", who=who).turn_id) for who in ("小王", "小李", "小王")] == [True, True, False]
+
+
+def test_commands_and_what_we_answer_ourselves_do_not_count(room: Room) -> None:
+    door = Door(room, per_minute=1)
+    for text in ("/help", "你是真人吗", "/reset", "", "长" * 500):
+        door.hear(text)
+    assert door.hear("终于说了").turn_id is not None
+    assert door.hear("/help").command is not None
+
+
+@pytest.mark.parametrize("limits", [{"per_minute": 1}, {"per_day": 1}], ids=["minute", "day"])
+def test_danger_is_answered_above_every_limit(room: Room, limits: dict[str, int]) -> None:
+    door = Door(room, **limits)
+    door.hear("在吗")
+    assert door.hear("还在吗").turn_id is None
+    receipt = door.hear(CRISIS)
+    assert receipt.risk is not None
+    assert receipt.risk.is_alarm
+    assert "crisis" in door.said()
+
+
+def test_whoever_is_in_danger_is_looked_after_above_every_limit(room: Room) -> None:
+    door = Door(room, per_minute=1)
+    door.hear(CRISIS)
+    door.hear("在吗")
+    before = len(door.said())
+    door.hear("我不知道该怎么办")
+    assert door.said()[before:] == ["crisis"] * len(door.said()[before:]) != []
+
+
+def test_a_limit_of_nothing_is_no_limit(room: Room) -> None:
+    door = Door(room)
+    assert all(door.hear(f"第{number}句").turn_id for number in range(30))
+
+
+# --- A pilot ---------------------------------------------------------------------------------------------------------
+
+GUEST = Address(channel="telegram", chat_id="7")
+
+
+def from_(user_id: str, text: str, *, channel: str = "telegram") -> InboundMessage:
+    return replace(message(text, who=user_id), address=Address(channel=channel, chat_id=f"chat of {user_id}"))
+
+
+def test_in_a_pilot_only_those_who_were_invited_are_heard(room: Room) -> None:
+    door = Door(room, invited=frozenset({GUEST}))
+    assert door.receive(from_("7", "在吗")).turn_id is not None
+    stranger = door.receive(from_("8", "在吗"))
+    assert (stranger.turn_id, stranger.conversation_id) == (None, None)
+    assert door.receive(from_("7", "在吗", channel="wechat")).turn_id is None, "another channel, another person"
+
+
+def test_a_stranger_is_told_once_a_day_and_their_words_are_not_kept(room: Room) -> None:
+    door = Door(room, invited=frozenset({GUEST}))
+    first, second = door.receive(from_("8", "在吗")), door.receive(from_("8", "/start"))
+    assert first.answered_at_once is not None
+    assert second.answered_at_once is None
+    with room.database.read() as session:
+        assert {row.conversation_id for row in session.scalars(select(Message))} == {None}
+
+
+def test_a_stranger_in_danger_is_answered(room: Room) -> None:
+    door = Door(room, invited=frozenset({GUEST}))
+    receipt = door.receive(from_("8", CRISIS))
+    assert receipt.risk is not None
+    assert receipt.risk.is_alarm
+    assert door.said() == ["crisis"] * len(door.said()) != []
+
+
+def test_admins_and_the_operators_own_terminal_are_always_invited() -> None:
+    limits = Limits.read(DialogueSettings(allow="wechat:wxid_a", admins="telegram:42"))
+    assert limits.invites("telegram", "42")
+    assert limits.invites("console", "root")
+    assert limits.invites("wechat", "wxid_a")
+    assert not limits.invites("telegram", "43")
+
+
+def test_an_empty_list_invites_everybody_even_with_admins() -> None:
+    assert Limits.read(DialogueSettings(admins="telegram:42")).invites("telegram", "43")
+
+
+@pytest.mark.parametrize("value", ["7", "telegram:@wang", "qq:7"])
+def test_a_list_that_cannot_be_meant_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("MINDGLM_ALLOW", value)
+    with pytest.raises(Misconfigured, match="MINDGLM_ALLOW"):
+        DialogueSettings.read()
