@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -30,7 +31,8 @@ def main() -> int:
                 hold_seconds=arguments.hold_seconds,
                 lease_seconds=arguments.lease_seconds,
                 gap_seconds=arguments.gap_seconds,
-            )
+            ),
+            logs=arguments.logs,
         )
         for seed in arguments.seeds
     ]
@@ -48,6 +50,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--hold-seconds", type=float, default=6, help="about how long a fault holds")
     parser.add_argument("--lease-seconds", type=float, default=6)
     parser.add_argument("--gap-seconds", type=float, default=5, help="about how long a person waits before they write")
+    parser.add_argument("--logs", type=Path, help="a directory in which the processes' logs are kept")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 

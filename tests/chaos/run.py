@@ -1,6 +1,7 @@
 """One run: a city, a crowd, a seeded schedule of faults in two lanes, quiet, a verdict."""
 
 import random
+import shutil
 import tempfile
 import threading
 import time
@@ -50,14 +51,18 @@ class Outcome:
     verdict: Verdict
 
 
-def run(plan: Plan) -> Outcome:
-    """Raises nothing for what people suffered: that is in the verdict."""
+def run(plan: Plan, *, logs: Path | None = None) -> Outcome:
+    """Raises nothing for what people suffered: that is in the verdict. `logs` is where the processes' logs are kept."""
     with tempfile.TemporaryDirectory(prefix="mg-") as directory:
         home = Path(directory) / "c"
         home.mkdir()
         home.parent.chmod(0o755)  # PostgreSQL may have to run as somebody else
         with city(home, lease_seconds=plan.lease_seconds, reply_seconds=plan.reply_seconds) as built:
-            return _live(built, plan)
+            try:
+                return _live(built, plan)
+            finally:
+                if logs is not None:
+                    _keep(home, logs / f"seed-{plan.seed}")
 
 
 def _live(built: City, plan: Plan) -> Outcome:
@@ -92,6 +97,12 @@ def _live(built: City, plan: Plan) -> Outcome:
         load=round(psutil.getloadavg()[0], 1),
         verdict=verdict,
     )
+
+
+def _keep(home: Path, directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    for log in home.glob("*.log*"):
+        shutil.copy(log, directory)
 
 
 class _Schedule:
