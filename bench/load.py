@@ -1,0 +1,263 @@
+"""What lasts and what grows: a long run, a full database, many people, more workers.
+
+    python -m bench.load                           # all four, two minutes of steady talk
+    python -m bench.load steady --minutes 30 --plot docs/pictures
+    python -m bench.load stored --turns 1000 100000 1000000
+    python -m bench.load people --people 10 10000
+    python -m bench.load workers --workers 1 2 4 --json
+
+PostgreSQL from the tests' wheel, a private Valkey, workers with the scripted engine as processes of their own, the
+bot's side in this process. Every comparison is made within one run, so that a busy machine harms both sides alike.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import psutil
+import structlog
+from pydantic import SecretStr
+from rich.console import Console
+from rich.table import Table
+
+from bench import house, road
+from bench.archive import fill
+from bot.room import Room
+from dialogue import schema
+from dialogue.settings import DialogueSettings
+from dialogue.vault import new_secret
+
+_MEBIBYTE = 2**20
+_SAMPLE_SECONDS = 10.0
+_STEADY_PEOPLE = 8
+_WARM_SECONDS = 1.0
+_ROUNDS = 3
+_WORKERS_DELAY_SECONDS = 0.5
+_WORKERS_CONCURRENCY = 4
+_WORKERS_PEOPLE = 40
+
+_PARTS = ("steady", "stored", "people", "workers")
+
+Line = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """One house: the bot's side here, everything else beside it."""
+
+    room: Room
+    workers: list[psutil.Process]
+    broker: psutil.Process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Some seconds of steady talk."""
+
+    minute: float
+    turns_per_second: float
+    p50_ms: float
+    p95_ms: float
+    bot_mib: float
+    worker_mib: float
+    broker_mib: float
+
+
+def main() -> int:
+    arguments = _arguments()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    parts: dict[str, Callable[[], list[Line]]] = {
+        "steady": partial(steady, minutes=arguments.minutes, plot=arguments.plot),
+        "stored": partial(stored, arguments.turns, seconds=arguments.seconds),
+        "people": partial(people, arguments.people, seconds=arguments.seconds),
+        "workers": partial(workers, arguments.workers, seconds=arguments.seconds),
+    }
+    results = {name: parts[name]() for name in arguments.parts or parts}
+    if arguments.json:
+        sys.stdout.write(json.dumps(results) + "\n")
+        return 0
+    for name, lines in results.items():
+        table = Table(*lines[0], title=name)
+        for line in lines:
+            table.add_row(*map(str, line.values()))
+        Console().print(table)
+    return 0
+
+
+def steady(*, minutes: float, plot: Path | None) -> list[Line]:
+    """Eight people talk all the time; the first and the last third of it, and their ratio."""
+    samples: list[Sample] = []
+    with _house(workers=1) as built:
+        _measure(built.room, people=_STEADY_PEOPLE, seconds=_WARM_SECONDS)
+        began_at = time.monotonic()
+        while (now := time.monotonic()) < began_at + minutes * 60:
+            row = _measure(built.room, people=_STEADY_PEOPLE, seconds=min(_SAMPLE_SECONDS, minutes * 10))
+            samples.append(_sample((now - began_at) / 60, row, built))
+    if plot is not None:
+        _plot(samples, plot / "steady.png")
+    third = max(1, len(samples) // 3)
+    first, last = _middle(samples[:third]), _middle(samples[-third:])
+    ratio = {name: round(last[name] / first[name], 2) for name in first}
+    return [{"": "first third", **first}, {"": "last third", **last}, {"": "ratio", **ratio}]
+
+
+def stored(counts: Sequence[int], *, seconds: float) -> list[Line]:
+    """One person's turn beside so many stored ones; the first count is the baseline of the ratio."""
+    medians = {}
+    for count in counts:
+        with _house(workers=1, turns=count) as built:
+            _measure(built.room, people=1, seconds=_WARM_SECONDS)
+            rows = [_measure(built.room, people=1, seconds=seconds) for _ in range(_ROUNDS)]
+            medians[count] = min(row.p50_ms for row in rows)
+    return [
+        {"stored turns": count, "p50_ms": median, "ratio": round(median / medians[counts[0]], 2)}
+        for count, median in medians.items()
+    ]
+
+
+def people(counts: Sequence[int], *, seconds: float) -> list[Line]:
+    """A turn of somebody among so many who have all talked before and may talk again."""
+    medians = {}
+    for count in counts:
+        with _house(workers=1) as built:
+            asyncio.run(_meet(built.room, count))
+            rows = [_measure(built.room, people=1, seconds=seconds) for _ in range(_ROUNDS)]
+            medians[count] = min(row.p50_ms for row in rows)
+    return [
+        {"people": count, "p50_ms": median, "ratio": round(median / medians[counts[0]], 2)}
+        for count, median in medians.items()
+    ]
+
+
+def workers(counts: Sequence[int], *, seconds: float) -> list[Line]:
+    """Turns a second with so many worker processes, each good for eight turns a second."""
+    speeds = {}
+    for count in counts:
+        with _house(workers=count, concurrency=_WORKERS_CONCURRENCY, delay_seconds=_WORKERS_DELAY_SECONDS) as built:
+            _measure(built.room, people=_WORKERS_PEOPLE, seconds=_WARM_SECONDS)
+            speeds[count] = _measure(built.room, people=_WORKERS_PEOPLE, seconds=seconds).turns_per_second
+    return [
+        {"workers": count, "turns_per_second": speed, "ratio": round(speed / speeds[counts[0]], 2)}
+        for count, speed in speeds.items()
+    ]
+
+
+@contextmanager
+def _house(*, workers: int, turns: int = 0, concurrency: int = 32, delay_seconds: float = 0) -> Iterator[Built]:
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mg-")))
+        url, _ = house.postgres(stack, home)
+        broker = house.broker(stack, home)
+        settings = DialogueSettings(
+            home=home,
+            database_url=SecretStr(url),
+            broker_url=SecretStr(broker.url),
+            secret_key=SecretStr(new_secret()),
+            consent="off",
+        )
+        schema.upgrade_at(url)
+        room = Room.open(settings)
+        stack.callback(room.close)
+        if turns:
+            fill(room.database, turns=turns)
+        environment = {
+            "MINDGLM_HOME": str(home),
+            "MINDGLM_DATABASE_URL": url,
+            "MINDGLM_BROKER_URL": broker.url,
+            "MINDGLM_SECRET_KEY": settings.secret_key.get_secret_value() if settings.secret_key else "",
+            "MINDGLM_ENGINE": "scripted",
+            "MINDGLM_SCRIPTED_DELAY_SECONDS": str(delay_seconds),
+            "MINDGLM_CONCURRENCY": str(concurrency),
+        }
+        started = [
+            stack.enter_context(
+                house.command("worker", environment, home / f"worker-{number}.log", ready="worker_ready")
+            )
+            for number in range(workers)
+        ]
+        yield Built(room=room, workers=started, broker=psutil.Process(broker.process.pid))
+
+
+def _measure(room: Room, *, people: int, seconds: float) -> road.Row:
+    return asyncio.run(road.measure(room, database="postgresql", people=people, seconds=seconds))
+
+
+async def _meet(room: Room, count: int) -> None:
+    """Everybody says something once, a few hundred at a time, and is answered."""
+    answers = road.Answers()
+    async with road.delivering(room, answers):
+        for first in range(0, count, 200):
+            await asyncio.gather(
+                *(road.talk_once(room, answers, f"early-{number}") for number in range(first, min(first + 200, count)))
+            )
+
+
+def _sample(minute: float, row: road.Row, built: Built) -> Sample:
+    return Sample(
+        minute=round(minute, 2),
+        turns_per_second=row.turns_per_second,
+        p50_ms=row.p50_ms,
+        p95_ms=row.p95_ms,
+        bot_mib=_mib(psutil.Process()),
+        worker_mib=_mib(built.workers[0]),
+        broker_mib=_mib(built.broker),
+    )
+
+
+def _mib(process: psutil.Process) -> float:
+    return round(process.memory_info().rss / _MEBIBYTE, 1)
+
+
+def _middle(samples: Sequence[Sample]) -> dict[str, float]:
+    names = [name for name in Sample.__slots__ if name != "minute"]
+    return {name: round(statistics.median(getattr(sample, name) for sample in samples), 1) for name in names}
+
+
+def _plot(samples: Sequence[Sample], file: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    minutes = [sample.minute for sample in samples]
+    figure, (times, memory) = plt.subplots(2, 1, sharex=True, figsize=(8, 6))
+    times.plot(minutes, [sample.p50_ms for sample in samples], label="p50")
+    times.plot(minutes, [sample.p95_ms for sample in samples], label="p95")
+    times.set_ylabel("ms a turn")
+    for name in ("bot_mib", "worker_mib", "broker_mib"):
+        memory.plot(minutes, [getattr(sample, name) for sample in samples], label=name.removesuffix("_mib"))
+    memory.set_ylabel("MiB")
+    memory.set_xlabel("minutes")
+    for axes in (times, memory):
+        axes.set_ylim(bottom=0)
+        axes.grid(visible=True, alpha=0.3)
+        axes.legend()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.tight_layout()
+    figure.savefig(file, dpi=100)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("parts", nargs="*", choices=[*_PARTS, []], help="one or more of them; all, if none is named")
+    parser.add_argument("--minutes", type=float, default=2, help="of steady talk")
+    parser.add_argument("--seconds", type=float, default=8, help="of each other measurement")
+    parser.add_argument("--turns", type=int, nargs="+", default=[1_000, 100_000, 1_000_000])
+    parser.add_argument("--people", type=int, nargs="+", default=[10, 10_000])
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--plot", type=Path, help="a directory for the picture of the steady run (needs matplotlib)")
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
