@@ -8,6 +8,7 @@ import typer
 from mindglm.admin import app as admin
 from mindglm.console import app as console
 from mindglm.model import app as model
+from mindglm.train import app as train
 
 app = typer.Typer(
     name="mindglm",
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.add_typer(admin, name="admin")
 app.add_typer(console, name="console")
 app.add_typer(model, name="model")
+app.add_typer(train, name="train")
 
 
 @app.command(epilog="Example: mindglm chat --timings")

@@ -75,6 +75,10 @@ class Tokenizer:
         """The ids of plain text, without prefix and without control tokens."""
         return list(self._plain.encode(text, add_special_tokens=False).ids)
 
+    def frame_ids(self, text: str) -> list[int]:
+        """The ids of a stretch of the frame, control tokens included."""
+        return self._ids(text)
+
     def text(self, ids: Sequence[int]) -> str:
         """The text of complete ids."""
         return str(self._fast.decode(list(ids), skip_special_tokens=False))

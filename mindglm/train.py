@@ -1,0 +1,354 @@
+"""``mindglm train``: from dialogues to a model that answers; each phase of it is one command."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from training.recipe import Recipe
+
+    AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
+
+app = typer.Typer(
+    help="Train a model: data, tokenizer, pretraining, fine-tuning, reward model, PPO, DPO, evaluation.",
+    no_args_is_help=True,
+)
+
+Target = Annotated[Path, typer.Argument(help="A directory for the result.")]
+Data = Annotated[Path, typer.Option(help="A corpus of `mindglm train data`.")]
+Model = Annotated[Path, typer.Option(help="The directory of the model to begin with.")]
+RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A YAML file; what it leaves out has defaults.")]
+Hours = Annotated[float | None, typer.Option(help="Wall-clock budget; the learning rate falls towards its end.")]
+Steps = Annotated[int | None, typer.Option(help="Steps; with --hours, whichever ends first.", min=1)]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the directory, with its recipe.")]
+Full = Annotated[bool, typer.Option("--full", help="Train all weights (small models) instead of a LoRA adapter.")]
+Compared = Annotated[list[Path], typer.Option(help="Comparisons to learn from; may be given several times.")]
+HeldOut = Annotated[list[Path], typer.Option(help="Comparisons to measure with.")]
+
+
+@app.command(epilog="Example: mindglm train data smilechat.jsonl.gz --into corpus --licence 'SmileChat, CC0-1.0'")
+def data(
+    files: Annotated[list[Path], typer.Argument(help="SmileChat, ShareGPT, messages, CPsyCoun, or [text, reply].")],
+    *,
+    into: Annotated[Path, typer.Option(help="A new directory.")],
+    licence: Annotated[str, typer.Option(help="Under what terms the dialogues may be trained on.")],
+    held_out: Annotated[float, typer.Option(help="Share of the dialogues never trained on.", min=0, max=1)] = 0.01,
+) -> None:
+    """Clean, deduplicate and split dialogues; say what was refused and why."""
+    with refusals():
+        import yaml
+
+        from training.data import corpus
+
+        card = corpus.build(files, into, held_out=held_out, licence=licence)
+        typer.echo(yaml.safe_dump(card, allow_unicode=True, sort_keys=False), nl=False)
+
+
+@app.command(epilog="Example: mindglm train tokenizer tokenizer --data corpus")
+def tokenizer(
+    target: Target,
+    data: Data,
+    size: Annotated[int, typer.Option(help="Ids.", min=512)] = 8192,
+    every: Annotated[int, typer.Option(help="Of the dialogues, each n-th is read.", min=1)] = 4,
+) -> None:
+    """Train a small tokenizer whose prompt frame nobody can type."""
+    with refusals():
+        from dialogue.settings import INSTRUCTION
+        from training import vocabulary
+        from training.data import corpus
+
+        dialogues = corpus.load(data).train[::every]
+        texts = (text for dialogue in dialogues for exchange in dialogue.exchanges for text in exchange)
+        vocabulary.save(vocabulary.train(texts, size=size, instruction=INSTRUCTION), target)
+        typer.echo(f"{target} holds a tokenizer of at most {size} ids.")
+
+
+@app.command(epilog="Example: mindglm train pretrain run --data corpus --tokenizer tokenizer --hours 2")
+def pretrain(
+    target: Target,
+    data: Data,
+    tokenizer: Annotated[Path, typer.Option(help="A directory of `mindglm train tokenizer`, or of a model.")],
+    *,
+    source: Annotated[Path | None, typer.Option("--from", help="Go on from these published weights.")] = None,
+    recipe: RecipeFile = None,
+    hours: Hours = None,
+    steps: Steps = None,
+    resume: Resume = False,
+) -> None:
+    """Train a small model from scratch, or further; the result is TARGET/model."""
+    with refusals():
+        from training import pretrain as phase
+        from training.recipe import PretrainRecipe
+
+        inputs = {"corpus": data, "tokenizer": tokenizer, "from": source or "scratch"}
+        made = _recipe(PretrainRecipe, target, recipe, inputs, resume=resume, hours=hours, steps=steps)
+        phase.pretrain(
+            target, data=data, tokenizer=tokenizer, recipe=made, source=source, is_resumed=resume, say=typer.echo
+        )
+
+
+@app.command(epilog="Example: mindglm train sft run --model ~/MindGLM --data corpus --hours 8")
+def sft(
+    target: Target,
+    model: Model,
+    data: Data,
+    *,
+    recipe: RecipeFile = None,
+    hours: Hours = None,
+    steps: Steps = None,
+    full: Full = False,
+    resume: Resume = False,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Only say what it would take.")] = False,
+) -> None:
+    """Fine-tune on the supporter's words: TARGET/adapter for MINDGLM_ADAPTER, or TARGET/model with --full."""
+    with refusals():
+        from training import sft as phase
+        from training.recipe import SftRecipe
+
+        if estimate:
+            _estimate(model, recipe, full=full, tokens=_tokens(data))
+            return
+        inputs = {"model": model, "corpus": data}
+        made = _recipe(SftRecipe, target, recipe, inputs, resume=resume, full=full, hours=hours, steps=steps)
+        phase.tune(target, model=model, data=data, recipe=made, is_resumed=resume, say=typer.echo)
+
+
+@app.command(epilog="Example: mindglm train compare comparisons --data corpus")
+def compare(
+    target: Target,
+    data: Data,
+    count: Annotated[int, typer.Option(help="Comparisons to learn from; a tenth more to measure with.", min=10)] = 8000,
+    seed: Annotated[int, typer.Option(help="Of the chance.")] = 20261121,
+) -> None:
+    """Make synthetic comparisons, published replies against the same made worse, labelled as synthetic."""
+    with refusals():
+        from training.data import corpus
+        from training.data.degradations import synthetic
+        from training.data.preferences import write_preferences
+
+        read = corpus.load(data)
+        target.mkdir(parents=True, exist_ok=True)
+        for name, side, wanted in (("train", read.train, count), ("held_out", read.held_out, count // 10)):
+            made = write_preferences(target / f"{name}.jsonl.gz", synthetic(side, count=wanted, seed=seed))
+            typer.echo(f"{target / name}.jsonl.gz: {made} synthetic comparisons")
+
+
+@app.command(epilog="Example: MINDGLM_TRAINING_KEY=$(mindglm key) mindglm train feedback ratings.sealed")
+def feedback(target: Annotated[Path, typer.Argument(help="A new file, sealed with MINDGLM_TRAINING_KEY.")]) -> None:
+    """Export comparisons from 👍 and 👎 of people who agreed to exactly that; nobody has unless they said so."""
+    with refusals():
+        from dialogue import home
+        from dialogue.database import connect
+        from dialogue.settings import DialogueSettings
+        from training.data import feedback as source
+
+        key = source.training_key()
+        settings = DialogueSettings.read()
+        database = connect(home.database_url(settings))
+        try:
+            with database.begin() as session:
+                found = source.comparisons(session, home.master_keys(settings), settings)
+            typer.echo(f"{target}: {source.write_sealed(target, found, key)} comparisons")
+        finally:
+            database.close()
+
+
+@app.command(epilog="Example: mindglm train reward run --model ~/MindGLM --compared c/train.jsonl.gz --held-out c/held_out.jsonl.gz")
+def reward(
+    target: Target,
+    model: Model,
+    compared: Compared,
+    held_out: HeldOut,
+    *,
+    recipe: RecipeFile = None,
+    hours: Hours = None,
+    steps: Steps = None,
+    full: Full = False,
+    resume: Resume = False,
+) -> None:
+    """Train a reward model from comparisons."""
+    with refusals():
+        from training import reward as phase
+        from training.recipe import RewardRecipe
+
+        inputs = {"model": model, "compared": " ".join(map(str, compared))}
+        made = _recipe(RewardRecipe, target, recipe, inputs, resume=resume, full=full, hours=hours, steps=steps)
+        phase.train_reward(
+            target, model=model, learned=compared, held_out=held_out, recipe=made, is_resumed=resume, say=typer.echo
+        )
+
+
+@app.command(epilog="Example: mindglm train ppo run --model sft/model --reward-model reward --data corpus --full")
+def ppo(
+    target: Target,
+    model: Model,
+    reward_model: Annotated[Path, typer.Option(help="A directory of `mindglm train reward`.")],
+    data: Data,
+    *,
+    recipe: RecipeFile = None,
+    hours: Hours = None,
+    steps: Steps = None,
+    full: Full = False,
+    resume: Resume = False,
+) -> None:
+    """Optimise the replies for a reward model, held near where they began."""
+    with refusals():
+        from training import ppo as phase
+        from training.recipe import PpoRecipe
+
+        inputs = {"model": model, "reward model": reward_model, "corpus": data}
+        made = _recipe(PpoRecipe, target, recipe, inputs, resume=resume, full=full, hours=hours, steps=steps)
+        phase.train_ppo(
+            target, model=model, reward_model=reward_model, data=data, recipe=made, is_resumed=resume, say=typer.echo
+        )
+
+
+@app.command(epilog="Example: mindglm train dpo run --model ~/MindGLM --compared c/train.jsonl.gz --held-out c/held_out.jsonl.gz")
+def dpo(
+    target: Target,
+    model: Model,
+    compared: Compared,
+    held_out: HeldOut,
+    *,
+    recipe: RecipeFile = None,
+    hours: Hours = None,
+    steps: Steps = None,
+    full: Full = False,
+    resume: Resume = False,
+) -> None:
+    """Learn from comparisons directly: no reward model, nothing drawn."""
+    with refusals():
+        from training import dpo as phase
+        from training.recipe import DpoRecipe
+
+        inputs = {"model": model, "compared": " ".join(map(str, compared))}
+        made = _recipe(DpoRecipe, target, recipe, inputs, resume=resume, full=full, hours=hours, steps=steps)
+        phase.train_dpo(
+            target, model=model, learned=compared, held_out=held_out, recipe=made, is_resumed=resume, say=typer.echo
+        )
+
+
+@app.command("eval", epilog="Example: mindglm train eval report --model run/model --model other --data corpus")
+def evaluate(
+    target: Target,
+    model: Annotated[list[Path], typer.Option(help="A model's directory; several stand side by side.")],
+    data: Data,
+    *,
+    turns: Annotated[Path | None, typer.Option(help="Dialogues whose every turn is answered, e.g. CPsyCounE.")] = None,
+    dialogues: Annotated[int, typer.Option(help="Held-out dialogues for the losses.", min=1)] = 500,
+    openings: Annotated[int, typer.Option(help="Held-out openings that are answered.", min=1)] = 50,
+    reward_model: Annotated[Path | None, typer.Option(help="Measure its accuracy on --compared.")] = None,
+    compared: Annotated[Path | None, typer.Option(help="Held-out comparisons.")] = None,
+    judge: Annotated[str | None, typer.Option(help="An OpenAI-compatible server that scores the replies.")] = None,
+    judge_model: Annotated[str, typer.Option(help="Its name of the model.")] = "",
+    judge_key: Annotated[str | None, typer.Option(envvar="MINDGLM_JUDGE_KEY", help="Its key.")] = None,
+) -> None:
+    """Measure models as they are served; TARGET/report.html shows them side by side."""
+    with refusals():
+        from training.evaluation import evaluate as phase
+        from training.recipe import TuningRecipe
+
+        plan = phase.Plan(
+            models=model,
+            data=data,
+            turns=turns,
+            dialogues=dialogues,
+            openings=openings,
+            reward_model=reward_model,
+            preferences=compared,
+            judge_url=judge,
+            judge_model=judge_model,
+            judge_key=judge_key,
+        )
+        phase.evaluate(plan, target, recipe=TuningRecipe(lora=None), say=typer.echo)
+        typer.echo(f"{target / 'report.html'}")
+
+
+@app.command(epilog="Example: mindglm train estimate --tokens 40000000")
+def estimate(
+    model: Annotated[Path | None, typer.Option(help="A model's directory. Default: the shape of ChatGLM2-6B.")] = None,
+    *,
+    recipe: RecipeFile = None,
+    full: Full = False,
+    tokens: Annotated[int, typer.Option(help="To be trained on.", min=1)] = 10_000_000,
+    teraflops: Annotated[float | None, typer.Option(help="Of plain products. Default: measured on this machine.")] = None,
+) -> None:
+    """Memory and time of fine-tuning, before it starts."""
+    with refusals():
+        _estimate(model, recipe, full=full, tokens=tokens, teraflops=teraflops)
+
+
+def _recipe(
+    kind: "type[AnyRecipe]",
+    target: Path,
+    file: Path | None,
+    inputs: dict[str, object],
+    *,
+    resume: bool,
+    full: bool = False,
+    hours: float | None = None,
+    steps: int | None = None,
+) -> "AnyRecipe":
+    """The recipe of a new run, kept in its directory; or the one that is kept there. Raises `TrainingTrouble`."""
+    from training import recipe as recipes
+
+    if resume:
+        return recipes.kept(kind, target)
+    made = recipes.read(kind, file, {"hours": hours, "steps": steps})
+    if full:
+        made = made.model_copy(update={"lora": None})
+    recipes.keep(made, target, inputs={name: str(value) for name, value in inputs.items()})
+    return made
+
+
+def _estimate(
+    model: Path | None, file: Path | None, *, full: bool, tokens: int, teraflops: float | None = None
+) -> None:
+    from training import estimate as arithmetic
+    from training import recipe as recipes
+    from training.machine import settle
+
+    made = recipes.read(recipes.SftRecipe, file, {})
+    if full:
+        made = made.model_copy(update={"lora": None})
+    device = settle(made)
+    flops = teraflops * 1e12 if teraflops else arithmetic.measured_flops(made, device)
+    found = arithmetic.estimate(arithmetic.shape_of(model), made, flops=flops)
+    typer.echo(f"parameters   {found.parameters / 1e6:,.0f} M, of which {found.trained / 1e6:,.1f} M learn")
+    typer.echo(f"memory       {found.total_gib:.1f} GiB: weights {found.weights_gib:.1f}, optimiser", nl=False)
+    typer.echo(f" {found.optimiser_gib:.1f}, activations {found.activations_gib:.1f}, logits {found.logits_gib:.1f}")
+    hours = found.seconds_per_million * tokens / 1e6 / 3600
+    typer.echo(f"time         {hours:.1f} hours for {tokens / 1e6:.1f} M tokens at {flops / 1e12:.2f} TFLOPS on {device}")
+
+
+def _tokens(data: Path) -> int:
+    """Of a corpus, roughly: 1.6 characters of Chinese to a token."""
+    from training.data import corpus
+
+    found = corpus.statistics(corpus.load(data).train)
+    return round((found["client_characters"] + found["supporter_characters"]) / 1.6)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What is foreseen is one line and exit status 1."""
+    try:
+        from training.trouble import TrainingTrouble
+        from worker.engine.port import ModelUnusable
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    except (TrainingTrouble, ModelUnusable) as error:
+        typer.echo(f"mindglm: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _missing(error: ModuleNotFoundError) -> typer.Exit:
+    typer.echo(f"mindglm: {error.name} is not installed: pip install 'mindglm-bot[training]'", err=True)
+    return typer.Exit(1)

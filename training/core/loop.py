@@ -1,0 +1,191 @@
+"""The one loop of all phases: batches in, steps out, with checkpoints, a log, time left, and a budget it ends on."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from training.core import checkpoint, curves
+from training.core.schedule import Budget, Schedule
+from training.recipe import Recipe
+
+Say = Callable[[str], None]
+
+
+class Learner(Protocol):
+    """What is optimised; Muon's and AdamW's common face."""
+
+    def step(self, factor: float) -> None:
+        """Learn from the gradients and clear them."""
+
+    def state(self) -> dict[str, Any]:
+        """All that is needed to go on."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+
+
+class Task(Protocol):
+    """What a phase does with its batches. A position is a tuple of numbers from which `batches` goes on."""
+
+    def batches(self, position: tuple[int, ...]) -> Iterator[tuple[Any, tuple[int, ...]]]:
+        """Batches without end, each with the position after it."""
+
+    def loss(self, batch: Any) -> tuple[Tensor, float]:
+        """The sum of the losses of a batch, and by what it must be divided."""
+
+    def size(self, batch: Any) -> int:
+        """Tokens, for the pace."""
+
+    def measure(self) -> dict[str, float]:
+        """Losses and whatever else tells how it goes on held-out data."""
+
+    def state(self) -> dict[str, Any]:
+        """What the task itself has learned, beside the learner."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How a run is divided. `accumulate` batches make one step; the others are in seconds and steps."""
+
+    accumulate: int = 1
+    log_steps: int = 10
+    measure_seconds: float = 600.0
+    save_seconds: float = 180.0
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Where a run stands; `seconds` counts all its legs."""
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    position: tuple[int, ...] = ()
+
+
+def run(
+    task: Task, learner: Learner, recipe: Recipe, *, directory: Path, is_resumed: bool, say: Say
+) -> dict[str, float]:
+    """Train as the recipe says, from the start or from the directory's newest state; returns the last measurement."""
+    loop = Loop(
+        task,
+        learner,
+        directory=directory,
+        budget=Budget(steps=recipe.steps, seconds=recipe.hours * 3600 if recipe.hours else None),
+        schedule=Schedule(warmup=recipe.warmup, decay=recipe.decay),
+        pace=Pace(
+            accumulate=recipe.accumulate,
+            log_steps=recipe.log_steps,
+            measure_seconds=60 * recipe.measure_minutes,
+            save_seconds=60 * recipe.save_minutes,
+        ),
+        say=say,
+    )
+    if is_resumed:
+        loop.resume()
+    found = loop.run()
+    curves.draw(directory)
+    return found
+
+
+class Loop:
+    """Runs a task to the end of its budget in a directory; what is saved there can be taken up."""
+
+    def __init__(
+        self, task: Task, learner: Learner, *, directory: Path, budget: Budget, schedule: Schedule, pace: Pace, say: Say
+    ) -> None:
+        self._task, self._learner = task, learner
+        self._directory, self._budget, self._schedule, self._pace = directory, budget, schedule, pace
+        self._say = say
+        self._at = _Progress()
+        self._losses: list[float] = []
+
+    def resume(self) -> None:
+        """Go on where the directory's newest state was saved. Raises `TrainingTrouble`."""
+        state = checkpoint.load(self._directory)
+        self._learner.restore(state["learner"])
+        self._task.restore(state.get("task", {}))
+        torch.set_rng_state(state["random"])
+        self._at = _Progress(state["step"], state["tokens"], state["seconds"], tuple(state["position"]))
+
+    def run(self) -> dict[str, float]:
+        """Train to the end of the budget; returns the last measurement."""
+        batches = self._task.batches(self._at.position)
+        began, before = time.monotonic(), self._at.seconds
+        saved = measured = began
+        while (progress := self._progress()) < 1:
+            self._step(batches, progress)
+            now = time.monotonic()
+            self._at.seconds = before + now - began
+            if self._at.step % self._pace.log_steps == 0:
+                self._log(progress)
+            if now - saved >= self._pace.save_seconds:
+                self.save()
+                saved = now
+            if now - measured >= self._pace.measure_seconds:
+                self._measure()
+                measured = now
+        self.save()
+        return self._measure()
+
+    def save(self) -> None:
+        """Write the state that `resume` reads."""
+        state = {
+            "learner": self._learner.state(),
+            "task": self._task.state(),
+            "random": torch.get_rng_state(),
+            "step": self._at.step,
+            "tokens": self._at.tokens,
+            "seconds": self._at.seconds,
+            "position": tuple(self._at.position),  # a plain one, for what reads it knows no classes
+        }
+        checkpoint.save(self._directory, state)
+
+    def _progress(self) -> float:
+        return self._budget.progress(step=self._at.step, seconds=self._at.seconds)
+
+    def _step(self, batches: Iterator[tuple[Any, tuple[int, ...]]], progress: float) -> None:
+        chosen = [next(batches) for _ in range(self._pace.accumulate)]
+        total = 0.0
+        parts = []
+        for batch, _ in chosen:
+            loss, divisor = self._task.loss(batch)
+            parts.append((loss, divisor))
+            total += divisor
+            (loss / max(1.0, divisor * self._pace.accumulate)).backward()  # type: ignore[no-untyped-call]
+            self._at.tokens += self._task.size(batch)
+        self._learner.step(self._schedule.factor(step=self._at.step, progress=progress))
+        self._losses.append(sum(float(loss.detach()) for loss, _ in parts) / max(1.0, total))
+        self._at.step += 1
+        self._at.position = chosen[-1][1]
+
+    def _log(self, progress: float) -> None:
+        loss = sum(self._losses) / len(self._losses)
+        self._losses.clear()
+        at = self._at
+        left = at.seconds / progress - at.seconds if progress else 0.0
+        entry = {"step": at.step, "tokens": at.tokens, "seconds": round(at.seconds, 1), "loss": round(loss, 4)}
+        checkpoint.log(self._directory, entry)
+        pace = at.tokens / at.seconds if at.seconds else 0.0
+        self._say(
+            f"step {at.step}  {at.tokens / 1e6:.2f} M tokens  loss {loss:.3f}  {pace:.0f} tokens/s  "
+            f"{progress:.0%}, {left / 60:.0f} min left"
+        )
+
+    def _measure(self) -> dict[str, float]:
+        found = self._task.measure()
+        at = self._at
+        numbers = {name: round(value, 4) for name, value in found.items()}
+        checkpoint.log(
+            self._directory, {"step": at.step, "tokens": at.tokens, "seconds": round(at.seconds, 1), "held_out": numbers}
+        )
+        self._say("held out: " + "  ".join(f"{name} {value:.4f}" for name, value in numbers.items()))
+        return found

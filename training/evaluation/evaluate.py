@@ -1,0 +1,118 @@
+"""Measures one model, or several side by side, and writes a report."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from care.guard import guard
+from care.hotlines import directory
+from training import reward, student
+from training.comparisons import Comparisons
+from training.core.loop import Say
+from training.data import corpus, formats
+from training.data.cleaning import merge, pair
+from training.data.dialogue import Dialogue
+from training.data.compared import read_all
+from training.evaluation import held_out, report
+from training.evaluation.answers import Question, answers, questions
+from training.evaluation.habits import rates
+from training.evaluation.judge import judge
+from training.evaluation.similarity import scores
+from training.machine import settle
+from training.recipe import TuningRecipe
+from training.trouble import TrainingTrouble
+
+RESULTS = "results.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is measured. `turns` is a file of dialogues whose every turn is answered (CPsyCounE)."""
+
+    models: Sequence[Path]
+    data: Path
+    turns: Path | None = None
+    dialogues: int = 500
+    openings: int = 50
+    reply_tokens: int = 256
+    preferences: Path | None = None
+    reward_model: Path | None = None
+    judge_url: str | None = None
+    judge_model: str = ""
+    judge_key: str | None = None
+
+
+def evaluate(plan: Plan, target: Path, *, recipe: TuningRecipe, say: Say) -> dict[str, Any]:
+    """Measure and write `report.html` and `results.json` into `target`. Raises `TrainingTrouble`."""
+    device = settle(recipe)
+    dialogues = corpus.load(plan.data).held_out
+    turns = questions(_turns(plan.turns), instruction=recipe.instruction) if plan.turns else []
+    openings = [Question((), one.opening, one.exchanges[0].reply) for one in dialogues[: plan.openings]]
+    measured, samples = {}, []
+    for model in plan.models:
+        say(f"{model}: losses")
+        found: dict[str, Any] = {
+            "loss": held_out.losses(model, dialogues[: plan.dialogues], recipe, device=device),
+            "parameters": _size(model, recipe, device),
+        }
+        say(f"{model}: {len(openings) + len(turns)} replies")
+        written = _answers(model, [*openings, *turns], plan, recipe)
+        samples.append(written[: len(openings)])
+        measured[str(model)] = found | _judged(plan, turns, openings, written)
+    results: dict[str, Any] = {"models": measured}
+    if plan.reward_model and plan.preferences:
+        results["reward_model"] = _reward_accuracy(plan.reward_model, plan.models[0], plan.preferences, recipe, device)
+    target.mkdir(parents=True, exist_ok=True)
+    (target / RESULTS).write_text(json.dumps(results, ensure_ascii=False, indent=2), encoding="utf-8")
+    report.write(target, results, openings, samples)
+    return results
+
+
+def _answers(model: Path, asked: Sequence[Question], plan: Plan, recipe: TuningRecipe) -> list[str]:
+    return answers(
+        model, asked, instruction=recipe.instruction, reply_tokens=plan.reply_tokens, seed=recipe.seed
+    )
+
+
+def _judged(
+    plan: Plan, turns: Sequence[Question], openings: Sequence[Question], written: Sequence[str]
+) -> dict[str, Any]:
+    """Everything that is read off the replies: first those to the openings, then those to the turns."""
+    asked = [*openings, *turns]
+    said = [(question.text, reply) for question, reply in zip(asked, written, strict=True)]
+    found: dict[str, Any] = {"habits": rates(said, guard(directory()))}
+    replies = list(written[len(openings) :])
+    if turns:
+        wanted = [question.answered for question in turns]
+        found["similarity"] = scores(list(zip(replies, wanted, strict=True)))
+    if plan.judge_url:
+        chosen, answered = (turns, replies) if turns else (openings, list(written))
+        found["judge"] = judge(plan.judge_url, plan.judge_model, chosen, answered, key=plan.judge_key)
+    return found
+
+
+def _reward_accuracy(
+    reward_model: Path, base: Path, file: Path, recipe: TuningRecipe, device: torch.device
+) -> dict[str, float]:
+    model = reward.load_reward(reward_model, base, recipe, device=device)
+    pupil = model.pupil
+    comparisons = Comparisons(
+        read_all([file]), pupil.encoder, rows=recipe.rows, length=recipe.length, pad_id=pupil.pad_id, seed=0
+    )
+    return reward.accuracy(model, comparisons)
+
+
+def _turns(file: Path) -> list[Dialogue]:
+    """Dialogues in any published form; nothing is refused, for these are measured with, not learned."""
+    found = [pair(merge(turns)) for turns in formats.read(file) if turns]
+    if not found:
+        raise TrainingTrouble(f"{file} holds no dialogue.")
+    return [dialogue for dialogue in found if len(dialogue)]
+
+
+def _size(model: Path, recipe: TuningRecipe, device: torch.device) -> int:
+    return sum(weights.numel() for weights in student.load(model, recipe, device=device).model.parameters())

@@ -1,0 +1,49 @@
+"""A trained model's directory, as the worker loads it: bfloat16 safetensors, tokenizer, chat template."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from training.trouble import TrainingTrouble
+from worker.engine.port import ModelUnusable
+from worker.model.examine import examine
+from worker.model.load import load_model
+from worker.tokenizer import Tokenizer
+
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+
+
+def write(model: PreTrainedModel, tokenizer: Path, target: Path) -> None:
+    """Write `model` and the tokenizer's files to `target`; the model stays as it is."""
+    target.mkdir(parents=True, exist_ok=True)
+    whole: Any = model
+    tensors = {name: numbers.detach().to("cpu", torch.bfloat16) for name, numbers in whole.state_dict().items()}
+    dtype = whole.config.dtype
+    whole.config.dtype = torch.bfloat16
+    whole.save_pretrained(target, state_dict=tensors)
+    whole.config.dtype = dtype
+    for name in _TOKENIZER_FILES:
+        if (tokenizer / name).is_file():
+            shutil.copyfile(tokenizer / name, target / name)
+
+
+def read(
+    directory: Path, *, dtype: torch.dtype, device: torch.device, adapter: Path | None = None
+) -> PreTrainedModel:
+    """A model ready to be trained. Raises `TrainingTrouble`."""
+    try:
+        name = str(dtype).removeprefix("torch.")
+        return load_model(examine(directory), dtype=name, device=device, adapter=adapter)
+    except ModelUnusable as error:
+        raise TrainingTrouble(str(error)) from error
+
+
+def id_of(tokenizer: Tokenizer, token: str) -> int:
+    """The id of a token that must be there. Raises `TrainingTrouble`."""
+    found = tokenizer.id_of(token)
+    if found is None:
+        raise TrainingTrouble(f"The tokenizer has no {token!r}; train one with `mindglm train tokenizer`.")
+    return found
