@@ -1,6 +1,6 @@
 """``mindglm train``: from dialogues to a model that answers; each phase of it is one command."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -23,7 +23,7 @@ Model = Annotated[Path, typer.Option(help="The directory of the model to begin w
 RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A YAML file; what it leaves out has defaults.")]
 Hours = Annotated[float | None, typer.Option(help="Wall-clock budget; the learning rate falls towards its end.")]
 Steps = Annotated[int | None, typer.Option(help="Steps; with --hours, whichever ends first.", min=1)]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the directory, with its recipe.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the directory; --hours and --steps prolong it.")]
 Full = Annotated[bool, typer.Option("--full", help="Train all weights (small models) instead of a LoRA adapter.")]
 Compared = Annotated[list[Path], typer.Option(help="Comparisons to learn from; may be given several times.")]
 HeldOut = Annotated[list[Path], typer.Option(help="Comparisons to measure with.")]
@@ -142,6 +142,7 @@ def feedback(target: Annotated[Path, typer.Argument(help="A new file, sealed wit
     with refusals():
         from dialogue import home
         from dialogue.database import connect
+        from dialogue.keyfile import master_keys
         from dialogue.settings import DialogueSettings
         from training.data import feedback as source
 
@@ -150,13 +151,15 @@ def feedback(target: Annotated[Path, typer.Argument(help="A new file, sealed wit
         database = connect(home.database_url(settings))
         try:
             with database.begin() as session:
-                found = source.comparisons(session, home.master_keys(settings), settings)
+                found = source.comparisons(session, master_keys(settings), settings)
             typer.echo(f"{target}: {source.write_sealed(target, found, key)} comparisons")
         finally:
             database.close()
 
 
-@app.command(epilog="Example: mindglm train reward run --model ~/MindGLM --compared c/train.jsonl.gz --held-out c/held_out.jsonl.gz")
+@app.command(
+    epilog="Example: mindglm train reward run --model m --compared c/train.jsonl.gz --held-out c/held_out.jsonl.gz"
+)
 def reward(
     target: Target,
     model: Model,
@@ -206,7 +209,9 @@ def ppo(
         )
 
 
-@app.command(epilog="Example: mindglm train dpo run --model ~/MindGLM --compared c/train.jsonl.gz --held-out c/held_out.jsonl.gz")
+@app.command(
+    epilog="Example: mindglm train dpo run --model m --compared c/train.jsonl.gz --held-out c/held_out.jsonl.gz"
+)
 def dpo(
     target: Target,
     model: Model,
@@ -274,7 +279,9 @@ def estimate(
     recipe: RecipeFile = None,
     full: Full = False,
     tokens: Annotated[int, typer.Option(help="To be trained on.", min=1)] = 10_000_000,
-    teraflops: Annotated[float | None, typer.Option(help="Of plain products. Default: measured on this machine.")] = None,
+    teraflops: Annotated[
+        float | None, typer.Option(help="Of plain products. Default: measured on this machine.")
+    ] = None,
 ) -> None:
     """Memory and time of fine-tuning, before it starts."""
     with refusals():
@@ -285,7 +292,7 @@ def _recipe(
     kind: "type[AnyRecipe]",
     target: Path,
     file: Path | None,
-    inputs: dict[str, object],
+    inputs: Mapping[str, object],
     *,
     resume: bool,
     full: bool = False,
@@ -296,7 +303,9 @@ def _recipe(
     from training import recipe as recipes
 
     if resume:
-        return recipes.kept(kind, target)
+        kept = recipes.kept(kind, target)
+        longer = {name: value for name, value in (("hours", hours), ("steps", steps)) if value is not None}
+        return kept.model_copy(update=longer)
     made = recipes.read(kind, file, {"hours": hours, "steps": steps})
     if full:
         made = made.model_copy(update={"lora": None})
@@ -321,7 +330,9 @@ def _estimate(
     typer.echo(f"memory       {found.total_gib:.1f} GiB: weights {found.weights_gib:.1f}, optimiser", nl=False)
     typer.echo(f" {found.optimiser_gib:.1f}, activations {found.activations_gib:.1f}, logits {found.logits_gib:.1f}")
     hours = found.seconds_per_million * tokens / 1e6 / 3600
-    typer.echo(f"time         {hours:.1f} hours for {tokens / 1e6:.1f} M tokens at {flops / 1e12:.2f} TFLOPS on {device}")
+    typer.echo(
+        f"time         {hours:.1f} hours for {tokens / 1e6:.1f} M tokens at {flops / 1e12:.2f} TFLOPS on {device}"
+    )
 
 
 def _tokens(data: Path) -> int:
@@ -350,5 +361,5 @@ def refusals() -> Iterator[None]:
 
 
 def _missing(error: ModuleNotFoundError) -> typer.Exit:
-    typer.echo(f"mindglm: {error.name} is not installed: pip install 'mindglm-bot[training]'", err=True)
+    typer.echo(f"mindglm: {error.name} is not installed: pip install 'mindglm-bot[local,training]'", err=True)
     return typer.Exit(1)

@@ -16,7 +16,7 @@ class Place(NamedTuple):
     """The next batch: of which epoch, how many comparisons in."""
 
     epoch: int = 0
-    index: int = 0
+    done: int = 0
 
 
 class Comparisons:

@@ -17,8 +17,8 @@ from training.comparisons import Comparisons, Place
 from training.core.language import hidden_states, reply_log_probabilities
 from training.core.loop import Say, run
 from training.core.muon import Optimiser
-from training.data.packing import Batch
 from training.data.compared import read_all
+from training.data.packing import Batch
 from training.machine import settle
 from training.recipe import DpoRecipe
 from training.student import Student

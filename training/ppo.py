@@ -76,7 +76,14 @@ class Pleasing:
     """The task of the loop. A position is the number of the iteration; one that was broken off is drawn anew."""
 
     def __init__(
-        self, pupil: Student, *, judge: Judge, asking: Asking, measured: Asking, stop_ids: Sequence[int], recipe: PpoRecipe
+        self,
+        pupil: Student,
+        *,
+        judge: Judge,
+        asking: Asking,
+        measured: Asking,
+        stop_ids: Sequence[int],
+        recipe: PpoRecipe,
     ) -> None:
         self._pupil, self._judge, self._asking, self._recipe = pupil, judge, asking, recipe
         self._measured = measured(torch.Generator().manual_seed(_MEASURED_SEED), recipe.measured)
@@ -104,7 +111,7 @@ class Pleasing:
             chosen = [
                 rows
                 for _ in range(recipe.epochs)
-                for rows in torch.randperm(count, generator=generator).split(recipe.rows)
+                for rows in _minibatches(torch.randperm(count, generator=generator), recipe.rows)
             ]
             for rows in chosen[:-1]:
                 yield experience.some(rows), (iteration,)
@@ -233,6 +240,10 @@ class RewardJudge:
         """With the end that the reward model was trained on."""
         said = [id_ for id_ in drawn.reply if id_ not in self._stop_ids]
         return drawn._replace(reply=[*said, self._end_id])
+
+
+def _minibatches(order: Tensor, rows: int) -> tuple[Tensor, ...]:
+    return torch.split(order, rows)
 
 
 def _asking(dialogues: Sequence[Dialogue], pupil: Student, recipe: PpoRecipe) -> Asking:

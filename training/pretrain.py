@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from transformers import PreTrainedModel
@@ -38,7 +39,8 @@ def pretrain(
     device = settle(recipe)
     dictionary = load_tokenizer(tokenizer, has_prefix=True)
     encoder = Encoder(tokenizer=dictionary, instruction=recipe.instruction, end_id=release.id_of(dictionary, END))
-    model = _model(recipe, dictionary, source, device).to(choose_precision(recipe, device))
+    model = _model(recipe, dictionary, source, device)
+    cast("Any", model).to(choose_precision(recipe, device))
     weights = Weights(frame=0.0, client=recipe.client_weight, reply=1.0)
     task = Reading(
         Language(model, weights=weights, is_compiled=recipe.compiled),
@@ -75,4 +77,5 @@ def _model(recipe: PretrainRecipe, tokenizer: Tokenizer, source: Path | None, de
         pad_id=release.id_of(tokenizer, PAD),
         seed=recipe.seed,
     )
-    return model.to(device)
+    cast("Any", model).to(device)
+    return model

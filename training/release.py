@@ -30,9 +30,7 @@ def write(model: PreTrainedModel, tokenizer: Path, target: Path) -> None:
             shutil.copyfile(tokenizer / name, target / name)
 
 
-def read(
-    directory: Path, *, dtype: torch.dtype, device: torch.device, adapter: Path | None = None
-) -> PreTrainedModel:
+def read(directory: Path, *, dtype: torch.dtype, device: torch.device, adapter: Path | None = None) -> PreTrainedModel:
     """A model ready to be trained. Raises `TrainingTrouble`."""
     try:
         name = str(dtype).removeprefix("torch.")

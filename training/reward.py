@@ -18,8 +18,8 @@ from training.comparisons import Comparisons, Place
 from training.core.language import hidden_states
 from training.core.loop import Say, run
 from training.core.muon import Optimiser
-from training.data.packing import Batch
 from training.data.compared import read_all
+from training.data.packing import Batch
 from training.machine import settle
 from training.recipe import RewardRecipe, TuningRecipe
 from training.student import Student
@@ -35,7 +35,7 @@ class RewardModel(nn.Module):
         super().__init__()
         self.pupil = pupil
         config: Any = pupil.model.config
-        self.head = nn.Linear(config.hidden_size, 1, bias=False, device=pupil.model.device)
+        self.head: Any = nn.Linear(config.hidden_size, 1, bias=False, device=pupil.model.device)
         nn.init.zeros_(self.head.weight)
 
     def forward(self, batch: Batch) -> Tensor:

@@ -1,6 +1,7 @@
 """The model that a phase trains: whole, or with LoRA on top of frozen weights (Hu et al. 2021) by PEFT."""
 
 import copy
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,8 +82,8 @@ def load(source: Path, recipe: TuningRecipe, *, device: torch.device, adapter: P
     model = release.read(source, dtype=dtype, device=device, adapter=adapter)
     model.requires_grad_(requires_grad=recipe.lora is None)
     if recipe.recomputed:
-        model.gradient_checkpointing_enable()
-        model.enable_input_require_grads()
+        cast("Any", model).activation_checkpointing_enable()
+        cast("Any", model).enable_input_require_grads()
     attention.use(model)
     outer = model if recipe.lora is None else _adapted(model, recipe)
     tokenizer = load_tokenizer(source, has_prefix=True)
@@ -115,7 +116,9 @@ def _adapted(model: PreTrainedModel, recipe: TuningRecipe) -> Any:
         target_modules=list(lora.targets),
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(model, config)
+    with warnings.catch_warnings():  # PEFT asks transformers by a name that is going away
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
+        return get_peft_model(model, config)
 
 
 def _examined(source: Path) -> Examined:

@@ -17,9 +17,10 @@ class Language:
 
     def __init__(self, model: PreTrainedModel, *, weights: Weights, is_compiled: bool = False) -> None:
         attention.use(model)
-        self._model: Any = model
+        whole: Any = model
+        self._model = whole
         self._weights = weights.table().to(model.device)
-        body = self._model.get_decoder()
+        body = whole.get_decoder()
         self._body: Any = torch.compile(body) if is_compiled else body
         self._rows: Any = torch.compile(rows_loss, dynamic=True) if is_compiled else rows_loss
 

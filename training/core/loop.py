@@ -75,6 +75,7 @@ def run(
     task: Task, learner: Learner, recipe: Recipe, *, directory: Path, is_resumed: bool, say: Say
 ) -> dict[str, float]:
     """Train as the recipe says, from the start or from the directory's newest state; returns the last measurement."""
+    directory.mkdir(parents=True, exist_ok=True)
     loop = Loop(
         task,
         learner,
@@ -185,7 +186,8 @@ class Loop:
         at = self._at
         numbers = {name: round(value, 4) for name, value in found.items()}
         checkpoint.log(
-            self._directory, {"step": at.step, "tokens": at.tokens, "seconds": round(at.seconds, 1), "held_out": numbers}
+            self._directory,
+            {"step": at.step, "tokens": at.tokens, "seconds": round(at.seconds, 1), "held_out": numbers},
         )
         self._say("held out: " + "  ".join(f"{name} {value:.4f}" for name, value in numbers.items()))
         return found

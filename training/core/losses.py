@@ -27,7 +27,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
     """Computes the gradients on the way forward, while a slice's logits are at hand."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, head: Tensor, labels: Tensor, weights: Tensor, rows: Rows) -> Tensor:
+    def forward(  # noqa: PLR0917  # autograd passes them by position
+        ctx: Any, hidden: Tensor, head: Tensor, labels: Tensor, weights: Tensor, rows: Rows
+    ) -> Tensor:
         total = torch.zeros((), device=hidden.device)
         hidden_slope = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
         head_slope = torch.zeros(head.shape, device=head.device) if ctx.needs_input_grad[1] else None

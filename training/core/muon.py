@@ -128,7 +128,8 @@ def orthogonal(matrix: Tensor) -> Tensor:
     for _ in range(_ITERATIONS):
         gram = found @ found.T
         found = first * found + (second * gram + third * gram @ gram) @ found
-    return (found.T if is_tall else found).float()
+    result: Tensor = found.T if is_tall else found
+    return result.float()
 
 
 def _scale(matrix: Tensor) -> float:

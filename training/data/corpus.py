@@ -41,7 +41,9 @@ def build(files: Sequence[Path], target: Path, *, held_out: float, licence: str)
         for dialogue in cleaning.accepted(formats.read(file)):
             sides[is_held_out(dialogue, share=held_out)].append(dialogue)
     if not sides[0]:
-        raise TrainingTrouble(f"No dialogue is left to train on ({_listed(cleaning.refused) or 'the files are empty'}).")
+        raise TrainingTrouble(
+            f"No dialogue is left to train on ({_listed(cleaning.refused) or 'the files are empty'})."
+        )
     target.mkdir(parents=True, exist_ok=True)
     for name, side in zip((TRAIN, HELD_OUT), sides, strict=True):
         write_dialogues(target / name, side)

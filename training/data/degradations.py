@@ -15,27 +15,36 @@ from dialogue.settings import INSTRUCTION
 from training.data.dialogue import Dialogue
 from training.data.preferences import Preference
 from training.data.windows import before
+from training.trouble import TrainingTrouble
 from worker.prompt import seed_prompt
 
 _SENTENCE = re.compile(r"[^。！？!?\n]+[。！？!?\n]*")
 _DISMISSALS = Path(__file__).parent.parent / "dismissals.txt"
 _LEAST = 2  # sentences
 _MOST_LISTED = 5
+_PATIENCE = 10  # attempts at a comparison
 
 Degradation = Callable[[random.Random, str, str, str], str | None]
 """Chance, the reply, the client's words and somebody else's reply, to a worse reply (None: not this one)."""
 
 
-def synthetic(dialogues: Sequence[Dialogue], *, count: int, seed: int, instruction: str = INSTRUCTION) -> Iterator[Preference]:
-    """`count` comparisons from replies of `dialogues`, every kind about equally often."""
+def synthetic(
+    dialogues: Sequence[Dialogue], *, count: int, seed: int, instruction: str = INSTRUCTION
+) -> Iterator[Preference]:
+    """`count` comparisons from replies of `dialogues`; each kind is tried equally often.
+
+    Raises `TrainingTrouble` if the replies are too short for most kinds.
+    """
     chance = random.Random(seed)  # noqa: S311  # a sample, not a secret
     kinds = list(KINDS.items())
     made = 0
-    while made < count:
+    for attempt in range(_PATIENCE * count):
+        if made == count:
+            return
         dialogue, other = chance.choice(dialogues), chance.choice(dialogues)
         index = chance.randrange(len(dialogue))
         text, reply = dialogue.exchanges[index]
-        kind, degrade = kinds[made % len(kinds)]
+        kind, degrade = kinds[attempt % len(kinds)]
         worse = degrade(chance, reply, text, chance.choice(other.exchanges).reply)
         if worse is None or worse.strip() in ("", reply):
             continue
@@ -47,6 +56,8 @@ def synthetic(dialogues: Sequence[Dialogue], *, count: int, seed: int, instructi
             rejected=worse,
             origin=f"synthetic:{kind}",
         )
+    if made < count:
+        raise TrainingTrouble(f"The replies are too short to make {count} comparisons of them; {made} were made.")
 
 
 def sentences(text: str) -> list[str]:

@@ -37,7 +37,12 @@ _NONCE = 12
 _PURPOSE = b"mindglm training comparisons"
 _RATED = (
     select(
-        FEEDBACK.c.value, TURNS.c.id, TURNS.c.seq, TURNS.c.conversation_id, PEOPLE.c.id.label("person"), PEOPLE.c.data_key
+        FEEDBACK.c.value,
+        TURNS.c.id,
+        TURNS.c.seq,
+        TURNS.c.conversation_id,
+        PEOPLE.c.id.label("person"),
+        PEOPLE.c.data_key,
     )
     .join(TURNS, TURNS.c.id == FEEDBACK.c.turn_id)
     .join(CONVERSATIONS, CONVERSATIONS.c.id == TURNS.c.conversation_id)
@@ -94,7 +99,9 @@ def training_key() -> bytes:
         key = base64.b64decode(os.environ.get(KEY_VARIABLE, ""), validate=True)
         AESGCM(key)
     except (binascii.Error, ValueError) as error:
-        raise TrainingTrouble(f"Set {KEY_VARIABLE} to a key of `mindglm key`; comparisons are written sealed.") from error
+        raise TrainingTrouble(
+            f"Set {KEY_VARIABLE} to a key of `mindglm key`; comparisons are written sealed."
+        ) from error
     return key
 
 

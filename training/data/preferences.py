@@ -75,7 +75,9 @@ def read_preferences(path: Path) -> list[Preference]:
         items = json.loads(content) if content.lstrip().startswith("[") else _lines(content)
         return [_preference(item, origin=path.name.split(".")[0]) for item in items]
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise TrainingTrouble(f"{path} holds no comparisons in a form that is known ({type(error).__name__}).") from error
+        raise TrainingTrouble(
+            f"{path} holds no comparisons in a form that is known ({type(error).__name__})."
+        ) from error
 
 
 def encode(encoder: Encoder, preference: Preference, *, length: int) -> tuple[Encoded, Encoded] | None:

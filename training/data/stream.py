@@ -20,7 +20,6 @@ class Arrange(Protocol):
     def __call__(self, encoded: Sequence[Encoded], *, length: int) -> list[list[Encoded]]: ...
 
 
-
 class Position(NamedTuple):
     """The next batch: of which epoch, which chunk of dialogues, which batch of the chunk."""
 

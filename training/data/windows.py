@@ -21,7 +21,7 @@ class _Seen(NamedTuple):
 
     prompt: str
     response: str
-    index: int
+    place: int
 
 
 def served(dialogue: Dialogue, *, instruction: str) -> Iterator[Window]:
@@ -71,7 +71,7 @@ def _shown(history: Sequence[Exchange], instruction: str) -> tuple[int, ...]:
         _Seen(seed_prompt(past.text, instruction="" if number else instruction), past.reply, number)
         for number, past in enumerate(history)
     ]
-    return tuple(pair.index for pair in trim(seen, instruction=instruction))
+    return tuple(pair.place for pair in trim(seen, instruction=instruction))
 
 
 def _window(exchanges: Sequence[Exchange], shown: Sequence[int], learned: int) -> Window:

@@ -34,7 +34,13 @@ def questions(dialogues: Sequence[Dialogue], *, instruction: str) -> list[Questi
 
 
 def answers(
-    model: Path, asked: Sequence[Question], *, instruction: str, reply_tokens: int, seed: int, adapter: Path | None = None
+    model: Path,
+    asked: Sequence[Question],
+    *,
+    instruction: str,
+    reply_tokens: int,
+    seed: int,
+    adapter: Path | None = None,
 ) -> list[str]:
     """One reply to each question, in order; the same seed and machine give the same replies only one at a time."""
     import torch

@@ -15,8 +15,8 @@ from training.comparisons import Comparisons
 from training.core.loop import Say
 from training.data import corpus, formats
 from training.data.cleaning import merge, pair
-from training.data.dialogue import Dialogue
 from training.data.compared import read_all
+from training.data.dialogue import Dialogue
 from training.evaluation import held_out, report
 from training.evaluation.answers import Question, answers, questions
 from training.evaluation.habits import rates
@@ -73,9 +73,7 @@ def evaluate(plan: Plan, target: Path, *, recipe: TuningRecipe, say: Say) -> dic
 
 
 def _answers(model: Path, asked: Sequence[Question], plan: Plan, recipe: TuningRecipe) -> list[str]:
-    return answers(
-        model, asked, instruction=recipe.instruction, reply_tokens=plan.reply_tokens, seed=recipe.seed
-    )
+    return answers(model, asked, instruction=recipe.instruction, reply_tokens=plan.reply_tokens, seed=recipe.seed)
 
 
 def _judged(

@@ -15,7 +15,9 @@ from training.reading import per_character
 from training.recipe import TuningRecipe
 
 
-def losses(model: Path, dialogues: Sequence[Dialogue], recipe: TuningRecipe, *, device: torch.device) -> dict[str, float]:
+def losses(
+    model: Path, dialogues: Sequence[Dialogue], recipe: TuningRecipe, *, device: torch.device
+) -> dict[str, float]:
     """Nats per character of supporters' and of all words, and the perplexity of a supporter's character."""
     pupil = student.load(model, recipe, device=device)
     language = Language(pupil.model, weights=BOTH_SIDES)

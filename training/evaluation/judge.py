@@ -18,7 +18,9 @@ _OBJECT = re.compile(r"\{[^{}]*\}")
 _SECONDS = 120.0
 
 
-def judge(url: str, model: str, asked: Sequence[Question], replies: Sequence[str], *, key: str | None) -> dict[str, float]:
+def judge(
+    url: str, model: str, asked: Sequence[Question], replies: Sequence[str], *, key: str | None
+) -> dict[str, float]:
     """The mean score of each dimension. Raises `TrainingTrouble` if the judge is not reached or does not score."""
     import httpx
 
@@ -27,7 +29,11 @@ def judge(url: str, model: str, asked: Sequence[Question], replies: Sequence[str
     try:
         with httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=_SECONDS) as client:
             for question, reply in zip(asked, replies, strict=True):
-                body = {"model": model, "temperature": 0, "messages": [{"role": "user", "content": form(question, reply)}]}
+                body = {
+                    "model": model,
+                    "temperature": 0,
+                    "messages": [{"role": "user", "content": form(question, reply)}],
+                }
                 answer = client.post("/chat/completions", json=body).raise_for_status().json()
                 scores.append(read(answer["choices"][0]["message"]["content"]))
     except (httpx.HTTPError, KeyError, IndexError, ValueError) as error:

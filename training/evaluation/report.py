@@ -13,7 +13,9 @@ _TEMPLATE = Path(__file__).parent / "report.html.jinja"
 _GROUPS = ("loss", "habits", "similarity", "judge")
 
 
-def write(target: Path, results: Mapping[str, Any], openings: Sequence[Question], samples: Sequence[Sequence[str]]) -> Path:
+def write(
+    target: Path, results: Mapping[str, Any], openings: Sequence[Question], samples: Sequence[Sequence[str]]
+) -> Path:
     """`samples` are, model by model, the replies to `openings`."""
     from jinja2 import Environment
 
