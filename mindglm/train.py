@@ -23,7 +23,9 @@ Model = Annotated[Path, typer.Option(help="The directory of the model to begin w
 RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A YAML file; what it leaves out has defaults.")]
 Hours = Annotated[float | None, typer.Option(help="Wall-clock budget; the learning rate falls towards its end.")]
 Steps = Annotated[int | None, typer.Option(help="Steps; with --hours, whichever ends first.", min=1)]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the directory; --hours and --steps prolong it.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the run in the directory; --hours and --steps prolong it.")
+]
 Full = Annotated[bool, typer.Option("--full", help="Train all weights (small models) instead of a LoRA adapter.")]
 Compared = Annotated[list[Path], typer.Option(help="Comparisons to learn from; may be given several times.")]
 HeldOut = Annotated[list[Path], typer.Option(help="Comparisons to measure with.")]

@@ -1,0 +1,49 @@
+"""What fine-tuning would take, against models whose sizes are known."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.worker.engine import chatglm2
+from training.core.shape import Shape, build
+from training.estimate import CHATGLM2_6B, estimate, shape_of
+from training.recipe import SftRecipe
+from training.trouble import TrainingTrouble
+
+
+def test_the_shape_of_six_billion_has_its_published_size() -> None:
+    found = estimate(CHATGLM2_6B, SftRecipe(), flops=1e12)
+    assert abs(found.parameters - 12_487_168_064 / 2) < 1e6  # bytes of its float16 files
+    assert 11.5 < found.weights_gib < 11.8
+    assert found.total_gib < 60
+    assert estimate(CHATGLM2_6B, SftRecipe(recomputed=True), flops=1e12).activations_gib < found.activations_gib / 5
+
+
+def test_the_parameters_are_those_of_the_model_itself() -> None:
+    model = build(Shape(), vocabulary=8192, end_ids=[2], pad_id=1, seed=0)
+    count = sum(weights.numel() for weights in model.parameters())
+    found = estimate(model.config.to_dict(), SftRecipe(lora=None), flops=1e12)
+    assert abs(found.parameters / count - 1) < 0.001
+    assert found.trained == found.parameters
+
+
+def test_a_directory_of_chatglm2_is_read_under_its_own_names(tmp_path: Path) -> None:
+    model = chatglm2.write(tmp_path / "model")
+    held = sum(weights.numel() for name, weights in chatglm2.weights().items() if "inv_freq" not in name)
+    found = estimate(shape_of(model), SftRecipe(), flops=1e12)
+    assert abs(found.parameters / held - 1) < 0.01
+    with pytest.raises(TrainingTrouble, match="no config"):
+        shape_of(tmp_path)
+
+
+def test_the_adapter_has_the_size_that_peft_gives_it() -> None:
+    from peft import LoraConfig, get_peft_model
+
+    model = build(Shape(width=64, layers=2, feed_forward=96), vocabulary=300, end_ids=[2], pad_id=1, seed=0)
+    found = estimate(model.config.to_dict(), SftRecipe(), flops=1e12)
+    lora = SftRecipe().lora
+    assert lora is not None
+    with pytest.warns(FutureWarning, match="is_gradient_checkpointing"):
+        adapted = get_peft_model(model, LoraConfig(r=lora.rank, target_modules=list(lora.targets)))
+    learned = sum(weights.numel() for weights in adapted.parameters() if weights.requires_grad)
+    assert found.trained == learned
