@@ -33,6 +33,15 @@ class BotSettings(DialogueSettings):
     telegram_webhook_secret: SecretStr | None = Field(
         default=None, description="Telegram shows it with each update. Default: derived from the token."
     )
+    waiting_notice_seconds: float = Field(
+        default=8,
+        ge=0,
+        description="After so long without a worker people see their place in the line, where it can be taken back "
+        "(Telegram). 0: never.",
+    )
+    wechat_waiting_notice_seconds: float = Field(
+        default=30, ge=0, description="The same on WeChat, where it stays: said once for each reply. 0: never."
+    )
     wechat_endpoint: str | None = Field(
         default=None, description="host:port of a Wechaty puppet service, e.g. of our gateway: 127.0.0.1:8788"
     )

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from dialogue.ids import new_id
 from dialogue.messages import Address
+from dialogue.outbox import WAITING_PART
 from dialogue.people import KnownPerson
 from dialogue.states import OPEN_TURN_STATES, ClosedBy, DeliveryKind, DeliveryState, TurnState
 from dialogue.tables import CONVERSATIONS, DELIVERIES, TURNS
@@ -40,7 +41,7 @@ _TAKE_BACK_REPLIES = (
     update(DELIVERIES)
     .where(
         DELIVERIES.c.conversation_id == bindparam("of_conversation"),
-        DELIVERIES.c.kind == DeliveryKind.REPLY,
+        (DELIVERIES.c.kind == DeliveryKind.REPLY) | (DELIVERIES.c.part == WAITING_PART),
         DELIVERIES.c.state == DeliveryState.PENDING,
     )
     .values(state=DeliveryState.DISCARDED)

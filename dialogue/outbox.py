@@ -42,6 +42,9 @@ PLACEHOLDER_PART = -1
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _WRONG_KEY_PAUSE = timedelta(seconds=60)
+WAITING_PART = -100
+"""The part that says where the person stands in line (`dialogue.waiting`): owed once a turn, whoever asks for it."""
+
 _OWE = insert(DELIVERIES)
 _EARLIER = DELIVERIES.alias()
 _DUE = (

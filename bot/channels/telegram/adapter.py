@@ -28,6 +28,7 @@ from bot.limiter import Limiter, Pace, SharedSlots
 from bot.listener import Listener
 from bot.room import Room
 from bot.settings import BotSettings
+from bot.waiting import WaitingLine
 from bot.writing import WritingSender
 from dialogue import outbox
 from dialogue.clock import utc_now
@@ -55,7 +56,8 @@ class Adapter:
         self._records = Records(room.database, room.keys)
         self._slots = SharedSlots.connect(room.broker_url, str(self._line.token).partition(":")[0])
         self._limiter = Limiter(self._slots)
-        self._live = Live(bot=self._line, limiter=self._limiter, paces=self._pace, turns=self._records)
+        line = WaitingLine(room.database, room.texts, patience_seconds=settings.waiting_notice_seconds)
+        self._live = Live(bot=self._line, limiter=self._limiter, paces=self._pace, turns=self._records, line=line)
         self._thanks = Thanks(self._line, room.texts.say("telegram_thanks"))
         self._health = Health(
             home=home,

@@ -1,4 +1,4 @@
-"""What a person sees while a reply is on its way: typing, then the words as they grow.
+"""What a person sees while a reply is on its way: their place in the line, typing, then the words as they grow.
 
 In private chats the words grow in a draft, elsewhere in a placeholder message that is edited. All of it is best effort
 and gives way to texts; nothing is shown any more once the reply itself is sent.
@@ -34,6 +34,11 @@ _TYPING_SECONDS = 4.0
 _CHECK_SECONDS = 8.0
 _HANDOVER_SECONDS = 3.0
 _ELLIPSIS = "…"
+_PLACE_SECONDS = 5.0
+"""A place in the line is not renewed more often."""
+
+_DRAFT_SECONDS = 20.0
+"""Telegram shows a draft for half a minute."""
 _MAX_DRAFT_ID = 2**31 - 1
 
 
@@ -45,6 +50,9 @@ class _Waiting:
     place: Place
     sealed: bytes | None = field(default=None, repr=False)
     shown: str = field(default="", repr=False)
+    place_in_line: str = ""
+    told_at: float = 0.0
+    began_at: float = field(default_factory=time.monotonic)
     placeholder: int | None = None
     typed_at: float = 0.0
     quiet_until: float = 0.0
@@ -64,14 +72,23 @@ class Turns(Protocol):
     async def note_placeholder(self, turn_id: UUID, message_id: int) -> None: ...
 
 
+class Line(Protocol):
+    """Who waits for a worker."""
+
+    patience_seconds: float
+
+    async def words_for(self, turn_id: UUID) -> str | None: ...
+
+
 class Live:
     """Shows growing replies for one bot."""
 
-    def __init__(self, *, bot: Bot, limiter: Limiter, paces: Callable[[Place], Pace], turns: Turns) -> None:
+    def __init__(self, *, bot: Bot, limiter: Limiter, paces: Callable[[Place], Pace], turns: Turns, line: Line) -> None:
         self._bot = bot
         self._limiter = limiter
         self._paces = paces
         self._turns = turns
+        self._line = line
         self._waiting: dict[UUID, _Waiting] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._has_drafts = True
@@ -121,6 +138,7 @@ class Live:
                 if time.monotonic() - checked_at >= _CHECK_SECONDS:
                     checked_at = time.monotonic()
                     if not await self._turns.is_awaited(waiting.turn_id):
+                        await self._take_down(waiting)
                         break
             except (TelegramError, DialogueError) as error:
                 log.debug("not_shown", turn_id=str(waiting.turn_id), error=type(error).__name__)
@@ -134,7 +152,11 @@ class Live:
             return
         try:
             is_due = now - waiting.typed_at >= _TYPING_SECONDS
-            if await self._show_words(waiting) or (is_due and await self._type(waiting.place)):
+            if (
+                await self._show_words(waiting)
+                or await self._show_place(waiting, now)
+                or (is_due and await self._type(waiting.place))
+            ):
                 waiting.typed_at = now
         except RetryAfter as error:
             waiting.quiet_until = now + retry_seconds(error)
@@ -147,33 +169,59 @@ class Live:
         text = await self._turns.open_partial(waiting.turn_id, sealed)
         if not text or text == waiting.shown:
             return False
-        show = self._draft if waiting.place.is_private and self._has_drafts else self._edit
-        is_shown = await show(waiting, text)
+        is_shown = await self._put(waiting, split(text)[-1], split(text, LIMIT - len(_ELLIPSIS))[0] + _ELLIPSIS)
         if is_shown:
             waiting.shown = text
         return is_shown
+
+    async def _show_place(self, waiting: _Waiting, now: float) -> bool:
+        """Whether it can be seen that nobody has begun to answer, and how many come before."""
+        if waiting.shown or not self._line.patience_seconds <= now - waiting.began_at:
+            return False
+        words = await self._line.words_for(waiting.turn_id)
+        if words is None:
+            return False
+        is_seen = words == waiting.place_in_line and (
+            waiting.placeholder is not None or now - waiting.told_at < _DRAFT_SECONDS
+        )
+        if is_seen or now - waiting.told_at < _PLACE_SECONDS:
+            return True
+        if not await self._put(waiting, words, words):
+            return False
+        waiting.place_in_line, waiting.told_at = words, now
+        return True
+
+    async def _take_down(self, waiting: _Waiting) -> None:
+        """No reply will replace what told a place in the line."""
+        if waiting.placeholder is not None and not waiting.shown:
+            await self._bot.delete_message(waiting.place.chat_id, waiting.placeholder)
+
+    async def _put(self, waiting: _Waiting, draft: str, placeholder: str) -> bool:
+        if waiting.place.is_private and self._has_drafts:
+            return await self._draft(waiting, draft, placeholder)
+        return await self._edit(waiting, placeholder)
 
     async def _type(self, place: Place) -> bool:
         if not await self._has_room(place, Urgency.PASSING):
             return False
         return await self._bot.send_chat_action(place.chat_id, ChatAction.TYPING, message_thread_id=place.thread_id)
 
-    async def _draft(self, waiting: _Waiting, text: str) -> bool:
+    async def _draft(self, waiting: _Waiting, text: str, placeholder: str) -> bool:
         if not await self._has_room(waiting.place, Urgency.PASSING):
             return False
         draft_id = waiting.turn_id.int & _MAX_DRAFT_ID or 1
         try:
-            return await self._bot.send_message_draft(waiting.place.chat_id, draft_id, split(text)[-1])
+            return await self._bot.send_message_draft(waiting.place.chat_id, draft_id, text)
         except (BadRequest, InvalidToken):  # this chat, or this server, knows no drafts; the library reads 404 so
             self._has_drafts = False
             log.info("drafts_refused")
-            return await self._edit(waiting, text)
+            return await self._edit(waiting, placeholder)
 
     async def _edit(self, waiting: _Waiting, text: str) -> bool:
         if not await self._has_room(waiting.place, Urgency.EDIT):
             return False
         try:
-            await self._put_placeholder(waiting, split(text, LIMIT - len(_ELLIPSIS))[0] + _ELLIPSIS)
+            await self._put_placeholder(waiting, text)
         except RetryAfter as error:
             await self._limiter.flooded(str(waiting.place.chat_id), retry_seconds(error))
             raise

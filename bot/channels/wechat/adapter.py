@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -26,16 +27,18 @@ from bot.listener import Listener
 from bot.room import Room
 from bot.settings import BotSettings
 from bot.splitting import split
+from bot.waiting import words_for
 from bot.writing import WritingSender
-from dialogue import feedback, outbox
+from dialogue import feedback, outbox, waiting
 from dialogue.clock import utc_now
-from dialogue.errors import Misconfigured
+from dialogue.errors import DatabaseUnavailable, Misconfigured
 from dialogue.messages import Address
 from dialogue.tables import Figure
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _JOURNALS = "journals"
+_WAITING_LOOK_SECONDS = 2.0
 _ENDPOINT = re.compile(r"(\[[0-9A-Fa-f:]+\]|[\w.-]+):\d{1,5}")
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
@@ -70,6 +73,7 @@ class Adapter:
         )
         self._journal = Journal(home / _JOURNALS, uuid4())
         self._sender = WechatSender(line=self._line, contacts=contacts, pace=self._pace, begin=self._journal.begin)
+        self._waiting_seconds = settings.wechat_waiting_notice_seconds
         self._part_length = settings.wechat_part_length
         self._courier = self._new_courier()
         self._listener = Listener(room.broker_url, CHANNEL, on_owed=self._wake)
@@ -94,7 +98,13 @@ class Adapter:
         delivering = asyncio.create_task(self._deliver())
         beside = [
             asyncio.create_task(work)
-            for work in (self._line.run(), self._intake.run(), self._listener.run(), self._health.run())
+            for work in (
+                self._line.run(),
+                self._intake.run(),
+                self._listener.run(),
+                self._health.run(),
+                self._tell_who_waits(),
+            )
         ]
         stopping = asyncio.create_task(self._stopping.wait())
         try:
@@ -121,6 +131,25 @@ class Adapter:
             await _first(stopping, asyncio.create_task(self._line.wait_until_logged_out()))
             self._courier.stop()
             await delivering
+
+    async def _tell_who_waits(self) -> None:
+        """Only while it can be said at once: later it would be wrong."""
+        while self._waiting_seconds:
+            await asyncio.sleep(_WAITING_LOOK_SECONDS)
+            if not self._line.is_logged_in:
+                continue
+            try:
+                if await asyncio.to_thread(self._owe_places):
+                    self._wake()
+            except DatabaseUnavailable as error:
+                log.warning("waiting_unknown", error=str(error))
+        await self._stopping.wait()
+
+    def _owe_places(self) -> int:
+        now, patience = utc_now(), timedelta(seconds=self._waiting_seconds)
+        with self._room.database.begin() as session:
+            say = partial(words_for, self._room.texts)
+            return waiting.tell(session, self._room.keys, CHANNEL, say, since=now - patience, now=now)
 
     def _wake(self) -> None:
         self._courier.wake()

@@ -308,6 +308,11 @@ class Telegram:
         sent.buttons = _buttons(fields)
         return _message(chat_id, sent)
 
+    async def _do_deleteMessage(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
+        chat_id, message_id = int(fields["chat_id"]), int(fields["message_id"])
+        self.sent[chat_id] = [sent for sent in self.sent[chat_id] if sent.message_id != message_id]
+        return True
+
     async def _do_getWebhookInfo(self, _fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
         url = self.webhook.get("url", "")
         return {"url": url, "has_custom_certificate": False, "pending_update_count": len(self._updates)}

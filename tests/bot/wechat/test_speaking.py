@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
+from sqlalchemy import select
 
 from bot.channels.wechat import CHANNEL
 from bot.channels.wechat.puppet import Happening
@@ -19,6 +20,7 @@ from dialogue import outbox, people
 from dialogue.clock import utc_now
 from dialogue.messages import Address, InboundMessage
 from dialogue.states import DeliveryKind, DeliveryState
+from dialogue.tables import Turn
 from tests.bot.wechat.eventually import until
 from tests.bot.wechat.gateway import BOT, Gateway
 from tests.builders import Rooms
@@ -216,3 +218,22 @@ async def test_an_adapter_that_does_not_hold_the_account_leaves_the_texts_to_the
     await until(lambda: all(state == "sent" for state, _ in fates(rooms)))
     assert [delivery.attempt for delivery in rooms.deliveries()] == [1] * 20
     assert len(gateway.sent) == 20
+
+
+async def test_who_waits_long_for_a_worker_is_told_once_where_they_stand(
+    rooms: Rooms, gateway: Gateway, start: Start
+) -> None:
+    await start(gateway, wechat_waiting_notice_seconds=1)
+    for who in ("wxid_wang", "wxid_li"):
+        gateway.say("我睡不着", who=who)
+    (notice,) = await asyncio.to_thread(gateway.wait_for, 1, to="wxid_li")
+    assert "还有 1 位" in notice
+    await asyncio.sleep(2.5)
+    assert [len(gateway.texts(who)) for who in ("wxid_wang", "wxid_li")] == [1, 1]
+    with rooms.database.read() as session:
+        conversation_id = session.scalar(select(Turn.conversation_id).order_by(Turn.id))
+    assert conversation_id is not None
+    owner = uuid4()
+    rooms.clock.now = utc_now()
+    rooms.complete(rooms.claimed(conversation_id, owner=owner), "我在", owner=owner)
+    assert (await asyncio.to_thread(gateway.wait_for, 2))[1] == "我在"

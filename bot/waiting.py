@@ -1,0 +1,47 @@
+"""What people are told who wait for a worker: where they stand, asked for all of them at once and not too often."""
+
+import asyncio
+import time
+from datetime import timedelta
+from uuid import UUID
+
+from care.texts import Texts
+from dialogue import waiting
+from dialogue.clock import Clock, utc_now
+from dialogue.database import Database
+
+_LOOK_SECONDS = 2.0
+
+
+def words_for(texts: Texts, ahead: int) -> str:
+    """Honest, and without a promise of minutes that nobody can keep."""
+    return texts.say("waiting_line", ahead=ahead) if ahead else texts.say("waiting_next")
+
+
+class WaitingLine:
+    """The line as it was a moment ago. `patience_seconds` 0 tells nobody anything."""
+
+    def __init__(self, database: Database, texts: Texts, *, patience_seconds: float, clock: Clock = utc_now) -> None:
+        self.patience_seconds = patience_seconds
+        self._database = database
+        self._texts = texts
+        self._clock = clock
+        self._looked_at = -_LOOK_SECONDS
+        self._words: dict[UUID, str] = {}
+        self._looking = asyncio.Lock()
+
+    async def words_for(self, turn_id: UUID) -> str | None:
+        """None while nothing is to be said: somebody answers, or it is too soon. Raises `DatabaseUnavailable`."""
+        if not self.patience_seconds:
+            return None
+        async with self._looking:
+            if time.monotonic() - self._looked_at >= _LOOK_SECONDS:
+                self._words = await asyncio.to_thread(self._look)
+                self._looked_at = time.monotonic()
+        return self._words.get(turn_id)
+
+    def _look(self) -> dict[UUID, str]:
+        since = self._clock() - timedelta(seconds=self.patience_seconds)
+        with self._database.read() as session:
+            line = waiting.line(session)
+        return {one.turn_id: words_for(self._texts, one.ahead) for one in line if one.since <= since}

@@ -1,0 +1,126 @@
+"""The line of turns that no worker has taken yet, by the rows alone: who stands where, and who was told so.
+
+Whoever is in danger is told nothing of lines: they are answered by us, at once.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BindParameter, bindparam, exists, select
+from sqlalchemy.orm import Session
+
+from care.screening import Tier
+from dialogue import people
+from dialogue.database import insert_or_ignore
+from dialogue.ids import new_id
+from dialogue.messages import Address
+from dialogue.outbox import WAITING_PART
+from dialogue.states import DeliveryKind, DeliveryState, TurnState
+from dialogue.tables import CONVERSATIONS, DELIVERIES, TURNS
+from dialogue.vault import MasterKeys, PersonKey
+
+_MOST = 2000
+"""Whoever stands further back is told nothing."""
+
+
+def _in_the_statement(state: TurnState) -> BindParameter[Any]:
+    return bindparam(None, state, type_=TURNS.c.state.type, literal_execute=True)
+
+
+_BESIDE = TURNS.alias()
+# answered from the partial indexes of open turns; in a conversation that is being answered nobody waits for a worker
+_LINE = (
+    select(
+        TURNS.c.id,
+        TURNS.c.created_at,
+        TURNS.c.conversation_id,
+        CONVERSATIONS.c.person_id,
+        CONVERSATIONS.c.channel,
+        CONVERSATIONS.c.chat_id,
+        CONVERSATIONS.c.tier,
+    )
+    .join(CONVERSATIONS, CONVERSATIONS.c.id == TURNS.c.conversation_id)
+    .where(
+        TURNS.c.state == _in_the_statement(TurnState.WAITING),
+        ~exists().where(
+            _BESIDE.c.conversation_id == TURNS.c.conversation_id,
+            _BESIDE.c.state == _in_the_statement(TurnState.GENERATING),
+        ),
+    )
+    .order_by(TURNS.c.id)
+    .limit(_MOST)
+)
+_TOLD = select(DELIVERIES.c.turn_id).where(
+    DELIVERIES.c.turn_id.in_(bindparam("turn_ids", expanding=True)), DELIVERIES.c.part == WAITING_PART
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One turn in the line; `ahead` is how many come before it, on all channels."""
+
+    turn_id: UUID
+    conversation_id: UUID
+    person_id: UUID
+    address: Address
+    since: datetime
+    ahead: int
+
+
+def line(session: Session) -> list[Standing]:
+    """Who waits for a worker and may be told so, first come first."""
+    return [
+        Standing(
+            turn_id=row.id,
+            conversation_id=row.conversation_id,
+            person_id=row.person_id,
+            address=Address(channel=row.channel, chat_id=row.chat_id),
+            since=row.created_at,
+            ahead=ahead,
+        )
+        for ahead, row in enumerate(session.execute(_LINE))
+        if row.tier < Tier.ACTIVE
+    ]
+
+
+def tell(
+    session: Session, keys: MasterKeys, channel: str, say: Callable[[int], str], *, since: datetime, now: datetime
+) -> int:
+    """Owe their place to those on a channel who have waited from `since` or longer; once a turn. Returns how many."""
+    patient = [one for one in line(session) if one.address.channel == channel and one.since <= since]
+    if not patient:
+        return 0
+    told = set(session.scalars(_TOLD, {"turn_ids": [one.turn_id for one in patient]}))
+    news = [one for one in patient if one.turn_id not in told]
+    wrapped = people.wrapped_keys_of(session, {one.person_id for one in news})
+    for one in news:
+        if wrapped.get(one.person_id) is not None:  # else they were erased a moment ago
+            key = keys.person_key(wrapped[one.person_id], one.person_id)
+            _owe(session, key, one, say(one.ahead), now)
+    return len(news)
+
+
+def _owe(session: Session, key: PersonKey, standing: Standing, text: str, now: datetime) -> None:
+    delivery_id = new_id()
+    insert_or_ignore(
+        session,
+        DELIVERIES,
+        {
+            "id": delivery_id,
+            "person_id": standing.person_id,
+            "conversation_id": standing.conversation_id,
+            "turn_id": standing.turn_id,
+            "part": WAITING_PART,
+            "kind": DeliveryKind.NOTICE,
+            "channel": standing.address.channel,
+            "chat_id": standing.address.chat_id,
+            "text": key.seal(text, row=delivery_id, column="deliveries.text"),
+            "state": DeliveryState.PENDING,
+            "attempt": 0,
+            "next_attempt_at": now,
+            "created_at": now,
+        },
+    )
