@@ -12,7 +12,8 @@ from uuid import UUID
 
 import structlog
 
-from bot.reception import Receipt, Reception, risk_of
+from bot.receipt import Receipt, risk_of
+from bot.reception import Reception
 from care.age import ADULT, YOUNGEST_SERVED, AgeBand, band_of, youngest
 from care.disclosure import Answer, Notice, answer, notice, sounds_like_yes
 from care.hotlines import Directory

@@ -27,9 +27,10 @@ from dialogue.errors import (
     NoSuchConversation,
     NoSuchPerson,
     NotTakenOver,
+    PersonIsAdmin,
     ReasonTooLong,
 )
-from dialogue.messages import Address, InboundMessage
+from dialogue.messages import Address
 
 _EXPLANATIONS: dict[type[DialogueError], str] = {
     NoSuchConversation: "desk_no_such_conversation",
@@ -40,6 +41,7 @@ _EXPLANATIONS: dict[type[DialogueError], str] = {
     ReasonTooLong: "desk_reason_too_long",
     EmptyMessage: "desk_nothing_to_say",
     Erased: "desk_erased",
+    PersonIsAdmin: "desk_not_an_admin",
 }
 
 
@@ -71,6 +73,7 @@ class Desk:
 
     def __init__(self, *, office: Office, clearing: Clearing, shows_texts: bool, max_length: int) -> None:
         self._office = office
+        self._admins = frozenset(office.admins)
         self._clearing = clearing
         self._shows_texts = shows_texts
         self._max_length = max_length
@@ -92,20 +95,25 @@ class Desk:
 
     def serves(self, address: Address) -> bool:
         """Whether that is an admin's private chat; in a group others would read the answers."""
-        return address in self._office.admins
+        return address in self._admins
 
-    def hear(self, caller: Caller, message: InboundMessage, text: str) -> Done | None:
-        """An order, an answer to a relayed message, or, while they hold a conversation, words that need one.
+    def hear_answer(self, caller: Caller, reply_to_id: str | None, text: str) -> Done | None:
+        """Words that answer a relayed message go to its person, whatever they are; None for everything else."""
+        if reply_to_id is None or orders.read(text) is not None:
+            return None
+        conversation_id = takeover.answered_conversation(caller.session, caller.address, reply_to_id)
+        if conversation_id is None:
+            return None
+        return self._carefully(caller, lambda: self._speak(caller, conversation_id, text))
+
+    def hear(self, caller: Caller, text: str) -> Done | None:
+        """An order, or, while they hold a conversation, words that nobody would get.
 
         None for everything else: an admin may talk with the bot as anyone does.
         """
         order = orders.read(text)
         if order is not None:
             return self._carefully(caller, lambda: self._verbs[order.verb](caller, order))
-        if message.reply_to_id is not None:
-            conversation_id = takeover.answered_conversation(caller.session, caller.address, message.reply_to_id)
-            if conversation_id is not None:
-                return self._carefully(caller, lambda: self._speak(caller, conversation_id, text))
         if held := takeover.held_by(caller.session, caller.actor.name):
             short_ids = find.short_ids(caller.session, held)
             return Done(text=self._words("desk_said_to_nobody", id=short_ids[held[0]]))
@@ -203,8 +211,6 @@ class Desk:
 
     def _block(self, caller: Caller, order: Order) -> Done:
         person_id = find.person(caller.session, order.whom)
-        if person_id == caller.person_id:
-            return Done(text=self._words("desk_not_yourself"))
         aftermath = steering.block(
             caller.session, self._office, person_id, by=caller.actor, reason=order.rest or None, now=caller.now
         )

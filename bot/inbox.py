@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 from bot import visiting
 from bot.clearing import Clearing
 from bot.consent import Doorstep, Gate
-from bot.desk import Caller, Desk
+from bot.desk import Caller, Desk, Done
 from bot.limits import UNLIMITED, Limits
 from bot.meters import UNMETERED, BotMeters
-from bot.reception import Receipt, Reception
+from bot.receipt import Receipt
+from bot.reception import Reception
 from bot.rights import Rights
 from care import identity
 from care.disclosure import Answer
@@ -37,6 +38,8 @@ from dialogue.words import clean
 
 _FOR_GUESTS = {Command.START, Command.SHARE, Command.SHARE_YES, Command.CONTACT}
 """Commands of those who agreed; others are shown the notice. 不同意用于改进 is always obeyed."""
+_FOR_THOSE_OUTSIDE = {Command.PRIVACY, Command.EXPORT, Command.DELETE, Command.CONFIRM_DELETE, Command.WITHDRAW}
+"""What a person may ask for whatever they did: it is their right."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -154,10 +157,9 @@ class Inbox:
             if self.gate.is_open(person) or intake.is_repeat(session, message):
                 return Receipt(is_repeat=True)
             reception = Reception(session, person, message, now, self._office)
-            if self._is_kept_out(reception):
-                receipt = self._keep_out(reception)
-            else:
-                receipt = self._complete(reception, self._at_the_door(reception).answer(answer))
+            is_out = self._is_kept_out(reception)
+            receipt = self._keep_out(reception) if is_out else self._at_the_door(reception).answer(answer)
+            receipt = self._complete(reception, receipt)
         self._announce(message, receipt)
         return receipt
 
@@ -196,7 +198,7 @@ class Inbox:
     def _meet(self, reception: Reception) -> Receipt:
         """The doors, in their order."""
         message = reception.message
-        if self._is_kept_out(reception):
+        if self._is_kept_out(reception) and commands.parse(message.text) not in _FOR_THOSE_OUTSIDE:
             return self._keep_out(reception)
         try:
             text = clean(message.text, max_length=self._max_message_length)
@@ -205,15 +207,21 @@ class Inbox:
         except MessageTooLong as error:
             return self._refuse_long(reception, error)
         command = commands.parse(text)
-        if command in {None, Command.UNKNOWN} and self._desk.serves(message.address):
-            caller = Caller(reception.session, reception.person.id, message.address, reception.now)
-            done = self._desk.hear(caller, message, text)
-            if done is not None:
-                return reception.report(done)
+        if self._desk.serves(message.address) and (done := self._at_the_desk(reception, command, text)) is not None:
+            return reception.report(done)
         if command is not None:
             reception.note_source(text)
             return self._obey(reception, command, text)
         return self._take_words(reception, text)
+
+    def _at_the_desk(self, reception: Reception, command: Command | None, text: str) -> Done | None:
+        """What an admin's words led to; None for words like anybody's."""
+        message = reception.message
+        caller = Caller(reception.session, reception.person.id, message.address, reception.now)
+        done = self._desk.hear_answer(caller, message.reply_to_id, text)
+        if done is None and command in {None, Command.UNKNOWN}:
+            done = self._desk.hear(caller, text)
+        return done
 
     def _obey(self, reception: Reception, command: Command, text: str) -> Receipt:
         session, person, now = reception.session, reception.person, reception.now

@@ -9,7 +9,8 @@ from typing import ClassVar
 from uuid import UUID
 
 from bot.consent import Gate
-from bot.reception import Receipt, Reception
+from bot.receipt import Receipt
+from bot.reception import Reception
 from care.screening import Tier, screen_safely
 from care.scripts import Voice
 from dialogue import commands, complaints, contacts, conversations, erasure, intake, outbox

@@ -13,6 +13,8 @@ from care.scripts import Voice
 from care.texts import Texts
 from dialogue import home, people, schema, timekeeper
 from dialogue.admin import admins
+from dialogue.admin.office import Office
+from dialogue.admin.patience import Patience
 from dialogue.database import Database, connect
 from dialogue.doorbell import Doorbell, ringing_app
 from dialogue.housekeeper import Housekeeper
@@ -68,7 +70,14 @@ class Room:
             max_attempts=settings.max_attempts,
             instruments=instruments,
         )
-        housekeeper = Housekeeper(database=database, retention_days=settings.retention_days, instruments=instruments)
+        office = Office(keys=keys, texts=words, admins=admins.parse(settings.admins))
+        patience = Patience(database=database, office=office, signals=signals, minutes=settings.takeover_minutes)
+        housekeeper = Housekeeper(
+            database=database,
+            retention_days=settings.retention_days,
+            instruments=instruments,
+            chores=[patience.keep],
+        )
         directory = directory_of(settings.region)
         inbox = Inbox(
             database=database,
@@ -88,7 +97,7 @@ class Room:
             max_message_length=settings.max_message_length,
             limits=Limits.read(settings),
             meters=meters,
-            admins=admins.parse(settings.admins),
+            admins=office.admins,
             shows_texts=settings.admin_texts,
         )
         sweeper.start()

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from bot.consent import Doorstep, Gate
-from bot.reception import Receipt, Reception
+from bot.receipt import Receipt
+from bot.reception import Reception
 from care.age import ADULT, AgeBand, band_of, youngest
 from care.screening import Screening, Tier
 from care.scripts import Voice

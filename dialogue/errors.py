@@ -89,5 +89,9 @@ class NotFailed(DialogueError):
     """Only a delivery that failed, and whose text is still kept, can be sent again."""
 
 
+class PersonIsAdmin(DialogueError):
+    """An admin cannot be blocked; take them off MINDGLM_ADMINS first."""
+
+
 class ReasonTooLong(DialogueError):
     """The reason is too long to be kept: at most 255 characters."""

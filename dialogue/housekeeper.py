@@ -4,7 +4,7 @@ In a thread of its own, in small transactions, so that nobody's message waits. A
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -29,7 +29,7 @@ _REST_SECONDS = 0.05
 
 
 class Housekeeper:
-    """Looks every `period_seconds`; `keep` does one round at once."""
+    """Looks every `period_seconds`; `keep` does one round at once. `chores` are what others want done as often."""
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class Housekeeper:
         database: Database,
         retention_days: int,
         instruments: Instruments = UNMEASURED,
+        chores: Sequence[Callable[[], object]] = (),
         period_seconds: float = 600.0,
         clock: Clock = utc_now,
     ) -> None:
@@ -44,6 +45,7 @@ class Housekeeper:
         self._kept = timedelta(days=retention_days)
         self._period_seconds = period_seconds
         self._clock = clock
+        self._chores = chores
         self._readings: list[Reading] = []
         self._is_measured = instruments is not UNMEASURED
         instruments.gauge(
@@ -116,6 +118,8 @@ class Housekeeper:
     def _run(self) -> None:
         while True:
             self._try(self.keep)
+            for chore in self._chores:
+                self._try(chore)
             self._try(self.count_overdue)  # also when it could not be done
             if self._stopping.wait(self._period_seconds):
                 return

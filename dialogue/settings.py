@@ -136,6 +136,14 @@ class DialogueSettings(BaseSettings):
         default="off",
         description="One OpenTelemetry trace for each turn; otlp sends it to OTEL_EXPORTER_OTLP_ENDPOINT (extra otel).",
     )
+    takeover_minutes: int = Field(
+        default=20,
+        ge=1,
+        description=(
+            "A human who took a conversation over and leaves its person without an answer for so long hands it back "
+            "to the program. Looked at every ten minutes."
+        ),
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
     log_format: Literal["console", "json"] = Field(default="console", description="For people or for machines.")
 

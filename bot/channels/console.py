@@ -15,7 +15,7 @@ from typing import TextIO
 from uuid import UUID, uuid4
 
 from bot.courier import TryLater
-from bot.reception import Receipt
+from bot.receipt import Receipt
 from care.texts import Texts
 from dialogue.clock import utc_now
 from dialogue.commands import Command

@@ -18,7 +18,8 @@ from dialogue.admin.office import Actor, Aftermath, Office
 from dialogue.admin.takeover import let_go, locked
 from dialogue.clock import Clock, utc_now
 from dialogue.database import Database
-from dialogue.errors import NoSuchDelivery, NoSuchPerson, NotFailed
+from dialogue.errors import NoSuchDelivery, NoSuchPerson, NotFailed, PersonIsAdmin
+from dialogue.messages import Address
 from dialogue.states import OPEN_TURN_STATES, ClosedBy, DeliveryKind, DeliveryState, TurnState
 from dialogue.tables import CONVERSATIONS, DELIVERIES, PEOPLE, TURNS
 
@@ -94,9 +95,12 @@ def block(
 ) -> Aftermath:
     """Keep a person out: their conversations end, their messages are no longer answered, except in danger.
 
-    Blocking twice does nothing. Raises `NoSuchPerson`.
+    Blocking twice does nothing. Raises `NoSuchPerson`, `PersonIsAdmin`.
     """
     _lock_person(session, person_id)
+    account = session.execute(select(PEOPLE.c.channel, PEOPLE.c.user_id).where(PEOPLE.c.id == person_id)).one()
+    if Address(channel=account.channel, chat_id=account.user_id) in office.admins:
+        raise PersonIsAdmin
     blocked = session.execute(
         update(PEOPLE)
         .where(PEOPLE.c.id == person_id, PEOPLE.c.blocked_at.is_(None))

@@ -9,7 +9,7 @@ from sqlalchemy import event, func, select
 
 from bot.consent import gate
 from bot.inbox import Inbox
-from bot.reception import Receipt
+from bot.receipt import Receipt
 from bot.room import Room
 from care import texts
 from care.age import AgeBand

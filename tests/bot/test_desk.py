@@ -29,11 +29,13 @@ PERSON = Address(channel="test", chat_id="小王")
 ME = UUID(int=1)
 
 
-@pytest.fixture
-def settings(tmp_path: Path, redis_url: str) -> DialogueSettings:
+@pytest.fixture(params=["sqlite"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path, redis_url: str) -> DialogueSettings:
+    is_sqlite = request.param == "sqlite"
+    url = sqlite_url(tmp_path / "bot.db") if is_sqlite else request.getfixturevalue("postgres_database")()
     return DialogueSettings(
         home=tmp_path,
-        database_url=SecretStr(sqlite_url(tmp_path / "bot.db")),
+        database_url=SecretStr(url),
         broker_url=SecretStr(redis_url),
         secret_key=SecretStr(new_secret()),
         max_message_length=100,
@@ -139,6 +141,7 @@ async def test_an_admin_may_talk_with_the_bot_as_anyone_does(desk: Room) -> None
     assert receipt.turn_id is not None
 
 
+@pytest.mark.parametrize("settings", ["sqlite", "postgresql"], indirect=True)
 async def test_a_takeover_from_its_beginning_to_its_end(desk: Room) -> None:
     heard = await desk.inbox.receive(message("我睡不着"))
     taken, relayed = (await order(desk, f"/admin takeover {short(heard.conversation_id)} 夜班")).split("\n", 1)
@@ -169,6 +172,15 @@ async def test_a_takeover_from_its_beginning_to_its_end(desk: Room) -> None:
         ("telegram:42", "say", None),
         ("telegram:42", "take_over", "夜班"),
     ]
+
+
+async def test_an_answer_to_a_relayed_message_goes_to_the_person_even_if_it_reads_like_a_command(desk: Room) -> None:
+    heard = await desk.inbox.receive(message("我能删掉这些吗"))
+    await desk.inbox.receive(written(f"/admin takeover {short(heard.conversation_id)}"))
+    (relay,) = [text for text in owed(desk, BOSS) if text.endswith("我能删掉这些吗")]
+    assert "✓" in await order(desk, "删除我的数据", reply_to_id=f"p-{relay}")
+    assert owed(desk, PERSON)[-1] == "【真人咨询师】删除我的数据"
+    assert "已交还" in await order(desk, "/admin release", reply_to_id=f"p-{relay}")
 
 
 async def test_a_human_is_not_contradicted_when_the_person_asks_who_is_there(desk: Room) -> None:
@@ -263,6 +275,14 @@ async def test_a_blocked_person_is_told_once_a_day_and_answered_in_danger(desk: 
     )
 
 
+async def test_a_blocked_person_keeps_their_rights(desk: Room) -> None:
+    await desk.inbox.receive(message("你好"))
+    await order(desk, "/admin block test:小王")
+    assert (await desk.inbox.receive(message("/export"))).command is Command.EXPORT
+    assert (await desk.inbox.receive(message("删除我的数据"))).command is Command.DELETE
+    assert (await desk.inbox.receive(message("确认删除"))).command is Command.CONFIRM_DELETE
+
+
 async def test_danger_of_a_blocked_person_is_answered_and_we_stay(desk: Room) -> None:
     await desk.inbox.receive(message("广告"))
     await order(desk, "/admin block test:小王")
@@ -339,7 +359,7 @@ async def test_what_an_admin_reads_is_audited_and_sealed_with_the_persons_key(
         ("/admin reset", "没有找到这段对话"),
         ("/admin show 0000", "没有找到这段对话"),
         ("/admin block", "没有找到这个人"),
-        ("/admin block telegram:42", "不能拉黑自己"),
+        ("/admin block telegram:42", "不能拉黑管理员"),
         ("/admin release", "没有找到这段对话"),
         ("/admin say 0000 你好", "没有找到这段对话"),
     ],

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from bot.channels.console import CHANNEL as CONSOLE
 from bot.channels.console import ConsoleFiles, ConsoleSender
 from bot.courier import Courier, TryLater, Undeliverable
-from bot.reception import Receipt
+from bot.receipt import Receipt
 from bot.room import Room
 from bot.writing import WritingSender
 from dialogue import complaints, contacts, erasure, people

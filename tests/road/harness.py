@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from bot.courier import Courier
 from bot.listener import Listener
-from bot.reception import Receipt
+from bot.receipt import Receipt
 from bot.room import Room
 from dialogue import schema
 from dialogue.messages import OwedText

@@ -12,7 +12,7 @@ from bot.channels.telegram import CHANNEL
 from bot.channels.telegram.places import Place
 from bot.channels.telegram.updates import Account, Chose, Event, Left, Rated, Revised, Said, Showed, chat_of, read
 from bot.inbox import Inbox
-from bot.reception import Receipt
+from bot.receipt import Receipt
 from dialogue.messages import Address
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

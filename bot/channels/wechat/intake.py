@@ -17,7 +17,7 @@ from bot.channels.wechat.line import Line
 from bot.channels.wechat.places import Place
 from bot.channels.wechat.puppet import Event, Happening, LineBroken, Puppet, PuppetTrouble
 from bot.channels.wechat.reading import Account, Ignored, Payload, Said, Showed, read
-from bot.reception import Receipt
+from bot.receipt import Receipt
 from dialogue.clock import Clock, utc_now
 from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import Address, InboundMessage

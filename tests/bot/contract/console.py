@@ -10,7 +10,7 @@ from uuid import UUID
 from bot.channels.console import CHANNEL, Console, ConsoleSender
 from bot.courier import Courier
 from bot.listener import Listener
-from bot.reception import Receipt
+from bot.receipt import Receipt
 from bot.room import Room
 from dialogue import pending
 from dialogue.messages import Address, InboundMessage

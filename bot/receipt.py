@@ -1,0 +1,49 @@
+"""What became of one message."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from care.course import Turn as Step
+from care.screening import Screening
+from dialogue.commands import Command
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Risk:
+    """What the screening found in one message, and whether somebody was alarmed because of it."""
+
+    tier: int
+    is_alarm: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What became of a message: a repeat, a command, a refusal, or words that joined a turn."""
+
+    is_repeat: bool = False
+    command: Command | None = None
+    conversation_id: UUID | None = None
+    turn_id: UUID | None = None
+    is_new_turn: bool = False  # else the words joined one that waited
+    answered_at_once: UUID | None = None  # the delivery that holds our own answer
+    cancelled_turn_ids: list[UUID] = field(default_factory=list)
+    risk: Risk | None = None
+    channels: frozenset[str] = frozenset()  # others that now owe a text, to admins or from them
+    afterwards: Callable[[], None] | None = None  # what begins once all this is committed
+
+    @property
+    def outcome(self) -> str:
+        """In one word, for those who count."""
+        if self.is_repeat:
+            return "repeat"
+        if self.command is not None:
+            return "command"
+        if self.turn_id is not None:
+            return "turn"
+        return "answered" if self.answered_at_once is not None else "silent"
+
+
+def risk_of(screening: Screening, step: Step) -> Risk:
+    """For the counts of what was found."""
+    return Risk(tier=int(screening.tier), is_alarm=step.raises_alarm)

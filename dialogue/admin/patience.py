@@ -1,0 +1,101 @@
+"""A takeover that its human forgot: whoever waits too long for them is given back to the program, and all are told."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from dialogue.admin import alerts, audit, find
+from dialogue.admin.audit import Action
+from dialogue.admin.office import Actor, Aftermath, Office
+from dialogue.admin.takeover import let_go, locked
+from dialogue.clock import Clock, utc_now
+from dialogue.database import Database
+from dialogue.errors import ConversationClosed, Erased
+from dialogue.signals import Signals
+from dialogue.states import DeliveryKind
+from dialogue.tables import CONVERSATIONS, DELIVERIES, MESSAGES
+
+WATCHMAN = Actor(name="patience")
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_HELD = select(
+    CONVERSATIONS.c.id, CONVERSATIONS.c.person_id, CONVERSATIONS.c.taken_over_by, CONVERSATIONS.c.taken_over_at
+).where(CONVERSATIONS.c.closed_at.is_(None), CONVERSATIONS.c.taken_over_by.is_not(None))
+
+
+class Patience:
+    """`keep` looks once; any process may do it, and as often as it likes."""
+
+    def __init__(
+        self, *, database: Database, office: Office, signals: Signals, minutes: int, clock: Clock = utc_now
+    ) -> None:
+        self._database = database
+        self._office = office
+        self._signals = signals
+        self._minutes = minutes
+        self._clock = clock
+
+    def keep(self) -> None:
+        """Give back what was forgotten, each in a transaction of its own; raises `DatabaseUnavailable`."""
+        with self._database.read() as session:
+            forgotten = forgotten_since(session, self._clock() - timedelta(minutes=self._minutes))
+        for conversation_id in forgotten:
+            try:
+                with self._database.begin() as session:
+                    aftermath = give_back(
+                        session, self._office, conversation_id, minutes=self._minutes, now=self._clock()
+                    )
+            except (ConversationClosed, Erased):  # in the meantime
+                continue
+            log.warning("takeover_forgotten", conversation_id=str(conversation_id))
+            aftermath.announce(self._signals)
+
+
+def forgotten_since(session: Session, moment: datetime) -> list[UUID]:
+    """Conversations in which the person has waited for their human since then, or longer."""
+    forgotten = []
+    for held in session.execute(_HELD.where(CONVERSATIONS.c.taken_over_at <= moment)):
+        waits_since = _waits_since(session, held.id, held.person_id, held.taken_over_at)
+        if waits_since is not None and waits_since <= moment:
+            forgotten.append(held.id)
+    return forgotten
+
+
+def give_back(session: Session, office: Office, conversation_id: UUID, *, minutes: int, now: datetime) -> Aftermath:
+    """End a takeover for its human; the person, the human and all admins are told.
+
+    Raises `ConversationClosed`, `Erased`; does nothing if somebody was quicker.
+    """
+    held = locked(session, office, conversation_id)
+    if held.holder is None:
+        return Aftermath()
+    reason = f"no answer for {minutes} minutes"
+    audit.note(session, actor=WATCHMAN.name, action=Action.RELEASE, whom=held.whom, reason=reason, now=now)
+    aftermath = let_go(session, office, held, by=WATCHMAN, now=now)
+    short_id = find.short_ids(session, [held.id])[held.id]
+    words = office.texts.say("takeover_forgotten", id=short_id, holder=held.holder, minutes=minutes)
+    told = alerts.alert(session, office, words, conversation_id=held.id, now=now)
+    return aftermath + Aftermath(channels=told)
+
+
+def _waits_since(session: Session, conversation_id: UUID, person_id: UUID, taken_over_at: datetime) -> datetime | None:
+    """When the first message came that the human has not answered; at first they owe a word in any case."""
+    said_at = session.scalar(
+        select(func.max(DELIVERIES.c.created_at)).where(
+            DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.kind == DeliveryKind.HUMAN
+        )
+    )
+    if said_at is None or said_at < taken_over_at:
+        return taken_over_at
+    since: datetime | None = session.scalar(
+        select(func.min(MESSAGES.c.received_at)).where(
+            MESSAGES.c.person_id == person_id,
+            MESSAGES.c.conversation_id == conversation_id,
+            MESSAGES.c.received_at > said_at,
+        )
+    )
+    return since
