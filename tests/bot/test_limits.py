@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from bot.inbox import Inbox
 from bot.limits import Limits
-from bot.reception import Receipt
+from bot.receipt import Receipt
 from bot.room import Room
 from dialogue.errors import Misconfigured
 from dialogue.messages import Address, InboundMessage
