@@ -25,6 +25,7 @@ PURGED = "purged"
 """The `action` of an audit entry that says how many texts were deleted because their time was over."""
 
 _BATCH = 200
+_SILENT_BATCH = 50  # each takes several statements
 _REST_SECONDS = 0.05
 
 
@@ -101,7 +102,7 @@ class Housekeeper:
 
     def _close_silent(self, session: Session) -> int:
         now = self._clock()
-        return retention.close_silent(session, silent_since=now - self._kept, limit=_BATCH, now=now)
+        return retention.close_silent(session, silent_since=now - self._kept, limit=_SILENT_BATCH, now=now)
 
     def _scrub(self, session: Session) -> int:
         return erasure.scrub(session, limit=_BATCH, now=self._clock())

@@ -127,7 +127,6 @@ def locked(session: Session, keys: MasterKeys, *, channel: str, user_id: str, no
     }
     found = session.execute(_LOCKED, wanted).first()
     if found is not None and found.data_key is None:  # erasures set the user id aside; this key was lost otherwise
-        session.execute(_END_THEIRS, {"of_person": found.id, "now": now})
         set_aside(session, found.id, now=now)
         found = None
     if found is None:
@@ -164,7 +163,11 @@ def wrapped_keys_of(session: Session, person_ids: set[UUID]) -> dict[UUID, bytes
 
 
 def set_aside(session: Session, person_id: UUID, *, now: datetime) -> None:
-    """Throw a person's key away, and whatever is known of them: if the same user writes again, it is somebody else."""
+    """Throw a person's key away, and whatever is known of them: if the same user writes again, it is somebody else.
+
+    Their conversations end, or somebody else would go on in them.
+    """
+    session.execute(_END_THEIRS, {"of_person": person_id, "now": now})
     session.execute(_SET_ASIDE, {"person_id": person_id, "new_user_id": f"erased:{person_id}", "now": now})
 
 

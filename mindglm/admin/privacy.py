@@ -214,8 +214,8 @@ def rotate_keys(*, json: AsJson = False) -> None:
     }
     if is_done:
         message = (
-            f"{total.rewrapped} keys wrapped anew; all are under master key {current_id}. The old master key may be "
-            "dropped from the settings, and with it every backup from before can no longer be read."
+            f"{total.rewrapped} keys wrapped anew; all are under master key {current_id}. Make a backup now: the keys "
+            "beside older backups are still under the old master key. Then the old one may be dropped."
         )
     else:
         message = f"Not done: {dict(wrapped_by)}; {total.unreadable} keys cannot be opened by the master keys given."

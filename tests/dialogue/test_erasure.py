@@ -156,6 +156,15 @@ def test_someone_whose_key_was_lost_by_other_means_begins_anew(rooms: Rooms) -> 
     assert rooms.claim(heard.conversation_id) is not None
 
 
+def test_nobody_goes_on_in_the_conversation_of_someone_who_was_set_aside(rooms: Rooms) -> None:
+    before = rooms.heard("旧的")  # a restored backup may hold it open
+    with rooms.database.begin() as session:
+        people.set_aside(session, person_id(rooms), now=rooms.clock())
+    after = rooms.heard("新的")
+    assert after.conversation_id != before.conversation_id
+    assert rooms.claim(after.conversation_id) is not None
+
+
 def test_rows_go_in_batches_when_no_platform_will_repeat_them(rooms: Rooms) -> None:
     for number in range(5):
         heard = rooms.answered(f"话{number}", "回答")
