@@ -301,18 +301,16 @@ def _recipe(
     hours: float | None = None,
     steps: int | None = None,
 ) -> "AnyRecipe":
-    """The recipe of a new run, kept in its directory; or the one that is kept there. Raises `TrainingTrouble`."""
+    """The recipe of a new run, or the one that is kept in the directory. Raises `TrainingTrouble`."""
     from training import recipe as recipes
 
     if resume:
         kept = recipes.kept(kind, target)
         longer = {name: value for name, value in (("hours", hours), ("steps", steps)) if value is not None}
         return kept.model_copy(update=longer)
-    made = recipes.read(kind, file, {"hours": hours, "steps": steps})
-    if full:
-        made = made.model_copy(update={"lora": None})
-    recipes.keep(made, target, inputs={name: str(value) for name, value in inputs.items()})
-    return made
+    named = {name: str(value) for name, value in inputs.items()}
+    made = recipes.read(kind, file, {"hours": hours, "steps": steps, "inputs": named})
+    return made.model_copy(update={"lora": None}) if full else made
 
 
 def _estimate(

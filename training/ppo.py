@@ -212,7 +212,7 @@ def train_ppo(
         judge=judge,
         asking=_asking(dialogues.train, pupil, recipe),
         measured=_asking(dialogues.held_out, pupil, recipe),
-        stop_ids=_stop_ids(pupil),
+        stop_ids=pupil.stop_ids,
         recipe=recipe,
     )
     before = {} if is_resumed else task.measure()
@@ -228,7 +228,7 @@ class RewardJudge:
     def __init__(self, model: reward.RewardModel, pupil: Student, *, rows: int) -> None:
         self._model, self._rows = model, rows
         self._pad_id, self._end_id = pupil.pad_id, pupil.encoder.end_id
-        self._stop_ids = frozenset(_stop_ids(pupil))
+        self._stop_ids = frozenset(pupil.stop_ids)
 
     @torch.no_grad()
     def __call__(self, drawn: Sequence[Drawn]) -> Tensor:
@@ -252,9 +252,3 @@ def _asking(dialogues: Sequence[Dialogue], pupil: Student, recipe: PpoRecipe) ->
         return prompts(dialogues, pupil.encoder, generator, count=count, length=room)
 
     return ask
-
-
-def _stop_ids(pupil: Student) -> list[int]:
-    config: Any = pupil.model.config
-    ends = config.eos_token_id
-    return list(ends) if isinstance(ends, list) else [int(ends)]

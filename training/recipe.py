@@ -19,6 +19,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    inputs: dict[str, str] = Field(default={}, description="What the run was given; written by the commands.")
     seed: int = 20261121
     instruction: str = INSTRUCTION
     hours: float | None = Field(default=None, gt=0, description="Wall-clock budget; the rate falls towards its end.")
@@ -135,12 +136,10 @@ def read(kind: type[AnyRecipe], file: Path | None, changes: Mapping[str, Any]) -
         raise TrainingTrouble(f"The recipe does not fit: {wrong}") from error
 
 
-def keep(recipe: Recipe, directory: Path, *, inputs: Mapping[str, str]) -> None:
-    """Write the recipe beside the result, with what it was run on."""
-    directory.mkdir(parents=True, exist_ok=True)
-    header = "".join(f"# {name}: {value}\n" for name, value in inputs.items())
-    body = yaml.safe_dump(recipe.model_dump(mode="json"), allow_unicode=True, sort_keys=False)
-    (directory / RECIPE).write_text(header + body, encoding="utf-8")
+def keep(recipe: Recipe, directory: Path) -> None:
+    """Write the recipe beside the result."""
+    content = yaml.safe_dump(recipe.model_dump(mode="json"), allow_unicode=True, sort_keys=False)
+    (directory / RECIPE).write_text(content, encoding="utf-8")
 
 
 def kept(kind: type[AnyRecipe], directory: Path) -> AnyRecipe:

@@ -46,6 +46,13 @@ class Student:
         """What learns."""
         return {name: weights for name, weights in self.outer.named_parameters() if weights.requires_grad}
 
+    @property
+    def stop_ids(self) -> list[int]:
+        """Every id that ends a reply, as the worker ends it."""
+        configs: tuple[Any, ...] = (self.model.config, self.model.generation_config)
+        named = [config.eos_token_id for config in configs if config is not None]
+        return sorted({id_ for ids in named if ids is not None for id_ in (ids if isinstance(ids, list) else [ids])})
+
     def save(self, target: Path) -> None:
         """Write the adapter (for MINDGLM_ADAPTER) or the whole model (for MINDGLM_MODEL) below `target`."""
         if self.has_adapter:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from training.core import checkpoint, curves
 from training.core.schedule import Budget, Schedule
-from training.recipe import Recipe
+from training.recipe import Recipe, keep
+from training.trouble import TrainingTrouble
 
 Say = Callable[[str], None]
 
@@ -74,8 +75,14 @@ class _Progress:
 def run(
     task: Task, learner: Learner, recipe: Recipe, *, directory: Path, is_resumed: bool, say: Say
 ) -> dict[str, float]:
-    """Train as the recipe says, from the start or from the directory's newest state; returns the last measurement."""
+    """Train as the recipe says, from the start or from the directory's newest state; returns the last measurement.
+
+    Raises `TrainingTrouble`.
+    """
+    if not is_resumed and checkpoint.has_state(directory):
+        raise TrainingTrouble(f"{directory} holds a run. Go on with it (--resume), or name another directory.")
     directory.mkdir(parents=True, exist_ok=True)
+    keep(recipe, directory)
     loop = Loop(
         task,
         learner,
