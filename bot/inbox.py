@@ -318,5 +318,5 @@ class Inbox:
         self._meters.received.add(channel=message.address.channel, outcome=receipt.outcome)
         if receipt.risk is not None and receipt.risk.tier:
             self._meters.screened.add(tier=str(receipt.risk.tier))
-        if receipt.risk is not None and receipt.risk.is_alarm:
-            self._meters.alarms.add(tier=str(receipt.risk.tier))
+        if receipt.risk is not None and receipt.risk.alarm_tier is not None:
+            self._meters.alarms.add(tier=str(receipt.risk.alarm_tier))

@@ -9,6 +9,7 @@ from dialogue.messages import OwedText
 from dialogue.traces import ROOT, UNTRACED, Traces
 
 SENT: Final = "sent"
+_TIERS: Final = ("1", "2", "3")
 
 
 class BotMeters:
@@ -28,6 +29,9 @@ class BotMeters:
             "mindglm_messages_screened", "Messages in which the screening found a risk.", ["tier"]
         )
         self.alarms = instruments.counter("mindglm_alarms", "Alarms that somebody is in danger.", ["tier"])
+        for tier in _TIERS:  # from the first on: what appears with its first case would not be seen to have grown
+            self.screened.add(0, tier=tier)
+            self.alarms.add(0, tier=tier)
         self.delivered = instruments.counter(
             "mindglm_deliveries", "Tries to deliver a text, by their outcome.", ["channel", "outcome"]
         )

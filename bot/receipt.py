@@ -14,7 +14,11 @@ class Risk:
     """What the screening found in one message, and whether somebody was alarmed because of it."""
 
     tier: int
-    is_alarm: bool
+    alarm_tier: int | None  # of the whole conversation
+
+    @property
+    def is_alarm(self) -> bool:
+        return self.alarm_tier is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,4 +50,4 @@ class Receipt:
 
 def risk_of(screening: Screening, step: Step) -> Risk:
     """For the counts of what was found."""
-    return Risk(tier=int(screening.tier), is_alarm=step.raises_alarm)
+    return Risk(tier=int(screening.tier), alarm_tier=int(step.course.tier) if step.raises_alarm else None)
