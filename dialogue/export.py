@@ -26,7 +26,7 @@ class File:
 
 def files(data: PersonalData, texts: Texts, *, now: datetime) -> tuple[File, File]:
     """The text first, then the JSON."""
-    stem = f"mindglm-export-{now:%Y%m%d-%H%M%S}"
+    stem = f"mindglm-export-{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03}"
     return (
         File(name=f"{stem}.txt", content=as_text(data, texts, now=now).encode()),
         File(name=f"{stem}.json", content=as_json(data, texts, now=now).encode()),

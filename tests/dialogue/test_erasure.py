@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import pytest
@@ -7,10 +8,11 @@ from dialogue import complaints, contacts, erasure, history, people
 from dialogue.errors import Erased, Unreadable
 from dialogue.messages import Address
 from dialogue.states import ClosedBy, DeliveryKind, DeliveryState, TurnState
-from dialogue.tables import COMPLAINTS, DELIVERIES, MESSAGES, PEOPLE, TURNS, AuditEntry, Person
+from dialogue.tables import COMPLAINTS, DELIVERIES, MESSAGES, PEOPLE, TURNS, AuditEntry, Conversation, Person, Turn
 from tests.builders import CHANNEL, Rooms, message
 
 ME = uuid4()
+WORDS = "messages.text"
 HOME = Address(channel=CHANNEL, chat_id="小王")
 
 
@@ -231,3 +233,24 @@ def test_contacts_and_complaints_go_with_the_key(rooms: Rooms) -> None:
         assert not complaints.settle(session, complaint_id, by="admin", now=rooms.clock())
         actions = [entry.action for entry in session.scalars(select(AuditEntry).order_by(AuditEntry.id))]
     assert {contacts.READ, complaints.READ, complaints.SETTLED, erasure.ERASED} <= set(actions)
+
+
+def test_whoever_writes_while_they_are_erased_is_heard_once_by_one_of_the_two(rooms: Rooms) -> None:
+    rooms.heard("从前")
+    before = person_id(rooms)
+
+    def act(number: int) -> object:
+        return erase(rooms) if number == 4 else rooms.heard(f"话{number}")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(act, range(9)))
+    with rooms.database.read() as session:
+        texts = session.execute(select(MESSAGES.c.id, MESSAGES.c.person_id, MESSAGES.c.text)).all()
+        wrapped = dict(session.execute(select(PEOPLE.c.id, PEOPLE.c.data_key)).all())
+        waiting = select(Conversation.person_id).join(Turn).where(Turn.state == TurnState.WAITING)
+        assert set(session.scalars(waiting)) <= set(wrapped) - {before}
+    assert len(texts) == 9
+    assert wrapped.pop(before) is None
+    for row in texts:
+        if row.person_id != before:
+            rooms.keys.person_key(wrapped[row.person_id], row.person_id).open(row.text, row=row.id, column=WORDS)
