@@ -22,6 +22,7 @@ if sys.version_info < OLDEST_PYTHON:
     sys.exit("dev.py: Python 3.11 or newer is needed, this is {}.{}".format(*sys.version_info))
 
 # Below the check, because an older Python could not even read them.
+from bootstrap.debian import need_programs  # noqa: E402 - see above
 from bootstrap.environment import DEVELOPMENT, RUNTIME, prepare, write_locks  # noqa: E402 - see above
 from bootstrap.places import PYTHON, ROOT, VENV  # noqa: E402 - see above
 from bootstrap.trouble import Trouble, say  # noqa: E402 - see above
@@ -89,6 +90,7 @@ def check(_arguments: list[str]) -> int:
 
 def e2e(arguments: list[str]) -> int:
     """The end-to-end tests. That there are none yet is no failure."""
+    need_programs()
     status = _tool(["pytest", "-m", "e2e", *arguments])
     if status != PYTEST_FOUND_NO_TESTS:
         return status

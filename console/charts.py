@@ -107,7 +107,7 @@ def periods(week: Week, span: Span, zone: ZoneInfo, *, now: datetime) -> list[Pe
 def bars(key: str, span: Span, over: Sequence[Period], series: Sequence[Series]) -> Chart:
     """Stacked: the first series lies at the bottom."""
     tops = [sum(one.values[index] or 0 for one in series) for index in range(len(over))]
-    frame = _Frame(len(over), max(tops, default=0))
+    frame = _Frame(len(over), max(tops, default=0), least_step=1)
     boxes = []
     for index in range(len(over)):
         below = 0.0
@@ -130,7 +130,7 @@ def bars(key: str, span: Span, over: Sequence[Period], series: Sequence[Series])
 
 def lines(key: str, span: Span, over: Sequence[Period], series: Sequence[Series]) -> Chart:
     """Durations in seconds."""
-    frame = _Frame(len(over), max((value or 0 for one in series for value in one.values), default=0))
+    frame = _Frame(len(over), max((value or 0 for one in series for value in one.values), default=0), least_step=0)
     drawn = [_line(one, frame) for one in series]
     return _chart(key, span, over, series, frame, boxes=[], lines=drawn, mark=_seconds)
 
@@ -156,9 +156,9 @@ def _quantiles(over: Sequence[Period], of: Callable[[Period, float], float | Non
 class _Frame:
     """From numbers to places in the drawing."""
 
-    def __init__(self, count: int, largest: float) -> None:
+    def __init__(self, count: int, largest: float, *, least_step: float) -> None:
         self.step = (WIDTH - _LEFT) / count
-        self.mark_step = _round_up(largest / 4) if largest else 1.0
+        self.mark_step = max(least_step, _round_up(largest / 4) if largest else 1.0)
         self.top = self.mark_step * max(1, ceil(largest / self.mark_step))
 
     def x(self, index: float) -> float:

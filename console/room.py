@@ -12,7 +12,7 @@ from console.figures import Gatherer
 from console.rendering import Templates
 from console.sessions import Lifetimes
 from console.settings import ConsoleSettings
-from dialogue import home, people, schema
+from dialogue import home, people, schema, timekeeper
 from dialogue.clock import Clock, utc_now
 from dialogue.database import Database, connect
 from dialogue.keyfile import master_keys
@@ -42,6 +42,7 @@ class Room:
         """Checks the schema and the key; raises `DialogueError`."""
         database = connect(home.database_url(settings))
         schema.check(database)
+        timekeeper.agree(database)
         keys = master_keys(settings)
         with database.read() as session:
             people.check_master_key(session, keys)

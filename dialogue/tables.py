@@ -393,6 +393,9 @@ class AuditEntry(Table):
         # what was done to one conversation, or to one person
         Index("ix_audit_conversation_id_id", "conversation_id", "id"),
         Index("ix_audit_person_id_id", "person_id", "id"),
+        # what somebody did, and what was done of one kind (the newest alarms), however rare
+        Index("ix_audit_actor_id", "actor", "id"),
+        Index("ix_audit_action_id", "action", "id"),
     )
 
 

@@ -1,5 +1,6 @@
 """``mindglm console``: the web console as a process, and its first accounts."""
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +24,7 @@ def serve(context: typer.Context) -> None:
     from console.settings import ConsoleSettings
 
     _need_the_extra()
-    _serve(ConsoleSettings.read())
+    raise typer.Exit(_serve(ConsoleSettings.read()))
 
 
 @app.command("add-user", epilog="Example: mindglm console add-user lin --role counsellor")
@@ -84,16 +85,13 @@ def reset_password(name: Name) -> None:
     typer.echo(f"{_base_url(settings)}/welcome/{token}")
 
 
-def _serve(settings: "ConsoleSettings") -> None:
-    import uvicorn
-
-    from console.app import create_app
+def _serve(settings: "ConsoleSettings") -> int:
+    """Returns the exit status; an address that is taken was said by the server."""
     from console.room import Room
     from console.security import is_exposed
+    from console.server import serve as run
     from dialogue import schema
     from dialogue.logs import configure
-    from dialogue.presence import Identity
-    from dialogue.watch import Watch, instruments_for
 
     configure(settings)
     if settings.database_url is None:
@@ -104,31 +102,11 @@ def _serve(settings: "ConsoleSettings") -> None:
     if is_exposed(settings):
         sys.stderr.write(_EXPOSED)
     _welcome(room)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(room),
-            host=settings.console_host,
-            port=settings.console_port,
-            access_log=False,  # paths hold links that work once
-            log_config=None,
-            server_header=False,
-            proxy_headers=settings.console_url is not None,
-            forwarded_allow_ips=settings.console_proxies,
-        )
-    )
-    watch = Watch(
-        database=room.database,
-        me=Identity(kind="console", name="console"),
-        figures=dict,
-        checks={"broker": room.signals.check},
-        instruments=instruments_for(settings),
-        settings=settings,
-    )
-    watch.start()
     try:
-        server.run()
+        return os.EX_OK if run(room) else os.EX_UNAVAILABLE
+    except KeyboardInterrupt:
+        return os.EX_OK
     finally:
-        watch.stop()
         room.close()
 
 

@@ -248,8 +248,42 @@ def test_further_words_go_to_pytest(ready: Checkout) -> None:
 
 @pytest.mark.parametrize(("status", "seen"), [(0, 0), (1, 1), (5, 0)])
 def test_no_end_to_end_tests_yet_is_no_failure(ready: Checkout, status: int, seen: int) -> None:
-    assert ready.run("e2e", FAKE_PYTEST=str(status)).status == seen
+    assert ready.run("e2e", FAKE_PYTEST=str(status), PATH=_with_programs(ready)).status == seen
     assert ready.noted() == ["pytest -m e2e"]
+
+
+def test_the_end_to_end_tests_bring_the_programs_that_they_need(ready: Checkout, tmp_path: Path) -> None:
+    path = _programs(tmp_path / "few", "env", "bash", "id")
+    outcome = ready.run("e2e", PATH=str(path))
+    assert outcome.status == 1
+    assert "apt-get install chromium fonts-noto-cjk nodejs npm" in outcome.err
+    if os.geteuid() != 0:
+        return
+    (path / "apt-get").write_text('#!/usr/bin/env bash\necho "apt-get $*" >> "$FAKE_LOG"\nexit ${FAKE_APT:-0}\n')
+    (path / "apt-get").chmod(0o755)
+    assert ready.run("e2e", PATH=str(path)).status == 0
+    install = "apt-get install -q -y --no-install-recommends chromium fonts-noto-cjk nodejs npm"
+    assert ready.noted() == ["apt-get update -q", install, "pytest -m e2e"]
+    assert "apt-get update failed: no reason given" in ready.run("e2e", PATH=str(path), FAKE_APT="100").err
+
+
+def _with_programs(checkout: Checkout) -> str:
+    """The machine's own path, before it a place where whatever the end-to-end tests need seems to be."""
+    directory = checkout.root / "programs"
+    directory.mkdir(exist_ok=True)
+    for name in ("chromium", "node", "npm"):
+        (directory / name).touch(mode=0o755)
+    return f"{directory}:{BARE['PATH']}"
+
+
+def _programs(directory: Path, *names: str) -> Path:
+    """A place with these programs only."""
+    directory.mkdir()
+    for name in names:
+        found = shutil.which(name)
+        assert found is not None
+        (directory / name).symlink_to(found)
+    return directory
 
 
 @pytest.mark.parametrize("variables", [{"FAKE_RUFF": "1"}, {"FAKE_PYTEST": "1"}], ids=["lint", "tests"])
@@ -263,7 +297,7 @@ def test_ci_checks_and_then_runs_the_end_to_end_tests(ready: Checkout) -> None:
 
 
 def _ci(checkout: Checkout, variables: dict[str, str]) -> int:
-    path = f"{Path(sys.executable).parent}:{BARE['PATH']}"
+    path = f"{Path(sys.executable).parent}:{_with_programs(checkout)}"
     environment = {**BARE, "PATH": path, "CI": "true", "FAKE_LOG": str(checkout.log), **variables}
     return subprocess.run(
         ["bash", ".ci/run"], check=False, capture_output=True, cwd=checkout.root, env=environment

@@ -3,7 +3,7 @@
 from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 
@@ -87,10 +87,10 @@ def _mark(session: Session, conversation: Listed) -> str:
     heard = select(MESSAGES.c.id).where(
         MESSAGES.c.person_id == conversation.person_id, MESSAGES.c.conversation_id == conversation.id
     )
-    owed = select(DELIVERIES.c.id, DELIVERIES.c.state).where(DELIVERIES.c.conversation_id == conversation.id)
+    owed = select(DELIVERIES.c.state, func.count()).where(DELIVERIES.c.conversation_id == conversation.id)
     newest = (
         session.scalar(heard.order_by(MESSAGES.c.id.desc()).limit(1)),
-        session.execute(owed.order_by(DELIVERIES.c.id.desc()).limit(1)).first(),
+        sorted(map(str, session.execute(owed.group_by(DELIVERIES.c.state)))),
         conversation.standing,
     )
     return sha256(str(newest).encode()).hexdigest()[:16]

@@ -1,0 +1,56 @@
+"""The console as a process: serves until a signal, says that it is ready, and that it is there."""
+
+import socket
+
+import structlog
+import uvicorn
+
+from console.app import create_app
+from console.room import Room
+from dialogue.presence import Identity
+from dialogue.readiness import notify_ready
+from dialogue.watch import Watch, instruments_for
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_SHUTDOWN_SECONDS = 10
+
+
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            log.info("console_ready")
+            notify_ready()
+
+
+def serve(room: Room) -> bool:
+    """Returns at SIGTERM or Ctrl-C; False if it could not listen."""
+    settings = room.settings
+    server = _Server(
+        uvicorn.Config(
+            create_app(room),
+            host=settings.console_host,
+            port=settings.console_port,
+            access_log=False,  # paths hold links that work once
+            log_config=None,
+            server_header=False,
+            proxy_headers=settings.console_url is not None,
+            forwarded_allow_ips=settings.console_proxies,
+            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        )
+    )
+    watch = Watch(
+        database=room.database,
+        me=Identity(kind="console", name=settings.console_listen),
+        figures=dict,
+        checks={"broker": room.signals.check},
+        instruments=instruments_for(settings),
+        settings=settings,
+    )
+    watch.start()
+    try:
+        server.run()
+    finally:
+        watch.stop()
+    return server.started

@@ -1,0 +1,178 @@
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select, update
+
+from dialogue.admin import audit
+from dialogue.presence import Identity, beat
+from dialogue.states import DeliveryState, Role, TurnState
+from dialogue.tables import Conversation, Delivery, Turn
+from tests.console import demo
+from tests.console.conftest import Browser, House
+
+ME = UUID(int=1)
+NOW = datetime(2026, 11, 21, 3, 20, tzinfo=UTC)
+
+
+@pytest.fixture
+def ids(house: House) -> list[UUID]:
+    """A week's conversations, oldest first."""
+    house.clock.now = NOW
+    return demo.fill(house.room.database, house.room.keys, now=NOW, count=60)
+
+
+def listed(browser: Browser, query: str = "") -> list[str]:
+    page = browser.get(f"/conversations?{query}").text
+    return [part.partition('"')[0] for part in page.split('class="id" href="/conversations/')[1:]]
+
+
+def test_pages_go_back_to_the_first_conversation_without_leaving_one_out(house: House, ids: list[UUID]) -> None:
+    browser, found, path = house.browser(Role.VIEWER), list[str](), "/conversations"
+    while path:
+        page = browser.get(path).text
+        found += [part.partition('"')[0] for part in page.split('class="id" href="/conversations/')[1:]]
+        _, mark, rest = page.partition('<a href="/conversations?after=')
+        path = f"/conversations?after={rest.partition(chr(34))[0]}" if mark else ""
+    assert found == [str(each) for each in reversed(ids)]
+
+
+def test_filters_by_channel_state_risk_and_days_of_the_readers_time_zone(house: House, ids: list[UUID]) -> None:
+    browser = house.browser(Role.VIEWER)
+    with house.room.database.read() as session:
+        rows = {row.id: row for row in session.scalars(select(Conversation))}
+    wechat = listed(browser, "channel=wechat&tier=2")
+    assert set(wechat) == {str(row.id) for row in rows.values() if row.channel == "wechat" and row.tier >= 2}
+    assert all(rows[UUID(each)].closed_at is None for each in listed(browser, "standing=open"))
+    shanghai = timedelta(hours=8)
+    day = [row for row in rows.values() if f"{row.opened_at + shanghai:%m-%d}" == "11-18"]
+    assert set(listed(browser, "from=2026-11-18&until=2026-11-18")) == {str(row.id) for row in day}
+    assert "没有符合条件" in browser.get("/conversations?channel=nowhere").text
+
+
+def test_any_id_finds_its_conversation(house: House, ids: list[UUID]) -> None:
+    browser, wanted = house.browser(Role.COUNSELLOR), ids[7]
+    with house.room.database.read() as session:
+        turn = session.scalars(select(Turn).where(Turn.conversation_id == wanted)).first()
+        delivery = session.scalars(select(Delivery).where(Delivery.conversation_id == wanted)).first()
+        row = session.get_one(Conversation, wanted)
+    assert turn is not None
+    assert delivery is not None
+    for text in (wanted, wanted.hex.upper(), str(wanted)[:13], turn.id, delivery.id):
+        assert browser.get(f"/conversations?q={text}").headers["location"] == f"/conversations/{wanted}", text
+    person = f"/conversations?person={row.person_id}"
+    for text in (row.chat_id, f"{row.channel}:{row.chat_id}", row.person_id):
+        assert browser.get(f"/conversations?q={text}").headers["location"] == person
+    assert listed(browser, person.partition("?")[2]) == [str(wanted)]
+    assert "没有找到这个编号" in browser.get("/conversations?q=nothing").text
+    assert "没有找到这个编号" in house.browser(Role.VIEWER).get(f"/conversations?q={row.chat_id}").text
+
+
+def test_each_opening_of_a_transcript_is_an_entry_of_the_audit(house: House, ids: list[UUID]) -> None:
+    browser = house.browser(Role.COUNSELLOR)
+    for count in (1, 2):
+        page = browser.post(f"/conversations/{ids[7]}/transcript")
+        assert page.status_code == 200
+        assert demo.TALK[0][0] in page.text
+        assert demo.TALK[0][1] in page.text
+        with house.room.database.read() as session:
+            assert len(audit.entries(session, actor="console:lin", action="read", conversation_id=ids[7])) == count
+    assert house.browser(Role.VIEWER).post(f"/conversations/{ids[7]}/transcript").status_code == 403
+
+
+def test_a_human_takes_over_says_something_once_and_gives_back(house: House, ids: list[UUID]) -> None:
+    browser, place = house.browser(Role.COUNSELLOR), f"/conversations/{ids[-1]}"
+    assert browser.post(f"{place}/say", text="你好", once=str(ids[0])).status_code == 409
+    assert browser.post(f"{place}/take-over", reason="我来").headers["location"] == f"{place}?notice=take-over"
+    assert browser.post(f"{place}/take-over").status_code == 409
+    mark = browser.get(f"{place}/pulse").json()["mark"]
+    for _ in range(2):
+        page = browser.post(f"{place}/say", text="我是<b>林老师</b>", once="01a1fc79-09ca-7000-8000-000000000001")
+        assert page.text.count("我是&lt;b&gt;林老师") == 1
+    assert browser.get(f"{place}/pulse").json()["mark"] != mark
+    for form in ({"text": "", "once": str(ME)}, {"text": "x" * 9999, "once": str(ME)}):
+        assert browser.post(f"{place}/say", **form).status_code == 409
+    assert browser.post(f"{place}/say", text="没有编号").status_code == 422
+    colleague = house.browser(Role.ADMIN)
+    assert colleague.post(f"{place}/say", text="我也在", once=str(ME)).status_code == 409
+    assert colleague.post(f"{place}/release").status_code == 303
+    with house.room.database.read() as session:
+        entries = audit.entries(session, conversation_id=ids[-1])
+        assert session.get_one(Conversation, ids[-1]).taken_over_by is None
+    assert [entry.action for entry in entries if entry.actor == "console:lin"][-1] == "take_over"
+    assert "我来" in {entry.reason for entry in entries}
+
+
+def test_reset_close_block_and_unblock(house: House) -> None:
+    browser = house.browser(Role.COUNSELLOR)
+    first = house.rooms.heard("你好")
+    place = f"/conversations/{first.conversation_id}"
+    assert browser.post(f"{place}/reset", reason="x" * 256).status_code == 409
+    assert browser.post(f"{place}/reset").headers["location"] == f"{place}?notice=reset"
+    assert house.rooms.turn(first.turn_id).state is TurnState.DISCARDED
+    assert browser.post(f"{place}/reset").status_code == 409
+    second = house.rooms.heard("还在吗")
+    assert second.conversation_id != first.conversation_id
+    assert browser.post(f"/conversations/{second.conversation_id}/close").status_code == 303
+    person = house.rooms.conversation(second.conversation_id).person_id
+    assert browser.post(f"/people/{person}/block").status_code == 303
+    assert "已屏蔽" in browser.get(f"/conversations?person={person}").text
+    assert browser.post(f"/people/{person}/unblock").status_code == 303
+    for missing in (f"/people/{ME}/block", f"/conversations/{ME}/reset", f"/deliveries/{ME}/resend", "/people/x/block"):
+        assert browser.post(missing).status_code == 404
+
+
+def test_a_failed_delivery_is_owed_again(house: House, ids: list[UUID]) -> None:
+    browser = house.browser(Role.COUNSELLOR)
+    with house.room.database.read() as session:
+        failed = session.scalars(select(Delivery).where(Delivery.state == DeliveryState.FAILED)).first()
+    assert failed is not None
+    assert "不知道是否送到" in browser.get("/deliveries").text
+    back = f"/conversations/{failed.conversation_id}"
+    assert browser.post(f"/deliveries/{failed.id}/resend", back=back).headers["location"] == f"{back}?notice=resend"
+    assert browser.post(f"/deliveries/{failed.id}/resend").status_code == 409
+    again = browser.post(f"/deliveries/{failed.id}/resend", back="https://evil.example")
+    assert "evil" not in again.headers.get("location", "")
+
+
+def test_an_erased_persons_words_cannot_be_opened_and_that_is_said(house: House, ids: list[UUID]) -> None:
+    from dialogue.tables import PEOPLE
+
+    with house.room.database.begin() as session:
+        session.execute(update(PEOPLE).values(data_key=None))
+    page = house.browser(Role.COUNSELLOR).post(f"/conversations/{ids[7]}/transcript")
+    assert page.status_code == 409
+    assert "已按要求删除" in page.text
+
+
+def test_the_overview_tells_who_waits_and_which_adapter_hears_nothing(house: House) -> None:
+    browser = house.browser(Role.VIEWER)
+    empty = browser.get("/").text
+    assert "没有工作进程" in empty
+    assert "没有渠道在运行" in empty
+    now = house.clock()
+    with house.room.database.begin() as session:
+        for kind, figures in (("worker", {"answering": 3, "capacity": 16}), ("telegram", {"last_heard_seconds": 3.0})):
+            beat(session, Identity(kind=kind, name=kind, started_at=now), figures, now=now)
+    assert "运行正常" in browser.get("/").text
+    house.rooms.heard()
+    house.clock.tick(61)
+    with house.room.database.begin() as session:
+        told = {"last_heard_seconds": 300.0}
+        beat(session, Identity(kind="wechat", name="wechat", started_at=now), told, now=house.clock())
+    late = browser.get("/").text
+    assert "有人等了一分钟以上" in late
+    assert "有渠道收不到消息" in late
+    assert "没有工作进程" in late  # it has been silent for longer than a process may be
+
+
+def test_times_are_those_of_the_readers_zone(house: House, ids: list[UUID]) -> None:
+    browser = house.browser(Role.VIEWER)
+    with house.room.database.read() as session:
+        opened_at = session.get_one(Conversation, ids[-1]).opened_at
+    assert f"{opened_at + timedelta(hours=8):%Y-%m-%d %H:%M:%S}" in browser.get("/conversations").text
+    assert browser.post("/account/preferences", locale="en", time_zone="Nowhere/Else").status_code == 422
+    assert browser.post("/account/preferences", locale="en", time_zone="Asia/Kolkata").status_code == 303
+    page = browser.get("/conversations").text
+    assert f"{opened_at + timedelta(hours=5, minutes=30):%Y-%m-%d %H:%M:%S}" in page
+    assert "Times are shown in Asia/Kolkata" in page
