@@ -54,8 +54,11 @@ def telegram(
     health: Annotated[bool, typer.Option("--health", help="Say how the running adapter is doing; 1 if badly.")] = False,
 ) -> None:
     """Listen and speak on Telegram, until SIGTERM or Ctrl-C; workers run beside it."""
-    from bot.settings import BotSettings
-    from mindglm.telegram import report, run
+    from mindglm.lean import UNUSED_BY_ADAPTERS, without
+
+    with without(*UNUSED_BY_ADAPTERS):
+        from bot.settings import BotSettings
+        from mindglm.telegram import report, run
 
     settings = BotSettings.read()
     raise typer.Exit(report(settings) if health else run(settings))

@@ -37,6 +37,7 @@ class Sent:
     versions: list[str]
     buttons: list[str] = field(default_factory=list)
     reply_to: int | None = None
+    thread_id: int | None = None
     at: float = field(default_factory=time.monotonic)
     file: bytes | None = None
 
@@ -278,6 +279,7 @@ class Telegram:
         self._next_message_id += 1
         sent = Sent(self._next_message_id, [fields["text"]], _buttons(fields))
         sent.reply_to = fields.get("reply_parameters", {}).get("message_id")
+        sent.thread_id = int(fields["message_thread_id"]) if "message_thread_id" in fields else None
         self.sent[chat_id].append(sent)
         self.shown_drafts.pop(chat_id, None)
         self.on_sent(chat_id, sent)

@@ -170,6 +170,41 @@ def test_in_a_group_only_who_speaks_to_the_bot_is_answered_and_each_alone(
     assert [sent.reply_to for sent in house.telegram.sent[place]][:2] == [first, second]
 
 
+def test_each_topic_of_a_forum_is_a_conversation_of_its_own_and_answered_in_its_place(
+    house: Clinic, who: int, group: dict[str, object]
+) -> None:
+    place = int(str(group["id"]))
+    forum = {**group, "is_forum": True}
+    for count, topic in enumerate((7, 8, 7), start=1):
+        text = f"{MENTION} 第{count}句"
+        house.telegram.message(who, forum, text=text, message_thread_id=topic, is_topic_message=True)
+        house.wait_for(place, count)
+    assert house.telegram.texts(place) == ["0 收到：第1句", "0 收到：第2句", "1 收到：第3句"]
+    assert [sent.thread_id for sent in house.telegram.sent[place]] == [7, 8, 7]
+
+
+def test_a_reply_in_a_group_that_is_no_forum_stays_with_its_person(
+    house: Clinic, who: int, group: dict[str, object]
+) -> None:
+    """There `message_thread_id` only names the message that was replied to."""
+    place = int(str(group["id"]))
+    house.telegram.message(who, group, text=f"{MENTION} 一")
+    house.wait_for(place, 1)
+    house.telegram.message(who, group, text=f"{MENTION} 二", message_thread_id=55)
+    assert house.wait_for(place, 2) == ["0 收到：一", "1 收到：二"]
+    assert [sent.thread_id for sent in house.telegram.sent[place]] == [None, None]
+
+
+def test_words_of_danger_are_answered_by_us_at_once_and_the_model_says_nothing(house: Clinic, who: int) -> None:
+    house.telegram.write(who, "我今晚就想结束自己")
+    (words,) = house.wait_for(who, 1)
+    assert "120" in words
+    assert not house.telegram.sent[who][0].buttons
+    house.telegram.write(who, "没有人在")
+    assert len(house.wait_for(who, 2)) == 2
+    assert not any("收到" in text for text in house.telegram.texts(who))
+
+
 def test_a_rating_is_kept_once_and_can_be_changed_and_survives_a_reset(house: Clinic, who: int) -> None:
     house.telegram.write(who, "一")
     house.wait_for(who, 1)
