@@ -6,6 +6,7 @@ Written every few seconds; a file that is not written any more tells that its pr
 import asyncio
 import json
 import os
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -27,11 +28,20 @@ DEAF_SECONDS = 90.0
 STUCK_SECONDS = 30.0
 OVERDUE_SECONDS = 300.0
 _WRITE_SECONDS = 5.0
+_LAST_RESORT_SECONDS = 30.0
 _ASK_PERIOD = timedelta(seconds=60)
 
 
 class Deaf(Exception):
     """The adapter does not hear any more and cannot mend it: a new process may."""
+
+
+def hangs_for_good(reason: str) -> Deaf:
+    """Something waits in a thread that nothing ends: the process is ended in order, or else by force."""
+    last_resort = threading.Timer(_LAST_RESORT_SECONDS, os._exit, (1,))
+    last_resort.daemon = True
+    last_resort.start()
+    return Deaf(reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

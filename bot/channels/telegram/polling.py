@@ -12,7 +12,7 @@ from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.line import POLL_SECONDS, Line, TokenRefused, retry_seconds
 from bot.channels.telegram.updates import chat_of
-from bot.health import Deaf, Health
+from bot.health import Deaf, Health, hangs_for_good
 from dialogue.errors import DatabaseUnavailable
 from dialogue.outbox import back_off_seconds
 
@@ -20,6 +20,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _MAX_BACK_OFF_SECONDS = 30.0
 _STUCK_SECONDS = POLL_SECONDS + 60.0
+_TAKE_SECONDS = 120.0
 _MAX_TRIES = 3
 """So often is an update taken in that breaks us; then the others go on without it."""
 
@@ -47,6 +48,8 @@ class Poller:
         while not self._stopping.is_set():
             try:
                 await self._round()
+            except Deaf:
+                raise
             except InvalidToken:
                 raise TokenRefused from None
             except (TelegramError, DatabaseUnavailable, TimeoutError) as error:
@@ -84,7 +87,12 @@ class Poller:
 
     async def _take(self, updates: list[dict[str, Any]]) -> None:
         """All of them, or an error; a second try repeats nothing that was stored by the first."""
-        outcomes = await asyncio.gather(*map(self._take_chat, self._by_chat(updates)), return_exceptions=True)
+        taking = asyncio.gather(*map(self._take_chat, self._by_chat(updates)), return_exceptions=True)
+        try:
+            async with asyncio.timeout(_TAKE_SECONDS):
+                outcomes = await taking
+        except TimeoutError:
+            raise hangs_for_good("what people say cannot be taken in: the database neither answers nor fails") from None
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome

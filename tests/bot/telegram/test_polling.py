@@ -3,12 +3,14 @@
 import asyncio
 from typing import Any, cast
 
+import pytest
 from telegram import Update
 
+from bot.channels.telegram import polling
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.line import Line
 from bot.channels.telegram.polling import Poller
-from bot.health import Health
+from bot.health import Deaf, Health
 from dialogue.errors import DatabaseUnavailable
 
 
@@ -75,3 +77,70 @@ async def test_what_a_person_said_after_words_that_could_not_be_stored_waits_for
 async def test_an_update_that_cannot_be_read_is_passed_over() -> None:
     line = FakeLine(said(1, who=7), {"update_id": 2, "message": {"chat": "nonsense"}}, said(3, who=7))
     assert await poll(line, FakeIntake(away_for={}), until=2) == [1, 3]
+
+
+class HangingLine(FakeLine):
+    """Its first poll never ends."""
+
+    is_first = True
+
+    async def raw_updates(self, offset: int | None) -> list[dict[str, Any]]:
+        if self.is_first:
+            self.is_first = False
+            await asyncio.sleep(3600)
+        return await super().raw_updates(offset)
+
+
+async def test_a_poll_that_never_ends_is_given_up_and_the_next_one_hears(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(polling, "_STUCK_SECONDS", 0.05)
+    assert await poll(HangingLine(said(1, who=7)), FakeIntake(away_for={}), until=1) == [1]
+
+
+class BrokenLine:
+    async def raw_updates(self, offset: int | None) -> list[dict[str, Any]]:
+        raise ZeroDivisionError
+
+
+class HangingIntake(FakeIntake):
+    async def take(self, update: Update) -> None:
+        await asyncio.sleep(3600)
+
+
+def poller(line: object, intake: object) -> Poller:
+    return Poller(cast("Line", line), cast("Intake", intake), cast("Health", FakeHealth()), asyncio.Event())
+
+
+async def test_polling_that_breaks_again_and_again_ends_so_that_a_new_process_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(polling, "_MAX_BACK_OFF_SECONDS", 0.001)
+    async with asyncio.timeout(10):
+        with pytest.raises(Deaf, match="again and again"):
+            await poller(BrokenLine(), FakeIntake(away_for={})).run()
+
+
+async def test_words_that_can_never_be_taken_in_end_the_process_even_if_something_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended: list[tuple[float, tuple[int, ...]]] = []
+    monkeypatch.setattr(polling, "_TAKE_SECONDS", 0.05)
+    monkeypatch.setattr("threading.Timer", FakeTimer(ended))
+    with pytest.raises(Deaf, match="taken in"):
+        await poller(FakeLine(said(1, who=7)), HangingIntake(away_for={})).run()
+    assert ended == [(30.0, (1,))]
+
+
+class FakeTimer:
+    """Writes down when it would ring, and with what."""
+
+    daemon = False
+
+    def __init__(self, ended: list[tuple[float, tuple[int, ...]]]) -> None:
+        self._ended = ended
+
+    def __call__(self, seconds: float, _end: object, arguments: tuple[int, ...]) -> "FakeTimer":
+        self._ended.append((seconds, arguments))
+        return self
+
+    def start(self) -> None:
+        """Nothing rings."""

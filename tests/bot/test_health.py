@@ -1,0 +1,95 @@
+"""What the file of an adapter says, and where it begins to say that something is wrong."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.health import DEAF_SECONDS, OVERDUE_SECONDS, STUCK_SECONDS, Health, last_report
+from bot.settings import BotSettings
+from dialogue import schema
+from dialogue.database import connect, sqlite_url
+from mindglm import adapters
+from tests.builders import CHANNEL, FakeClock, Rooms
+
+
+@pytest.fixture
+def rooms(tmp_path: Path) -> Iterator[Rooms]:
+    database = connect(sqlite_url(tmp_path / "test.db"))
+    schema.upgrade(database)
+    yield Rooms(database)
+    database.close()
+
+
+async def nothing_pending() -> int | None:
+    return 0
+
+
+def health(rooms: Rooms, home: Path) -> Health:
+    return Health(home=home, channel=CHANNEL, database=rooms.database, ask_pending=nothing_pending, clock=rooms.clock)
+
+
+def troubles(home: Path, clock: FakeClock) -> list[str]:
+    report = last_report(home, CHANNEL)
+    assert report is not None
+    return report.troubles(now=clock())
+
+
+async def test_an_adapter_that_hears_and_delivers_is_well(rooms: Rooms, tmp_path: Path) -> None:
+    watched = health(rooms, tmp_path)
+    assert watched.deafness() == "test has not been heard yet"
+    watched.heard()
+    await watched.write()
+    assert troubles(tmp_path, rooms.clock) == []
+    assert watched.deafness() is None
+
+
+async def test_deaf_is_who_heard_nothing_for_too_long(rooms: Rooms, tmp_path: Path) -> None:
+    watched = health(rooms, tmp_path)
+    watched.heard()
+    rooms.clock.tick(DEAF_SECONDS)
+    await watched.write()
+    assert troubles(tmp_path, rooms.clock) == []
+    assert watched.deafness() is None
+    rooms.clock.tick(1)
+    await watched.write()
+    assert troubles(tmp_path, rooms.clock) == ["test has not been heard for 91 s"]
+    assert watched.deafness() == "test has not been heard for 91 s"
+
+
+async def test_a_file_that_is_not_written_any_more_tells_that_its_process_is_gone(rooms: Rooms, tmp_path: Path) -> None:
+    watched = health(rooms, tmp_path)
+    watched.heard()
+    await watched.write()
+    rooms.clock.tick(STUCK_SECONDS + 1)
+    assert troubles(tmp_path, rooms.clock) == ["the test adapter has not reported for 31 s"]
+
+
+async def test_a_text_that_is_owed_for_too_long_is_told(rooms: Rooms, tmp_path: Path) -> None:
+    watched = health(rooms, tmp_path)
+    rooms.answered("在吗", "我在听")
+    rooms.clock.tick(OVERDUE_SECONDS + 1)
+    watched.heard()
+    await watched.write()
+    assert troubles(tmp_path, rooms.clock) == ["a text has been owed for 301 s"]
+
+
+@pytest.mark.parametrize("channel", ["telegram", "wechat"])
+def test_health_is_asked_by_command_and_is_bad_where_nothing_ran(
+    channel: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert adapters.report(channel, BotSettings()) == 1
+    assert json.loads(capsys.readouterr().out) == {
+        "report": None,
+        "troubles": [f"no {channel} adapter has run in this home"],
+    }
+
+
+async def test_health_that_is_good_is_status_0(rooms: Rooms, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = BotSettings()
+    watched = Health(home=settings.home, channel="wechat", database=rooms.database, ask_pending=nothing_pending)
+    watched.heard()
+    await watched.write()
+    assert adapters.report("wechat", settings) == 0
+    assert json.loads(capsys.readouterr().out)["troubles"] == []
