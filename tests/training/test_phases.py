@@ -113,6 +113,19 @@ def test_an_adapter_learns_and_is_the_same_merged_and_attached(
         torch.testing.assert_close(attached(ids).logits, merged(ids).logits, rtol=1e-3, atol=1e-3)
 
 
+def test_recomputed_activations_give_the_same_adapter(tmp_path: Path, pretrained: Path, corpus_directory: Path) -> None:
+    found = []
+    for is_recomputed in (False, True):
+        target = tmp_path / str(is_recomputed)
+        recipe = SftRecipe(
+            **MACHINE, steps=2, rows=1, length=256, rate=5e-3, warmup=0, measured=1, recomputed=is_recomputed
+        )
+        sft.tune(target, model=pretrained / "model", data=corpus_directory, recipe=recipe, is_resumed=False, say=quiet)
+        found.append(load_file(target / student.ADAPTER / "adapter_model.safetensors"))
+    for name in found[0]:
+        torch.testing.assert_close(found[0][name], found[1][name], rtol=1e-3, atol=1e-4)
+
+
 @pytest.fixture(scope="session")
 def judged(tmp_path_factory: pytest.TempPathFactory, pretrained: Path, compared: tuple[Path, Path]) -> Path:
     """A reward model."""

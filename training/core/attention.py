@@ -27,6 +27,7 @@ def use(model: PreTrainedModel) -> None:
 def plain(model: PreTrainedModel) -> Iterator[None]:
     """Let `model` compute as transformers' `generate` expects, for as long as the context lasts."""
     model.set_attn_implementation("sdpa")
+    model.train(mode=False)
     try:
         yield
     finally:

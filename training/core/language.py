@@ -19,6 +19,7 @@ class Language:
         attention.use(model)
         whole: Any = model
         self._model = whole
+        self._is_compiled = is_compiled  # such a model is trained whole, without dropout: both modes are one
         self._weights = weights.table().to(model.device)
         body = whole.get_decoder()
         self._body: Any = torch.compile(body) if is_compiled else body
@@ -26,6 +27,8 @@ class Language:
 
     def hidden(self, batch: Batch) -> Tensor:
         """The last hidden states, [rows, length, width]."""
+        if not self._is_compiled:
+            _settle(self._model)
         bias = batch.bias(self._model.dtype)
         found: Tensor = self._body(batch.ids, attention_mask=bias, use_cache=False).last_hidden_state
         return found
@@ -58,6 +61,7 @@ class Language:
 def hidden_states(model: PreTrainedModel, batch: Batch) -> Tensor:
     """The last hidden states of a batch on the model's device, [rows, length, width]."""
     whole: Any = model
+    _settle(whole)
     bias = batch.bias(whole.dtype)
     found: Tensor = whole.get_decoder()(batch.ids, attention_mask=bias, use_cache=False).last_hidden_state
     return found
@@ -71,3 +75,8 @@ def reply_log_probabilities(model: PreTrainedModel, batch: Batch, hidden: Tensor
     found = log_probabilities(hidden.flatten(0, 1)[chosen], head, batch.labels.flatten()[chosen])
     places = torch.zeros(batch.ids.numel(), device=hidden.device)
     return places.index_copy(0, chosen, found).view(batch.ids.shape)
+
+
+def _settle(model: PreTrainedModel) -> None:
+    """Dropout and recomputing belong to learning; where nothing is learned the model computes as it is served."""
+    model.train(mode=torch.is_grad_enabled())
