@@ -7,6 +7,9 @@
     python3 dev.py e2e [...]     the tests that need a browser, node or Debian packages
     python3 dev.py fix           mend what can be mended without thinking
     python3 dev.py lock [...]    renew requirements/*.txt; further words go to `uv pip compile`, e.g. --upgrade
+    python3 dev.py audit         known weaknesses of the locked packages (asks the package index)
+    python3 dev.py sbom          what the images consist of: dist/*.cdx.json, in CycloneDX
+    python3 dev.py docs          the documentation as a site, in site/
     python3 dev.py COMMAND ...   any other command of mindglm: up, worker, doctor, ...
 
 The first run makes .venv and says what it downloads; later runs start at once. pip's configuration is respected:
@@ -23,7 +26,7 @@ if sys.version_info < OLDEST_PYTHON:
 
 # Below the check, because an older Python could not even read them.
 from bootstrap.debian import need_programs  # noqa: E402 - see above
-from bootstrap.environment import DEVELOPMENT, RUNTIME, prepare, write_locks  # noqa: E402 - see above
+from bootstrap.environment import DEVELOPMENT, RUNTIME, prepare, run_security_tool, write_locks  # noqa: E402 - see above
 from bootstrap.places import PYTHON, ROOT, VENV  # noqa: E402 - see above
 from bootstrap.trouble import Trouble, say  # noqa: E402 - see above
 
@@ -37,6 +40,7 @@ CHECKS = {
     "imports": ["lint-imports"],
     "tests": ["pytest", "-m", "not e2e", *AT_ONCE],
 }
+IMAGES = ("bot", "worker", "cuda")
 PYTEST_FOUND_NO_TESTS = 5
 INTERRUPTED = 130
 
@@ -47,7 +51,16 @@ def main(arguments: list[str]) -> int:
         print(__doc__)
         return 0
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # without byte code each start of a worker takes twice as long
-    commands = {"test": test, "check": check, "e2e": e2e, "fix": fix, "lock": lock}
+    commands = {
+        "test": test,
+        "check": check,
+        "e2e": e2e,
+        "fix": fix,
+        "lock": lock,
+        "audit": audit,
+        "sbom": sbom,
+        "docs": docs,
+    }
     try:
         if arguments[0] in commands:
             return commands[arguments[0]](arguments[1:])
@@ -104,6 +117,7 @@ def fix(_arguments: list[str]) -> int:
         _tool(["ruff", "check", "--fix", "."]),
         _tool(["ruff", "format", "."]),
         _tool(["python", "-m", "tests.env_example"]),
+        _tool(["python", "-m", "tests.settings_table"]),
     )
 
 
@@ -111,6 +125,29 @@ def lock(arguments: list[str]) -> int:
     """Write requirements/*.txt anew from pyproject.toml."""
     write_locks(arguments)
     return 0
+
+
+def audit(_arguments: list[str]) -> int:
+    """Ask for known weaknesses of what is installed anywhere: the checks' lock holds all but torch's GPU parts."""
+    locks = [f"--requirement=requirements/{name}.txt" for name in ("dev", "cuda")]
+    return max(run_security_tool("pip-audit", "pip-audit", "--disable-pip", "--require-hashes", lock) for lock in locks)
+
+
+def sbom(_arguments: list[str]) -> int:
+    """One file for each image."""
+    (ROOT / "dist").mkdir(exist_ok=True)
+    written = [f"--output-file=dist/{image}.cdx.json" for image in IMAGES]
+    locks = [f"requirements/{image}.txt" for image in IMAGES]
+    about = ("--pyproject=pyproject.toml", "--output-format=JSON", "--output-reproducible")
+    return max(
+        run_security_tool("cyclonedx-bom", "cyclonedx-py", "requirements", lock, *about, output)
+        for lock, output in zip(locks, written, strict=True)
+    )
+
+
+def docs(arguments: list[str]) -> int:
+    """Build the site; a broken link or an unlisted page is an error. Further words go to mkdocs."""
+    return _tool(["mkdocs", "build", "--strict", "--quiet", *arguments])
 
 
 def _tool(words: list[str]) -> int:

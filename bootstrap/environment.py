@@ -88,12 +88,19 @@ def write_locks(options: Sequence[str]) -> None:
         for name, extras in _IMAGES.items():
             within = f"--constraints={DEVELOPMENT.lock.relative_to(ROOT)}"
             uv.compile(*sources, *extras, within, *options, output=LOCKS / f"{name}.txt")
-        for name in ("uv", "build"):
+        for name in ("uv", "build", "security"):
             uv.compile(f"requirements/{name}.in", *options, output=LOCKS / f"{name}.txt")
         # from the index alone: a CPU wheel that lies at hand is not what the GPU image needs
         index = Uv.get(pip_settings._replace(wheel_directories=()))
         runtime = f"--constraints={RUNTIME.lock.relative_to(ROOT)}"
         index.compile("requirements/cuda.in", runtime, *options, output=LOCKS / "cuda.txt")
+
+
+def run_security_tool(package: str, *words: str) -> int:
+    """Run a program that stays out of .venv; returns its exit status. Raises `Trouble`."""
+    with alone():
+        uv = Uv.get(PipSettings.read())
+    return uv.tool(package, *words, lock=LOCKS / "security.txt")
 
 
 @contextlib.contextmanager

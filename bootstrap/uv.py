@@ -93,6 +93,11 @@ class Uv:
         fixed = ("--quiet", "--universal", "--generate-hashes", "--no-header", "--python-version=3.11")
         self._run("compile", *fixed, f"--output-file={output.relative_to(ROOT)}", *words)
 
+    def tool(self, package: str, *words: str, lock: Path) -> int:
+        """Run a program of a locked package outside of .venv; returns its exit status."""
+        argv = [str(self._program), "tool", "run", "--quiet", f"--constraints={lock}", f"--from={package}", *words]
+        return subprocess.run(argv, check=False, env=self._environment, cwd=ROOT).returncode
+
     def _run(self, *words: str) -> None:
         done = subprocess.run([self._program, "pip", *words], check=False, env=self._environment, cwd=ROOT)
         if done.returncode == 0:

@@ -18,6 +18,7 @@ import console
 import dialogue
 import worker
 
+PACKAGES = (dialogue, bot, worker, console)
 FILE = Path(__file__).parents[1] / ".env.example"
 HEAD = """\
 # Every setting, with its default. Copy this file to .env and uncomment what you change.
@@ -31,7 +32,7 @@ def render() -> str:
     """The whole file: one section for each package, one paragraph for each setting."""
     sections = [HEAD]
     known: set[str] = set()
-    for package in (dialogue, bot, worker, console):
+    for package in PACKAGES:
         for settings in settings_classes(package):
             own = {name: field for name, field in settings.model_fields.items() if name not in known}
             known |= own.keys()

@@ -410,3 +410,15 @@ def test_where_the_cpu_build_cannot_be_had_the_larger_one_is(fresh: Checkout) ->
     outcome = fresh.run("chat", FAKE_UV_FAILS_AT="torch-backend")
     assert outcome.status == 7
     assert "cannot be had" in outcome.err
+
+
+def test_the_bill_of_materials_has_a_file_for_each_image(ready: Checkout) -> None:
+    assert ready.run("sbom").status == 0
+    asked = ready.log.read_text().splitlines()
+    assert [line.split("requirements/")[-1].split()[0] for line in asked] == ["bot.txt", "worker.txt", "cuda.txt"]
+    assert all(" tool run " in line and "security.txt" in line for line in asked)
+
+
+def test_an_audit_looks_at_every_lock_and_fails_when_it_finds_something(ready: Checkout) -> None:
+    assert ready.run("audit", FAKE_UV_FAILS_AT="cuda.txt").status == 1
+    assert "dev.txt" in ready.log.read_text()

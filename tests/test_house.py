@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 
 from bootstrap import torch
 from bootstrap.environment import DEVELOPMENT, RUNTIME
-from tests import env_example
+from tests import env_example, settings_table
 
 ROOT = Path(__file__).parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -197,6 +197,10 @@ def test_the_torch_that_is_installed_is_the_one_that_the_project_names() -> None
 
 def test_env_example_is_in_step_with_the_settings() -> None:
     assert env_example.FILE.read_text("utf-8") == env_example.render(), "`python3 dev.py fix` renews it"
+
+
+def test_the_table_of_settings_is_in_step_with_them() -> None:
+    assert settings_table.FILE.read_text("utf-8") == settings_table.render(), "`python3 dev.py fix` renews it"
 
 
 def test_env_example_knows_the_settings_of_every_package() -> None:
