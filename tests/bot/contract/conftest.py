@@ -18,7 +18,7 @@ def make_seat(room: Room, tmp_path: Path) -> Iterator[Callable[[str], Seat]]:
     with Gateway(is_durable=True) as gateway:
         telegram = Telegram().start()
         seats: dict[str, Callable[[], Seat]] = {
-            "console": lambda: ConsoleSeat(room),
+            "console": lambda: ConsoleSeat(room, tmp_path / "exports"),
             "telegram": lambda: TelegramSeat(room, telegram, tmp_path),
             "wechat": lambda: WechatSeat(room, gateway, tmp_path),
         }

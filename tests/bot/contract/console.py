@@ -5,13 +5,15 @@ import io
 import queue
 import threading
 from functools import partial
+from pathlib import Path
 from uuid import UUID
 
-from bot.channels.console import CHANNEL, Console, ConsoleSender
+from bot.channels.console import CHANNEL, Console, ConsoleFiles, ConsoleSender
 from bot.courier import Courier
 from bot.listener import Listener
 from bot.receipt import Receipt
 from bot.room import Room
+from bot.writing import WritingSender
 from dialogue import pending
 from dialogue.messages import Address, InboundMessage
 
@@ -23,8 +25,9 @@ class ConsoleSeat:
     name = CHANNEL
     longest_part = 1_000_000
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, exports: Path) -> None:
         self._room = room
+        self._exports = exports
         self._address = Address(channel=CHANNEL, chat_id=_NOBODY)
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._last = ""
@@ -35,8 +38,12 @@ class ConsoleSeat:
     async def start(self) -> None:
         self._is_open = True
         self._sender = ConsoleSender()
+        files = ConsoleFiles(self._sender, self._exports, self._room.texts)
         self._courier = Courier(
-            database=self._room.database, keys=self._room.keys, sender=self._sender, chat_id=self._address.chat_id
+            database=self._room.database,
+            keys=self._room.keys,
+            sender=WritingSender(self._sender, self._room.pen, send_files=files.send),
+            chat_id=self._address.chat_id,
         )
         listener = Listener(self._room.broker_url, CHANNEL, on_owed=self._courier.wake)
         self._tasks = [asyncio.create_task(self._courier.run()), asyncio.create_task(listener.run())]
@@ -76,6 +83,9 @@ class ConsoleSeat:
 
     def told(self) -> list[str]:
         return [text.removesuffix("\n") for text in self._out.getvalue().split(_LABEL)[1:]]
+
+    def handed_over(self) -> str:
+        return "\n".join([*self.told(), *(file.read_text("utf-8") for file in self._exports.glob("*"))])
 
     def _sit(self, console: Console) -> None:
         """Whoever ends the conversation opens the terminal again."""

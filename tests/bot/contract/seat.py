@@ -30,6 +30,9 @@ class Seat(Protocol):
     def told(self) -> list[str]:
         """What the person was told, message by message."""
 
+    def handed_over(self) -> str:
+        """Whatever they can read of what they were told and given: texts, and the content of files."""
+
 
 class PlatformSeat(Seat, Protocol):
     """A seat before a platform of others: it repeats itself, refuses things, and knows more than words."""

@@ -58,6 +58,10 @@ class TelegramSeat:
     def told(self) -> list[str]:
         return self._telegram.texts(_WHO)
 
+    def handed_over(self) -> str:
+        files = (sent.file.decode() for sent in self._telegram.sent[_WHO] if sent.file is not None)
+        return "\n".join([*self.told(), *files])
+
     def repeat(self) -> None:
         self._telegram.repeat(self._telegram.last_update)
 

@@ -65,6 +65,19 @@ class TestChannel:
         await until(lambda: seat.told() == ["收到：我睡不着"])
         await until(lambda: fates(room) == [(DeliveryState.SENT, None)])
 
+    async def test_somebody_gets_their_data_has_it_deleted_and_begins_anew(self, seat: Seat, model: Model) -> None:
+        seat.say("我睡不着")
+        await until(lambda: seat.told() == ["收到：我睡不着"])
+        seat.say("导出我的数据")
+        await until(lambda: "我：我睡不着" in seat.handed_over())
+        assert "支持者（AI生成）：收到：我睡不着" in seat.handed_over()
+        seat.say("删除我的数据")
+        await until(lambda: "确认删除" in seat.told()[-1])
+        seat.say("确认删除")
+        await until(lambda: "已经删除" in seat.told()[-1])
+        seat.say("我回来了")
+        await until(lambda: seat.told()[-1] == "收到：我回来了")
+
     async def test_a_message_is_acknowledged_only_when_it_is_stored(
         self, seat: Seat, room: Room, tmp_path: Path
     ) -> None:

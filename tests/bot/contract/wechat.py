@@ -57,6 +57,9 @@ class WechatSeat:
     def told(self) -> list[str]:
         return self._gateway.texts()
 
+    def handed_over(self) -> str:
+        return "".join(self.told())
+
     def repeat(self) -> None:
         self._gateway.tell(self._last)
 
