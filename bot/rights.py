@@ -13,7 +13,7 @@ from bot.receipt import Receipt
 from bot.reception import Reception
 from care.screening import Tier, screen_safely
 from care.scripts import Voice
-from dialogue import commands, complaints, contacts, conversations, erasure, intake, outbox
+from dialogue import commands, complaints, contacts, conversations, erasure, intake, outbox, people
 from dialogue.admin import alerts, find
 from dialogue.commands import Command
 from dialogue.states import ClosedBy, DeliveryKind
@@ -87,6 +87,15 @@ class Rights:
         erased = erasure.erase(
             session, person.id, by=ClosedBy.PERSON, actor="person", farewell_to=reception.message.address, now=now
         )
+        if person.blocked_at is not None:
+            message = reception.message
+            people.stay_blocked(
+                session,
+                reception.office.keys,
+                channel=message.address.channel,
+                user_id=message.user_id,
+                since=person.blocked_at,
+            )
         return Receipt(
             command=Command.CONFIRM_DELETE,
             answered_at_once=erased.farewell_id,

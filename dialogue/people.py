@@ -77,6 +77,11 @@ _SET_ASIDE = (
         **dict.fromkeys(_WHAT_WE_KNOW),
     )
 )
+_STAY_BLOCKED = (
+    update(PEOPLE)
+    .where(PEOPLE.c.channel == bindparam("of_channel"), PEOPLE.c.user_id == bindparam("of_user"))
+    .values(blocked_at=bindparam("since"))
+)
 _END_THEIRS = (
     update(CONVERSATIONS)
     .where(CONVERSATIONS.c.person_id == bindparam("of_person"), CONVERSATIONS.c.closed_at.is_(None))
@@ -169,6 +174,12 @@ def set_aside(session: Session, person_id: UUID, *, now: datetime) -> None:
     """
     session.execute(_END_THEIRS, {"of_person": person_id, "now": now})
     session.execute(_SET_ASIDE, {"person_id": person_id, "new_user_id": f"erased:{person_id}", "now": now})
+
+
+def stay_blocked(session: Session, keys: MasterKeys, *, channel: str, user_id: str, since: datetime) -> None:
+    """Whoever was blocked and had everything deleted is somebody new, and blocked: of them no more is known."""
+    make(session, keys, channel=channel, user_id=user_id, now=since)
+    session.execute(_STAY_BLOCKED, {"of_channel": channel, "of_user": user_id, "since": since})
 
 
 def check_master_key(session: Session, keys: MasterKeys) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from bot.channels.console import CHANNEL as CONSOLE
 from bot.channels.console import ConsoleFiles, ConsoleSender
@@ -19,7 +19,7 @@ from dialogue.commands import Command
 from dialogue.export import File
 from dialogue.messages import Address, InboundMessage, OwedText
 from dialogue.states import ClosedBy, DeliveryKind, DeliveryState
-from dialogue.tables import DELIVERIES, Complaint, Person
+from dialogue.tables import DELIVERIES, PEOPLE, Complaint, Person
 from tests.builders import CHANNEL, Rooms, message
 
 SECRET = "我的秘密是一只蓝色的鲸鱼"
@@ -186,6 +186,21 @@ async def test_the_question_stands_for_ten_minutes(room: Room) -> None:
     rooms.clock.tick(60)
     await say(room, "/delete confirm")
     assert person(room) is None
+
+
+async def test_deleting_everything_does_not_lift_a_block(room: Room) -> None:
+    await say(room, SECRET)
+    before = person(room)
+    assert before is not None
+    with room.database.begin() as session:
+        session.execute(update(PEOPLE).values(blocked_at=message().sent_at))
+    await say(room, "删除我的数据")
+    await say(room, "确认删除")
+    after = person(room)
+    assert after is not None
+    assert after.id != before.id
+    assert after.blocked_at == message().sent_at
+    assert (await say(room, "我又来了")).turn_id is None
 
 
 async def test_a_confirmation_that_the_platform_repeats_does_nothing(room: Room) -> None:
