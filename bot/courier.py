@@ -21,11 +21,15 @@ from dialogue.clock import Clock, epoch_ns, utc_now
 from dialogue.database import Database
 from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import OwedText
+from dialogue.states import URGENT_KINDS
 from dialogue.vault import MasterKeys
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _LEASE_SECONDS = 60.0
+_MAX_WAIT_SECONDS = 60.0
+_MAX_URGENT_WAIT_SECONDS = 3.0
+"""Between two tries where the platform names no time: who is in danger must not wait for a long pause to end."""
 
 Outcome = Callable[[Session], None]
 """Writes down what became of one text."""
@@ -175,7 +179,10 @@ class Courier:
         return partial(outbox.mark_failed, delivery_id=text.id, owner=self._owner, error=reason)
 
     def _put_off(self, text: OwedText, error: TryLater) -> Outcome:
-        seconds = error.after_seconds if error.after_seconds is not None else outbox.back_off_seconds(text.attempt)
+        seconds = error.after_seconds
+        if seconds is None:
+            longest = _MAX_URGENT_WAIT_SECONDS if text.kind in URGENT_KINDS else _MAX_WAIT_SECONDS
+            seconds = outbox.back_off_seconds(text.attempt, max_seconds=longest)
         until = self._clock() + timedelta(seconds=seconds)
         return partial(outbox.put_off, delivery_id=text.id, owner=self._owner, until=until)
 

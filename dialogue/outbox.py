@@ -370,9 +370,9 @@ def settle_abandoned(session: Session, *, now: datetime) -> int:
     return len(session.execute(_SETTLE, {"now": now}).all())
 
 
-def back_off_seconds(attempt: int, *, first_seconds: float = 1, max_seconds: float = 300) -> float:
+def back_off_seconds(attempt: int, *, first_seconds: float = 1, max_seconds: float) -> float:
     """How long to wait after that many failed tries: doubled each time."""
-    return float(min(first_seconds * 2 ** (attempt - 1), max_seconds))
+    return float(min(first_seconds * 2 ** min(attempt - 1, 30), max_seconds))
 
 
 class _Beside:

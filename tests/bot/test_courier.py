@@ -8,6 +8,7 @@ from bot.channels.console import ConsoleSender
 from bot.courier import Courier, Sender, TryLater, Undeliverable
 from bot.listener import Listener
 from bot.room import Room
+from dialogue.clock import utc_now
 from dialogue.messages import OwedText
 from dialogue.states import DeliveryState
 from tests.builders import CHANNEL, Rooms, message
@@ -69,6 +70,16 @@ async def test_without_a_time_the_waits_double(room: Room, rooms: Rooms) -> None
         rooms.clock.tick(wait)
         assert await messenger.deliver_due() == 1
     assert platform.sent == ["我在"]
+
+
+async def test_words_for_somebody_in_danger_never_wait_long_for_the_next_try(room: Room, rooms: Rooms) -> None:
+    room.inbox.receive_blocking(message("我今晚就想结束自己"))
+    platform = Platform(*[TryLater()] * 12)
+    messenger = courier(room, rooms, platform)
+    rooms.clock.now = utc_now()
+    for _ in range(12):
+        rooms.clock.tick(3)
+        assert await messenger.deliver_due() >= 1
 
 
 async def test_what_the_platform_refuses_is_not_tried_again(room: Room, rooms: Rooms) -> None:

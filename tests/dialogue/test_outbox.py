@@ -113,4 +113,4 @@ def test_one_chat_can_be_served_alone(rooms: Rooms) -> None:
 
 
 def test_back_off_doubles_and_ends_somewhere() -> None:
-    assert [back_off_seconds(attempt) for attempt in (1, 2, 3, 30)] == [1, 2, 4, 300]
+    assert [back_off_seconds(attempt, max_seconds=300) for attempt in (1, 2, 3, 30, 5000)] == [1, 2, 4, 300, 300]

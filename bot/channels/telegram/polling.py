@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 from telegram import Update
-from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
+from telegram.error import BadRequest, Conflict, InvalidToken, NetworkError, RetryAfter, TelegramError
 
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.line import POLL_SECONDS, Line, TokenRefused, retry_seconds
@@ -19,6 +19,8 @@ from dialogue.outbox import back_off_seconds
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _MAX_BACK_OFF_SECONDS = 30.0
+_MAX_BACK_OFF_WHEN_AWAY_SECONDS = 3.0
+"""While the database or the line is away: somebody in danger may be writing, and trying costs little."""
 _STUCK_SECONDS = POLL_SECONDS + 60.0
 _TAKE_SECONDS = 120.0
 _MAX_TRIES = 3
@@ -136,7 +138,9 @@ def _tell_skipped(update_id: int, error: Exception) -> None:
 def _wait_seconds(error: Exception, count: int) -> float:
     if isinstance(error, RetryAfter):
         return retry_seconds(error)
-    return back_off_seconds(count, first_seconds=0.5, max_seconds=_MAX_BACK_OFF_SECONDS)
+    is_away = isinstance(error, DatabaseUnavailable | TimeoutError | NetworkError) and not isinstance(error, BadRequest)
+    longest = _MAX_BACK_OFF_WHEN_AWAY_SECONDS if is_away else _MAX_BACK_OFF_SECONDS
+    return back_off_seconds(count, first_seconds=0.5, max_seconds=longest)
 
 
 def _reason(error: Exception) -> str | None:
