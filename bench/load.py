@@ -163,6 +163,8 @@ def _house(*, workers: int, turns: int = 0, concurrency: int = 32, delay_seconds
             broker_url=SecretStr(broker.url),
             secret_key=SecretStr(new_secret()),
             consent="off",
+            messages_per_minute=0,
+            messages_per_day=0,
         )
         schema.upgrade_at(url)
         room = Room.open(settings)

@@ -152,6 +152,7 @@ def city(home: Path, *, lease_seconds: float, reply_seconds: float) -> Iterator[
             "MINDGLM_SECRET_KEY": new_secret(),
             "MINDGLM_CONSENT": "off",
             "MINDGLM_MESSAGES_PER_MINUTE": "0",
+            "MINDGLM_MESSAGES_PER_DAY": "0",
             "MINDGLM_ENGINE": "scripted",
             "MINDGLM_SCRIPTED_DELAY_SECONDS": str(reply_seconds),
             "MINDGLM_SCRIPTED_REPLY": f"{REPLY}{{text}}",
