@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from care.age import ADULT, YOUNGEST_SERVED, AgeBand, band_of, written_number
+from care.age import ADULT, YOUNGEST_SERVED, YOUNGEST_WRITER, AgeBand, band_of, written_number
 from care.hotlines import Directory
 from care.normalise import normalise
 from care.texts import Texts
@@ -21,23 +21,25 @@ CONTINUOUS_USE: Final = timedelta(
 LONG_PAUSE: Final = timedelta(hours=12)  # coming back after it counts as a new visit
 SHORT_PAUSE: Final = timedelta(minutes=30)  # a pause as long as this ends continuous use
 
-_END: Final = r"[。.!！]?"
-_BETWEEN: Final = r"[\s,，。.;；、+]*"
+_SURROUNDINGS: Final = " \t\n\"'“”‘’「」『』【】()~。.,;!?、…"  # the notice quotes the words, and so do people
+_BETWEEN: Final = r"[\s,。.;、+]*"
+_SOFTENED: Final = "[啊呀吧哦呢嗯的了]?"
 _DECLINES: Final = re.compile(
-    rf"(?:我)?(?:不同意|不愿意|不接受|拒绝|不|decline|disagree|i (?:decline|disagree)|no){_END}"
+    rf"(?:我)?(?:不同意|不愿意|不接受|拒绝|不){_SOFTENED}|decline|disagree|i (?:decline|disagree)|no"
 )
-_YES: Final = r"(?:我)?(?:同意|agree|i agree)(?:了|的)?"  # 好的 and 嗯 are no separate consent
-_SOUNDS_LIKE_YES: Final = re.compile(
-    rf"(?:好|好的|好吧|嗯+|可以|行|没问题|是|是的|对|知道了|愿意|接受|ok|okay|yes|sure){_END}"
+_YES: Final = rf"(?:(?:我)?(?:已阅读并|已阅读,?)?同意{_SOFTENED}(?:以上(?:全部)?内容|以上说明)?|(?:i )?agree)"
+# no separate consent, whatever is meant by it
+_VAGUE_YES: Final = re.compile(
+    r"我?(?:好|好的|好吧|嗯+|可以|行|没问题|是|是的|对|知道了|愿意|接受)|ok|okay|yes|sure|.{0,3}同意.{0,5}"
 )
 _CHILD: Final = r"(?P<child>(?:未|不|没)满14周?岁?|under 14)"
-_GROWN: Final = r"(?P<grown>已?经?(?:年)?满18周?岁?|已?经?成年(?:人|了)?|(?:over|above) 18|adult)"
-_YEARS: Final = r"(?P<years>\d{1,2}|十[一二三四五六七八九]?)(?:周?岁|years old)?(?:了)?"
+_GROWN: Final = r"(?P<grown>已?经?(?:年)?满18周?岁?了?|已?经?成年(?:人|了)?|(?:over|above) 18|adult)"
+_YEARS: Final = r"(?P<years>\d{1,2}|十[一二三四五六七八九]?)(?:\s*周?岁|\s*years old)?(?:了)?"
 _AGE: Final = rf"(?:我|今年|现在|是|i am|i'm|aged?|\s)*(?:{_CHILD}|{_GROWN}|{_YEARS})"
 _ANSWERS: Final = (
-    re.compile(rf"(?P<yes>{_YES})(?:{_BETWEEN}{_AGE})?{_END}"),
-    re.compile(rf"{_AGE}{_BETWEEN}(?P<yes>{_YES}){_END}"),
-    re.compile(rf"{_AGE}{_END}"),
+    re.compile(rf"(?P<yes>{_YES})(?:{_BETWEEN}{_AGE})?"),
+    re.compile(rf"{_AGE}{_BETWEEN}(?P<yes>{_YES})"),
+    re.compile(_AGE),
 )
 
 
@@ -83,19 +85,20 @@ def notice(texts: Texts, directory: Directory, *, retention_days: int, has_guard
 
 def answer(text: str) -> Answer | None:
     """What a message answers to the notice; None where it is other talk, which is never consent."""
-    plain = normalise(text)
+    plain = normalise(text).strip(_SURROUNDINGS)
     if _DECLINES.fullmatch(plain):
         return Answer(agrees=False)
     for pattern in _ANSWERS:
         if found := pattern.fullmatch(plain):
             told = found.groupdict()
-            return Answer(agrees=True if told.get("yes") else None, band=_band(told))
+            band, agrees = _band(told), bool(told.get("yes"))
+            return Answer(agrees=agrees or None, band=band) if agrees or band else None
     return None
 
 
 def sounds_like_yes(text: str) -> bool:
     """What is meant as a yes but is too vague to be a consent: it must not meet with silence."""
-    return _SOUNDS_LIKE_YES.fullmatch(normalise(text)) is not None
+    return _VAGUE_YES.fullmatch(normalise(text).strip(_SURROUNDINGS)) is not None
 
 
 def _band(told: dict[str, str | None]) -> AgeBand | None:
@@ -103,8 +106,9 @@ def _band(told: dict[str, str | None]) -> AgeBand | None:
         return AgeBand.CHILD
     if told.get("grown"):
         return AgeBand.ADULT
-    years = told.get("years")
-    return band_of(written_number(years)) if years else None
+    written = told.get("years")
+    years = written_number(written) if written else 0
+    return band_of(years) if years >= YOUNGEST_WRITER else None
 
 
 def reminder(

@@ -15,6 +15,7 @@ import pytest
 from redis import Redis
 
 from dialogue.signals import redis_url as in_redis_form
+from tests.ears import chinese_in
 from tests.services.databases import Databases, own_redis
 from tests.services.postgres import PostgresServer
 from tests.services.valkey import ValkeyServer
@@ -39,6 +40,14 @@ def _nothing_of_the_developers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setenv("MINDGLM_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PYTHONPATH", str(_ROOT))
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _no_word_in_any_log(tmp_path: Path) -> Iterator[None]:
+    """Whatever a test is about: what people wrote in it is in no log of any process that it started."""
+    yield
+    found = [line for log in tmp_path.rglob("*.log*") for line in chinese_in(log.read_text(errors="replace"))]
+    assert found == []
 
 
 @pytest.fixture

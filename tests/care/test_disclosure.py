@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from care.age import AgeBand
-from care.disclosure import Answer, Reminder, answer, begins_visit, notice, reminder
+from care.disclosure import Answer, Reminder, answer, begins_visit, notice, reminder, sounds_like_yes
 from care.hotlines import directory
 from care.texts import load
 
@@ -48,6 +48,14 @@ def test_an_operator_with_the_guardians_consent_turns_no_child_away() -> None:
         ("同意 14", True, AgeBand.MINOR),
         ("同意 44", True, AgeBand.ADULT),
         ("我同意，十五岁", True, AgeBand.MINOR),
+        ("“同意”", True, None),
+        ("「同意 16」", True, AgeBand.MINOR),
+        ("同意吧", True, None),
+        ("同意~", True, None),
+        ("已阅读并同意", True, None),
+        ("我同意以上内容。", True, None),
+        ("我同意 17 岁", True, AgeBand.MINOR),
+        ("我同意,我满18岁了", True, AgeBand.ADULT),
         ("16", None, AgeBand.MINOR),
         ("我今年十三岁", None, AgeBand.CHILD),
         ("不满14岁", None, AgeBand.CHILD),
@@ -63,10 +71,36 @@ def test_a_clear_word_is_an_answer_and_may_tell_the_age(text: str, agrees: bool 
 
 
 @pytest.mark.parametrize(
-    "text", ["好的", "嗯", "我不知道该不该同意", "我好难受", "他不同意", "同意他的说法", "我14岁那年", "120", "110"]
+    "text",
+    [
+        "好的",
+        "嗯",
+        "我不知道该不该同意",
+        "我好难受",
+        "他不同意",
+        "同意他的说法",
+        "我14岁那年",
+        "120",
+        "110",
+        "1",
+        "同意不了",
+        "不太同意",
+    ],
 )
 def test_other_talk_is_never_consent(text: str) -> None:
     assert answer(text) is None
+
+
+@pytest.mark.parametrize("text", ["好的", "嗯嗯", "我愿意", "yes", "同意，未成年", "同意不了", "我可以。"])
+def test_what_sounds_like_a_yes_is_asked_about_and_not_passed_over(text: str) -> None:
+    assert answer(text) is None
+    assert sounds_like_yes(text)
+
+
+def test_words_of_their_own_do_not_sound_like_a_yes() -> None:
+    assert not any(
+        map(sounds_like_yes, ["我睡不着", "好难受", "我不知道该怎么办", "他们都不同意我和他在一起，我该怎么办"])
+    )
 
 
 def test_two_hours_of_use_bring_a_reminder_and_two_more_the_next() -> None:
