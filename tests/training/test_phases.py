@@ -1,5 +1,6 @@
 """Each phase on a tiny model: that it learns, not only that it runs."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tests.training.conftest import TINY
 from training import ppo, reward, sft, student
 from training.core import checkpoint
 from training.core.curves import EVENTS, PICTURE
+from training.core.stopping import Stopped
 from training.data import corpus
 from training.data.degradations import synthetic
 from training.data.preferences import write_preferences
@@ -67,7 +69,13 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
     for target in (whole, half):
         target.mkdir()
     pretrain(whole, recipe=PretrainRecipe(**small, steps=6), is_resumed=False, **inputs)
-    pretrain(half, recipe=PretrainRecipe(**small, steps=3), is_resumed=False, **inputs)
+    with pytest.raises(Stopped, match="--resume"):
+        pretrain(
+            half,
+            recipe=PretrainRecipe(**small, steps=6, log_steps=3),
+            is_resumed=False,
+            **{**inputs, "say": lambda _: signal.raise_signal(signal.SIGTERM)},
+        )
     pretrain(half, recipe=PretrainRecipe(**small, steps=6), is_resumed=True, **inputs)
     first, second = (load_file(target / "model" / "model.safetensors") for target in (whole, half))
     assert all(torch.equal(first[name], second[name]) for name in first)

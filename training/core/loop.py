@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any, Protocol
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from training.core import checkpoint, curves
 from training.core.schedule import Budget, Schedule
+from training.core.stopping import Stopped, asked_to_stop
 from training.recipe import Recipe, keep
 from training.trouble import TrainingTrouble
 
@@ -125,7 +127,13 @@ class Loop:
         self._at = _Progress(state["step"], state["tokens"], state["seconds"], tuple(state["position"]))
 
     def run(self) -> dict[str, float]:
-        """Train to the end of the budget; returns the last measurement."""
+        """Train to the end of the budget; returns the last measurement. Raises `Stopped`, with the state saved."""
+        with asked_to_stop() as asked:
+            self._run(asked)
+        self.save()
+        return self._measure()
+
+    def _run(self, asked: Event) -> None:
         batches = self._task.batches(self._at.position)
         began, before = time.monotonic(), self._at.seconds
         saved = measured = began
@@ -141,8 +149,9 @@ class Loop:
             if now - measured >= self._pace.measure_seconds:
                 self._measure()
                 measured = now
-        self.save()
-        return self._measure()
+            if asked.is_set():
+                self.save()
+                raise Stopped
 
     def save(self) -> None:
         """Write the state that `resume` reads."""
