@@ -1,11 +1,14 @@
 """``mindglm train``: from dialogues to a model that answers; each phase of it is one command."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+
+from mindglm.refusals import refusals
+from mindglm.train_data import Data, Target
+from mindglm.train_data import app as data_commands
 
 if TYPE_CHECKING:
     from training.recipe import Recipe
@@ -17,8 +20,8 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Target = Annotated[Path, typer.Argument(help="A directory for the result.")]
-Data = Annotated[Path, typer.Option(help="A corpus of `mindglm train data`.")]
+app.add_typer(data_commands)
+
 Model = Annotated[Path, typer.Option(help="The directory of the model to begin with.")]
 RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A YAML file; what it leaves out has defaults.")]
 Hours = Annotated[float | None, typer.Option(help="Wall-clock budget; the learning rate falls towards its end.")]
@@ -29,43 +32,6 @@ Resume = Annotated[
 Full = Annotated[bool, typer.Option("--full", help="Train all weights (small models) instead of a LoRA adapter.")]
 Compared = Annotated[list[Path], typer.Option(help="Comparisons to learn from; may be given several times.")]
 HeldOut = Annotated[list[Path], typer.Option(help="Comparisons to measure with.")]
-
-
-@app.command(epilog="Example: mindglm train data smilechat.jsonl.gz --into corpus --licence 'SmileChat, CC0-1.0'")
-def data(
-    files: Annotated[list[Path], typer.Argument(help="SmileChat, ShareGPT, messages, CPsyCoun, or [text, reply].")],
-    *,
-    into: Annotated[Path, typer.Option(help="A new directory.")],
-    licence: Annotated[str, typer.Option(help="Under what terms the dialogues may be trained on.")],
-    held_out: Annotated[float, typer.Option(help="Share of the dialogues never trained on.", min=0, max=1)] = 0.01,
-) -> None:
-    """Clean, deduplicate and split dialogues; say what was refused and why."""
-    with refusals():
-        import yaml
-
-        from training.data import corpus
-
-        card = corpus.build(files, into, held_out=held_out, licence=licence)
-        typer.echo(yaml.safe_dump(card, allow_unicode=True, sort_keys=False), nl=False)
-
-
-@app.command(epilog="Example: mindglm train tokenizer tokenizer --data corpus")
-def tokenizer(
-    target: Target,
-    data: Data,
-    size: Annotated[int, typer.Option(help="Ids.", min=512)] = 8192,
-    every: Annotated[int, typer.Option(help="Of the dialogues, each n-th is read.", min=1)] = 4,
-) -> None:
-    """Train a small tokenizer whose prompt frame nobody can type."""
-    with refusals():
-        from dialogue.settings import INSTRUCTION
-        from training import vocabulary
-        from training.data import corpus
-
-        dialogues = corpus.load(data).train[::every]
-        texts = (text for dialogue in dialogues for exchange in dialogue.exchanges for text in exchange)
-        vocabulary.save(vocabulary.train(texts, size=size, instruction=INSTRUCTION), target)
-        typer.echo(f"{target} holds a tokenizer of at most {size} ids.")
 
 
 @app.command(epilog="Example: mindglm train pretrain run --data corpus --tokenizer tokenizer --hours 2")
@@ -116,47 +82,6 @@ def sft(
         inputs = {"model": model, "corpus": data}
         made = _recipe(SftRecipe, target, recipe, inputs, resume=resume, full=full, hours=hours, steps=steps)
         phase.tune(target, model=model, data=data, recipe=made, is_resumed=resume, say=typer.echo)
-
-
-@app.command(epilog="Example: mindglm train compare comparisons --data corpus")
-def compare(
-    target: Target,
-    data: Data,
-    count: Annotated[int, typer.Option(help="Comparisons to learn from; a tenth more to measure with.", min=10)] = 8000,
-    seed: Annotated[int, typer.Option(help="Of the chance.")] = 20261121,
-) -> None:
-    """Make synthetic comparisons, published replies against the same made worse, labelled as synthetic."""
-    with refusals():
-        from training.data import corpus
-        from training.data.degradations import synthetic
-        from training.data.preferences import write_preferences
-
-        read = corpus.load(data)
-        target.mkdir(parents=True, exist_ok=True)
-        for name, side, wanted in (("train", read.train, count), ("held_out", read.held_out, count // 10)):
-            made = write_preferences(target / f"{name}.jsonl.gz", synthetic(side, count=wanted, seed=seed))
-            typer.echo(f"{target / name}.jsonl.gz: {made} synthetic comparisons")
-
-
-@app.command(epilog="Example: MINDGLM_TRAINING_KEY=$(mindglm key) mindglm train feedback ratings.sealed")
-def feedback(target: Annotated[Path, typer.Argument(help="A new file, sealed with MINDGLM_TRAINING_KEY.")]) -> None:
-    """Export comparisons from 👍 and 👎 of people who agreed to exactly that; nobody has unless they said so."""
-    with refusals():
-        from dialogue import home
-        from dialogue.database import connect
-        from dialogue.keyfile import master_keys
-        from dialogue.settings import DialogueSettings
-        from training.data import feedback as source
-
-        key = source.training_key()
-        settings = DialogueSettings.read()
-        database = connect(home.database_url(settings))
-        try:
-            with database.begin() as session:
-                found = source.comparisons(session, master_keys(settings), settings)
-            typer.echo(f"{target}: {source.write_sealed(target, found, key)} comparisons")
-        finally:
-            database.close()
 
 
 @app.command(
@@ -341,25 +266,3 @@ def _tokens(data: Path) -> int:
 
     found = corpus.statistics(corpus.load(data).train)
     return round((found["client_characters"] + found["supporter_characters"]) / 1.6)
-
-
-@contextmanager
-def refusals() -> Iterator[None]:
-    """What is foreseen is one line and exit status 1."""
-    try:
-        from training.trouble import TrainingTrouble
-        from worker.engine.port import ModelUnusable
-    except ModuleNotFoundError as error:
-        raise _missing(error) from None
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise _missing(error) from None
-    except (TrainingTrouble, ModelUnusable) as error:
-        typer.echo(f"mindglm: {error}", err=True)
-        raise typer.Exit(1) from None
-
-
-def _missing(error: ModuleNotFoundError) -> typer.Exit:
-    typer.echo(f"mindglm: {error.name} is not installed: pip install 'mindglm-bot[local,training]'", err=True)
-    return typer.Exit(1)

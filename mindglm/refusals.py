@@ -1,0 +1,28 @@
+"""What training foresees, said as one line with exit status 1."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What is foreseen is one line and exit status 1."""
+    try:
+        from training.trouble import TrainingTrouble
+        from worker.engine.port import ModelUnusable
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    except (TrainingTrouble, ModelUnusable) as error:
+        typer.echo(f"mindglm: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _missing(error: ModuleNotFoundError) -> typer.Exit:
+    typer.echo(f"mindglm: {error.name} is not installed: pip install 'mindglm-bot[local,training]'", err=True)
+    return typer.Exit(1)

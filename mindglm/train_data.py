@@ -1,0 +1,91 @@
+"""The part of ``mindglm train`` that makes what is learned from: corpus, tokenizer, comparisons."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mindglm.refusals import refusals
+
+app = typer.Typer()
+
+Target = Annotated[Path, typer.Argument(help="A directory for the result.")]
+Data = Annotated[Path, typer.Option(help="A corpus of `mindglm train data`.")]
+
+
+@app.command(epilog="Example: mindglm train data smilechat.jsonl.gz --into corpus --licence 'SmileChat, CC0-1.0'")
+def data(
+    files: Annotated[list[Path], typer.Argument(help="SmileChat, ShareGPT, messages, CPsyCoun, or [text, reply].")],
+    *,
+    into: Annotated[Path, typer.Option(help="A new directory.")],
+    licence: Annotated[str, typer.Option(help="Under what terms the dialogues may be trained on.")],
+    held_out: Annotated[float, typer.Option(help="Share of the dialogues never trained on.", min=0, max=1)] = 0.01,
+) -> None:
+    """Clean, deduplicate and split dialogues; say what was refused and why."""
+    with refusals():
+        import yaml
+
+        from training.data import corpus
+
+        card = corpus.build(files, into, held_out=held_out, licence=licence)
+        typer.echo(yaml.safe_dump(card, allow_unicode=True, sort_keys=False), nl=False)
+
+
+@app.command(epilog="Example: mindglm train tokenizer tokenizer --data corpus")
+def tokenizer(
+    target: Target,
+    data: Data,
+    size: Annotated[int, typer.Option(help="Ids.", min=512)] = 8192,
+    every: Annotated[int, typer.Option(help="Of the dialogues, each n-th is read.", min=1)] = 4,
+) -> None:
+    """Train a small tokenizer whose prompt frame nobody can type."""
+    with refusals():
+        from dialogue.settings import INSTRUCTION
+        from training import vocabulary
+        from training.data import corpus
+
+        dialogues = corpus.load(data).train[::every]
+        texts = (text for dialogue in dialogues for exchange in dialogue.exchanges for text in exchange)
+        vocabulary.save(vocabulary.train(texts, size=size, instruction=INSTRUCTION), target)
+        typer.echo(f"{target} holds a tokenizer of at most {size} ids.")
+
+
+@app.command(epilog="Example: mindglm train compare comparisons --data corpus")
+def compare(
+    target: Target,
+    data: Data,
+    count: Annotated[int, typer.Option(help="Comparisons to learn from; a tenth more to measure with.", min=10)] = 8000,
+    seed: Annotated[int, typer.Option(help="Of the chance.")] = 20261121,
+) -> None:
+    """Make synthetic comparisons, published replies against the same made worse, labelled as synthetic."""
+    with refusals():
+        from training.data import corpus
+        from training.data.degradations import synthetic
+        from training.data.preferences import write_preferences
+
+        read = corpus.load(data)
+        target.mkdir(parents=True, exist_ok=True)
+        for name, side, wanted in (("train", read.train, count), ("held_out", read.held_out, count // 10)):
+            made = write_preferences(target / f"{name}.jsonl.gz", synthetic(side, count=wanted, seed=seed))
+            typer.echo(f"{target / name}.jsonl.gz: {made} synthetic comparisons")
+
+
+@app.command(epilog="Example: MINDGLM_TRAINING_KEY=$(mindglm key) mindglm train feedback ratings.sealed")
+def feedback(target: Annotated[Path, typer.Argument(help="A new file, sealed with MINDGLM_TRAINING_KEY.")]) -> None:
+    """Export comparisons from 👍 and 👎 of people who agreed to exactly that; nobody has unless they said so."""
+    with refusals():
+        from dialogue import home
+        from dialogue.database import connect
+        from dialogue.keyfile import master_keys
+        from dialogue.settings import DialogueSettings
+        from training.data import feedback as source
+
+        key = source.training_key()
+        settings = DialogueSettings.read()
+        database = connect(home.database_url(settings))
+        try:
+            with database.begin() as session:
+                found = source.comparisons(session, master_keys(settings), settings)
+            typer.echo(f"{target}: {source.write_sealed(target, found, key)} comparisons")
+        finally:
+            database.close()
