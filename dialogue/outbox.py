@@ -176,25 +176,10 @@ def owe(
 ) -> UUID:
     """Write a text into the outbox: the reply to a turn, our answer to one message, or a human's words."""
     delivery_id = delivery_id or new_id()
-    session.execute(
-        _OWE,
-        {
-            "id": delivery_id,
-            "person_id": person_id,
-            "conversation_id": conversation_id,
-            "turn_id": turn_id,
-            "message_id": message_id,
-            "part": part,
-            "kind": kind,
-            "channel": address.channel,
-            "chat_id": address.chat_id,
-            "text": key.seal(text, row=delivery_id, column="deliveries.text"),
-            "state": DeliveryState.PENDING,
-            "attempt": 0,
-            "next_attempt_at": now,
-            "created_at": now,
-        },
-    )
+    sealed = key.seal(text, row=delivery_id, column="deliveries.text")
+    whose = {"conversation_id": conversation_id, "turn_id": turn_id, "message_id": message_id, "part": part}
+    row = _pending(delivery_id, address, now=now) | {"person_id": person_id, "kind": kind, "text": sealed}
+    session.execute(_OWE, row | whose)
     return delivery_id
 
 
@@ -204,31 +189,14 @@ def owe_unwritten(
     person_id: UUID,
     address: Address,
     kind: DeliveryKind,
-    conversation_id: UUID | None = None,
     message_id: UUID | None = None,
     now: datetime,
 ) -> UUID:
     """Write into the outbox what gets its text when it is sent (`UNWRITTEN_KINDS`)."""
     delivery_id = new_id()
-    session.execute(
-        _OWE,
-        {
-            "id": delivery_id,
-            "person_id": person_id,
-            "conversation_id": conversation_id,
-            "turn_id": None,
-            "message_id": message_id,
-            "part": 0,
-            "kind": kind,
-            "channel": address.channel,
-            "chat_id": address.chat_id,
-            "text": None,
-            "state": DeliveryState.PENDING,
-            "attempt": 0,
-            "next_attempt_at": now,
-            "created_at": now,
-        },
-    )
+    whose = {"conversation_id": None, "turn_id": None, "message_id": message_id, "part": 0}
+    row = _pending(delivery_id, address, now=now) | {"person_id": person_id, "kind": kind, "text": None}
+    session.execute(_OWE, row | whose)
     return delivery_id
 
 
@@ -385,6 +353,18 @@ class _Beside:
             if part == PLACEHOLDER_PART:
                 self.placeholders[turn_id] = platform_message_id
             self.last_parts[turn_id] = max(part, self.last_parts.get(turn_id, 0))
+
+
+def _pending(delivery_id: UUID, address: Address, *, now: datetime) -> dict[str, object]:
+    return {
+        "id": delivery_id,
+        "channel": address.channel,
+        "chat_id": address.chat_id,
+        "state": DeliveryState.PENDING,
+        "attempt": 0,
+        "next_attempt_at": now,
+        "created_at": now,
+    }
 
 
 def _text_of(delivery: Row[Any], keys: MasterKeys, wrapped: bytes | None) -> str:
