@@ -6,6 +6,7 @@ from bot.consent import Doorstep, Gate
 from bot.receipt import Receipt
 from bot.reception import Reception
 from care.age import ADULT, AgeBand, band_of, youngest
+from care.disclosure import answer
 from care.screening import Screening, Tier
 from care.scripts import Voice
 from care.visit import Attendance, Visit, attend, is_label_due
@@ -19,6 +20,9 @@ def hear(
 ) -> Receipt:
     """Take them in as their age and their visit allow; danger comes before both."""
     person = reception.person
+    told = answer(text)
+    if told is not None and told.agrees and told.band not in {None, person.age_band}:
+        return Doorstep(reception, gate, voice).answer(told)  # the age that they gave before was a mistake
     band = _protected(person.age_band, screening)
     if band is not person.age_band and band is not None:
         consent.note_band(reception.session, person, band)

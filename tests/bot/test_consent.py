@@ -313,6 +313,16 @@ def test_an_age_told_later_in_the_talk_protects_from_then_on(practice: Practice)
     assert practice.person().age_band is AgeBand.CHILD
 
 
+def test_an_age_given_by_mistake_is_mended_by_the_same_answer(practice: Practice) -> None:
+    practice.agree()
+    assert practice.say("同意 16").turn_id is None
+    assert practice.words.say("disclosure_minor") in practice.new_answers()
+    assert practice.person().age_band is AgeBand.MINOR
+    practice.say("同意 20")
+    assert practice.person().age_band is AgeBand.ADULT
+    assert practice.say("同意").turn_id is not None  # now a word like any other
+
+
 def test_a_guardians_consent_lets_a_child_in_under_the_rules_for_the_young(practice: Practice) -> None:
     practice.with_gate(serves_children=True)
     practice.say("我睡不着")
