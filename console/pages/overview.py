@@ -40,7 +40,7 @@ class Workers:
     """All workers that are there, together."""
 
     count: int
-    answering: int
+    batch: int
     capacity: int
     tokens_per_second: float | None
 
@@ -88,7 +88,7 @@ def _workers(seen: Sequence[Seen]) -> Workers:
     speeds = [speed for worker in there if (speed := _number(worker, "tokens_per_second")) is not None]
     return Workers(
         count=len(there),
-        answering=round(sum(_number(worker, "answering") or 0 for worker in there)),
+        batch=round(sum(_number(worker, "batch") or 0 for worker in there)),
         capacity=round(sum(_number(worker, "capacity") or 0 for worker in there)),
         tokens_per_second=sum(speeds) if speeds else None,
     )

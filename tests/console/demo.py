@@ -160,7 +160,13 @@ def fill(database: Database, keys: MasterKeys, *, now: datetime, count: int = 60
     with database.begin() as session:
         ids = Week(session, keys, now, random.Random(7)).fill(count)
         figures: dict[str, dict[str, str | int | float | bool | None]] = {
-            "worker": {"model": "ZhangCNN/MindGLM", "capacity": 16, "answering": 5, "tokens_per_second": 412.0},
+            "worker": {
+                "model": "ZhangCNN/MindGLM",
+                "capacity": 16,
+                "answering": 5,
+                "batch": 5,
+                "tokens_per_second": 412.0,
+            },
             "telegram": {"last_heard_seconds": 4.2, "pending_updates": 0},
             "wechat": {"last_heard_seconds": 11.0, "pending_updates": None},
         }

@@ -152,9 +152,13 @@ def test_the_overview_tells_who_waits_and_which_adapter_hears_nothing(house: Hou
     assert "没有渠道在运行" in empty
     now = house.clock()
     with house.room.database.begin() as session:
-        for kind, figures in (("worker", {"answering": 3, "capacity": 16}), ("telegram", {"last_heard_seconds": 3.0})):
+        worker = {"batch": 3, "capacity": 16, "tokens_per_second": 88.0}
+        for kind, figures in (("worker", worker), ("telegram", {"last_heard_seconds": 3.0})):
             beat(session, Identity(kind=kind, name=kind, started_at=now), figures, now=now)
-    assert "运行正常" in browser.get("/").text
+    well = browser.get("/").text
+    assert "运行正常" in well
+    assert "同时处理 3" in well
+    assert "<strong>88</strong>" in well
     house.rooms.heard()
     house.clock.tick(61)
     with house.room.database.begin() as session:
