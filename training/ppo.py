@@ -216,6 +216,8 @@ def train_ppo(
         recipe=recipe,
     )
     before = {} if is_resumed else task.measure()
+    if before:
+        say("before: " + "  ".join(f"{name} {value:.4f}" for name, value in before.items()))
     learner = Optimiser.adam(task.learned, rate=recipe.rate, decay=recipe.weight_decay, clip=recipe.clip)
     after = run(task, learner, recipe, directory=target, is_resumed=is_resumed, say=say)
     pupil.save(target)

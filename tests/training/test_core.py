@@ -37,10 +37,10 @@ def test_the_loss_in_slices_has_the_gradients_of_the_whole() -> None:
     torch.manual_seed(0)
     hidden, head = torch.randn(1200, 16, requires_grad=True), torch.randn(70, 16, requires_grad=True)
     labels, weights = torch.randint(0, 70, (1200,)), torch.rand(1200)
-    (cross_entropy(hidden @ head.T, labels, reduction="none") * weights).sum().backward()  # type: ignore[no-untyped-call]
+    (cross_entropy(hidden @ head.T, labels, reduction="none") * weights).sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     expected = hidden.grad, head.grad
     hidden.grad = head.grad = None
-    linear_cross_entropy(hidden, head, labels, weights).backward()  # type: ignore[no-untyped-call]
+    linear_cross_entropy(hidden, head, labels, weights).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     torch.testing.assert_close((hidden.grad, head.grad), expected, rtol=1e-4, atol=1e-4)
 
 

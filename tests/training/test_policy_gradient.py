@@ -36,7 +36,7 @@ def test_the_policy_finds_the_optimum_of_a_reward_that_has_one() -> None:
             now = torch.log_softmax(scores, dim=0)[drawn]
             loss = clipped_objective(now - before, gains, mask, clip_range=0.2)
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             optimiser.step()
     best = math.exp(1 / beta) / (math.exp(1 / beta) + _IDS - 1)
     assert abs(torch.softmax(scores, dim=0)[_GOOD].item() - best) < 0.05
@@ -62,7 +62,7 @@ def test_the_score_stands_at_the_last_place_of_each_reply() -> None:
 
 def test_what_leaves_the_clip_range_gains_nothing_more() -> None:
     log_ratios = torch.tensor([[1.0]], requires_grad=True)
-    clipped_objective(log_ratios, torch.ones(1, 1), torch.ones(1, 1), clip_range=0.2).backward()  # type: ignore[no-untyped-call]
+    clipped_objective(log_ratios, torch.ones(1, 1), torch.ones(1, 1), clip_range=0.2).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     assert log_ratios.grad is not None
     assert log_ratios.grad.item() == 0
 

@@ -177,7 +177,7 @@ class Loop:
             loss, divisor = self._task.loss(batch)
             parts.append((loss, divisor))
             total += divisor
-            (loss / max(1.0, divisor * self._pace.accumulate)).backward()  # type: ignore[no-untyped-call]
+            (loss / max(1.0, divisor * self._pace.accumulate)).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             self._at.tokens += self._task.size(batch)
         self._learner.step(self._schedule.factor(step=self._at.step, progress=progress))
         self._losses.append(sum(float(loss.detach()) for loss, _ in parts) / max(1.0, total))

@@ -57,7 +57,7 @@ def linear_cross_entropy(
 
     `rows` may be a compiled `rows_loss`.
     """
-    return cast("Tensor", _LinearCrossEntropy.apply(hidden, head, labels, weights, rows))  # type: ignore[no-untyped-call]
+    return cast("Tensor", _LinearCrossEntropy.apply(hidden, head, labels, weights, rows))  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
 
 def log_probabilities(hidden: Tensor, head: Tensor, labels: Tensor) -> Tensor:
