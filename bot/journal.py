@@ -5,16 +5,38 @@ cannot have; the latter are sent by its successor at once, with no fear of sayin
 lost (another host, another disk), all of them count as begun.
 """
 
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Self
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import structlog
+
+from dialogue import outbox
+from dialogue.clock import utc_now
+from dialogue.database import Database
+from dialogue.filelock import try_lock
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_DIRECTORY = "journals"
 _UUID_BYTES = 16
 _PLACES = 4096
 """Many more than can be on their way at once; then the oldest entries are written over."""
+
+
+def open_journal(home: Path) -> "Journal":
+    """A new one, for a courier of this home."""
+    return Journal(home / _DIRECTORY, uuid4())
+
+
+def take_over_from_the_dead(home: Path, database: Database) -> None:
+    """A predecessor was killed: what it cannot have sent, or may send again, is due at once."""
+    for dead in left_behind(home / _DIRECTORY):
+        with dead, database.begin() as session:
+            count = outbox.take_over(session, dead.owner, begun=dead.begun, now=utc_now())
+        log.info("took_over", owner=str(dead.owner), due_again_count=count)
 
 
 class Journal:
@@ -24,7 +46,7 @@ class Journal:
         directory.mkdir(parents=True, exist_ok=True)
         self.owner = owner
         self._path = directory / f"{owner}.journal"
-        lock = _try_lock(self._path)
+        lock = try_lock(self._path)
         if lock is None:
             raise FileExistsError(self._path)
         self._lock: IO[str] = lock
@@ -69,16 +91,6 @@ class DeadJournal:
 def left_behind(directory: Path) -> Iterator[DeadJournal]:
     """The journals of dead couriers."""
     for path in sorted(directory.glob("*.journal")):
-        lock = _try_lock(path)
+        lock = try_lock(path)
         if lock is not None:
             yield DeadJournal(path, lock)
-
-
-def _try_lock(path: Path) -> IO[str] | None:
-    file = path.open("a")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        return None
-    return file

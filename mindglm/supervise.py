@@ -5,7 +5,6 @@ of them runs it, the others use it and take over when that one is gone.
 """
 
 import asyncio
-import fcntl
 import os
 import signal
 import socket
@@ -18,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from dialogue.filelock import try_lock
 from mindglm.tether import tethered
 
 _LOOK_SECONDS = 0.1
@@ -138,17 +138,6 @@ class Kept:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
-
-
-def try_lock(path: Path) -> IO[str] | None:
-    """The open, locked file, or None if another process holds it; closing it unlocks."""
-    file = path.open("a")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        return None
-    return file
 
 
 class _Notices:

@@ -16,12 +16,12 @@ from bot.room import Room
 from bot.writing import WritingSender
 from dialogue import conversations, history, pending, schema
 from dialogue.errors import DatabaseUnavailable, DialogueError, Misconfigured
+from dialogue.filelock import try_lock
 from dialogue.home import database_url, home
 from dialogue.logs import configure
 from dialogue.messages import Address
 from dialogue.settings import DialogueSettings
 from mindglm.background import Background
-from mindglm.supervise import try_lock
 
 _MAX_SEATS = 64
 

@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
 import structlog
 from telegram.error import InvalidToken, TelegramError
@@ -23,15 +22,12 @@ from bot.channels.telegram.splitting import split
 from bot.channels.telegram.updates import ALLOWED, Account
 from bot.courier import Courier
 from bot.health import Health
-from bot.journal import Journal
 from bot.limiter import Limiter, Pace, SharedSlots
 from bot.listener import Listener
 from bot.room import Room
 from bot.settings import BotSettings
 from bot.waiting import WaitingLine
 from bot.writing import WritingSender
-from dialogue import outbox
-from dialogue.clock import utc_now
 from dialogue.outbox import back_off_seconds
 from dialogue.tables import Figure
 
@@ -40,7 +36,6 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _MAX_AT_ONCE = 64
 _MAX_CONNECTIONS = 96
 _MAX_BACK_OFF_SECONDS = 30.0
-_JOURNALS = "journals"
 _GROUP_PER_SECOND = 20 / 60
 """Telegram's limit for one group."""
 
@@ -66,7 +61,7 @@ class Adapter:
             ask_pending=self._pending_updates,
             instruments=room.instruments,
         )
-        self._journal = Journal(home / _JOURNALS, uuid4())
+        self._journal = journal.open_journal(home)
         sender = self._sender()
         self._courier = Courier(
             database=room.database,
@@ -99,7 +94,7 @@ class Adapter:
             account = await self._greet()
             if account is None:
                 return
-            self._take_over_from_the_dead()
+            journal.take_over_from_the_dead(self._home, self._room.database)
             await self._resume_waiting()
             delivering = asyncio.create_task(self._courier.run())
             beside = asyncio.gather(self._listener.run(), self._health.run(), self._offer_menu())
@@ -174,13 +169,6 @@ class Adapter:
             await menu.offer(self._line, self._settings.locale)
         except TelegramError as error:
             log.warning("menu_not_offered", error=type(error).__name__)
-
-    def _take_over_from_the_dead(self) -> None:
-        """A predecessor was killed: what it had not begun to send is due again at once."""
-        for dead in journal.left_behind(self._home / _JOURNALS):
-            with dead, self._room.database.begin() as session:
-                count = outbox.take_over(session, dead.owner, begun=dead.begun, now=utc_now())
-            log.info("took_over", owner=str(dead.owner), due_again_count=count)
 
     async def _resume_waiting(self) -> None:
         for turn_id, place in await self._records.waiting():

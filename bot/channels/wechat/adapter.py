@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Literal
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import structlog
 
@@ -22,14 +22,13 @@ from bot.channels.wechat.puppet import Event, Happening, Puppet
 from bot.channels.wechat.sender import WechatSender
 from bot.courier import Courier
 from bot.health import Health
-from bot.journal import Journal
 from bot.listener import Listener
 from bot.room import Room
 from bot.settings import BotSettings
 from bot.splitting import split
 from bot.waiting import words_for
 from bot.writing import WritingSender
-from dialogue import feedback, outbox, waiting
+from dialogue import feedback, waiting
 from dialogue.clock import utc_now
 from dialogue.errors import DatabaseUnavailable, Misconfigured
 from dialogue.messages import Address
@@ -37,7 +36,6 @@ from dialogue.tables import Figure
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-_JOURNALS = "journals"
 _WAITING_LOOK_SECONDS = 2.0
 _ENDPOINT = re.compile(r"(\[[0-9A-Fa-f:]+\]|[\w.-]+):\d{1,5}")
 _TOKEN = re.compile(r"[\x21-\x7e]+")
@@ -71,7 +69,7 @@ class Adapter:
             messages_per_minute=settings.wechat_messages_per_minute,
             part_pause_seconds=settings.wechat_part_pause_seconds,
         )
-        self._journal = Journal(home / _JOURNALS, uuid4())
+        self._journal = journal.open_journal(home)
         self._sender = WechatSender(line=self._line, contacts=contacts, pace=self._pace, begin=self._journal.begin)
         self._waiting_seconds = settings.wechat_waiting_notice_seconds
         self._part_length = settings.wechat_part_length
@@ -94,7 +92,7 @@ class Adapter:
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Until stopped; `on_ready` is called when the line first stands. Raises `TokenRefused`."""
         self._on_ready = on_ready
-        await asyncio.to_thread(self._take_over_from_the_dead)
+        await asyncio.to_thread(journal.take_over_from_the_dead, self._home, self._room.database)
         delivering = asyncio.create_task(self._deliver())
         beside = [
             asyncio.create_task(work)
@@ -188,13 +186,6 @@ class Adapter:
                 return feedback.latest_reply(session, address)
 
         return await asyncio.to_thread(ask)
-
-    def _take_over_from_the_dead(self) -> None:
-        """A predecessor was killed: what it cannot have sent, or may send again, is due at once."""
-        for dead in journal.left_behind(self._home / _JOURNALS):
-            with dead, self._room.database.begin() as session:
-                count = outbox.take_over(session, dead.owner, begun=dead.begun, now=utc_now())
-            log.info("took_over", owner=str(dead.owner), due_again_count=count)
 
     @staticmethod
     async def _cancel(*tasks: asyncio.Task[None]) -> None:

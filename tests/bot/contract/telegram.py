@@ -1,6 +1,5 @@
 """A seat before Telegram: the real adapter on the loopback Bot API server."""
 
-import asyncio
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -10,6 +9,7 @@ from bot.channels.telegram.adapter import Adapter
 from bot.channels.telegram.splitting import LIMIT
 from bot.room import Room
 from bot.settings import BotSettings
+from tests.bot.running import Running
 from tests.bot.telegram.loopback import TOKEN, Telegram
 
 _WHO = 4711
@@ -34,15 +34,10 @@ class TelegramSeat:
             telegram_messages_per_second=1000,
             telegram_chat_messages_per_second=1000,
         )
-        self._adapter = Adapter(self._room, settings, home=self._home)
-        ready = asyncio.Event()
-        self._task = asyncio.create_task(self._adapter.run(ready.set))
-        async with asyncio.timeout(10):
-            await ready.wait()
+        self._running = await Running(Adapter(self._room, settings, home=self._home)).listens()
 
     async def stop(self) -> None:
-        self._adapter.stop()
-        await asyncio.wait_for(self._task, 10)
+        await self._running.stop()
 
     def say(self, text: str) -> None:
         self._said += 1

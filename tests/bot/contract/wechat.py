@@ -1,6 +1,5 @@
 """A seat before WeChat: the real adapter on a real gRPC puppet service that keeps what nobody acknowledged."""
 
-import asyncio
 from pathlib import Path
 
 from grpclib.const import Status
@@ -12,6 +11,7 @@ from bot.channels.wechat.adapter import Adapter
 from bot.channels.wechat.reading import Form
 from bot.room import Room
 from bot.settings import BotSettings
+from tests.bot.running import Running
 from tests.bot.wechat.gateway import TOKEN, Gateway
 
 _PART_LENGTH = 500
@@ -35,15 +35,10 @@ class WechatSeat:
             wechat_part_pause_seconds=0,
             wechat_part_length=_PART_LENGTH,
         )
-        self._adapter = Adapter(self._room, settings, home=self._home)
-        ready = asyncio.Event()
-        self._task = asyncio.create_task(self._adapter.run(ready.set))
-        async with asyncio.timeout(10):
-            await ready.wait()
+        self._running = await Running(Adapter(self._room, settings, home=self._home)).listens()
 
     async def stop(self) -> None:
-        self._adapter.stop()
-        await asyncio.wait_for(self._task, 10)
+        await self._running.stop()
 
     def say(self, text: str) -> None:
         self._last = self._gateway.say(text)

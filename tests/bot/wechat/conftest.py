@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from pydantic import SecretStr
 from bot.channels.wechat.adapter import Adapter
 from bot.room import Room
 from bot.settings import BotSettings
+from tests.bot.running import Running
 from tests.bot.wechat.gateway import TOKEN, Gateway
 
 
@@ -25,19 +25,6 @@ def durable_gateway() -> Iterator[Gateway]:
     """One that does what ours does."""
     with Gateway(is_durable=True) as served:
         yield served
-
-
-class Running:
-    """An adapter that runs in the test's loop."""
-
-    def __init__(self, adapter: Adapter) -> None:
-        self.adapter = adapter
-        self.ready = asyncio.Event()
-        self.task = asyncio.create_task(adapter.run(self.ready.set))
-
-    async def stop(self) -> None:
-        self.adapter.stop()
-        await asyncio.wait_for(self.task, 30)
 
 
 @pytest_asyncio.fixture
@@ -56,10 +43,10 @@ async def start(room: Room, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]
         one = Running(Adapter(room, BotSettings(**values), home=tmp_path))
         running.append(one)
         if is_awaited:
-            await asyncio.wait_for(one.ready.wait(), 30)
+            await one.listens()
         return one
 
     yield start_one
     for one in running:
-        if not one.task.done():
+        if not one.has_ended:
             await one.stop()

@@ -1,0 +1,16 @@
+"""A file that one process at a time may hold; the end of the process lets it go, however it ends."""
+
+import fcntl
+from pathlib import Path
+from typing import IO
+
+
+def try_lock(path: Path) -> IO[str] | None:
+    """The open, locked file, or None if another process holds it; closing it unlocks."""
+    file = path.open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    return file
