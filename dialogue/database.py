@@ -1,5 +1,6 @@
 """The way to the database, PostgreSQL or SQLite: one transaction a use case, committed here and nowhere else."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,12 +30,13 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._writer = threading.RLock() if engine.dialect.name == "sqlite" else None
         self.reading = engine.execution_options(**_READ_ONLY)
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
         """One writing transaction: commits on leaving, rolls back on an error; raises `DatabaseUnavailable`."""
-        with reachable(), Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with self._in_a_row(), reachable(), Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
@@ -45,6 +47,19 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+    @contextmanager
+    def _in_a_row(self) -> Iterator[None]:
+        """SQLite has one writer at a time, and those who wait try again by chance: the threads of a process queue."""
+        if self._writer is None:
+            yield
+            return
+        if not self._writer.acquire(timeout=_BUSY_SECONDS):
+            raise DatabaseUnavailable("The database cannot be used: other writers of this process hold it.")
+        try:
+            yield
+        finally:
+            self._writer.release()
 
 
 def connect(url: str, *, pool_size: int = 20) -> Database:
