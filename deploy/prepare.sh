@@ -24,6 +24,7 @@ make secret_key key
 make postgres_password password
 make redis_password password
 make wechat_token password
+make grafana_password password
 
 if [ ! -e .env ]; then
   cp deploy/compose.env .env

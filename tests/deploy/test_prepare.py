@@ -34,8 +34,10 @@ def test_what_it_makes_is_good_for_use(checkout: Path) -> None:
     prepare(checkout)
     made = contents(checkout)
     MasterKeys.parse(made["secret_key"].strip())
-    passwords = {made[name].strip() for name in ("postgres_password", "redis_password", "wechat_token")}
-    assert len(passwords) == 3
+    passwords = {
+        made[name].strip() for name in ("postgres_password", "redis_password", "wechat_token", "grafana_password")
+    }
+    assert len(passwords) == 4
     assert all(len(password) == 32 for password in passwords)
     assert "COMPOSE_PROFILES=" in made[".env"]
 

@@ -137,6 +137,7 @@ def test_promtool_finds_the_rules_valid_and_sees_them_ring(tmp_path: Path) -> No
     promtool = debian.program("promtool", package="prometheus", directory=tmp_path)
     checks: list[list[str | Path]] = [
         ["check", "config", RULES.parent / "prometheus.yaml"],
+        ["check", "config", RULES.parent / "compose.yaml"],
         ["test", "rules", Path(__file__).parent / "alarms.yaml"],
     ]
     for words in checks:
