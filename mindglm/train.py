@@ -169,6 +169,7 @@ def evaluate(
     model: Annotated[list[Path], typer.Option(help="A model's directory; several stand side by side.")],
     data: Data,
     *,
+    adapter: Annotated[list[Path] | None, typer.Option(help="An adapter of the first model, beside it.")] = None,
     turns: Annotated[Path | None, typer.Option(help="Dialogues whose every turn is answered, e.g. CPsyCounE.")] = None,
     dialogues: Annotated[int, typer.Option(help="Held-out dialogues for the losses.", min=1)] = 500,
     openings: Annotated[int, typer.Option(help="Held-out openings that are answered.", min=1)] = 50,
@@ -184,7 +185,8 @@ def evaluate(
         from training.recipe import TuningRecipe
 
         plan = phase.Plan(
-            models=model,
+            candidates=[phase.Candidate(one) for one in model]
+            + [phase.Candidate(model[0], one) for one in adapter or ()],
             data=data,
             turns=turns,
             dialogues=dialogues,

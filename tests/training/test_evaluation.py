@@ -11,7 +11,7 @@ from care.guard import guard
 from care.hotlines import directory
 from training.evaluation import judge as judging
 from training.evaluation.answers import Question
-from training.evaluation.evaluate import Plan, evaluate
+from training.evaluation.evaluate import Candidate, Plan, evaluate
 from training.evaluation.habits import habits, rates
 from training.evaluation.similarity import bleu, scores
 from training.recipe import TuningRecipe
@@ -54,7 +54,14 @@ def test_a_report_shows_models_side_by_side(tmp_path: Path, pretrained: Path, co
     turns = tmp_path / "turns.json"
     turns.write_text(json.dumps([{"dialogue": ["求助者：我睡不着。", "支持者：多久了？"]}], ensure_ascii=False))
     model = pretrained / "model"
-    plan = Plan(models=[model, model], data=corpus_directory, turns=turns, dialogues=6, openings=3, reply_tokens=16)
+    plan = Plan(
+        candidates=[Candidate(model), Candidate(model)],
+        data=corpus_directory,
+        turns=turns,
+        dialogues=6,
+        openings=3,
+        reply_tokens=16,
+    )
     recipe = TuningRecipe(lora=None, precision="float32", device="cpu", threads=1)
     results = evaluate(plan, tmp_path / "report", recipe=recipe, say=lambda _: None)
     measured = results["models"][str(model)]

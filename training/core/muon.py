@@ -1,8 +1,7 @@
 """Muon for the matrices, AdamW for everything else, with single-precision masters of half-precision weights.
 
 Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/) replaces the momentum of a matrix by the nearest
-orthogonal one, found by Newton-Schulz iterations: every direction learns at one pace. From few tokens it learns about
-twice as fast as AdamW (docs/training.md has our own measurement).
+orthogonal one, found by Newton-Schulz iterations: every direction learns at one pace.
 """
 
 from collections.abc import Callable, Mapping
@@ -95,7 +94,8 @@ class Optimiser:
         momentum.lerp_(slope, 1 - inertia)
         ahead = slope.lerp(momentum, inertia)  # Nesterov's
         parts = 2 if "gate_up_proj" in name else 1  # two matrices in one
-        direction = torch.cat([orthogonal(part) * _scale(part) for part in ahead.chunk(parts)])
+        dtype = self._parameters[name].dtype  # what this machine multiplies fastest
+        direction = torch.cat([orthogonal(part.to(dtype)) * _scale(part) for part in ahead.chunk(parts)])
         master = self._masters[name]
         master.mul_(1 - self._rate * factor * self._decay).add_(direction, alpha=-self._rate * factor)
 
@@ -120,11 +120,11 @@ class Optimiser:
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """Roughly the nearest matrix whose singular values are all one."""
+    """Roughly the nearest matrix whose singular values are all one, in float32 from whatever type it is computed in."""
     first, second, third = _COEFFICIENTS
     is_tall = matrix.shape[0] > matrix.shape[1]
-    found = (matrix.T if is_tall else matrix).bfloat16()
-    found = found / (found.float().norm() + _EPSILON).bfloat16()
+    found = matrix.T if is_tall else matrix
+    found = found / (found.float().norm() + _EPSILON).to(matrix.dtype)
     for _ in range(_ITERATIONS):
         gram = found @ found.T
         found = first * found + (second * gram + third * gram @ gram) @ found

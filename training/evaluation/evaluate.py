@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -29,11 +29,23 @@ from training.trouble import TrainingTrouble
 RESULTS = "results.json"
 
 
+class Candidate(NamedTuple):
+    """What is measured: a model, with an adapter or without."""
+
+    model: Path
+    adapter: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """As the report calls it."""
+        return str(self.model) if self.adapter is None else f"{self.model} + {self.adapter}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What is measured. `turns` is a file of dialogues whose every turn is answered (CPsyCounE)."""
 
-    models: Sequence[Path]
+    candidates: Sequence[Candidate]
     data: Path
     turns: Path | None = None
     dialogues: int = 500
@@ -53,27 +65,36 @@ def evaluate(plan: Plan, target: Path, *, recipe: TuningRecipe, say: Say) -> dic
     turns = questions(_turns(plan.turns), instruction=recipe.instruction) if plan.turns else []
     openings = [Question((), one.opening, one.exchanges[0].reply) for one in dialogues[: plan.openings]]
     measured, samples = {}, []
-    for model in plan.models:
-        say(f"{model}: losses")
+    for candidate in plan.candidates:
+        say(f"{candidate.name}: losses")
         found: dict[str, Any] = {
-            "loss": held_out.losses(model, dialogues[: plan.dialogues], recipe, device=device),
-            "parameters": _size(model, recipe, device),
+            "loss": held_out.losses(*candidate, dialogues[: plan.dialogues], recipe, device=device),
+            "parameters": _size(candidate, recipe, device),
         }
-        say(f"{model}: {len(openings) + len(turns)} replies")
-        written = _answers(model, [*openings, *turns], plan, recipe)
+        say(f"{candidate.name}: {len(openings) + len(turns)} replies")
+        written = _answers(candidate, [*openings, *turns], plan, recipe)
         samples.append(written[: len(openings)])
-        measured[str(model)] = found | _judged(plan, turns, openings, written)
+        measured[candidate.name] = found | _judged(plan, turns, openings, written)
     results: dict[str, Any] = {"models": measured}
     if plan.reward_model and plan.preferences:
-        results["reward_model"] = _reward_accuracy(plan.reward_model, plan.models[0], plan.preferences, recipe, device)
+        results["reward_model"] = _reward_accuracy(
+            plan.reward_model, plan.candidates[0].model, plan.preferences, recipe, device
+        )
     target.mkdir(parents=True, exist_ok=True)
     (target / RESULTS).write_text(json.dumps(results, ensure_ascii=False, indent=2), encoding="utf-8")
     report.write(target, results, openings, samples)
     return results
 
 
-def _answers(model: Path, asked: Sequence[Question], plan: Plan, recipe: TuningRecipe) -> list[str]:
-    return answers(model, asked, instruction=recipe.instruction, reply_tokens=plan.reply_tokens, seed=recipe.seed)
+def _answers(candidate: Candidate, asked: Sequence[Question], plan: Plan, recipe: TuningRecipe) -> list[str]:
+    return answers(
+        candidate.model,
+        asked,
+        instruction=recipe.instruction,
+        reply_tokens=plan.reply_tokens,
+        seed=recipe.seed,
+        adapter=candidate.adapter,
+    )
 
 
 def _judged(
@@ -112,5 +133,6 @@ def _turns(file: Path) -> list[Dialogue]:
     return [dialogue for dialogue in found if len(dialogue)]
 
 
-def _size(model: Path, recipe: TuningRecipe, device: torch.device) -> int:
-    return sum(weights.numel() for weights in student.load(model, recipe, device=device).model.parameters())
+def _size(candidate: Candidate, recipe: TuningRecipe, device: torch.device) -> int:
+    model = student.load(candidate.model, recipe, device=device, adapter=candidate.adapter).model
+    return sum(weights.numel() for weights in model.parameters())

@@ -16,10 +16,10 @@ from training.recipe import TuningRecipe
 
 
 def losses(
-    model: Path, dialogues: Sequence[Dialogue], recipe: TuningRecipe, *, device: torch.device
+    model: Path, adapter: Path | None, dialogues: Sequence[Dialogue], recipe: TuningRecipe, *, device: torch.device
 ) -> dict[str, float]:
     """Nats per character of supporters' and of all words, and the perplexity of a supporter's character."""
-    pupil = student.load(model, recipe, device=device)
+    pupil = student.load(model, recipe, device=device, adapter=adapter)
     language = Language(pupil.model, weights=BOTH_SIDES)
     batches = stream.in_order(
         dialogues, pupil.encoder, pupil.encoder.cut, rows=recipe.rows, length=_LENGTH, pad_id=pupil.pad_id
