@@ -204,3 +204,24 @@ def test_no_text_makes_the_rules_run_away(text: str) -> None:
     began = time.process_time()
     screen(text)
     assert time.process_time() - began < 1.0
+
+
+@pytest.mark.parametrize(
+    "text", ["药我都藏在枕头下面今晚就吃", "我把药都攒够了", "药放在枕头下面，今晚全部吃下去", "药我藏好了，今晚吃"]
+)
+def test_medicine_that_was_hidden_or_hoarded_is_a_plan(text: str) -> None:
+    assert screen(text).tier is Tier.ACUTE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "医生开的药我今晚就吃",
+        "感冒药我放在桌上今晚就吃",
+        "我把药藏在孩子够不到的地方",
+        "这周的药全部吃完了",
+        "药我都吃完了要去复诊",
+    ],
+)
+def test_medicine_that_is_taken_as_it_should_be_is_none(text: str) -> None:
+    assert screen(text).tier is Tier.NONE

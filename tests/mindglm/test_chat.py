@@ -235,6 +235,8 @@ class TestClearErrors:
         chat("你好\n")
         with sqlite3.connect(home / "mindglm.db") as database:
             database.execute("UPDATE alembic_version SET version_num = '9999'")
+            database.execute("DELETE FROM compatibility")
+            database.execute("INSERT INTO compatibility VALUES ('9999')")
         database.close()
         self.is_one_line(chat("我的话\n"), "9999")
 
