@@ -21,7 +21,7 @@ from dialogue.logs import configure
 from dialogue.readiness import notify_ready
 from worker import tasks
 from worker.engine.choose import build
-from worker.engine.port import Engine, ModelUnusable
+from worker.engine.port import Engine, ModelAway, ModelUnusable
 from worker.service import WorkerService
 from worker.settings import WorkerSettings
 
@@ -93,7 +93,7 @@ class _Model:
         try:
             self._service = WorkerService(self._settings, self._engine, self._doorbell, name=name, end=_end_in_order)
             self._service.start()
-        except DatabaseUnavailable as error:
+        except (DatabaseUnavailable, ModelAway) as error:
             _end(error, os.EX_TEMPFAIL)  # the next start may find it
         except (DialogueError, ModelUnusable) as error:
             _end(error, os.EX_CONFIG)

@@ -207,7 +207,14 @@ def test_no_text_makes_the_rules_run_away(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["药我都藏在枕头下面今晚就吃", "我把药都攒够了", "药放在枕头下面，今晚全部吃下去", "药我藏好了，今晚吃"]
+    "text",
+    [
+        "药我都藏在枕头下面今晚就吃",
+        "我把药都攒够了",
+        "药放在枕头下面，今晚全部吃下去",
+        "药已经买好，今晚就结束",
+        "我撑不住了，今晚就了断",
+    ],
 )
 def test_medicine_that_was_hidden_or_hoarded_is_a_plan(text: str) -> None:
     assert screen(text).tier is Tier.ACUTE

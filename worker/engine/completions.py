@@ -20,6 +20,7 @@ from worker.engine.port import (
     EngineFailed,
     Exchange,
     Finish,
+    ModelAway,
     ModelUnusable,
     Progress,
     PromptTooLong,
@@ -161,7 +162,8 @@ class Completions:
             except (httpx.HTTPError, KeyError, TypeError, ValueError) as error:
                 is_final = isinstance(error, httpx.HTTPStatusError) and error.response.status_code not in _BUSY
                 if is_final or time.monotonic() > give_up_at:
-                    raise ModelUnusable(
+                    trouble = ModelUnusable if is_final else ModelAway
+                    raise trouble(
                         f"{self._server.base_url} does not answer as an OpenAI server ({type(error).__name__}). "
                         "Check MINDGLM_OPENAI_BASE_URL (it ends in /v1), MINDGLM_OPENAI_API_KEY and the server."
                     ) from error

@@ -83,6 +83,10 @@ class ModelUnusable(Exception):
     """The model cannot be loaded; the message says what is wrong and what to do, for the operator."""
 
 
+class ModelAway(ModelUnusable):
+    """The model's server does not answer now; another start may find it."""
+
+
 class Engine(Protocol):
     """Generates replies for many conversations at once."""
 
