@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
 import migrations
 from dialogue.database import Database, connect, reachable
@@ -17,17 +19,44 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 _LOCK = 0x6D696E64676C6D  # "mindglm": two upgrades at once wait for each other on PostgreSQL
-_PATIENCE = "10s"
-"""A change of a table waits for whoever reads it, and everybody else then waits for the change: not for longer."""
+_PATIENCE = "400ms"
+"""A change of a table waits for whoever uses it, and everybody else then waits for the change: not for longer.
+
+Shorter than PostgreSQL's `deadlock_timeout`, so that of a migration and the version that still serves, it is always the
+migration that gives way and tries again.
+"""
+_KEEPS_TRYING_SECONDS = 120.0
+_LOCK_CONFLICTS = {"55P03", "40P01"}  # lock_not_available, deadlock_detected
+
+
+def _is_lock_conflict(error: BaseException) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, DBAPIError) and getattr(cause.orig, "sqlstate", None) in _LOCK_CONFLICTS
 
 
 def upgrade(database: Database) -> None:
-    """Run the missing migrations; raises `SchemaMismatch` if the database is too new for this code."""
+    """Run the missing migrations, each in a transaction of its own.
+
+    Raises `SchemaMismatch` if the database is too new for this code, `DatabaseUnavailable` where a table is never free.
+    """
+    while _run_next(database):
+        pass
+
+
+@retry(
+    retry=retry_if_exception(_is_lock_conflict),
+    stop=stop_after_delay(_KEEPS_TRYING_SECONDS),
+    wait=wait_random(0.1, 0.5),
+    reraise=True,
+)
+def _run_next(database: Database) -> bool:
+    """Whether there was a migration to run."""
     with reachable(), database.engine.begin() as connection:
         exclude_others(connection)
-        if is_ahead(connection):
-            return
-        finish(connection)
+        if is_ahead(connection) or current(connection) == known()[-1]:
+            return False
+        _alembic_upgrade(connection, "+1")
+        return True
 
 
 def upgrade_at(url: str) -> None:
@@ -80,17 +109,14 @@ def begin_at(connection: Connection, revision: str) -> None:
         raise SchemaMismatch(f"This is of schema {revision}, which this version does not know; install a newer one.")
     from alembic import command
 
-    config = _configured(connection)
     if current(connection) is not None:
-        command.downgrade(config, "base")
-    command.upgrade(config, revision)
+        command.downgrade(_configured(connection), "base")
+    command.upgrade(_configured(connection), revision)
 
 
 def finish(connection: Connection) -> None:
-    """Run the missing migrations."""
-    from alembic import command  # processes that only check need not load it
-
-    command.upgrade(_configured(connection), "head")
+    """Run the missing migrations in the transaction that is open."""
+    _alembic_upgrade(connection, "head")
 
 
 def current(connection: Connection) -> str | None:
@@ -112,6 +138,12 @@ def _needed(connection: Connection) -> str | None:
         return None
     oldest: str | None = connection.scalar(text("SELECT max(oldest_schema) FROM compatibility"))
     return oldest
+
+
+def _alembic_upgrade(connection: Connection, revision: str) -> None:
+    from alembic import command  # processes that only check need not load it
+
+    command.upgrade(_configured(connection), revision)
 
 
 def _configured(connection: Connection) -> "Config":
