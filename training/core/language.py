@@ -47,14 +47,14 @@ class Language:
     def losses_by_part(self, batch: Batch) -> dict[Part, float]:
         """The sums of the losses (nats) of the client's words and of the supporter's."""
         batch = batch.to(self._model.device)
-        hidden = self.hidden(batch).flatten(0, 1)
+        hidden = hidden_states(self._model, batch).flatten(0, 1)  # rows of other lengths would be compiled anew
         head = self._model.get_output_embeddings().weight
         labels, parts = batch.labels.flatten(), batch.parts.flatten()
         found = {}
         for part in (Part.CLIENT, Part.REPLY):
             chosen = (parts == part).nonzero().flatten()
             ones = torch.ones(len(chosen), device=hidden.device)
-            found[part] = float(linear_cross_entropy(hidden[chosen], head, labels[chosen], ones, self._rows))
+            found[part] = float(linear_cross_entropy(hidden[chosen], head, labels[chosen], ones))
         return found
 
 

@@ -64,8 +64,9 @@ def batches(
 def in_order(
     dialogues: Sequence[Dialogue], encoder: Encoder, cut: Cut, *, rows: int, length: int, pad_id: int
 ) -> Iterator[Batch]:
-    """Everything once, for measuring."""
+    """Everything once and whole, for measuring: rows are longer than `length` where a window is."""
     encoded = [encoder.encode(window) for dialogue in dialogues for window in cut(dialogue)]
+    length = max(length, *(len(one.ids) for one in encoded))
     packed = pack(encoded, length=length)
     for start in range(0, len(packed), rows):
         yield collate(packed[start : start + rows], length=length, pad_id=pad_id)
