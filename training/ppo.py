@@ -43,6 +43,7 @@ Asking = Callable[[torch.Generator, int], list[list[int]]]
 """Chance and a count to so many prompts."""
 
 _VALUE_RANGE = 0.2
+_LEAST_SPREAD = 0.1
 _MEASURED_SEED = 7
 
 
@@ -94,6 +95,7 @@ class Pleasing:
         nn.init.zeros_(self.value_head.weight)
         nn.init.zeros_(self.value_head.bias)
         self._leash = Leash(recipe.kl_weight, recipe.kl_target)
+        self._usual: list[float] | None = None  # mean and spread of the scores before anything was learned
 
     @property
     def learned(self) -> dict[str, nn.Parameter]:
@@ -147,10 +149,21 @@ class Pleasing:
         }
 
     def state(self) -> dict[str, Any]:
-        return {"beta": self._leash.beta}
+        return {"beta": self._leash.beta, "usual": self._usual}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._leash.beta = state["beta"]
+        self._usual = state["usual"]
+
+    def _normal(self, scores: Tensor) -> Tensor:
+        """Scores relative to the first iteration's, as Ouyang et al. do.
+
+        The critic begins at zero. If all scores were far below, ending a reply would look like a loss by itself.
+        """
+        if self._usual is None:
+            self._usual = [float(scores.mean()), float(scores.std(unbiased=False)) + _LEAST_SPREAD]
+        mean, spread = self._usual
+        return (scores - mean) / spread
 
     def _draw(self, asked: Sequence[Sequence[int]]) -> list[Drawn]:
         return draw(
@@ -169,7 +182,7 @@ class Pleasing:
         log_probabilities, values = self._actor_and_critic(batch)
         log_ratios = log_probabilities - self._before(batch)
         ended = torch.tensor([one.is_finished for one in drawn], device=mask.device)
-        scores = self._judge(drawn) - recipe.unfinished_penalty * ~ended
+        scores = self._normal(self._judge(drawn)) - recipe.unfinished_penalty * ~ended
         rewards = shaped_rewards(scores, log_ratios, mask, beta=self._leash.beta)
         gains, returns = advantages(rewards, values, mask, discount=recipe.discount, smoothing=recipe.smoothing)
         self._leash.pull(float(log_ratios.sum(dim=1).mean()))

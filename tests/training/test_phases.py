@@ -162,13 +162,13 @@ def test_ppo_raises_the_reward_and_stays_near_the_reference(
     recipe = PpoRecipe(
         **MACHINE,
         lora=None,
-        steps=24,
+        steps=36,
         rows=16,
         length=256,
         rollouts=32,
         epochs=2,
-        reply_tokens=24,
-        rate=1e-3,
+        reply_tokens=40,
+        rate=5e-4,
         measured=24,
         kl_target=4.0,
     )
