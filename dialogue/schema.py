@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
-from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
 import migrations
 from dialogue.database import Database, connect, reachable
@@ -39,16 +38,18 @@ def upgrade(database: Database) -> None:
 
     Raises `SchemaMismatch` if the database is too new for this code, `DatabaseUnavailable` where a table is never free.
     """
-    while _run_next(database):
+    from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random  # who only checks needs none of it
+
+    patiently = Retrying(
+        retry=retry_if_exception(_is_lock_conflict),
+        stop=stop_after_delay(_KEEPS_TRYING_SECONDS),
+        wait=wait_random(0.1, 0.5),
+        reraise=True,
+    )
+    while patiently(_run_next, database):
         pass
 
 
-@retry(
-    retry=retry_if_exception(_is_lock_conflict),
-    stop=stop_after_delay(_KEEPS_TRYING_SECONDS),
-    wait=wait_random(0.1, 0.5),
-    reraise=True,
-)
 def _run_next(database: Database) -> bool:
     """Whether there was a migration to run."""
     with reachable(), database.engine.begin() as connection:

@@ -22,6 +22,7 @@ from dialogue.sweeper import Sweeper
 from dialogue.tables import Figure
 from dialogue.traces import traces_for
 from dialogue.watch import Watch, instruments_for
+from worker.ears import OwnEars
 from worker.engine.port import Engine
 from worker.leases import Leases
 from worker.meters import WorkerMeters
@@ -70,10 +71,11 @@ class WorkerService:
             policy=_policy(settings),
             meters=self._meters,
         )
+        self._ears = OwnEars(doorbell, answer=self.answer, free_places=self._free_places, max_threads=engine.capacity)
         self._sweeper = Sweeper(
             database=self._database,
             keys=keys,
-            doorbell=doorbell,
+            doorbell=self._ears,
             signals=self._signals,
             apology=words.say("error_failed"),
             max_attempts=settings.max_attempts,
@@ -102,6 +104,9 @@ class WorkerService:
     def answer(self, conversation_id: UUID) -> None:
         self._replies.answer(conversation_id)
 
+    def _free_places(self) -> int:
+        return self._engine.capacity - len(self._leases.held())
+
     def claim_no_more(self) -> None:
         """SIGTERM has come: take nothing new from now on."""
         self._replies.claim_no_more()
@@ -110,6 +115,7 @@ class WorkerService:
         """Let replies finish for `shutdown_seconds`, give the rest back, release the model."""
         self._replies.claim_no_more()
         self._sweeper.stop()
+        self._ears.stop()
         self._wait_until_idle(self._settings.shutdown_seconds)
         self._replies.give_everything_back()
         self._engine.stop()
