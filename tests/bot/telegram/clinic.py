@@ -46,7 +46,7 @@ class AdapterProcess:
         self.process.wait()
         self._file.close()
 
-    def terminate(self, seconds: float = 40) -> int:
+    def terminate(self, seconds: float = 120) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.wait(seconds)
 
