@@ -1,7 +1,7 @@
 """The task that says "look": rung after a commit, by whoever found work. Lost rings are found by the sweep."""
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -38,13 +38,6 @@ def ringing_app(broker_url: str) -> Celery:
         "max_retries": 0,
     }
     return app
-
-
-class Bell(Protocol):
-    """Says that there is work in these conversations."""
-
-    def ring(self, conversation_ids: Iterable[UUID]) -> None:
-        """Best effort."""
 
 
 class Doorbell:

@@ -46,6 +46,17 @@ _RING = (
     .values(rung_at=bindparam("now"), ring_count=TURNS.c.ring_count + 1)
     .returning(TURNS.c.conversation_id)
 )
+# what a worker with room takes of its own accord: somebody had time to come, or a second ring was needed
+_OVERLOOKED = (
+    select(TURNS.c.conversation_id)
+    .where(
+        or_(TURNS.c.state == TurnState.WAITING, and_(_IS_ORPHAN, TURNS.c.attempt < bindparam("max_attempts"))),
+        _IS_HEAD,
+        or_(TURNS.c.ring_count != 1, TURNS.c.rung_at <= bindparam("after_1")),
+    )
+    .order_by(TURNS.c.rung_at)
+    .limit(bindparam("limit"))
+)
 _FAIL_HOPELESS = (
     update(TURNS)
     .where(_IS_ORPHAN, TURNS.c.attempt >= bindparam("max_attempts"))
@@ -77,6 +88,17 @@ def sweep(session: Session, keys: MasterKeys, *, apology: str, max_attempts: int
     consent.expire(session, now=now)
     rung = session.scalars(_RING, {"now": now, **_ring_times(now)}).all()
     return Swept(conversation_ids=list(rung), channels=channels, abandoned_count=abandoned_count)
+
+
+def overlooked(session: Session, *, limit: int, max_attempts: int, now: datetime) -> list[UUID]:
+    """Conversations whose next turn nobody came for, `limit` at most; whoever asks may answer them at once.
+
+    Other than `sweep` it marks nothing: that a turn was rung for does not say that anybody heard it.
+    """
+    found = session.scalars(
+        _OVERLOOKED, {"limit": limit, "max_attempts": max_attempts, "now": now, "after_1": _ring_times(now)["after_1"]}
+    )
+    return list(found)
 
 
 def _ring_times(now: datetime) -> dict[str, datetime]:

@@ -8,7 +8,7 @@ import structlog
 from dialogue import timekeeper
 from dialogue.clock import Clock, utc_now
 from dialogue.database import Database
-from dialogue.doorbell import Bell
+from dialogue.doorbell import Doorbell
 from dialogue.errors import DialogueError
 from dialogue.instruments import UNMEASURED, Instruments
 from dialogue.signals import Signals
@@ -26,7 +26,7 @@ class Sweeper:
         *,
         database: Database,
         keys: MasterKeys,
-        doorbell: Bell,
+        doorbell: Doorbell,
         signals: Signals,
         apology: str,
         max_attempts: int,

@@ -11,7 +11,7 @@ from dialogue.database import Database
 from dialogue.intake import Received
 from dialogue.messages import Address, InboundMessage, OwedText
 from dialogue.states import ClosedBy
-from dialogue.sweep import Swept, sweep
+from dialogue.sweep import Swept, overlooked, sweep
 from dialogue.tables import Conversation, Delivery, Turn
 from dialogue.turns import ClaimedTurn, FinishedReply
 from dialogue.vault import MasterKeys, new_secret
@@ -115,6 +115,10 @@ class Rooms:
     def sweep(self, *, max_attempts: int = 3) -> Swept:
         with self.database.begin() as session:
             return sweep(session, self.keys, apology=APOLOGY, max_attempts=max_attempts, now=self.clock())
+
+    def overlooked(self, *, limit: int = 50, max_attempts: int = 3) -> list[UUID]:
+        with self.database.read() as session:
+            return overlooked(session, limit=limit, max_attempts=max_attempts, now=self.clock())
 
     def due(self, *, owner: UUID, limit: int = 50, chat_id: str | None = None) -> list[OwedText]:
         with self.database.begin() as session:

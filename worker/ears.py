@@ -1,42 +1,76 @@
-"""What the sweep finds is answered here, where this worker has room: a broker that is away only delays."""
+"""A worker with room answers what nobody came for, whatever became of the ring: a broker that is away only delays."""
 
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import structlog
 
-from dialogue.doorbell import Bell
+from dialogue.clock import Clock, utc_now
+from dialogue.database import Database
 from dialogue.errors import DialogueError
+from dialogue.sweep import overlooked
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class OwnEars:
-    """A bell for the worker's own sweep.
+    """Looks into the database at a steady pace, in a thread of its own, while there are free places.
 
-    Nobody came for what the sweep finds: the ring was lost, the broker is away, or a consumer no longer hears it.
-    Whoever else comes for it meets the claim, so nothing is answered twice.
+    A ring may be lost, its broker away, or the consumer deaf; and the sweep that rings again may run in a process that
+    has no other way to tell a worker. Whoever else comes for a turn meets the claim, so nothing is answered twice.
     """
 
     def __init__(
-        self, bell: Bell, *, answer: Callable[[UUID], None], free_places: Callable[[], int], max_threads: int
+        self,
+        *,
+        database: Database,
+        answer: Callable[[UUID], None],
+        free_places: Callable[[], int],
+        max_threads: int,
+        max_attempts: int,
+        period_seconds: float = 1.0,
+        clock: Clock = utc_now,
     ) -> None:
-        self._bell = bell
+        self._database = database
         self._answer = answer
         self._free_places = free_places
+        self._max_attempts = max_attempts
+        self._period_seconds = period_seconds
+        self._clock = clock
         self._hands = ThreadPoolExecutor(max_threads, thread_name_prefix="own-ears")
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="own-ears", daemon=True)
 
-    def ring(self, conversation_ids: Iterable[UUID]) -> None:
-        """For all of them, and take as many as there are free places."""
-        found = list(conversation_ids)
-        self._bell.ring(found)
-        for conversation_id in found[: max(0, self._free_places())]:
-            self._hands.submit(self._answer_one, conversation_id)
+    def start(self) -> None:
+        self._thread.start()
 
     def stop(self) -> None:
         """Take nothing more; what is being answered goes on."""
+        self._stopping.set()
+        self._thread.join()
         self._hands.shutdown(wait=False, cancel_futures=True)
+
+    def look(self) -> int:
+        """Look once, and take as many as there are free places; returns how many those are."""
+        free = self._free_places()
+        if free <= 0:
+            return 0
+        with self._database.read() as session:
+            found = overlooked(session, limit=free, max_attempts=self._max_attempts, now=self._clock())
+        for conversation_id in found:
+            self._hands.submit(self._answer_one, conversation_id)
+        return len(found)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._period_seconds):
+            try:
+                self.look()
+            except DialogueError as error:
+                log.warning("look_failed", error=str(error))
+            except Exception as error:  # noqa: BLE001 - a thread's outermost loop: the next look may succeed
+                log.error("look_broke", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold texts
 
     def _answer_one(self, conversation_id: UUID) -> None:
         try:

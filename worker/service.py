@@ -71,11 +71,17 @@ class WorkerService:
             policy=_policy(settings),
             meters=self._meters,
         )
-        self._ears = OwnEars(doorbell, answer=self.answer, free_places=self._free_places, max_threads=engine.capacity)
+        self._ears = OwnEars(
+            database=self._database,
+            answer=self.answer,
+            free_places=self._free_places,
+            max_threads=engine.capacity,
+            max_attempts=settings.max_attempts,
+        )
         self._sweeper = Sweeper(
             database=self._database,
             keys=keys,
-            doorbell=self._ears,
+            doorbell=doorbell,
             signals=self._signals,
             apology=words.say("error_failed"),
             max_attempts=settings.max_attempts,
@@ -96,6 +102,7 @@ class WorkerService:
         self._engine.start()
         self._leases.start()
         self._sweeper.start()
+        self._ears.start()
         self._cancellations.start()
         self._meters.watch(self._engine)
         self._watch.start()

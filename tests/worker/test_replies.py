@@ -1,5 +1,4 @@
 from collections.abc import Callable, Generator, Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -8,8 +7,7 @@ from redis import Redis
 from care import texts
 from care.guard import guard
 from care.hotlines import directory
-from dialogue import history, schema
-from dialogue.database import connect, sqlite_url
+from dialogue import history
 from dialogue.settings import INSTRUCTION
 from dialogue.signals import Signals, partial, read_partial
 from dialogue.signals import redis_url as in_redis_form
@@ -21,14 +19,6 @@ from worker.leases import Leases
 from worker.replies import Replies, ReplyPolicy
 
 ME = uuid4()
-
-
-@pytest.fixture
-def rooms(tmp_path: Path) -> Iterator[Rooms]:
-    database = connect(sqlite_url(tmp_path / "test.db"))
-    schema.upgrade(database)
-    yield Rooms(database)
-    database.close()
 
 
 @pytest.fixture
