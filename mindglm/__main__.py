@@ -1,131 +1,12 @@
-"""``mindglm``: one door to everything; each command imports what it needs when it is called."""
+"""``mindglm``: the door of every process."""
 
 import sys
-from typing import Annotated
+from importlib import import_module
+from types import ModuleType
 
-import typer
+from mindglm.lean import UNUSED_BY_ADAPTERS, without
 
-from mindglm.admin import app as admin
-from mindglm.console import app as console
-from mindglm.model import app as model
-from mindglm.train import app as train
-
-app = typer.Typer(
-    name="mindglm",
-    help="A durable chat bot for Chinese psychological counselling, with MindGLM.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-)
-
-
-app.add_typer(admin, name="admin")
-app.add_typer(console, name="console")
-app.add_typer(model, name="model")
-app.add_typer(train, name="train")
-
-
-@app.command(epilog="Example: mindglm chat --timings")
-def chat(
-    *,
-    worker: Annotated[bool, typer.Option(help="Start a worker for this conversation.")] = True,
-    timings: Annotated[bool, typer.Option("--timings", help="Say on stderr what takes how long.")] = False,
-) -> None:
-    """Talk in this terminal; everything that is needed is started and stopped with it."""
-    from dialogue.settings import DialogueSettings
-    from mindglm.chat import run
-
-    raise typer.Exit(run(DialogueSettings.read(), has_worker=worker, has_timings=timings))
-
-
-@app.command(epilog="Example: mindglm up")
-def up() -> None:
-    """Run every channel whose token is set, with broker and worker, until Ctrl-C."""
-    from bot.settings import BotSettings
-    from mindglm.up import run
-
-    raise typer.Exit(run(BotSettings.read()))
-
-
-@app.command(epilog="Example: MINDGLM_TELEGRAM_TOKEN=123:abc mindglm telegram")
-def telegram(
-    *,
-    health: Annotated[bool, typer.Option("--health", help="Say how the running adapter is doing; 1 if badly.")] = False,
-) -> None:
-    """Listen and speak on Telegram, until SIGTERM or Ctrl-C; workers run beside it."""
-    from mindglm.lean import UNUSED_BY_ADAPTERS, without
-
-    with without(*UNUSED_BY_ADAPTERS):
-        from bot.settings import BotSettings
-        from mindglm.telegram import report, run
-
-    settings = BotSettings.read()
-    raise typer.Exit(report(settings) if health else run(settings))
-
-
-@app.command(epilog="Example: MINDGLM_WECHAT_ENDPOINT=127.0.0.1:8788 MINDGLM_WECHAT_TOKEN=secret mindglm wechat")
-def wechat(
-    *,
-    health: Annotated[bool, typer.Option("--health", help="Say how the running adapter is doing; 1 if badly.")] = False,
-) -> None:
-    """Listen and speak on WeChat through a Wechaty puppet service, until SIGTERM or Ctrl-C; workers run beside it."""
-    from bot.settings import BotSettings
-    from mindglm.wechat import report, run
-
-    settings = BotSettings.read()
-    raise typer.Exit(report(settings) if health else run(settings))
-
-
-@app.command(epilog="Example: mindglm worker --concurrency 16")
-def worker(
-    concurrency: Annotated[int | None, typer.Option(help="Conversations generated at once.", min=1)] = None,
-    name: Annotated[str | None, typer.Option(help="This worker's name among several.")] = None,
-) -> None:
-    """Own the model and answer; the same as `celery -A worker worker`."""
-    from mindglm.worker import run
-
-    run(concurrency=concurrency, name=name)
-
-
-@app.command(epilog="Example: mindglm doctor --json")
-def doctor(
-    *,
-    is_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
-) -> None:
-    """Look at everything that can be wrong, and say how to mend it; 1 if something does not work."""
-    from mindglm.doctor.rounds import run
-
-    raise typer.Exit(run(is_json=is_json))
-
-
-@app.command(epilog="Example: mindglm health telegram")
-def health(
-    target: Annotated[str, typer.Argument(help="worker, telegram, wechat or console; or a URL.")],
-) -> None:
-    """Ask a running process (MINDGLM_METRICS_PORT) whether it is ready; 1 if not. For health checks of containers."""
-    from dialogue.settings import DialogueSettings
-    from mindglm.health import run
-
-    raise typer.Exit(run(DialogueSettings.read(), target))
-
-
-@app.command(epilog="Example: mindglm migrate")
-def migrate() -> None:
-    """Bring the database to the schema of this version."""
-    from dialogue import home, schema
-    from dialogue.settings import DialogueSettings
-
-    schema.upgrade_at(home.database_url(DialogueSettings.read()))
-    typer.echo("The database has the schema of this version.")
-
-
-@app.command(epilog="Example: export MINDGLM_SECRET_KEY=$(mindglm key)")
-def key() -> None:
-    """Print a new master key. Keep it apart from the database, and do not lose it."""
-    from dialogue.vault import new_secret
-
-    typer.echo(new_secret())
+_ADAPTERS = ("telegram", "wechat")
 
 
 def main() -> None:
@@ -133,10 +14,26 @@ def main() -> None:
     from dialogue.errors import DialogueError
 
     try:
-        app()
+        match sys.argv[1:]:
+            case [channel] if channel in _ADAPTERS:
+                sys.exit(_listen(channel))
+            case _:
+                from mindglm.commands import app
+
+                app()
     except DialogueError as error:
         sys.stderr.write(f"mindglm: {error}\n")
         sys.exit(1)
+
+
+def _listen(channel: str) -> int:
+    """Processes that run for months, without the command line's libraries. Returns the exit status."""
+    with without(*UNUSED_BY_ADAPTERS):
+        from bot.settings import BotSettings
+
+        adapter: ModuleType = import_module(f"mindglm.{channel}")
+    status: int = adapter.run(BotSettings.read())
+    return status
 
 
 if __name__ == "__main__":

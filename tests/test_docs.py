@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import typer
 
-from mindglm.__main__ import app
+from mindglm.commands import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(

@@ -13,7 +13,7 @@ import typer
 
 from bot.settings import BotSettings
 from console.settings import ConsoleSettings
-from mindglm.__main__ import app
+from mindglm.commands import app
 from tests.deploy.compose import COMPOSE, OURS, PYTHON, ROOT, SERVICES, command, seconds
 from worker.settings import WorkerSettings
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from mindglm.__main__ import app
+from mindglm.commands import app
 from tests.deploy.compose import ROOT, seconds
 from worker.settings import WorkerSettings
 

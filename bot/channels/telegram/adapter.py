@@ -12,7 +12,7 @@ from telegram.error import InvalidToken, TelegramError
 from bot import journal
 from bot.channels.telegram import CHANNEL, menu
 from bot.channels.telegram.intake import Intake
-from bot.channels.telegram.line import TokenRefused, connect, webhook_secret
+from bot.channels.telegram.line import TokenRefused, connect, wait_seconds, webhook_secret
 from bot.channels.telegram.live import Live
 from bot.channels.telegram.places import Place
 from bot.channels.telegram.polling import Poller
@@ -28,14 +28,12 @@ from bot.room import Room
 from bot.settings import BotSettings
 from bot.waiting import WaitingLine
 from bot.writing import WritingSender
-from dialogue.outbox import back_off_seconds
 from dialogue.tables import Figure
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _MAX_AT_ONCE = 64
 _MAX_CONNECTIONS = 96
-_MAX_BACK_OFF_SECONDS = 30.0
 _GROUP_PER_SECOND = 20 / 60
 """Telegram's limit for one group."""
 
@@ -156,7 +154,7 @@ class Adapter:
                 raise TokenRefused from None
             except TelegramError as error:
                 attempt += 1
-                seconds = back_off_seconds(attempt, max_seconds=_MAX_BACK_OFF_SECONDS)
+                seconds = wait_seconds(error, attempt)
                 log.warning("telegram_unreachable", error=type(error).__name__, seconds=seconds)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), seconds)

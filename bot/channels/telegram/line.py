@@ -14,15 +14,19 @@ from typing import Any
 
 import httpx
 from telegram import Bot
-from telegram.error import InvalidToken, RetryAfter, TelegramError
+from telegram.error import BadRequest, InvalidToken, NetworkError, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
 
 from bot.channels.telegram.updates import ALLOWED
 from bot.settings import BotSettings
-from dialogue.errors import Misconfigured
+from dialogue.errors import DatabaseUnavailable, Misconfigured
+from dialogue.outbox import back_off_seconds
 
 POLL_SECONDS = 25
 
+_MAX_BACK_OFF_SECONDS = 30.0
+_MAX_BACK_OFF_WHEN_AWAY_SECONDS = 3.0
+"""While the database or the line is away: somebody in danger may be writing, and trying costs little."""
 _TIMEOUT_SECONDS = 15.0
 _CONNECT_SECONDS = 5.0
 _IDLE_CONNECTIONS = 8
@@ -83,6 +87,15 @@ def retry_seconds(error: RetryAfter) -> float:
     """How long Telegram wants us to wait."""
     wait = error.retry_after
     return float(wait) if isinstance(wait, int) else wait.total_seconds()
+
+
+def wait_seconds(error: Exception, count: int) -> float:
+    """How long to wait after that many failed tries in a row."""
+    if isinstance(error, RetryAfter):
+        return retry_seconds(error)
+    is_away = isinstance(error, DatabaseUnavailable | TimeoutError | NetworkError) and not isinstance(error, BadRequest)
+    longest = _MAX_BACK_OFF_WHEN_AWAY_SECONDS if is_away else _MAX_BACK_OFF_SECONDS
+    return back_off_seconds(count, first_seconds=0.5, max_seconds=longest)
 
 
 def never_arrived(error: TelegramError) -> bool:

@@ -7,20 +7,16 @@ from typing import Any
 
 import structlog
 from telegram import Update
-from telegram.error import BadRequest, Conflict, InvalidToken, NetworkError, RetryAfter, TelegramError
+from telegram.error import Conflict, InvalidToken, TelegramError
 
 from bot.channels.telegram.intake import Intake
-from bot.channels.telegram.line import POLL_SECONDS, Line, TokenRefused, retry_seconds
+from bot.channels.telegram.line import POLL_SECONDS, Line, TokenRefused, wait_seconds
 from bot.channels.telegram.updates import chat_of
 from bot.health import Deaf, Health, hangs_for_good
 from dialogue.errors import DatabaseUnavailable
-from dialogue.outbox import back_off_seconds
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-_MAX_BACK_OFF_SECONDS = 30.0
-_MAX_BACK_OFF_WHEN_AWAY_SECONDS = 3.0
-"""While the database or the line is away: somebody in danger may be writing, and trying costs little."""
 _STUCK_SECONDS = POLL_SECONDS + 60.0
 _TAKE_SECONDS = 120.0
 _MAX_TRIES = 3
@@ -56,13 +52,13 @@ class Poller:
                 raise TokenRefused from None
             except (TelegramError, DatabaseUnavailable, TimeoutError) as error:
                 trouble_count += 1
-                await self._pause(_wait_seconds(error, trouble_count), error)
+                await self._pause(wait_seconds(error, trouble_count), error)
             except Exception as error:  # the outermost loop: it must go on
                 break_count += 1
                 log.error("poll_broke", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold words
                 if break_count >= _MAX_BREAKS:
                     raise Deaf("polling breaks again and again") from error
-                await self._pause(_wait_seconds(error, break_count), error)
+                await self._pause(wait_seconds(error, break_count), error)
             else:
                 trouble_count = break_count = 0
 
@@ -133,14 +129,6 @@ class Poller:
 
 def _tell_skipped(update_id: int, error: Exception) -> None:
     log.error("update_skipped", update_id=update_id, error=type(error).__name__)
-
-
-def _wait_seconds(error: Exception, count: int) -> float:
-    if isinstance(error, RetryAfter):
-        return retry_seconds(error)
-    is_away = isinstance(error, DatabaseUnavailable | TimeoutError | NetworkError) and not isinstance(error, BadRequest)
-    longest = _MAX_BACK_OFF_WHEN_AWAY_SECONDS if is_away else _MAX_BACK_OFF_SECONDS
-    return back_off_seconds(count, first_seconds=0.5, max_seconds=longest)
 
 
 def _reason(error: Exception) -> str | None:

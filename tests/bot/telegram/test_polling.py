@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 from telegram import Update
 
+from bot.channels.telegram import line as telegram_line
 from bot.channels.telegram import polling
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.line import Line
@@ -113,7 +114,7 @@ def poller(line: object, intake: object) -> Poller:
 async def test_polling_that_breaks_again_and_again_ends_so_that_a_new_process_starts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(polling, "_MAX_BACK_OFF_SECONDS", 0.001)
+    monkeypatch.setattr(telegram_line, "_MAX_BACK_OFF_SECONDS", 0.001)
     async with asyncio.timeout(10):
         with pytest.raises(Deaf, match="again and again"):
             await poller(BrokenLine(), FakeIntake(away_for={})).run()
