@@ -2,6 +2,7 @@
 
     python -m bench.load                           # all four, two minutes of steady talk
     python -m bench.load steady --minutes 30 --plot docs/pictures
+    python -m bench.load stored people workers --plot docs/pictures
     python -m bench.load stored --turns 1000 100000 1000000
     python -m bench.load people --people 10 10000
     python -m bench.load workers --workers 1 2 4 --json
@@ -17,7 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -29,8 +30,9 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from bench import house, road
+from bench import house, plots, road
 from bench.archive import fill
+from bench.plots import Sample
 from bot.room import Room
 from dialogue import schema
 from dialogue.settings import DialogueSettings
@@ -40,7 +42,7 @@ _MEBIBYTE = 2**20
 _SAMPLE_SECONDS = 10.0
 _STEADY_PEOPLE = 8
 _WARM_SECONDS = 1.0
-_ROUNDS = 3
+_ROUNDS = 5
 _WORKERS_DELAY_SECONDS = 0.5
 _WORKERS_CONCURRENCY = 4
 _WORKERS_PEOPLE = 40
@@ -59,27 +61,14 @@ class Built:
     broker: psutil.Process
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """Some seconds of steady talk."""
-
-    minute: float
-    turns_per_second: float
-    p50_ms: float
-    p95_ms: float
-    bot_mib: float
-    worker_mib: float
-    broker_mib: float
-
-
 def main() -> int:
     arguments = _arguments()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     parts: dict[str, Callable[[], list[Line]]] = {
         "steady": partial(steady, minutes=arguments.minutes, plot=arguments.plot),
-        "stored": partial(stored, arguments.turns, seconds=arguments.seconds),
-        "people": partial(people, arguments.people, seconds=arguments.seconds),
-        "workers": partial(workers, arguments.workers, seconds=arguments.seconds),
+        "stored": partial(stored, arguments.turns, seconds=arguments.seconds, plot=arguments.plot),
+        "people": partial(people, arguments.people, seconds=arguments.seconds, plot=arguments.plot),
+        "workers": partial(workers, arguments.workers, seconds=arguments.seconds, plot=arguments.plot),
     }
     results = {name: parts[name]() for name in arguments.parts or parts}
     if arguments.json:
@@ -103,48 +92,56 @@ def steady(*, minutes: float, plot: Path | None) -> list[Line]:
             row = _measure(built.room, people=_STEADY_PEOPLE, seconds=min(_SAMPLE_SECONDS, minutes * 10))
             samples.append(_sample((now - began_at) / 60, row, built))
     if plot is not None:
-        _plot(samples, plot / "steady.png")
+        plots.steady(samples, plot / "steady.png")
     third = max(1, len(samples) // 3)
     first, last = _middle(samples[:third]), _middle(samples[-third:])
     ratio = {name: round(last[name] / first[name], 2) for name in first}
     return [{"": "first third", **first}, {"": "last third", **last}, {"": "ratio", **ratio}]
 
 
-def stored(counts: Sequence[int], *, seconds: float) -> list[Line]:
+def stored(counts: Sequence[int], *, seconds: float, plot: Path | None) -> list[Line]:
     """One person's turn beside so many stored ones; the first count is the baseline of the ratio."""
-    medians = {}
-    for count in counts:
-        with _house(workers=1, turns=count) as built:
-            _measure(built.room, people=1, seconds=_WARM_SECONDS)
-            rows = [_measure(built.room, people=1, seconds=seconds) for _ in range(_ROUNDS)]
-            medians[count] = min(row.p50_ms for row in rows)
-    return [
-        {"stored turns": count, "p50_ms": median, "ratio": round(median / medians[counts[0]], 2)}
-        for count, median in medians.items()
-    ]
+    with ExitStack() as stack:
+        rooms = {count: stack.enter_context(_house(workers=1, turns=count)).room for count in counts}
+        return _compared("stored turns", rooms, seconds=seconds, plot=plot)
 
 
-def people(counts: Sequence[int], *, seconds: float) -> list[Line]:
+def people(counts: Sequence[int], *, seconds: float, plot: Path | None) -> list[Line]:
     """A turn of somebody among so many who have all talked before and may talk again."""
-    medians = {}
-    for count in counts:
-        with _house(workers=1) as built:
-            asyncio.run(_meet(built.room, count))
-            rows = [_measure(built.room, people=1, seconds=seconds) for _ in range(_ROUNDS)]
-            medians[count] = min(row.p50_ms for row in rows)
+    with ExitStack() as stack:
+        rooms = {count: stack.enter_context(_house(workers=1)).room for count in counts}
+        for count, room in rooms.items():
+            asyncio.run(_meet(room, count))
+        return _compared("people", rooms, seconds=seconds, plot=plot)
+
+
+def _compared(what: str, rooms: Mapping[int, Room], *, seconds: float, plot: Path | None) -> list[Line]:
+    """One person talks in each room in turn, several rounds, so that what else the machine does meets all of them."""
+    for room in rooms.values():
+        _measure(room, people=1, seconds=_WARM_SECONDS)
+    rounds = [
+        {count: _measure(room, people=1, seconds=seconds).p50_ms for count, room in rooms.items()}
+        for _ in range(_ROUNDS)
+    ]
+    first = next(iter(rooms))
+    medians = {count: statistics.median(each[count] for each in rounds) for count in rooms}
+    ratios = {count: statistics.median(each[count] / each[first] for each in rounds) for count in rooms}
+    if plot is not None:
+        plots.growth(what, rounds, plot / f"{what.replace(' ', '-')}.png")
     return [
-        {"people": count, "p50_ms": median, "ratio": round(median / medians[counts[0]], 2)}
-        for count, median in medians.items()
+        {what: f"{count:,}", "p50_ms": round(medians[count], 1), "ratio": round(ratios[count], 2)} for count in rooms
     ]
 
 
-def workers(counts: Sequence[int], *, seconds: float) -> list[Line]:
+def workers(counts: Sequence[int], *, seconds: float, plot: Path | None) -> list[Line]:
     """Turns a second with so many worker processes, each good for eight turns a second."""
     speeds = {}
     for count in counts:
         with _house(workers=count, concurrency=_WORKERS_CONCURRENCY, delay_seconds=_WORKERS_DELAY_SECONDS) as built:
             _measure(built.room, people=_WORKERS_PEOPLE, seconds=_WARM_SECONDS)
             speeds[count] = _measure(built.room, people=_WORKERS_PEOPLE, seconds=seconds).turns_per_second
+    if plot is not None:
+        plots.scaling(speeds, plot / "workers.png")
     return [
         {"workers": count, "turns_per_second": speed, "ratio": round(speed / speeds[counts[0]], 2)}
         for count, speed in speeds.items()
@@ -224,30 +221,6 @@ def _middle(samples: Sequence[Sample]) -> dict[str, float]:
     return {name: round(statistics.median(getattr(sample, name) for sample in samples), 1) for name in names}
 
 
-def _plot(samples: Sequence[Sample], file: Path) -> None:
-    import matplotlib as mpl
-
-    mpl.use("agg")
-    from matplotlib import pyplot as plt
-
-    minutes = [sample.minute for sample in samples]
-    figure, (times, memory) = plt.subplots(2, 1, sharex=True, figsize=(8, 6))
-    times.plot(minutes, [sample.p50_ms for sample in samples], label="p50")
-    times.plot(minutes, [sample.p95_ms for sample in samples], label="p95")
-    times.set_ylabel("ms a turn")
-    for name in ("bot_mib", "worker_mib", "broker_mib"):
-        memory.plot(minutes, [getattr(sample, name) for sample in samples], label=name.removesuffix("_mib"))
-    memory.set_ylabel("MiB")
-    memory.set_xlabel("minutes")
-    for axes in (times, memory):
-        axes.set_ylim(bottom=0)
-        axes.grid(visible=True, alpha=0.3)
-        axes.legend()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.tight_layout()
-    figure.savefig(file, dpi=100)
-
-
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("parts", nargs="*", choices=[*_PARTS, []], help="one or more of them; all, if none is named")
@@ -256,7 +229,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--turns", type=int, nargs="+", default=[1_000, 100_000, 1_000_000])
     parser.add_argument("--people", type=int, nargs="+", default=[10, 10_000])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--plot", type=Path, help="a directory for the picture of the steady run (needs matplotlib)")
+    parser.add_argument("--plot", type=Path, help="a directory for the pictures (needs matplotlib)")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
