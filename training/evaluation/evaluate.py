@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 import torch
@@ -63,7 +64,10 @@ def evaluate(plan: Plan, target: Path, *, recipe: TuningRecipe, say: Say) -> dic
     device = settle(recipe)
     dialogues = corpus.load(plan.data).held_out
     turns = questions(_turns(plan.turns), instruction=recipe.instruction) if plan.turns else []
-    openings = [Question((), one.opening, one.exchanges[0].reply) for one in dialogues[: plan.openings]]
+    openings = [
+        Question((), one.opening, one.exchanges[0].reply)
+        for one in Random(recipe.seed).sample(dialogues, min(plan.openings, len(dialogues)))  # noqa: S311  # no secret
+    ]
     measured, samples = {}, []
     for candidate in plan.candidates:
         say(f"{candidate.name}: losses")
