@@ -16,8 +16,8 @@ from dialogue.admin import audit
 from dialogue.admin.audit import Whom
 from dialogue.errors import DialogueError
 from dialogue.ids import new_id
-from dialogue.staff import Staff, StaffLink, StaffSession
 from dialogue.states import Role
+from dialogue.tables import Staff, StaffLink, StaffSession
 
 LINK_LIFETIME = timedelta(hours=24)
 

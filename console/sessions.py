@@ -14,8 +14,8 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.orm import Session
 
-from dialogue.staff import Staff, StaffSession
 from dialogue.states import Role
+from dialogue.tables import Staff, StaffSession
 
 _SECRET_BYTES = 32
 _PARTS = 3

@@ -15,7 +15,7 @@ from dialogue.admin import audit
 from dialogue.admin.audit import Whom
 from dialogue.database import Database
 from dialogue.errors import DialogueError
-from dialogue.staff import SignInTries
+from dialogue.tables import SignInTries
 
 WINDOW = timedelta(minutes=15)
 MAX_TRIES_OF_A_NAME = 8

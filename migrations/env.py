@@ -6,7 +6,6 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Connection, Enum
 
-import dialogue.staff  # noqa: F401 - its tables belong to the schema too
 from dialogue.database import connect
 from dialogue.home import database_url
 from dialogue.settings import DialogueSettings

@@ -13,8 +13,8 @@ from console.accounts import BadName, LastAdmin, NameTaken
 from console.gate import Page
 from console.visit import Refused, Visit
 from console.words import LOCALES
-from dialogue.staff import Staff
 from dialogue.states import Role
+from dialogue.tables import Staff
 
 
 def everyone(visit: Visit) -> Response:

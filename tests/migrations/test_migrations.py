@@ -9,7 +9,6 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
-import dialogue.staff  # noqa: F401 - its tables belong to the schema too
 import migrations
 from dialogue import schema
 from dialogue.database import Database, connect, sqlite_url

@@ -1,4 +1,4 @@
-"""The tables of the staff: who may use the web console, and in which browsers they are signed in."""
+"""Who may use the web console, and in which browsers they are signed in."""
 
 from datetime import datetime
 from uuid import UUID
@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from dialogue.ids import new_id
 from dialogue.states import Role
-from dialogue.tables import Table
+from dialogue.tables.mapping import Table
 
 
 class Staff(Table):

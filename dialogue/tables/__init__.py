@@ -1,0 +1,45 @@
+"""The tables. Texts are bytes sealed by `dialogue.vault`; everything else can be read by an operator.
+
+They are imported from here: whoever knows one of them knows the whole schema, as foreign keys and migrations need it.
+Names in capitals are for statements that are built once (decision 0002).
+"""
+
+from dialogue.tables.audit import AUDIT, AuditEntry
+from dialogue.tables.conversations import CONVERSATIONS, Conversation
+from dialogue.tables.deliveries import DELIVERIES, Delivery
+from dialogue.tables.mapping import Figure, Table, Utc
+from dialogue.tables.people import COMPLAINTS, EMERGENCY_CONTACTS, PEOPLE, Complaint, EmergencyContact, Person
+from dialogue.tables.processes import PROCESSES, Compatibility, Process
+from dialogue.tables.staff import SignInTries, Staff, StaffLink, StaffSession
+from dialogue.tables.turns import FEEDBACK, MESSAGES, TURNS, Feedback, Message, Turn
+
+__all__ = [
+    "AUDIT",
+    "COMPLAINTS",
+    "CONVERSATIONS",
+    "DELIVERIES",
+    "EMERGENCY_CONTACTS",
+    "FEEDBACK",
+    "MESSAGES",
+    "PEOPLE",
+    "PROCESSES",
+    "TURNS",
+    "AuditEntry",
+    "Compatibility",
+    "Complaint",
+    "Conversation",
+    "Delivery",
+    "EmergencyContact",
+    "Feedback",
+    "Figure",
+    "Message",
+    "Person",
+    "Process",
+    "SignInTries",
+    "Staff",
+    "StaffLink",
+    "StaffSession",
+    "Table",
+    "Turn",
+    "Utc",
+]

@@ -1,0 +1,63 @@
+"""What is owed to people, and what was sent to them."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from dialogue.ids import new_id
+from dialogue.states import DeliveryKind, DeliveryState
+from dialogue.tables.mapping import Table, core, only_where
+
+
+class Delivery(Table):
+    """A text owed to an address: the outbox. Either a turn's reply or our answer to one message."""
+
+    __tablename__ = "deliveries"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("people.id"))
+    conversation_id: Mapped[UUID | None] = mapped_column(ForeignKey("conversations.id"))
+    turn_id: Mapped[UUID | None] = mapped_column(ForeignKey("turns.id"))
+    message_id: Mapped[UUID | None] = mapped_column(ForeignKey("messages.id"))
+    part: Mapped[int] = mapped_column(default=0)
+    kind: Mapped[DeliveryKind]
+    channel: Mapped[str] = mapped_column(String(32))
+    chat_id: Mapped[str] = mapped_column(String(255))
+    text: Mapped[bytes | None]
+    state: Mapped[DeliveryState]
+    owner: Mapped[UUID | None]
+    lease_until: Mapped[datetime | None]
+    attempt: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime]
+    error: Mapped[str | None] = mapped_column(String(64))
+    platform_message_id: Mapped[str | None] = mapped_column(String(255))
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("uq_deliveries_turn_id_part", "turn_id", "part", unique=True),
+        Index("uq_deliveries_message_id_part", "message_id", "part", unique=True),
+        # the courier looks at owed texts only, and at what is owed earlier to the same address
+        Index("ix_deliveries_open", "channel", "chat_id", "id", **only_where("state IN ('pending', 'sending')")),
+        # a reset takes back what a conversation still owes
+        Index("ix_deliveries_conversation_id", "conversation_id"),
+        # what was given up lately, for those who watch
+        Index("ix_deliveries_failed", "created_at", **only_where("state = 'failed'")),
+        # an admin answers a relayed message: which conversation was it of?
+        Index(
+            "ix_deliveries_to_admins",
+            "channel",
+            "chat_id",
+            "platform_message_id",
+            **only_where("kind IN ('alert', 'relay')"),
+        ),
+        # erasure and export
+        Index("ix_deliveries_person_id", "person_id"),
+        # the housekeeper deletes texts that belong to no conversation by their own age
+        Index("ix_deliveries_alone", "created_at", **only_where("conversation_id IS NULL AND text IS NOT NULL")),
+    )
+
+
+DELIVERIES = core(Delivery)
