@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bot.meters import SENT, UNMETERED, BotMeters
-from dialogue import outbox
+from dialogue import sending
 from dialogue.clock import Clock, epoch_ns, utc_now
 from dialogue.database import Database
 from dialogue.errors import DatabaseUnavailable
@@ -161,11 +161,11 @@ class Courier:
             return self._failed(text, error.reason)
         except Exception as error:  # noqa: BLE001 - whatever breaks in a channel must not stop the others' texts
             log.error("send_broke", error=type(error).__name__)  # noqa: TRY400 - may hold texts
-            count(outbox.UNKNOWN)
-            return self._failed(text, outbox.UNKNOWN)
+            count(sending.UNKNOWN)
+            return self._failed(text, sending.UNKNOWN)
         count(SENT)
         return partial(
-            outbox.mark_sent,
+            sending.mark_sent,
             delivery_id=text.id,
             owner=self._owner,
             platform_message_id=platform_message_id,
@@ -176,15 +176,15 @@ class Courier:
         self._meters.sent(self._sender.name, text, outcome, began_ns=began_ns, ended_ns=epoch_ns())
 
     def _failed(self, text: OwedText, reason: str) -> Outcome:
-        return partial(outbox.mark_failed, delivery_id=text.id, owner=self._owner, error=reason)
+        return partial(sending.mark_failed, delivery_id=text.id, owner=self._owner, error=reason)
 
     def _put_off(self, text: OwedText, error: TryLater) -> Outcome:
         seconds = error.after_seconds
         if seconds is None:
             longest = _MAX_URGENT_WAIT_SECONDS if text.kind in URGENT_KINDS else _MAX_WAIT_SECONDS
-            seconds = outbox.back_off_seconds(text.attempt, max_seconds=longest)
+            seconds = sending.back_off_seconds(text.attempt, max_seconds=longest)
         until = self._clock() + timedelta(seconds=seconds)
-        return partial(outbox.put_off, delivery_id=text.id, owner=self._owner, until=until)
+        return partial(sending.put_off, delivery_id=text.id, owner=self._owner, until=until)
 
     async def _mark_and_claim(self, limit: int) -> list[OwedText]:
         outcomes, self._outcomes = self._outcomes, []
@@ -203,7 +203,7 @@ class Courier:
             return self._claim(session, limit) if limit > 0 else []
 
     def _claim(self, session: Session, limit: int) -> list[OwedText]:
-        texts = outbox.claim_due(
+        texts = sending.claim_due(
             session,
             self._keys,
             self._sender.name,
@@ -217,7 +217,7 @@ class Courier:
 
     def _first_part(self, session: Session, text: OwedText) -> OwedText:
         parts = self._split(text.text)
-        return text if len(parts) == 1 else outbox.split(session, self._keys, text, parts)
+        return text if len(parts) == 1 else sending.split(session, self._keys, text, parts)
 
     async def _mark_only(self) -> None:
         try:

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from dialogue import outbox
+from dialogue import sending
 from dialogue.clock import utc_now
 from dialogue.database import Database
 from dialogue.filelock import try_lock
@@ -35,7 +35,7 @@ def take_over_from_the_dead(home: Path, database: Database) -> None:
     """A predecessor was killed: what it cannot have sent, or may send again, is due at once."""
     for dead in left_behind(home / _DIRECTORY):
         with dead, database.begin() as session:
-            count = outbox.take_over(session, dead.owner, begun=dead.begun, now=utc_now())
+            count = sending.take_over(session, dead.owner, begun=dead.begun, now=utc_now())
         log.info("took_over", owner=str(dead.owner), due_again_count=count)
 
 

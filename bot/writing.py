@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from bot.courier import Sender, TryLater, Undeliverable
 from care.hotlines import Directory
 from care.texts import Texts
-from dialogue import export, outbox, personal_data
+from dialogue import export, personal_data, sending
 from dialogue.clock import Clock, utc_now
 from dialogue.database import Database
 from dialogue.errors import DatabaseUnavailable, Erased, Unreadable, WrongSecretKey
@@ -57,7 +57,7 @@ class Pen:
     def split(self, owed: OwedText, parts: Sequence[str]) -> OwedText:
         """The first part; the others are owed right behind it, sealed."""
         with self.database.begin() as session:
-            return outbox.split(session, self.keys, owed, parts)
+            return sending.split(session, self.keys, owed, parts)
 
 
 class WritingSender:

@@ -1,150 +1,28 @@
-"""Texts owed to people. A row is claimed, sent and marked in three steps, in order for each address.
+"""Texts owed to people: the outbox. Whatever is to be said is written here first, in the transaction that decides it.
 
-A crash between sending and marking cannot be told from one before: ordinary words are then not repeated (failed,
-`unknown`), words that must arrive are, and so is what replaces a placeholder, where repeating does no harm.
+`dialogue.sending` is the other side: how couriers take texts out of it.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
-import structlog
-from sqlalchemy import Row, bindparam, case, exists, func, insert, literal, or_, select, update
+from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
-from dialogue import people
-from dialogue.database import insert_or_ignore
-from dialogue.errors import DialogueError, Erased, Unreadable, WrongSecretKey
 from dialogue.ids import new_id
-from dialogue.messages import Address, OwedText
-from dialogue.states import (
-    OPEN_DELIVERY_STATES,
-    REPEATABLE_KINDS,
-    UNWRITTEN_KINDS,
-    URGENT_KINDS,
-    DeliveryKind,
-    DeliveryState,
-)
-from dialogue.tables import CONVERSATIONS, DELIVERIES, TURNS
-from dialogue.vault import MasterKeys, PersonKey
-
-UNKNOWN = "unknown"
-"""The `error` of a delivery that was being sent when its courier died."""
-
-UNREADABLE = "unreadable"
-"""The `error` of a delivery whose sealed text was damaged."""
+from dialogue.messages import Address
+from dialogue.states import OPEN_DELIVERY_STATES, DeliveryKind, DeliveryState
+from dialogue.tables import DELIVERIES
+from dialogue.vault import PersonKey
 
 PLACEHOLDER_PART = -1
-"""The part that stands for a message which the reply's first part will replace; it is never owed itself."""
+"""The part that stands for a message which the reply's first part will replace (`dialogue.placeholders`); it is never
+owed itself."""
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
-
-_WRONG_KEY_PAUSE = timedelta(seconds=60)
 WAITING_PART = -100
 """The part that says where the person stands in line (`dialogue.waiting`): owed once a turn, whoever asks for it."""
 
 _OWE = insert(DELIVERIES)
-_EARLIER = DELIVERIES.alias()
-_DUE = (
-    select(DELIVERIES.c.id)
-    .where(
-        DELIVERIES.c.channel == bindparam("of_channel"),
-        DELIVERIES.c.state == DeliveryState.PENDING,
-        DELIVERIES.c.next_attempt_at <= bindparam("now"),
-        ~exists().where(
-            _EARLIER.c.channel == DELIVERIES.c.channel,
-            _EARLIER.c.chat_id == DELIVERIES.c.chat_id,
-            _EARLIER.c.state.in_(OPEN_DELIVERY_STATES),
-            _EARLIER.c.id < DELIVERIES.c.id,
-        ),
-    )
-    .order_by(case((DELIVERIES.c.kind.in_(URGENT_KINDS), 0), else_=1), DELIVERIES.c.id)
-    .limit(bindparam("max_count"))
-)
-# the state is asked outside of the subquery too: a claim that waited for another one sees what that one wrote
-_CLAIM = (
-    update(DELIVERIES)
-    .where(DELIVERIES.c.state == DeliveryState.PENDING)
-    .values(
-        state=DeliveryState.SENDING,
-        owner=bindparam("new_owner"),
-        lease_until=bindparam("until"),
-        attempt=DELIVERIES.c.attempt + 1,
-    )
-    .returning(
-        DELIVERIES.c.id,
-        DELIVERIES.c.person_id,
-        DELIVERIES.c.channel,
-        DELIVERIES.c.chat_id,
-        DELIVERIES.c.kind,
-        DELIVERIES.c.text,
-        DELIVERIES.c.turn_id,
-        DELIVERIES.c.part,
-        DELIVERIES.c.attempt,
-    )
-)
-_CLAIM_ON_CHANNEL = _CLAIM.where(DELIVERIES.c.id.in_(_DUE))
-_CLAIM_IN_CHAT = _CLAIM.where(DELIVERIES.c.id.in_(_DUE.where(DELIVERIES.c.chat_id == bindparam("of_chat"))))
-_HELD = update(DELIVERIES).where(
-    DELIVERIES.c.id == bindparam("delivery_id"),
-    DELIVERIES.c.owner == bindparam("by_owner"),
-    DELIVERIES.c.state == DeliveryState.SENDING,
-)
-_MARK_SENT = _HELD.values(
-    state=DeliveryState.SENT, platform_message_id=bindparam("new_platform_message_id"), sent_at=bindparam("now")
-)
-_MARK_FAILED = _HELD.values(state=DeliveryState.FAILED, error=bindparam("new_error"))
-_PUT_OFF = _HELD.values(state=DeliveryState.PENDING, next_attempt_at=bindparam("until"))
-_DROP = _HELD.values(state=DeliveryState.DISCARDED)
-_BESIDE = DELIVERIES.alias()
-_MAY_BE_REPEATED = or_(
-    DELIVERIES.c.kind.in_(REPEATABLE_KINDS),
-    (DELIVERIES.c.part == 0)
-    & exists().where(_BESIDE.c.turn_id == DELIVERIES.c.turn_id, _BESIDE.c.part == PLACEHOLDER_PART),
-)
-_SETTLE = (
-    update(DELIVERIES)
-    .where(DELIVERIES.c.state == DeliveryState.SENDING, DELIVERIES.c.lease_until <= bindparam("now"))
-    .values(
-        state=case(
-            (_MAY_BE_REPEATED, literal(DeliveryState.PENDING, DELIVERIES.c.state.type)), else_=DeliveryState.FAILED
-        ),
-        error=case((_MAY_BE_REPEATED, None), else_=UNKNOWN),
-    )
-    .returning(DELIVERIES.c.id)
-)
-_HELD_BY_DEAD = update(DELIVERIES).where(
-    DELIVERIES.c.owner == bindparam("by_owner"), DELIVERIES.c.state == DeliveryState.SENDING
-)
-_TAKE_BACK = _HELD_BY_DEAD.where(DELIVERIES.c.id.not_in(bindparam("begun", expanding=True))).values(
-    state=DeliveryState.PENDING, attempt=DELIVERIES.c.attempt - 1
-)
-_END_LEASE = _HELD_BY_DEAD.values(lease_until=bindparam("now"))
-_OTHER_PARTS = select(DELIVERIES.c.turn_id, DELIVERIES.c.part, DELIVERIES.c.platform_message_id).where(
-    DELIVERIES.c.turn_id.in_(bindparam("turn_ids", expanding=True))
-)
-_WHOLE = select(
-    DELIVERIES.c.person_id,
-    DELIVERIES.c.conversation_id,
-    DELIVERIES.c.turn_id,
-    DELIVERIES.c.message_id,
-    DELIVERIES.c.part,
-    DELIVERIES.c.kind,
-    DELIVERIES.c.channel,
-    DELIVERIES.c.chat_id,
-    DELIVERIES.c.created_at,
-).where(DELIVERIES.c.id == bindparam("delivery_id"))
-_SHORTEN = update(DELIVERIES).where(DELIVERIES.c.id == bindparam("delivery_id")).values(text=bindparam("new_text"))
-_PLACE_OF_TURN = (
-    select(CONVERSATIONS.c.id, CONVERSATIONS.c.person_id, CONVERSATIONS.c.channel, CONVERSATIONS.c.chat_id)
-    .join(TURNS, TURNS.c.conversation_id == CONVERSATIONS.c.id)
-    .where(TURNS.c.id == bindparam("of_turn"))
-)
-_PLACEHOLDER = select(DELIVERIES.c.platform_message_id).where(
-    DELIVERIES.c.turn_id == bindparam("of_turn"), DELIVERIES.c.part == PLACEHOLDER_PART
-)
 _STILL_OWED = (
     select(DELIVERIES.c.id)
     .where(
@@ -205,154 +83,10 @@ def is_owed(session: Session, person_id: UUID, kind: DeliveryKind) -> bool:
     return session.scalar(_STILL_OWED, {"of_person": person_id, "of_kind": kind}) is not None
 
 
-def claim_due(
-    session: Session,
-    keys: MasterKeys,
-    channel: str,
-    *,
-    owner: UUID,
-    lease_seconds: float,
-    limit: int,
-    now: datetime,
-    chat_id: str | None = None,
-) -> list[OwedText]:
-    """Take what is due on a channel (or in one chat of it), at most one text for each address.
-
-    Words that must arrive come first, then the oldest.
-    """
-    values = {
-        "of_channel": channel,
-        "max_count": limit,
-        "new_owner": owner,
-        "until": now + timedelta(seconds=lease_seconds),
-        "now": now,
-    }
-    if chat_id is None:
-        claimed = session.execute(_CLAIM_ON_CHANNEL, values).all()
-    else:
-        claimed = session.execute(_CLAIM_IN_CHAT, {**values, "of_chat": chat_id}).all()
-    if not claimed:
-        return []
-    wrapped = people.wrapped_keys_of(session, {delivery.person_id for delivery in claimed})
-    beside = _Beside(session, [delivery.turn_id for delivery in claimed if delivery.turn_id is not None])
-    opened = []
-    for delivery in sorted(claimed, key=lambda delivery: delivery.id):
-        try:
-            text = _text_of(delivery, keys, wrapped[delivery.person_id])
-        except (Erased, Unreadable, WrongSecretKey) as trouble:
-            _settle_unreadable(session, delivery.id, trouble, owner=owner, now=now)
-        else:
-            opened.append(_opened(delivery, text, beside))
-    return opened
-
-
-def split(session: Session, keys: MasterKeys, owed: OwedText, parts: Sequence[str]) -> OwedText:
-    """Turn a claimed text into several deliveries: it keeps the first part, the others are owed right behind it."""
-    whole = session.execute(_WHOLE, {"delivery_id": owed.id}).one()
-    key = people.key_of(session, keys, whole.person_id)
-    sealed = key.seal(parts[0], row=owed.id, column="deliveries.text")
-    session.execute(_SHORTEN, {"delivery_id": owed.id, "new_text": sealed})
-    for number, text in enumerate(parts[1:], start=1):
-        part_id = UUID(int=owed.id.int + number)  # next in order, whatever was owed to that address since
-        session.execute(
-            _OWE,
-            {
-                **whole._asdict(),
-                "id": part_id,
-                "part": whole.part + number,
-                "text": key.seal(text, row=part_id, column="deliveries.text"),
-                "state": DeliveryState.PENDING,
-                "attempt": 0,
-                "next_attempt_at": whole.created_at,
-            },
-        )
-    return replace(owed, text=parts[0], is_last=len(parts) == 1)
-
-
-def placeholder_of(session: Session, turn_id: UUID) -> str | None:
-    """The platform's id of the message that stands where the reply to that turn shall be."""
-    return session.scalar(_PLACEHOLDER, {"of_turn": turn_id})
-
-
-def note_placeholder(session: Session, turn_id: UUID, *, platform_message_id: str, now: datetime) -> None:
-    """A message stands where the reply to that turn shall be: the reply's first part replaces it."""
-    place = session.execute(_PLACE_OF_TURN, {"of_turn": turn_id}).one()
-    insert_or_ignore(
-        session,
-        DELIVERIES,
-        {
-            "id": new_id(),
-            "person_id": place.person_id,
-            "conversation_id": place.id,
-            "turn_id": turn_id,
-            "part": PLACEHOLDER_PART,
-            "kind": DeliveryKind.NOTICE,
-            "channel": place.channel,
-            "chat_id": place.chat_id,
-            "state": DeliveryState.SENT,
-            "attempt": 1,
-            "next_attempt_at": now,
-            "platform_message_id": platform_message_id,
-            "created_at": now,
-            "sent_at": now,
-        },
-    )
-
-
-def take_over(session: Session, owner: UUID, *, begun: Collection[UUID], now: datetime) -> int:
-    """A courier is known to be dead, and which texts it had `begun` to send: all others are due again at once.
-
-    The sweep decides about those begun without waiting for their lease. Returns how many are due again.
-    """
-    taken = session.execute(_TAKE_BACK, {"by_owner": owner, "begun": list(begun)})
-    session.execute(_END_LEASE, {"by_owner": owner, "now": now})
-    return int(getattr(taken, "rowcount", 0))
-
-
 def oldest_owed(session: Session, channel: str) -> datetime | None:
     """Since when the longest waiting text of that channel is owed."""
     oldest: datetime | None = session.scalar(_OLDEST, {"of_channel": channel})
     return oldest
-
-
-def mark_sent(
-    session: Session, delivery_id: UUID, *, owner: UUID, platform_message_id: str | None, now: datetime
-) -> None:
-    """The platform took it."""
-    values = {"new_platform_message_id": platform_message_id, "now": now}
-    session.execute(_MARK_SENT, {"delivery_id": delivery_id, "by_owner": owner, **values})
-
-
-def mark_failed(session: Session, delivery_id: UUID, *, owner: UUID, error: str) -> None:
-    """The platform refused it for good; `error` is a short name, never a text."""
-    session.execute(_MARK_FAILED, {"delivery_id": delivery_id, "by_owner": owner, "new_error": error})
-
-
-def put_off(session: Session, delivery_id: UUID, *, owner: UUID, until: datetime) -> None:
-    """Not now: what is owed stays owed, and what is owed later to the same address waits behind it."""
-    session.execute(_PUT_OFF, {"delivery_id": delivery_id, "by_owner": owner, "until": until})
-
-
-def settle_abandoned(session: Session, *, now: datetime) -> int:
-    """Decide about texts whose courier died while it sent them; returns how many there were."""
-    return len(session.execute(_SETTLE, {"now": now}).all())
-
-
-def back_off_seconds(attempt: int, *, first_seconds: float = 1, max_seconds: float) -> float:
-    """How long to wait after that many failed tries: doubled each time."""
-    return float(min(first_seconds * 2 ** min(attempt - 1, 30), max_seconds))
-
-
-class _Beside:
-    """What else belongs to the same turns: placeholders, and further parts."""
-
-    def __init__(self, session: Session, turn_ids: list[UUID]) -> None:
-        self.placeholders: dict[UUID, str] = {}
-        self.last_parts: dict[UUID, int] = {}
-        for turn_id, part, platform_message_id in session.execute(_OTHER_PARTS, {"turn_ids": turn_ids}):
-            if part == PLACEHOLDER_PART:
-                self.placeholders[turn_id] = platform_message_id
-            self.last_parts[turn_id] = max(part, self.last_parts.get(turn_id, 0))
 
 
 def _pending(delivery_id: UUID, address: Address, *, now: datetime) -> dict[str, object]:
@@ -365,42 +99,3 @@ def _pending(delivery_id: UUID, address: Address, *, now: datetime) -> dict[str,
         "next_attempt_at": now,
         "created_at": now,
     }
-
-
-def _text_of(delivery: Row[Any], keys: MasterKeys, wrapped: bytes | None) -> str:
-    """Empty for what is made when it is sent; raises `Erased`, `Unreadable`, `WrongSecretKey`."""
-    if delivery.text is None:
-        if delivery.kind in UNWRITTEN_KINDS:
-            return ""
-        raise Erased
-    key = keys.person_key(wrapped, delivery.person_id)
-    return key.open(delivery.text, row=delivery.id, column="deliveries.text")
-
-
-def _settle_unreadable(
-    session: Session, delivery_id: UUID, trouble: DialogueError, *, owner: UUID, now: datetime
-) -> None:
-    """One text that cannot be read must not hold up the others that were claimed with it."""
-    held = {"delivery_id": delivery_id, "by_owner": owner}
-    match trouble:
-        case Erased():
-            session.execute(_DROP, held)
-        case WrongSecretKey():  # of another process or of a restored row: the right key may come
-            session.execute(_PUT_OFF, {**held, "until": now + _WRONG_KEY_PAUSE})
-        case _:
-            session.execute(_MARK_FAILED, {**held, "new_error": UNREADABLE})
-    log.warning("text_unreadable", delivery_id=str(delivery_id), error=type(trouble).__name__)
-
-
-def _opened(delivery: Row[Any], text: str, beside: _Beside) -> OwedText:
-    return OwedText(
-        id=delivery.id,
-        address=Address(channel=delivery.channel, chat_id=delivery.chat_id),
-        kind=delivery.kind,
-        text=text,
-        turn_id=delivery.turn_id,
-        part=delivery.part,
-        attempt=delivery.attempt,
-        is_last=delivery.part >= beside.last_parts.get(delivery.turn_id, 0),
-        placeholder_id=beside.placeholders.get(delivery.turn_id) if delivery.part == 0 else None,
-    )

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import and_, bindparam, exists, or_, select, update
 from sqlalchemy.orm import Session
 
-from dialogue import consent, outbox, people
+from dialogue import consent, outbox, people, sending
 from dialogue.errors import Erased, Unreadable, WrongSecretKey
 from dialogue.messages import Address
 from dialogue.states import OPEN_TURN_STATES, DeliveryKind, TurnState
@@ -84,7 +84,7 @@ def sweep(session: Session, keys: MasterKeys, *, apology: str, max_attempts: int
         _apologise(session, keys, apology, turn_id=turn_id, conversation_id=conversation_id, now=now)
         for turn_id, conversation_id in hopeless
     }
-    abandoned_count = outbox.settle_abandoned(session, now=now)
+    abandoned_count = sending.settle_abandoned(session, now=now)
     consent.expire(session, now=now)
     rung = session.scalars(_RING, {"now": now, **_ring_times(now)}).all()
     return Swept(conversation_ids=list(rung), channels=channels, abandoned_count=abandoned_count)

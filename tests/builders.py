@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import select
 
-from dialogue import conversations, intake, outbox, people, turns
+from dialogue import conversations, intake, people, sending, turns
 from dialogue.database import Database
 from dialogue.intake import Received
 from dialogue.messages import Address, InboundMessage, OwedText
@@ -122,7 +122,7 @@ class Rooms:
 
     def due(self, *, owner: UUID, limit: int = 50, chat_id: str | None = None) -> list[OwedText]:
         with self.database.begin() as session:
-            return outbox.claim_due(
+            return sending.claim_due(
                 session,
                 self.keys,
                 CHANNEL,
@@ -135,7 +135,7 @@ class Rooms:
 
     def mark_sent(self, owed: OwedText, *, owner: UUID) -> None:
         with self.database.begin() as session:
-            outbox.mark_sent(session, owed.id, owner=owner, platform_message_id=None, now=self.clock())
+            sending.mark_sent(session, owed.id, owner=owner, platform_message_id=None, now=self.clock())
 
     def turn(self, turn_id: UUID) -> Turn:
         with self.database.read() as session:

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from bot.room import Room
-from dialogue import outbox, people, schema
+from dialogue import people, schema, sending
 from dialogue.admin import audit
 from dialogue.commands import Command
 from dialogue.database import connect, sqlite_url
@@ -75,7 +75,7 @@ def owed(room: Room, address: Address) -> list[str]:
     rooms.clock.tick(365 * 86400)
     while True:
         with room.database.begin() as session:
-            claimed = outbox.claim_due(
+            claimed = sending.claim_due(
                 session,
                 room.keys,
                 address.channel,
@@ -86,7 +86,7 @@ def owed(room: Room, address: Address) -> list[str]:
                 chat_id=address.chat_id,
             )
             for one in claimed:
-                outbox.mark_sent(session, one.id, owner=ME, platform_message_id=f"p-{one.text}", now=rooms.clock())
+                sending.mark_sent(session, one.id, owner=ME, platform_message_id=f"p-{one.text}", now=rooms.clock())
         if not claimed:
             return texts
         texts += [one.text for one in claimed]

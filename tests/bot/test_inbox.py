@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, event, inspect, select, text
 
 from bot.inbox import Inbox
 from bot.room import Room
-from dialogue import outbox
+from dialogue import sending
 from dialogue.commands import Command
 from dialogue.database import connect
 from dialogue.doorbell import QUEUE
@@ -32,7 +32,7 @@ def answers(room: Room) -> list[str]:
         for one in owed:
             texts.append(one.text)
             with room.database.begin() as session:
-                outbox.mark_sent(session, one.id, owner=ME, platform_message_id=None, now=rooms.clock())
+                sending.mark_sent(session, one.id, owner=ME, platform_message_id=None, now=rooms.clock())
     return texts
 
 

@@ -4,9 +4,9 @@ from uuid import uuid4
 
 from sqlalchemy import select
 
-from dialogue import outbox, people
+from dialogue import outbox, people, sending
 from dialogue.messages import Address
-from dialogue.outbox import back_off_seconds
+from dialogue.sending import back_off_seconds
 from dialogue.states import DeliveryKind, DeliveryState
 from dialogue.tables import Person
 from tests.builders import CHANNEL, Rooms
@@ -52,7 +52,7 @@ def test_one_address_gets_its_texts_one_after_the_other(rooms: Rooms) -> None:
     assert (first.text, others.text) == ("一", "别人的")
     assert rooms.due(owner=OTHER) == []
     with rooms.database.begin() as session:
-        outbox.mark_sent(session, first.id, owner=ME, platform_message_id="7", now=rooms.clock())
+        sending.mark_sent(session, first.id, owner=ME, platform_message_id="7", now=rooms.clock())
     assert [text.text for text in rooms.due(owner=OTHER)] == ["二"]
 
 
@@ -61,7 +61,7 @@ def test_a_text_that_is_put_off_holds_back_the_later_ones(rooms: Rooms) -> None:
     owe(rooms, "二")
     (first,) = rooms.due(owner=ME)
     with rooms.database.begin() as session:
-        outbox.put_off(session, first.id, owner=ME, until=rooms.clock() + timedelta(seconds=30))
+        sending.put_off(session, first.id, owner=ME, until=rooms.clock() + timedelta(seconds=30))
     assert rooms.due(owner=ME) == []
     rooms.clock.tick(30)
     (again,) = rooms.due(owner=ME)
@@ -73,7 +73,7 @@ def test_a_refused_text_makes_way_for_the_next(rooms: Rooms) -> None:
     owe(rooms, "二")
     (first,) = rooms.due(owner=ME)
     with rooms.database.begin() as session:
-        outbox.mark_failed(session, first.id, owner=ME, error="blocked")
+        sending.mark_failed(session, first.id, owner=ME, error="blocked")
     assert [text.text for text in rooms.due(owner=ME)] == ["二"]
 
 
@@ -83,7 +83,7 @@ def test_ordinary_words_whose_courier_died_are_not_said_twice(rooms: Rooms) -> N
     rooms.clock.tick(61)
     assert rooms.sweep().abandoned_count == 1
     (delivery,) = rooms.deliveries()
-    assert (delivery.state, delivery.error) == (DeliveryState.FAILED, outbox.UNKNOWN)
+    assert (delivery.state, delivery.error) == (DeliveryState.FAILED, sending.UNKNOWN)
     assert rooms.due(owner=OTHER) == []
 
 
@@ -102,7 +102,7 @@ def test_a_courier_that_is_too_late_changes_nothing(rooms: Rooms) -> None:
     rooms.sweep()
     rooms.due(owner=OTHER)
     with rooms.database.begin() as session:
-        outbox.mark_failed(session, text.id, owner=ME, error="late")
+        sending.mark_failed(session, text.id, owner=ME, error="late")
     assert [delivery.state for delivery in rooms.deliveries()] == [DeliveryState.SENDING]
 
 

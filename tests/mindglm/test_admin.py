@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from dialogue import outbox
+from dialogue import sending
 from dialogue.admin import audit
 from dialogue.errors import Ambiguous, NoSuchConversation, NotFailed
 from dialogue.states import DeliveryState
@@ -97,7 +97,7 @@ def test_a_failed_delivery_is_sent_again(rooms: Rooms) -> None:
     (owed,) = rooms.due(owner=ME)
     assert isinstance(run("resend", str(owed.id)).exception, NotFailed)
     with rooms.database.begin() as session:
-        outbox.mark_failed(session, owed.id, owner=ME, error="forbidden")
+        sending.mark_failed(session, owed.id, owner=ME, error="forbidden")
     assert run("resend", str(owed.id)).exit_code == 0
     assert rooms.deliveries()[0].state is DeliveryState.PENDING
     assert run("resend", "019a").exit_code == 2

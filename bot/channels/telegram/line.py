@@ -20,7 +20,7 @@ from telegram.request import HTTPXRequest
 from bot.channels.telegram.updates import ALLOWED
 from bot.settings import BotSettings
 from dialogue.errors import DatabaseUnavailable, Misconfigured
-from dialogue.outbox import back_off_seconds
+from dialogue.sending import back_off_seconds
 
 POLL_SECONDS = 25
 

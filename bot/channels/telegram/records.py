@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from bot.channels.telegram import CHANNEL
 from bot.channels.telegram.places import Place
 from bot.channels.telegram.updates import message_id_of
-from dialogue import history, outbox, pending
+from dialogue import history, pending, placeholders
 from dialogue.clock import Clock, utc_now
 from dialogue.database import Database
 from dialogue.vault import MasterKeys
@@ -40,7 +40,7 @@ class Records:
         return opened[1] if opened is not None else None
 
     async def placeholder_of(self, turn_id: UUID) -> int | None:
-        message_id = await self._read(lambda session: outbox.placeholder_of(session, turn_id))
+        message_id = await self._read(lambda session: placeholders.of_turn(session, turn_id))
         return int(message_id) if message_id is not None else None
 
     async def note_placeholder(self, turn_id: UUID, message_id: int) -> None:
@@ -53,7 +53,7 @@ class Records:
 
     def _note_placeholder(self, turn_id: UUID, message_id: str) -> None:
         with self._database.begin() as session:
-            outbox.note_placeholder(session, turn_id, platform_message_id=message_id, now=self._clock())
+            placeholders.note(session, turn_id, platform_message_id=message_id, now=self._clock())
 
     async def _read(self, question: Callable[[Session], T]) -> T:
         def ask() -> T:

@@ -21,7 +21,7 @@ from bot.limiter import Limiter, Pace, Urgency
 from care.texts import Texts
 from dialogue.export import File
 from dialogue.messages import OwedText
-from dialogue.outbox import UNKNOWN
+from dialogue.sending import UNKNOWN
 from dialogue.states import REPEATABLE_KINDS, URGENT_KINDS, DeliveryKind
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

@@ -18,7 +18,7 @@ from bot.channels.wechat.places import Place
 from bot.channels.wechat.puppet import LineBroken, Puppet, PuppetTrouble
 from bot.courier import TryLater, Undeliverable
 from dialogue.messages import OwedText
-from dialogue.outbox import UNKNOWN
+from dialogue.sending import UNKNOWN
 from dialogue.states import REPEATABLE_KINDS
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

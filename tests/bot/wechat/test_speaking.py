@@ -16,7 +16,7 @@ from bot.channels.wechat import CHANNEL
 from bot.channels.wechat.puppet import Happening
 from bot.journal import Journal
 from bot.room import Room
-from dialogue import outbox, people
+from dialogue import outbox, people, sending
 from dialogue.clock import utc_now
 from dialogue.messages import Address, InboundMessage
 from dialogue.states import DeliveryKind, DeliveryState
@@ -193,7 +193,7 @@ async def test_what_a_dead_adapter_had_claimed_is_said_at_once(
     owe(rooms, "二", chat_id="wxid_b")
     dead = Journal(tmp_path / "journals", uuid4())
     with room.database.begin() as session:
-        claimed = outbox.claim_due(
+        claimed = sending.claim_due(
             session, room.keys, CHANNEL, owner=dead.owner, lease_seconds=60, limit=9, now=utc_now()
         )
     dead.begin(next(text.id for text in claimed if text.text == "二"))

@@ -98,12 +98,12 @@ def test_the_overview_counts_what_waits_what_is_owed_and_what_failed(rooms: Room
     assert now.open_by_tier == {0: 2, 3: 1}
     assert (now.open_count, now.taken_over_count, now.failed_turn_count, now.failed_delivery_count) == (3, 1, 0, 0)
     with rooms.database.begin() as session:
-        from dialogue import outbox
+        from dialogue import sending
 
-        for owed in outbox.claim_due(
+        for owed in sending.claim_due(
             session, rooms.keys, "test", owner=ME, lease_seconds=60, limit=9, now=rooms.clock()
         ):
-            outbox.mark_failed(session, owed.id, owner=ME, error="forbidden")
+            sending.mark_failed(session, owed.id, owner=ME, error="forbidden")
         assert overview.overview(session, now=rooms.clock()).failed_delivery_count == 2
         assert overview.overview(session, now=rooms.clock() + timedelta(days=2)).failed_delivery_count == 0
 

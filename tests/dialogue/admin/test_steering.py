@@ -3,7 +3,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 
-from dialogue import outbox
+from dialogue import sending
 from dialogue.admin import audit, find, steering
 from dialogue.admin.office import Actor, Office
 from dialogue.admin.takeover import take_over
@@ -134,7 +134,7 @@ def test_a_failed_delivery_is_owed_again_and_no_other_is(rooms: Rooms, office: O
     with rooms.database.begin() as session:
         with pytest.raises(NotFailed):
             steering.resend(session, owed.id, by=boss, now=rooms.clock())
-        outbox.mark_failed(session, owed.id, owner=ME, error="forbidden")
+        sending.mark_failed(session, owed.id, owner=ME, error="forbidden")
         assert steering.resend(session, owed.id, by=boss, now=rooms.clock()).channels == {"test"}
     (again,) = rooms.due(owner=ME)
     assert (again.id, again.text, again.attempt) == (owed.id, "我在听", 1)

@@ -2,7 +2,7 @@ from uuid import UUID
 
 import pytest
 
-from dialogue import outbox
+from dialogue import sending
 from dialogue.admin import audit, steering, takeover
 from dialogue.admin.office import Actor, Office
 from dialogue.admin.record import Speaker, transcript
@@ -33,13 +33,13 @@ def release(rooms: Rooms, office: Office, conversation_id: UUID, by: Actor) -> N
 def owed_to(rooms: Rooms, address: Address) -> list[OwedText]:
     texts: list[OwedText] = []
     with rooms.database.begin() as session:
-        while claimed := outbox.claim_due(
+        while claimed := sending.claim_due(
             session, rooms.keys, address.channel, owner=ME, lease_seconds=60, limit=9, now=rooms.clock(),
             chat_id=address.chat_id,
         ):  # fmt: skip
             texts += claimed
             for one in claimed:
-                outbox.mark_sent(session, one.id, owner=ME, platform_message_id=f"p{one.id}", now=rooms.clock())
+                sending.mark_sent(session, one.id, owner=ME, platform_message_id=f"p{one.id}", now=rooms.clock())
     return texts
 
 
