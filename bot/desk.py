@@ -4,8 +4,10 @@ Who is no admin never gets here: to them `/admin` is a word like any other that 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
+from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -68,6 +70,14 @@ class Caller:
         return Actor.at(self.address)
 
 
+class Deed(Protocol):
+    """What an order has done to one conversation or person, in the transaction of the message."""
+
+    def __call__(
+        self, session: Session, office: Office, whom_id: UUID, /, *, by: Actor, reason: str | None, now: datetime
+    ) -> Aftermath: ...
+
+
 class Desk:
     """Serves the admins of one process."""
 
@@ -115,8 +125,7 @@ class Desk:
         if order is not None:
             return self._carefully(caller, lambda: self._verbs[order.verb](caller, order))
         if held := takeover.held_by(caller.session, caller.actor.name):
-            short_ids = find.short_ids(caller.session, held)
-            return Done(text=self._words("desk_said_to_nobody", id=short_ids[held[0]]))
+            return Done(text=self._words("desk_said_to_nobody", id=find.short_id(caller.session, held[0])))
         return None
 
     def _carefully(self, caller: Caller, act: Callable[[], Done]) -> Done:
@@ -157,22 +166,14 @@ class Desk:
 
     def _show(self, caller: Caller, order: Order) -> Done:
         shown = record.show(caller.session, find.conversation(caller.session, order.whom), max_count=5)
-        short_id = find.short_ids(caller.session, [shown.conversation.id])[shown.conversation.id]
+        short_id = find.short_id(caller.session, shown.conversation.id)
         return Done(text=reports.conversation(self._office.texts, shown, short_id, now=caller.now))
 
     def _text(self, caller: Caller, order: Order) -> Done:
         if not self._shows_texts:
             return Done(text=self._words("desk_texts_forbidden"))
         conversation_id = find.conversation(caller.session, order.whom)
-        aftermath = record.hand_over(
-            caller.session,
-            self._office,
-            conversation_id,
-            to=caller.address,
-            by=caller.actor,
-            reason=order.rest or None,
-            now=caller.now,
-        )
+        aftermath = self._have_done(caller, partial(record.hand_over, to=caller.address), conversation_id, order.rest)
         return Done(text=self._words("desk_text_follows"), aftermath=aftermath)
 
     def _reset(self, caller: Caller, order: Order) -> Done:
@@ -180,25 +181,15 @@ class Desk:
             return self._reset_all(caller, order)
         if order.whom == "person":
             return self._reset_person(caller, order)
-        conversation_id = find.conversation(caller.session, order.whom)
-        return self._ended(caller, conversation_id, steering.reset, order.rest)
+        return self._with_conversation(caller, order, steering.reset, "desk_reset")
 
     def _close(self, caller: Caller, order: Order) -> Done:
-        return self._ended(caller, find.conversation(caller.session, order.whom), steering.close, order.rest)
-
-    def _ended(self, caller: Caller, conversation_id: UUID, end: Callable[..., Aftermath], reason: str | None) -> Done:
-        short_id = find.short_ids(caller.session, [conversation_id])[conversation_id]
-        aftermath = end(
-            caller.session, self._office, conversation_id, by=caller.actor, reason=reason or None, now=caller.now
-        )
-        return Done(text=self._words("desk_reset", id=short_id), aftermath=aftermath)
+        return self._with_conversation(caller, order, steering.close, "desk_reset")
 
     def _reset_person(self, caller: Caller, order: Order) -> Done:
         whom, reason = orders.first_word(order.rest)
         person_id = find.person(caller.session, whom)
-        aftermath = steering.reset_person(
-            caller.session, self._office, person_id, by=caller.actor, reason=reason or None, now=caller.now
-        )
+        aftermath = self._have_done(caller, steering.reset_person, person_id, reason)
         return Done(text=self._words("desk_reset_person"), aftermath=aftermath)
 
     def _reset_all(self, caller: Caller, order: Order) -> Done:
@@ -211,9 +202,7 @@ class Desk:
 
     def _block(self, caller: Caller, order: Order) -> Done:
         person_id = find.person(caller.session, order.whom)
-        aftermath = steering.block(
-            caller.session, self._office, person_id, by=caller.actor, reason=order.rest or None, now=caller.now
-        )
+        aftermath = self._have_done(caller, steering.block, person_id, order.rest)
         return Done(text=self._words("desk_blocked"), aftermath=aftermath)
 
     def _unblock(self, caller: Caller, order: Order) -> Done:
@@ -222,33 +211,22 @@ class Desk:
         return Done(text=self._words("desk_unblocked"))
 
     def _take_over(self, caller: Caller, order: Order) -> Done:
-        conversation_id = find.conversation(caller.session, order.whom)
-        aftermath = takeover.take_over(
-            caller.session,
-            self._office,
-            conversation_id,
-            by=caller.actor,
-            reason=order.rest or None,
-            now=caller.now,
-        )
-        short_id = find.short_ids(caller.session, [conversation_id])[conversation_id]
-        return Done(text=self._words("desk_taken_over", id=short_id), aftermath=aftermath)
+        return self._with_conversation(caller, order, takeover.take_over, "desk_taken_over")
 
     def _release(self, caller: Caller, order: Order) -> Done:
         """Without an id: the only one that they hold."""
-        held = takeover.held_by(caller.session, caller.actor.name)
-        is_meant = not order.whom and len(held) == 1
-        conversation_id = held[0] if is_meant else find.conversation(caller.session, order.whom)
-        aftermath = takeover.release(
-            caller.session,
-            self._office,
-            conversation_id,
-            by=caller.actor,
-            reason=order.rest or None,
-            now=caller.now,
-        )
-        short_id = find.short_ids(caller.session, [conversation_id])[conversation_id]
-        return Done(text=self._words("desk_released", id=short_id), aftermath=aftermath)
+        held = [] if order.whom else takeover.held_by(caller.session, caller.actor.name)
+        meant = replace(order, whom=held[0].hex) if len(held) == 1 else order
+        return self._with_conversation(caller, meant, takeover.release, "desk_released")
+
+    def _with_conversation(self, caller: Caller, order: Order, deed: Deed, said: str) -> Done:
+        """What is done to the conversation that the order names; `said` is what the admin is told."""
+        conversation_id = find.conversation(caller.session, order.whom)
+        aftermath = self._have_done(caller, deed, conversation_id, order.rest)
+        return Done(text=self._words(said, id=find.short_id(caller.session, conversation_id)), aftermath=aftermath)
+
+    def _have_done(self, caller: Caller, deed: Deed, whom_id: UUID, reason: str) -> Aftermath:
+        return deed(caller.session, self._office, whom_id, by=caller.actor, reason=reason or None, now=caller.now)
 
     def _say(self, caller: Caller, order: Order) -> Done:
         return self._speak(caller, find.conversation(caller.session, order.whom), order.rest)
@@ -263,7 +241,7 @@ class Desk:
             max_length=self._max_length,
             now=caller.now,
         )
-        short_id = find.short_ids(caller.session, [conversation_id])[conversation_id]
+        short_id = find.short_id(caller.session, conversation_id)
         return Done(text=self._words("desk_said", id=short_id), aftermath=aftermath)
 
     def _alerts(self, caller: Caller, order: Order) -> Done:

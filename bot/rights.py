@@ -110,7 +110,7 @@ class Rights:
 
     def _alert(self, reception: Reception, key: str, conversation_id: UUID | None) -> None:
         session, office = reception.session, reception.office
-        short_id = find.short_ids(session, [conversation_id])[conversation_id] if conversation_id else "–"
+        short_id = find.short_id(session, conversation_id) if conversation_id else "–"
         words = office.texts.say(key, id=short_id, channel=reception.message.address.channel)
         told = alerts.alert(session, office, words, conversation_id=conversation_id, now=reception.now)
         reception.told.update(told)

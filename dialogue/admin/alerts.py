@@ -59,7 +59,7 @@ def alarm(
     audit.note(session, actor="screening", action=ALARM, whom=whom, reason=f"tier {tier}", now=now)
     if not office.admins:
         return Alarm(is_news=True)
-    short_id = find.short_ids(session, [conversation_id])[conversation_id]
+    short_id = find.short_id(session, conversation_id)
     words = "alert_urgent" if is_urgent else "alert_danger"
     text = office.texts.say(words, id=short_id, tier=tier, channel=row.channel, at=f"{now:%m-%d %H:%M} UTC")
     return Alarm(is_news=True, channels=alert(session, office, text, conversation_id=conversation_id, now=now))

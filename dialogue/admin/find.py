@@ -47,10 +47,11 @@ def person(session: Session, reference: str) -> UUID:
 
 def short_ids(session: Session, conversation_ids: Iterable[UUID]) -> dict[UUID, str]:
     """The beginnings that tell these conversations from all others today; at least eight digits."""
-    return {conversation_id: _shortest(session, conversation_id) for conversation_id in conversation_ids}
+    return {conversation_id: short_id(session, conversation_id) for conversation_id in conversation_ids}
 
 
-def _shortest(session: Session, conversation_id: UUID) -> str:
+def short_id(session: Session, conversation_id: UUID) -> str:
+    """The same of one conversation."""
     before = select(CONVERSATIONS.c.id).where(CONVERSATIONS.c.id < conversation_id)
     after = select(CONVERSATIONS.c.id).where(CONVERSATIONS.c.id > conversation_id)
     neighbours = (

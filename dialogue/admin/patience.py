@@ -76,7 +76,7 @@ def give_back(session: Session, office: Office, conversation_id: UUID, *, minute
     reason = f"no answer for {minutes} minutes"
     audit.note(session, actor=WATCHMAN.name, action=Action.RELEASE, whom=held.whom, reason=reason, now=now)
     aftermath = let_go(session, office, held, by=WATCHMAN, now=now)
-    short_id = find.short_ids(session, [held.id])[held.id]
+    short_id = find.short_id(session, held.id)
     words = office.texts.say("takeover_forgotten", id=short_id, holder=held.holder, minutes=minutes)
     told = alerts.alert(session, office, words, conversation_id=held.id, now=now)
     return aftermath + Aftermath(channels=told)

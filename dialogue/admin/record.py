@@ -158,7 +158,7 @@ def hand_over(
     lines = transcript(session, office, conversation_id, by=by, reason=reason, max_lines=max_lines, now=now)
     say = office.texts.say
     words = [f"{say(f'desk_speaker_{line.speaker}')}：{line.text}" for line in lines] or [say("desk_transcript_empty")]
-    short_id = find.short_ids(session, [conversation_id])[conversation_id]
+    short_id = find.short_id(session, conversation_id)
     person_id = session.scalars(select(CONVERSATIONS.c.person_id).where(CONVERSATIONS.c.id == conversation_id)).one()
     outbox.owe(
         session,

@@ -173,7 +173,7 @@ def relay(session: Session, office: Office, held: Held, text: str, *, to: Addres
 
     It is sealed with the person's key: when they are erased, it is unreadable too.
     """
-    short_id = find.short_ids(session, [held.id])[held.id]
+    short_id = find.short_id(session, held.id)
     head = office.texts.say("takeover_relay_at_risk" if tier else "takeover_relay", id=short_id, tier=tier)
     _owe(session, held, to, f"{head}\n{text}", DeliveryKind.RELAY, now=now)
     return to.channel
@@ -204,7 +204,7 @@ def _tell_person(session: Session, office: Office, held: Held, words: str, *, no
 
 
 def _tell_holder(session: Session, office: Office, held: Held, holder: Address, *, now: datetime) -> str:
-    short_id = find.short_ids(session, [held.id])[held.id]
+    short_id = find.short_id(session, held.id)
     _owe(session, held, holder, office.texts.say("takeover_ended", id=short_id), DeliveryKind.RELAY, now=now)
     return holder.channel
 
