@@ -11,15 +11,15 @@ from bot.writing import Pen
 from care import texts
 from care.scripts import Voice
 from care.texts import Texts
-from dialogue import home, people, schema, timekeeper
+from dialogue import home
 from dialogue.admin import admins
 from dialogue.admin.office import Office
 from dialogue.admin.patience import Patience
-from dialogue.database import Database, connect
+from dialogue.database import Database
 from dialogue.doorbell import Doorbell, ringing_app
 from dialogue.housekeeper import Housekeeper
 from dialogue.instruments import Instruments
-from dialogue.keyfile import master_keys
+from dialogue.opening import open_database
 from dialogue.region import directory_of
 from dialogue.settings import DialogueSettings
 from dialogue.signals import Signals
@@ -49,12 +49,7 @@ class Room:
     @classmethod
     def open(cls, settings: DialogueSettings) -> Self:
         """Checks the schema and the key before anything is received; raises `DialogueError`."""
-        database = connect(home.database_url(settings))
-        schema.check(database)
-        timekeeper.agree(database)
-        keys = master_keys(settings)
-        with database.read() as session:
-            people.check_master_key(session, keys)
+        database, keys = open_database(settings)
         words = texts.load(settings.locale)
         broker_url = home.broker_url(settings)
         doorbell = Doorbell(ringing_app(broker_url))

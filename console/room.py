@@ -12,10 +12,10 @@ from console.figures import Gatherer
 from console.rendering import Templates
 from console.sessions import Lifetimes
 from console.settings import ConsoleSettings
-from dialogue import home, people, schema, timekeeper
+from dialogue import home
 from dialogue.clock import Clock, utc_now
-from dialogue.database import Database, connect
-from dialogue.keyfile import master_keys
+from dialogue.database import Database
+from dialogue.opening import open_database
 from dialogue.region import directory_of
 from dialogue.signals import Signals
 from dialogue.vault import MasterKeys
@@ -40,12 +40,7 @@ class Room:
     @classmethod
     def open(cls, settings: ConsoleSettings, *, clock: Clock = utc_now) -> Self:
         """Checks the schema and the key; raises `DialogueError`."""
-        database = connect(home.database_url(settings))
-        schema.check(database)
-        timekeeper.agree(database)
-        keys = master_keys(settings)
-        with database.read() as session:
-            people.check_master_key(session, keys)
+        database, keys = open_database(settings)
         return cls(
             settings=settings,
             database=database,

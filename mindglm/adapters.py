@@ -15,10 +15,11 @@ from bot.consent import warn_if_nobody_is_asked
 from bot.health import Deaf, last_report
 from bot.room import Room
 from bot.settings import BotSettings
-from dialogue import home, schema
+from dialogue import home
 from dialogue.clock import utc_now
 from dialogue.errors import Misconfigured, SchemaMismatch
 from dialogue.logs import configure
+from dialogue.opening import upgrade_own
 from dialogue.presence import Identity
 from dialogue.readiness import notify_ready
 from dialogue.tables import Figure
@@ -48,8 +49,7 @@ def run(channel: str, settings: BotSettings, make: Callable[[Room], Adapter]) ->
     configure(settings)
     warn_if_nobody_is_asked(settings)
     try:
-        if settings.database_url is None:
-            schema.upgrade_at(home.database_url(settings))
+        upgrade_own(settings)
         room = Room.open(settings)
         try:
             asyncio.run(_serve(channel, settings, room, make))

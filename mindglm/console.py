@@ -90,14 +90,11 @@ def _serve(settings: "ConsoleSettings") -> int:
     from console.room import Room
     from console.security import is_exposed
     from console.server import serve as run
-    from dialogue import schema
     from dialogue.logs import configure
+    from dialogue.opening import upgrade_own
 
     configure(settings)
-    if settings.database_url is None:
-        database = _connect(settings)
-        schema.upgrade(database)
-        database.close()
+    upgrade_own(settings)
     room = Room.open(settings)
     if is_exposed(settings):
         sys.stderr.write(_EXPOSED)
@@ -126,20 +123,14 @@ def _welcome(room: "Room") -> None:
 
 
 def _open_database(settings: "ConsoleSettings") -> "Database":
-    from dialogue import schema
+    from dialogue import home, schema
+    from dialogue.database import connect
+    from dialogue.opening import upgrade_own
 
-    database = _connect(settings)
-    if settings.database_url is None:
-        schema.upgrade(database)
+    upgrade_own(settings)
+    database = connect(home.database_url(settings))
     schema.check(database)
     return database
-
-
-def _connect(settings: "ConsoleSettings") -> "Database":
-    from dialogue import home
-    from dialogue.database import connect
-
-    return connect(home.database_url(settings))
 
 
 def _ask_password() -> str:

@@ -11,10 +11,8 @@ from redis.exceptions import RedisError
 
 from care import texts
 from care.guard import guard
-from dialogue import home, people, schema, timekeeper
-from dialogue.database import Database, connect
+from dialogue import home, opening
 from dialogue.doorbell import Doorbell
-from dialogue.keyfile import master_keys
 from dialogue.presence import Identity
 from dialogue.region import directory_of
 from dialogue.signals import CANCEL, Signals, redis_url
@@ -45,10 +43,8 @@ class WorkerService:
         self._engine = engine
         self._end = end
         self._is_ending = False
-        self._database = _open_database(settings)
-        keys = master_keys(settings)
-        with self._database.read() as session:
-            people.check_master_key(session, keys)
+        opening.upgrade_own(settings)
+        self._database, keys = opening.open_database(settings)
         words = texts.load(settings.locale)
         broker_url = home.broker_url(settings)
         instruments = instruments_for(settings)
@@ -189,15 +185,6 @@ class _Cancellations:
             except (RedisError, OSError, ValueError) as error:
                 log.debug("cancellations_reconnect", error=type(error).__name__)
                 self._stopping.wait(_LISTEN_AGAIN_SECONDS)
-
-
-def _open_database(settings: WorkerSettings) -> Database:
-    database = connect(home.database_url(settings))
-    if settings.database_url is None:
-        schema.upgrade(database)
-    schema.check(database)
-    timekeeper.agree(database)
-    return database
 
 
 def _policy(settings: WorkerSettings) -> ReplyPolicy:

@@ -3,7 +3,7 @@
 import getpass
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -37,33 +37,25 @@ class Counter:
     def open(cls) -> Iterator[Self]:
         """Checks schema and key first; raises `DialogueError`."""
         from care import texts
-        from dialogue import home, logs, people, schema
+        from dialogue import home, logs
         from dialogue.admin import admins
         from dialogue.admin.office import Actor, Office
-        from dialogue.database import connect
-        from dialogue.keyfile import master_keys
+        from dialogue.opening import open_database
         from dialogue.settings import DialogueSettings
         from dialogue.signals import Signals
 
         settings = DialogueSettings.read()
         logs.configure(settings)  # to stderr: stdout is for what was asked
-        database = connect(home.database_url(settings))
-        signals = Signals.connect(home.broker_url(settings))
-        try:
-            schema.check(database)
-            keys = master_keys(settings)
-            with database.read() as session:
-                people.check_master_key(session, keys)
-            yield cls(
-                settings=settings,
-                database=database,
-                office=Office(keys=keys, texts=texts.load(settings.locale), admins=admins.parse(settings.admins)),
-                signals=signals,
-                actor=Actor(name=f"cli:{getpass.getuser()}"),
-            )
-        finally:
-            signals.close()
-            database.close()
+        with closing(Signals.connect(home.broker_url(settings))) as signals:
+            database, keys = open_database(settings)
+            with closing(database):
+                yield cls(
+                    settings=settings,
+                    database=database,
+                    office=Office(keys=keys, texts=texts.load(settings.locale), admins=admins.parse(settings.admins)),
+                    signals=signals,
+                    actor=Actor(name=f"cli:{getpass.getuser()}"),
+                )
 
     def announce(self, aftermath: "Aftermath") -> None:
         """After the commit."""

@@ -1,0 +1,32 @@
+"""How a process comes to the database: with the schema of this code, the time that all agree on, and the right key."""
+
+from dialogue import home, people, schema, timekeeper
+from dialogue.database import Database, connect
+from dialogue.errors import DialogueError
+from dialogue.keyfile import master_keys
+from dialogue.settings import DialogueSettings
+from dialogue.vault import MasterKeys
+
+
+def upgrade_own(settings: DialogueSettings) -> None:
+    """The database in the home is nobody else's to migrate; one that is set is left to `mindglm migrate`."""
+    if settings.database_url is None:
+        schema.upgrade_at(home.database_url(settings))
+
+
+def open_database(settings: DialogueSettings) -> tuple[Database, MasterKeys]:
+    """Whatever could be wrong with it is found before anything is received.
+
+    Raises `Misconfigured`, `SchemaMismatch`, `WrongSecretKey`, `DatabaseUnavailable`.
+    """
+    database = connect(home.database_url(settings))
+    try:
+        schema.check(database)
+        timekeeper.agree(database)
+        keys = master_keys(settings)
+        with database.read() as session:
+            people.check_master_key(session, keys)
+    except DialogueError:
+        database.close()
+        raise
+    return database, keys
