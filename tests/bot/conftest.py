@@ -9,6 +9,7 @@ from dialogue import schema
 from dialogue.database import sqlite_url
 from dialogue.settings import DialogueSettings
 from dialogue.vault import new_secret
+from tests.bot.practice import Practice
 
 
 @pytest.fixture
@@ -41,3 +42,8 @@ def room(tmp_path: Path, broker_url: str, *, asks_consent: bool) -> Iterator[Roo
     )
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def practice(room: Room) -> Practice:
+    return Practice(room)

@@ -9,10 +9,8 @@ from bot.room import Room
 from dialogue.database import sqlite_url
 from dialogue.settings import DialogueSettings
 from dialogue.vault import new_secret
-from tests.bot.test_desk import BOSS, PERSON, desk, order, owed, short, states
+from tests.bot.desk.chat import BOSS, PERSON, order, owed, short, states
 from tests.builders import message
-
-__all__ = ["desk"]
 
 
 @pytest.fixture

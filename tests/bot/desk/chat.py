@@ -1,0 +1,83 @@
+"""Short ways to talk with the bot as an admin, and to see what it owes."""
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import select
+
+from bot.room import Room
+from dialogue import people, sending
+from dialogue.messages import Address, InboundMessage
+from dialogue.states import TurnState
+from dialogue.tables import Person, Turn
+from dialogue.vault import PersonKey
+from tests.builders import Rooms
+
+BOSS = Address(channel="telegram", chat_id="42")
+OTHER = Address(channel="telegram", chat_id="43")
+PERSON = Address(channel="test", chat_id="小王")
+ME = UUID(int=1)
+
+
+def written(text: str, *, by: Address = BOSS, reply_to_id: str | None = None) -> InboundMessage:
+    return InboundMessage(
+        address=by,
+        account="bot",
+        user_id=by.chat_id,
+        external_id=uuid4().hex,
+        text=text,
+        sent_at=datetime(2026, 11, 21, tzinfo=UTC),
+        reply_to_id=reply_to_id,
+    )
+
+
+async def order(room: Room, text: str, *, by: Address = BOSS, reply_to_id: str | None = None) -> str:
+    """An admin's message and the answer to it."""
+    owed(room, by)
+    receipt = await room.inbox.receive(written(text, by=by, reply_to_id=reply_to_id))
+    assert receipt.turn_id is None
+    return "\n".join(owed(room, by))
+
+
+def owed(room: Room, address: Address) -> list[str]:
+    """What is owed there now, as the platform takes it; each is sent, and known as its own text's hash."""
+    rooms = Rooms(room.database, room.keys)
+    texts: list[str] = []
+    rooms.clock.tick(365 * 86400)
+    while True:
+        with room.database.begin() as session:
+            claimed = sending.claim_due(
+                session,
+                room.keys,
+                address.channel,
+                owner=ME,
+                lease_seconds=60,
+                limit=9,
+                now=rooms.clock(),
+                chat_id=address.chat_id,
+            )
+            for one in claimed:
+                sending.mark_sent(session, one.id, owner=ME, platform_message_id=f"p-{one.text}", now=rooms.clock())
+        if not claimed:
+            return texts
+        texts += [one.text for one in claimed]
+
+
+def short(conversation_id: UUID | None) -> str:
+    assert conversation_id is not None
+    return conversation_id.hex[:14]
+
+
+def states(room: Room) -> list[TurnState]:
+    with room.database.read() as session:
+        return list(session.scalars(select(Turn.state).order_by(Turn.id)))
+
+
+def person_id(room: Room, user_id: str) -> UUID:
+    with room.database.read() as session:
+        return session.scalars(select(Person.id).where(Person.user_id == user_id)).one()
+
+
+def person_key(room: Room, user_id: str) -> PersonKey:
+    with room.database.read() as session:
+        return people.key_of(session, room.keys, person_id(room, user_id))
