@@ -1,4 +1,4 @@
-"""Keeps promises about time: closes what fell silent, deletes texts past their days, and rows of the erased.
+"""Keeps promises about time: closes what fell silent, deletes texts past their days, and rows of people who are gone.
 
 In a thread of its own, in small transactions, so that nobody's message waits. Any number of processes may do it.
 """
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from dialogue import erasure, retention
+from dialogue import erasure, retention, strangers
 from dialogue.admin import audit
 from dialogue.admin.audit import Whom
 from dialogue.clock import Clock, utc_now
@@ -26,6 +26,8 @@ PURGED = "purged"
 
 _BATCH = 200
 _SILENT_BATCH = 50  # each takes several statements
+_STRANGERS_A_ROUND = 200
+_STRANGER_BATCH = 5  # each takes a look through all messages, for want of an index that nothing else would need
 _REST_SECONDS = 0.05
 
 
@@ -68,13 +70,15 @@ class Housekeeper:
         closed_count = self._all_batches(self._close_silent)
         purged = self._purge()
         scrubbed_count = self._all_batches(self._scrub)
-        if closed_count or purged.texts or purged.conversations or scrubbed_count:
+        forgotten_count = self._forget_strangers()
+        if closed_count or purged.texts or purged.conversations or scrubbed_count or forgotten_count:
             log.info(
                 "house_kept",
                 closed_count=closed_count,
                 purged_texts=purged.texts,
                 purged_conversations=purged.conversations,
                 scrubbed_rows=scrubbed_count,
+                forgotten_people=forgotten_count,
             )
         return purged
 
@@ -106,6 +110,20 @@ class Housekeeper:
 
     def _scrub(self, session: Session) -> int:
         return erasure.scrub(session, limit=_BATCH, now=self._clock())
+
+    def _forget_strangers(self) -> int:
+        """Not before a platform has given up repeating what they wrote."""
+        until = self._clock() - max(self._kept, erasure.REPLAY)
+        with self._database.read() as session:
+            found = strangers.find(session, until=until, limit=_STRANGERS_A_ROUND)
+        count = 0
+        for start in range(0, len(found), _STRANGER_BATCH):
+            with self._database.begin() as session:
+                batch = found[start : start + _STRANGER_BATCH]
+                count += strangers.forget(session, batch, until=until, now=self._clock())
+            if self._stopping.wait(_REST_SECONDS):
+                break
+        return count
 
     def _all_batches(self, work: Callable[[Session], int]) -> int:
         total = 0

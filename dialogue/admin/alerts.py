@@ -102,7 +102,8 @@ def _is_news(session: Session, conversation_id: UUID, *, level: int, now: dateti
 def _tell(
     session: Session, office: Office, admin: Address, text: str, conversation_id: UUID | None, *, now: datetime
 ) -> bool:
-    row = session.execute(_row(admin)).first()
+    locked = _row(admin).with_for_update(read=True, key_share=True)  # or the row may be gone before the text is owed
+    row = session.execute(locked).first()
     if row is None:  # an admin who never wrote to the bot is a person all the same: texts are sealed for them
         people.make(session, office.keys, channel=admin.channel, user_id=admin.chat_id, now=now)
         row = session.execute(_row(admin)).one()

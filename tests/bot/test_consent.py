@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 from care.age import AgeBand
 from care.disclosure import Answer
 from dialogue import consent
+from dialogue.housekeeper import Housekeeper
+from dialogue.tables import Conversation, Message, Person
 from tests.bot.practice import Practice
 from tests.builders import message
 
@@ -168,3 +170,18 @@ def test_a_person_who_agreed_costs_no_query_of_its_own(practice: Practice) -> No
     assert read == ["people", "messages", "conversations", "conversations", "turns"]
     assert [statement.split()[2] for statement in statements if statement.startswith("INSERT")] == ["messages"]
     assert not [statement for statement in statements if statement.startswith("UPDATE")]
+
+
+def test_of_who_never_answers_nothing_is_left_in_the_end(practice: Practice) -> None:
+    practice.say("我睡不着")
+    practice.say("/help")
+    practice.new_answers()
+    keeper = Housekeeper(database=practice.room.database, retention_days=30, clock=practice.clock)
+    for _ in range(2):
+        practice.clock.tick(31 * 86400)
+        practice.rooms.sweep()
+        keeper.keep()
+    with practice.room.database.read() as session:
+        assert [session.scalars(select(table)).all() for table in (Person, Message, Conversation)] == [[], [], []]
+    practice.say("我又来了")
+    assert practice.new_answers() == [practice.notice]

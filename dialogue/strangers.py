@@ -1,0 +1,109 @@
+"""Who came, was asked, and never answered: when their days are over no row tells of them.
+
+Whoever agreed or declined, told their age, talked, complained, was in danger, or was looked at by an admin is no
+stranger. What a stranger wrote went before, with its conversation (`dialogue.retention`).
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BindParameter, bindparam, delete, exists, or_, select
+from sqlalchemy.orm import Session
+
+from dialogue.admin import audit
+from dialogue.admin.audit import Whom
+from dialogue.states import OPEN_DELIVERY_STATES
+from dialogue.tables import (
+    AUDIT,
+    COMPLAINTS,
+    CONVERSATIONS,
+    DELIVERIES,
+    EMERGENCY_CONTACTS,
+    MESSAGES,
+    PEOPLE,
+    TURNS,
+)
+
+FORGOTTEN = "forgotten"
+"""The `action` of an audit entry that says how many strangers were deleted."""
+
+_UNTIL = bindparam("until", type_=PEOPLE.c.created_at.type)
+_KNOWN_FOR = (
+    PEOPLE.c.consent_version,
+    PEOPLE.c.consented_at,
+    PEOPLE.c.declined_at,
+    PEOPLE.c.training_consented_at,
+    PEOPLE.c.age_band,
+    PEOPLE.c.visit_began_at,
+    PEOPLE.c.heard_at,
+    PEOPLE.c.blocked_at,
+    PEOPLE.c.alerts_muted_at,
+    PEOPLE.c.erased_at,
+)
+_IS_THEIRS = CONVERSATIONS.c.person_id == PEOPLE.c.id
+_LASTING_CONVERSATION = exists().where(
+    _IS_THEIRS, or_(CONVERSATIONS.c.purged_at.is_(None), CONVERSATIONS.c.closed_at > _UNTIL)
+)
+_TURN = exists().where(_IS_THEIRS, TURNS.c.conversation_id == CONVERSATIONS.c.id)
+_LASTING_MESSAGE = exists().where(
+    MESSAGES.c.person_id == PEOPLE.c.id,
+    or_(MESSAGES.c.text.is_not(None), MESSAGES.c.turn_id.is_not(None), MESSAGES.c.received_at > _UNTIL),
+)
+# what is no answer to a message was said to an admin, or by one
+_LASTING_DELIVERY = exists().where(
+    DELIVERIES.c.person_id == PEOPLE.c.id,
+    or_(
+        DELIVERIES.c.text.is_not(None),
+        DELIVERIES.c.state.in_(OPEN_DELIVERY_STATES),
+        DELIVERIES.c.message_id.is_(None),
+        DELIVERIES.c.created_at > _UNTIL,
+    ),
+)
+_TOLD_TO_OTHERS = exists().where(
+    _IS_THEIRS, DELIVERIES.c.conversation_id == CONVERSATIONS.c.id, DELIVERIES.c.person_id != PEOPLE.c.id
+)
+_IN_THE_BOOK = exists().where(AUDIT.c.person_id == PEOPLE.c.id)
+_CONVERSATION_IN_THE_BOOK = exists().where(_IS_THEIRS, AUDIT.c.conversation_id == CONVERSATIONS.c.id)
+_COMPLAINT = exists().where(COMPLAINTS.c.person_id == PEOPLE.c.id)
+_CONTACT = exists().where(EMERGENCY_CONTACTS.c.person_id == PEOPLE.c.id)
+_IS_STRANGER = (
+    PEOPLE.c.created_at <= _UNTIL,
+    *(column.is_(None) for column in _KNOWN_FOR),
+    ~_LASTING_CONVERSATION,
+    ~_TURN,
+    ~_LASTING_MESSAGE,
+    ~_LASTING_DELIVERY,
+    ~_TOLD_TO_OTHERS,
+    ~_IN_THE_BOOK,
+    ~_CONVERSATION_IN_THE_BOOK,
+    ~_COMPLAINT,
+    ~_CONTACT,
+)
+_THESE: BindParameter[Any] = bindparam("person_ids", expanding=True)
+_FIND = select(PEOPLE.c.id).where(*_IS_STRANGER).limit(bindparam("max_count"))
+# asked once more: they may have written since
+_LOCK = select(PEOPLE.c.id).where(PEOPLE.c.id.in_(_THESE), *_IS_STRANGER).with_for_update(of=PEOPLE, skip_locked=True)
+_DELETIONS = (
+    delete(DELIVERIES).where(DELIVERIES.c.person_id.in_(_THESE)),
+    delete(MESSAGES).where(MESSAGES.c.person_id.in_(_THESE)),
+    delete(CONVERSATIONS).where(CONVERSATIONS.c.person_id.in_(_THESE)),
+    delete(PEOPLE).where(PEOPLE.c.id.in_(_THESE)),
+)
+
+
+def find(session: Session, *, until: datetime, limit: int) -> list[UUID]:
+    """People of whom nothing was heard since then, at most `limit`. A look through all people, so: only reading."""
+    return list(session.scalars(_FIND, {"until": until, "max_count": limit}))
+
+
+def forget(session: Session, person_ids: Collection[UUID], *, until: datetime, now: datetime) -> int:
+    """Delete whatever is left of those of them who are strangers still; returns how many they were."""
+    theirs = session.scalars(_LOCK, {"person_ids": list(person_ids), "until": until}).all()
+    if not theirs:
+        return 0
+    for statement in _DELETIONS:
+        session.execute(statement, {"person_ids": list(theirs)})
+    audit.note(session, actor="housekeeper", action=FORGOTTEN, whom=Whom(), reason=f"people={len(theirs)}", now=now)
+    return len(theirs)
