@@ -13,6 +13,7 @@ from torch import Tensor
 from training.core import checkpoint, curves
 from training.core.schedule import Budget, Schedule
 from training.core.stopping import Stopped, asked_to_stop
+from training.machine import give_back_memory
 from training.recipe import Recipe, keep
 from training.trouble import TrainingTrouble
 
@@ -165,6 +166,7 @@ class Loop:
             "position": tuple(self._at.position),  # a plain one, for what reads it knows no classes
         }
         checkpoint.save(self._directory, state)
+        give_back_memory()
 
     def _progress(self) -> float:
         return self._budget.progress(step=self._at.step, seconds=self._at.seconds)
