@@ -24,7 +24,7 @@ def choose_precision(recipe: Recipe, device: torch.device) -> torch.dtype:
 
 
 def give_back_memory() -> None:
-    """Hand to the system what glibc keeps of freed tensors: several times what a run needs, after some hundred steps."""
+    """Hand to the system what glibc keeps of freed tensors: after some hundred steps several times what a run needs."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "malloc_trim"):
         libc.malloc_trim(0)
