@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 from console import sessions, words
 from console.room import Room
-from console.visit import FORM_COOKIE, LOCALE_COOKIE, QUIET, SESSION_COOKIE, Refused, Visit
+from console.visit import FORM_COOKIE, LOCALE_COOKIE, QUIET, SESSION_COOKIE, Refused, Visit, storable
 from dialogue.errors import DatabaseUnavailable
 from dialogue.states import Role
 
@@ -106,10 +106,17 @@ def _is_our_form(visit: Visit) -> bool:
     if headers.get("sec-fetch-site", "same-origin") != "same-origin":
         return False
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+    if origin is not None and _host_of(origin) != headers.get("host"):
         return False
     expected = visit.who.form_token() if visit.who else visit.cookie(FORM_COOKIE)
     return bool(expected) and hmac.compare_digest((expected or "").encode(), visit.form.get("form_token", "").encode())
+
+
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _renew(visit: Visit, response: Response) -> None:
@@ -137,9 +144,10 @@ async def _read_form(request: Request) -> Mapping[str, str]:
         if len(body) > _MAX_FORM_BYTES:
             raise Refused(413, "error_too_large")
     try:
-        return dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MAX_FORM_FIELDS))
+        fields = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MAX_FORM_FIELDS)
     except ValueError:
         raise Refused(400, "error_form") from None
+    return {name: storable(value) for name, value in fields}
 
 
 def form_token_for_nobody(visit: Visit) -> str:

@@ -32,6 +32,7 @@ def serve(room: Room) -> bool:
             create_app(room),
             host=settings.console_host,
             port=settings.console_port,
+            http="h11",  # strict: whatever is installed, a request line holds printable ASCII only
             access_log=False,  # paths hold links that work once
             log_config=None,
             server_header=False,

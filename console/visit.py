@@ -65,7 +65,7 @@ class Visit:
         return self.room.settings.console_url is not None
 
     def query(self, name: str) -> str:
-        return self.request.query_params.get(name, "").strip()
+        return storable(self.request.query_params.get(name, "")).strip()
 
     def path_id(self, name: str = "id") -> UUID:
         """An id out of the path; refuses what is none, as it refuses one that nobody has."""
@@ -110,6 +110,11 @@ def local_path(target: str) -> str:
     """Only a path of ours: a link from elsewhere must not lead elsewhere."""
     is_ours = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
     return target if is_ours else "/"
+
+
+def storable(text: str) -> str:
+    """Without the one character that PostgreSQL takes in no text, not even in a question."""
+    return text.replace("\x00", "")
 
 
 def as_id(text: str) -> UUID | None:

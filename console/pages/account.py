@@ -1,5 +1,6 @@
 """One's own account: password, language, time zone, other browsers."""
 
+from functools import cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from starlette.responses import Response
@@ -57,10 +58,16 @@ def _page(visit: Visit, *, status: int = 200, error: str | None = None) -> Respo
         status=status,
         error=error,
         locales=LOCALES,
-        zones=sorted(available_timezones()),
+        zones=_zones(),
         own_zone=visit.staff.time_zone or "",
         default_zone=visit.room.settings.console_time_zone,
     )
+
+
+@cache
+def _zones() -> list[str]:
+    """Read from the disk once."""
+    return sorted(available_timezones())
 
 
 def _is_zone(name: str) -> bool:

@@ -1,7 +1,7 @@
 """Conversations: the list with its filters, and one of them without its texts."""
 
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -75,22 +75,22 @@ def _search(visit: Visit, text: str) -> Response | str:
 
 def _wanted(visit: Visit, given: Mapping[str, str]) -> Wanted:
     """What cannot be understood filters nothing."""
-    until = _midnight(visit, given["until"])
     return Wanted(
         channel=given["channel"] or None,
         standing=Standing(given["standing"]) if given["standing"] in list(Standing) else None,
         min_tier=int(given["tier"]) if given["tier"] in {"1", "2", "3"} else 0,
         opened_from=_midnight(visit, given["from"]),
-        opened_before=until + timedelta(days=1) if until is not None else None,
+        opened_before=_midnight(visit, given["until"], days_later=1),
         person_id=as_id(given["person"]),
     )
 
 
-def _midnight(visit: Visit, text: str) -> datetime | None:
-    """When that day began where the reader is."""
+def _midnight(visit: Visit, text: str, *, days_later: int = 0) -> datetime | None:
+    """When that day, or one so many days later, began where the reader is; None at the ends of time too."""
     try:
-        return datetime.combine(date.fromisoformat(text), time(), visit.zone)
-    except ValueError:
+        day = date.fromisoformat(text) + timedelta(days=days_later)
+        return datetime.combine(day, time(), visit.zone).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
 
 
@@ -105,8 +105,8 @@ def _cursor(text: str) -> Cursor | None:
     opened_at, _, conversation_id = text.partition("_")
     try:
         moment = datetime.fromisoformat(opened_at)
-        return Cursor(moment, UUID(conversation_id)) if moment.tzinfo is not None else None
-    except ValueError:
+        return Cursor(moment.astimezone(UTC), UUID(conversation_id)) if moment.tzinfo is not None else None
+    except (ValueError, OverflowError):
         return None
 
 

@@ -38,7 +38,8 @@ _NEWEST = (
     .order_by(*(column.desc() for column in _PLACE))
     .limit(_PAGE_LENGTH + 1)
 )
-_OLDER = _NEWEST.where(tuple_(*_PLACE) < tuple_(bindparam("created_at"), bindparam("id")))
+_AFTER = tuple_(*(bindparam(column.name, type_=column.type) for column in _PLACE))
+_OLDER = _NEWEST.where(tuple_(*_PLACE) < _AFTER)
 _PLACE_OF = select(*_PLACE).where(DELIVERIES.c.id == bindparam("id"))
 
 

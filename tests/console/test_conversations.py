@@ -1,3 +1,4 @@
+import re
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -133,6 +134,22 @@ def test_a_failed_delivery_is_owed_again(house: House, ids: list[UUID]) -> None:
     assert browser.post(f"/deliveries/{failed.id}/resend").status_code == 409
     again = browser.post(f"/deliveries/{failed.id}/resend", back="https://evil.example")
     assert "evil" not in again.headers.get("location", "")
+
+
+def test_failed_deliveries_are_paged_to_the_oldest(any_house: House) -> None:
+    any_house.clock.now = NOW
+    demo.fill(any_house.room.database, any_house.room.keys, now=NOW, count=30)
+    with any_house.room.database.begin() as session:
+        session.execute(update(Delivery).values(state=DeliveryState.FAILED))
+        expected = list(session.scalars(select(Delivery.id).order_by(Delivery.created_at.desc(), Delivery.id.desc())))
+    browser, found, path = any_house.browser(Role.COUNSELLOR), list[str](), "/deliveries"
+    while path:
+        page = browser.get(path).text
+        found += re.findall(r'action="/deliveries/([^/]+)/resend"', page)
+        older = re.search(r'href="(/deliveries\?before=[^"]+)" rel="next"', page)
+        path = older[1] if older else ""
+    assert len(expected) > 50
+    assert found == [str(each) for each in expected]
 
 
 def test_an_erased_persons_words_cannot_be_opened_and_that_is_said(house: House, ids: list[UUID]) -> None:

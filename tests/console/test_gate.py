@@ -126,6 +126,7 @@ def test_another_session_s_token_is_worth_nothing(house: House) -> None:
         {"origin": "null"},
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site"},
+        {"origin": "http://["},
     ],
     ids=str,
 )
@@ -229,6 +230,22 @@ def test_pages_hold_no_inline_script_or_style_and_nothing_from_elsewhere(house: 
             text = browser.get(path(page.path)).text
             assert not re.search(r"<script(?![^>]*\ssrc=\"/static/)|<style|\sstyle=|\son\w+=", text), page.path
             assert not re.search(r"(?:src|href|action)=\"(?:https?:)?//", text), page.path
+
+
+def test_fields_that_no_database_could_hold_break_no_page(any_house: House) -> None:
+    path, browser = paths(any_house), any_house.browser(Role.ADMIN)
+    odd = "?" + "&".join(f"{name}=a%00b" for name in ("q", "channel", "person", "after", "before", "actor", "action"))
+    ends = ("?from=0001-01-01&until=0001-01-01", "?from=9999-12-31&until=9999-12-31")
+    cursors = [f"?after={moment}_{UUID(int=1)}" for moment in ("0001-01-01T00:00%2B14:00", "9999-12-31T23:59-12:00")]
+    for query in (odd, *ends, *cursors):
+        assert browser.get(f"/conversations{query}").status_code == 200, query
+    assert browser.get(f"/audit{odd}").status_code == 200
+    fields = dict.fromkeys(("name", "reason", "text", "locale", "time_zone", "password", "again", "current"), "a\x00b")
+    for page in PAGES:
+        if page.method == "POST" and page.path not in {"/sign-out", "/account/others"}:
+            status = browser.post(path(page.path), role="viewer", once=str(uuid4()), **fields).status_code
+            assert status < 500, page.path
+    assert any_house.browser().sign_in("a\x00b", "a\x00b").status_code == 401
 
 
 def test_a_name_that_is_not_the_consoles_is_refused(house: House) -> None:

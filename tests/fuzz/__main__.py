@@ -9,6 +9,7 @@ with 1.
 """
 
 import argparse
+import logging
 import sys
 
 import structlog
@@ -25,6 +26,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=sorted(TARGETS), action="append")
     arguments = parser.parse_args()
+    logging.disable()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     tallies = run(inputs=arguments.inputs, seed=arguments.seed, only=arguments.only)
     _show(tallies)

@@ -57,7 +57,11 @@ class Mutator:
 
     def text(self) -> str:
         """A text of at most `MAX_LENGTH` characters."""
-        text = self.chance.choice(self._texts)
+        return self.like(self._texts)
+
+    def like(self, examples: Sequence[str]) -> str:
+        """The same, out of other examples."""
+        text = self.chance.choice(examples)
         for _ in range(self.chance.choice((0, 1, 1, 2, 3, 8))):
             text = self._change(text)
         return text[:MAX_LENGTH]
@@ -68,6 +72,15 @@ class Mutator:
         for _ in range(self.chance.choice((1, 1, 2, 4, 10))):
             changed = self._change_document(changed)
         return changed
+
+    def bytes_like(self, example: bytes) -> bytes:
+        """Some of its bytes changed, gone, or others in between."""
+        changed = bytearray(example)
+        for _ in range(self.chance.choice((1, 1, 2, 8))):
+            place = self.chance.randint(0, len(changed))
+            noise = self.chance.choice((b"", b"\x00", b"\xff", b"%", b"&", b"=", b";", b"\xc3\x28", b"\xed\xa0\x80"))
+            changed[place : place + self.chance.choice((0, 1, 1, 4))] = noise or self.chance.randbytes(3)
+        return bytes(changed)
 
     def _change(self, text: str) -> str:
         place = self.chance.randint(0, len(text))

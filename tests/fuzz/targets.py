@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -15,13 +16,13 @@ from uuid import UUID
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from telegram import Bot, Update
 
-from bot import splitting
+from bot import orders, splitting
 from bot.channels.telegram import splitting as telegram_splitting
 from bot.channels.telegram import updates
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.line import Line
 from bot.channels.telegram.polling import Poller
-from bot.channels.wechat import reading
+from bot.channels.wechat import puppet, reading
 from bot.health import Health
 from care import age, disclosure, identity, normalise
 from care.guard import Guard, guard
@@ -31,7 +32,11 @@ from dialogue.errors import EmptyMessage, MessageTooLong
 from dialogue.region import directory_of
 from dialogue.vault import PersonKey
 from dialogue.window import trim
+from tests.fuzz.console import console
+from tests.fuzz.desk import desk, order
 from tests.fuzz.mutation import Mutator
+from tests.fuzz.requests import forge, look, send
+from tests.fuzz.webhook import SECRET, post, request
 from worker.engine.port import Exchange
 from worker.prompt import rounds
 
@@ -70,6 +75,36 @@ class _Reader:
 
     async def take(self, update: Update) -> None:
         updates.read(update, _ACCOUNT, are_groups_served=True)
+
+
+def telegram_webhook(mutator: Mutator) -> None:
+    """Who does not know the secret is never read; who does may send nonsense. The server hangs up in time on both."""
+    chance, place = mutator.chance, post(_bot(), _ACCOUNT)
+    is_telegram, before = chance.random() < 0.5, place.reader.count
+    secret = SECRET.encode() if is_telegram else mutator.bytes_like(SECRET.encode()[:-1]).replace(b"\r", b"")
+    update = json.dumps(mutator.document(chance.choice(_recordings()))).encode()
+    update = mutator.bytes_like(update) if chance.random() < 0.3 else update
+    answer = place.deliver(request(mutator, update, secret=secret))
+    assert is_telegram or place.reader.count == before, "a stranger was read"
+    assert re.match(rb"HTTP/1\.1 (?:200|400|403|404|405|411|413|500) |$", answer), answer[:100]
+
+
+def wechat_event(mutator: Mutator) -> None:
+    """What happens, as a puppet service tells it: a number and, it should be, JSON."""
+    payload = json.dumps(mutator.document({"messageId": "1", "friendshipId": "2", "contactId": "wxid_bot"}))
+    told = mutator.chance.choice((payload, mutator.like((payload,)), "[" * 100_000, mutator.text()))
+    happened = puppet._event(SimpleNamespace(type=mutator.chance.randint(-1, 40), payload=told))
+    assert all(isinstance(happened.text(name), str) for name in ("messageId", "friendshipId", "contactId"))
+
+
+def admins_order(mutator: Mutator) -> None:
+    """An admin is told something, whatever the order."""
+    place = desk()
+    with suppress(EmptyMessage, MessageTooLong):
+        text = words.clean(order(mutator, place), max_length=4000)
+        done = place.hear(text)
+        assert done is None or done.text
+        assert done is not None or orders.read(text) is None
 
 
 def wechat_message(mutator: Mutator) -> None:
@@ -160,11 +195,32 @@ def sealing(mutator: Mutator) -> None:
     assert key.open(key.seal(text, row=row, column="messages.text"), row=row, column="messages.text") == text
 
 
+def console_looks(mutator: Mutator) -> None:
+    house = console()
+    house.ask(look(mutator, house)).check()
+
+
+def console_forms(mutator: Mutator) -> None:
+    house = console()
+    house.ask(send(mutator, house)).check()
+
+
+def console_forgeries(mutator: Mutator) -> None:
+    """Who has not got both the session's cookie and its form's token does nothing."""
+    house = console()
+    answer = house.ask(forge(mutator, house))
+    answer.check()
+    assert answer.status >= 400, f"a forged form was taken: {answer.status}"
+
+
 TARGETS: dict[str, tuple[Target, int]] = {
     "Telegram updates": (telegram_update, 4),
     "Telegram envelopes": (telegram_envelope, 1),
+    "Telegram webhook": (telegram_webhook, 1),
     "WeChat messages": (wechat_message, 4),
+    "WeChat events": (wechat_event, 1),
     "commands": (command, 4),
+    "admins' orders": (admins_order, 1),
     "cleaning": (cleaning, 4),
     "screening": (risk, 2),
     "questions about us": (questions_about_us, 3),
@@ -173,6 +229,9 @@ TARGETS: dict[str, tuple[Target, int]] = {
     "guard": (reply_guard, 1),
     "splitting": (parts, 2),
     "sealing": (sealing, 2),
+    "console pages": (console_looks, 1),
+    "console forms": (console_forms, 1),
+    "console forgeries": (console_forgeries, 1),
 }
 """Each with its share of the inputs: what is slow gets fewer."""
 

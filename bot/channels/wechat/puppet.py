@@ -153,7 +153,7 @@ def _event(response: Any) -> Event:
     try:
         payload = json.loads(response.payload or "{}")
         return Event(Happening(response.type), payload if isinstance(payload, dict) else {})
-    except ValueError:  # a kind that we do not know, or no JSON
+    except (ValueError, RecursionError):  # a kind that we do not know, no JSON, or JSON without a bottom
         return Event(Happening.OTHER, {})
 
 
