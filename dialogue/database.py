@@ -22,6 +22,8 @@ _SQLITE_PRAGMAS = (
     "secure_delete = ON",  # deleted texts leave no bytes behind
 )
 _BUSY_SECONDS = 15
+_ABANDONED_SECONDS = 5.0
+"""What is frozen in the middle of a transaction lets go of its locks then: somebody in danger may wait for them."""
 _READ_ONLY = {"mindglm_read_only": True}
 
 
@@ -75,7 +77,9 @@ def connect(url: str, *, pool_size: int = 20) -> Database:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-    elif engine.dialect.name != "postgresql":
+    elif engine.dialect.name == "postgresql":
+        event.listen(engine, "connect", _prepare_postgresql)
+    else:
         raise Misconfigured(f"MINDGLM_DATABASE_URL names {engine.dialect.name}, which is not supported; {_EXAMPLES}")
     return Database(engine)
 
@@ -94,13 +98,21 @@ def insert_or_ignore(session: Session, table: Table, values: dict[str, Any]) -> 
     session.execute(dialect.insert(table).values(values).on_conflict_do_nothing())
 
 
+def be_patient(connection: Connection) -> None:
+    """For this transaction only: it may do something else for long, as a backup does with what it read."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+
+
 @contextmanager
 def reachable() -> Iterator[None]:
     """Turns what drivers raise for an unreachable, locked or full database into `DatabaseUnavailable`."""
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
-        raise DatabaseUnavailable(_reason(error)) from error
+    except DBAPIError as error:
+        if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
+            raise DatabaseUnavailable(_reason(error)) from error
+        raise
 
 
 def _reason(error: DBAPIError) -> str:
@@ -115,6 +127,13 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
     for pragma in _SQLITE_PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _prepare_postgresql(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"SET idle_in_transaction_session_timeout = {_ABANDONED_SECONDS * 1000:.0f}")
+    cursor.close()
+    connection.commit()
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 import migrations
-from dialogue.database import Database, connect, reachable
+from dialogue.database import Database, be_patient, connect, reachable
 from dialogue.errors import SchemaMismatch
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def upgrade(database: Database) -> None:
 def _run_next(database: Database) -> bool:
     """Whether there was a migration to run."""
     with reachable(), database.engine.begin() as connection:
+        be_patient(connection)
         exclude_others(connection)
         if is_ahead(connection) or current(connection) == known()[-1]:
             return False

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, MetaData, Table, select
 
 from dialogue import schema
 from dialogue.backup import archive
-from dialogue.database import Database, reachable
+from dialogue.database import Database, be_patient, reachable
 from dialogue.tables import PEOPLE, PROCESSES, Compatibility
 
 KEYS = "keys.jsonl.gz"
@@ -83,6 +83,7 @@ def _snapshot(database: Database) -> Iterator[Connection]:
         if engine.dialect.name == "postgresql":
             engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with engine.connect() as connection, connection.begin():
+            be_patient(connection)
             yield connection.execution_options(stream_results=True, yield_per=_ROWS_AT_ONCE)
 
 

@@ -19,7 +19,7 @@ from dialogue import people, schema
 from dialogue.backup import archive
 from dialogue.backup.archive import BackupUnusable
 from dialogue.backup.dump import KEYS, tables_of
-from dialogue.database import Database, reachable
+from dialogue.database import Database, be_patient, reachable
 from dialogue.errors import DialogueError
 from dialogue.states import OPEN_DELIVERY_STATES, OPEN_TURN_STATES, DeliveryState, TurnState
 from dialogue.tables import DELIVERIES, PEOPLE, TURNS
@@ -63,6 +63,7 @@ def restore(database: Database, path: Path, *, now: datetime) -> Restored:
     header = archive.verify(path)
     keys = _read_keys(path.with_name(KEYS))
     with reachable(), database.engine.begin() as connection:
+        be_patient(connection)
         schema.exclude_others(connection)
         _refuse_occupied(connection)
         schema.begin_at(connection, str(header["schema"]))

@@ -1,0 +1,46 @@
+import threading
+import time
+
+import pytest
+from sqlalchemy import text
+
+from dialogue import database as databases
+from dialogue.database import connect
+from dialogue.errors import DatabaseUnavailable
+
+
+def test_a_process_that_freezes_in_a_transaction_lets_go_of_its_locks(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "_ABANDONED_SECONDS", 0.5)
+    frozen, other = connect(postgres_url), connect(postgres_url)
+    with other.begin() as session:
+        session.execute(text("CREATE TABLE held (it int)"))
+        session.execute(text("INSERT INTO held VALUES (1)"))
+    holds, may_go_on = threading.Event(), threading.Event()
+    troubles: list[DatabaseUnavailable] = []
+
+    def freeze() -> None:
+        try:
+            with frozen.begin() as session:
+                session.execute(text("UPDATE held SET it = 2"))
+                holds.set()
+                may_go_on.wait(20)
+                session.execute(text("UPDATE held SET it = 3"))
+        except DatabaseUnavailable as error:
+            troubles.append(error)
+
+    thread = threading.Thread(target=freeze)
+    thread.start()
+    assert holds.wait(10)
+    began_at = time.monotonic()
+    with other.begin() as session:
+        session.execute(text("UPDATE held SET it = it + 10"))
+    assert time.monotonic() - began_at < 10
+    may_go_on.set()
+    thread.join()
+    assert len(troubles) == 1
+    with frozen.read() as session:
+        assert session.scalar(text("SELECT it FROM held")) == 11
+    frozen.close()
+    other.close()
