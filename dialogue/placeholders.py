@@ -1,15 +1,17 @@
 """A platform's message that stands where a reply shall be: a sent row of the reply's turn, with a part of its own."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, exists, select, update
 from sqlalchemy.orm import Session
 
 from dialogue.database import insert_or_ignore
-from dialogue.ids import new_id
+from dialogue.ids import first_id_at, new_id
+from dialogue.messages import Address
 from dialogue.outbox import PLACEHOLDER_PART
-from dialogue.states import DeliveryKind, DeliveryState
+from dialogue.states import OPEN_TURN_STATES, DeliveryKind, DeliveryState
 from dialogue.tables import CONVERSATIONS, DELIVERIES, TURNS
 
 _PLACE_OF_TURN = (
@@ -20,6 +22,36 @@ _PLACE_OF_TURN = (
 _PLACEHOLDER = select(DELIVERIES.c.platform_message_id).where(
     DELIVERIES.c.turn_id == bindparam("of_turn"), DELIVERIES.c.part == PLACEHOLDER_PART
 )
+_BESIDE = DELIVERIES.alias()
+# its reply was discarded, or never came; what was sent, or will be, stands in its place
+_STRAY = (
+    select(DELIVERIES.c.id, DELIVERIES.c.channel, DELIVERIES.c.chat_id, DELIVERIES.c.platform_message_id)
+    .join(TURNS, TURNS.c.id == DELIVERIES.c.turn_id)
+    .where(
+        DELIVERIES.c.part == PLACEHOLDER_PART,
+        DELIVERIES.c.state == DeliveryState.SENT,
+        TURNS.c.state.not_in(OPEN_TURN_STATES),
+        ~exists().where(
+            _BESIDE.c.turn_id == DELIVERIES.c.turn_id,
+            _BESIDE.c.part >= 0,
+            _BESIDE.c.state != DeliveryState.DISCARDED,
+        ),
+    )
+)
+_STRAYS = _STRAY.where(DELIVERIES.c.channel == bindparam("of_channel"), DELIVERIES.c.id >= bindparam("first_id"))
+_STRAYS_OF_TURN = _STRAY.where(DELIVERIES.c.turn_id == bindparam("of_turn"))
+_TAKEN_DOWN = (
+    update(DELIVERIES).where(DELIVERIES.c.id == bindparam("delivery_id")).values(state=DeliveryState.DISCARDED)
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stray:
+    """A placeholder that no reply will replace: the person would see it for ever."""
+
+    id: UUID
+    address: Address
+    platform_message_id: str
 
 
 def of_turn(session: Session, turn_id: UUID) -> str | None:
@@ -50,3 +82,24 @@ def note(session: Session, turn_id: UUID, *, platform_message_id: str, now: date
             "sent_at": now,
         },
     )
+
+
+def strays(session: Session, channel: str, *, since: datetime) -> list[Stray]:
+    """Those of a channel that were made since then."""
+    rows = session.execute(_STRAYS, {"of_channel": channel, "first_id": first_id_at(since)})
+    return [_stray(*row) for row in rows]
+
+
+def stray_of(session: Session, turn_id: UUID) -> Stray | None:
+    """The one of that turn, if no reply will replace it."""
+    row = session.execute(_STRAYS_OF_TURN, {"of_turn": turn_id}).first()
+    return _stray(*row) if row is not None else None
+
+
+def taken_down(session: Session, stray_id: UUID) -> None:
+    """It stands there no more."""
+    session.execute(_TAKEN_DOWN, {"delivery_id": stray_id})
+
+
+def _stray(id_: UUID, channel: str, chat_id: str, platform_message_id: str) -> Stray:
+    return Stray(id=id_, address=Address(channel=channel, chat_id=chat_id), platform_message_id=platform_message_id)

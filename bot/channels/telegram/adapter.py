@@ -19,6 +19,7 @@ from bot.channels.telegram.polling import Poller
 from bot.channels.telegram.records import Records
 from bot.channels.telegram.sender import TelegramSender, Thanks
 from bot.channels.telegram.splitting import split
+from bot.channels.telegram.strays import Strays
 from bot.channels.telegram.updates import ALLOWED, Account
 from bot.courier import Courier
 from bot.health import Health
@@ -50,7 +51,15 @@ class Adapter:
         self._slots = SharedSlots.connect(room.broker_url, str(self._line.token).partition(":")[0])
         self._limiter = Limiter(self._slots)
         line = WaitingLine(room.database, room.texts, patience_seconds=settings.waiting_notice_seconds)
-        self._live = Live(bot=self._line, limiter=self._limiter, paces=self._pace, turns=self._records, line=line)
+        self._strays = Strays(self._line, self._records)
+        self._live = Live(
+            bot=self._line,
+            limiter=self._limiter,
+            paces=self._pace,
+            turns=self._records,
+            strays=self._strays,
+            line=line,
+        )
         self._thanks = Thanks(self._line, room.texts.say("telegram_thanks"))
         self._health = Health(
             home=home,
@@ -95,7 +104,9 @@ class Adapter:
             journal.take_over_from_the_dead(self._home, self._room.database)
             await self._resume_waiting()
             delivering = asyncio.create_task(self._courier.run())
-            beside = asyncio.gather(self._listener.run(), self._health.run(), self._offer_menu())
+            beside = asyncio.gather(
+                self._listener.run(), self._health.run(), self._offer_menu(), self._strays.take_down_all()
+            )
             await self._receive(self._intake(account), on_ready)
         finally:
             self._courier.stop()

@@ -72,6 +72,12 @@ class Turns(Protocol):
     async def note_placeholder(self, turn_id: UUID, message_id: int) -> None: ...
 
 
+class Strays(Protocol):
+    """Placeholders that no reply will replace."""
+
+    async def take_down(self, turn_id: UUID) -> None: ...
+
+
 class Line(Protocol):
     """Who waits for a worker."""
 
@@ -83,11 +89,21 @@ class Line(Protocol):
 class Live:
     """Shows growing replies for one bot."""
 
-    def __init__(self, *, bot: Bot, limiter: Limiter, paces: Callable[[Place], Pace], turns: Turns, line: Line) -> None:
+    def __init__(
+        self,
+        *,
+        bot: Bot,
+        limiter: Limiter,
+        paces: Callable[[Place], Pace],
+        turns: Turns,
+        strays: Strays,
+        line: Line,
+    ) -> None:
         self._bot = bot
         self._limiter = limiter
         self._paces = paces
         self._turns = turns
+        self._strays = strays
         self._line = line
         self._waiting: dict[UUID, _Waiting] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -138,7 +154,7 @@ class Live:
                 if time.monotonic() - checked_at >= _CHECK_SECONDS:
                     checked_at = time.monotonic()
                     if not await self._turns.is_awaited(waiting.turn_id):
-                        await self._take_down(waiting)
+                        await self._strays.take_down(waiting.turn_id)
                         break
             except (TelegramError, DialogueError) as error:
                 log.debug("not_shown", turn_id=str(waiting.turn_id), error=type(error).__name__)
@@ -190,11 +206,6 @@ class Live:
             return False
         waiting.place_in_line, waiting.told_at = words, now
         return True
-
-    async def _take_down(self, waiting: _Waiting) -> None:
-        """No reply will replace what told a place in the line."""
-        if waiting.placeholder is not None and not waiting.shown:
-            await self._bot.delete_message(waiting.place.chat_id, waiting.placeholder)
 
     async def _put(self, waiting: _Waiting, draft: str, placeholder: str) -> bool:
         if waiting.place.is_private and self._has_drafts:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from bot.channels.telegram.updates import message_id_of
 from dialogue import history, pending, placeholders
 from dialogue.clock import Clock, utc_now
 from dialogue.database import Database
+from dialogue.placeholders import Stray
 from dialogue.vault import MasterKeys
 
 T = TypeVar("T")
@@ -44,16 +46,25 @@ class Records:
         return int(message_id) if message_id is not None else None
 
     async def note_placeholder(self, turn_id: UUID, message_id: int) -> None:
-        await asyncio.to_thread(self._note_placeholder, turn_id, str(message_id))
+        placeholder, now = str(message_id), self._clock()
+        await self._write(lambda session: placeholders.note(session, turn_id, platform_message_id=placeholder, now=now))
+
+    async def strays(self, since: datetime) -> list[Stray]:
+        """Placeholders made since then that no reply will replace."""
+        return await self._read(lambda session: placeholders.strays(session, CHANNEL, since=since))
+
+    async def stray_of(self, turn_id: UUID) -> Stray | None:
+        """The placeholder of that turn, if no reply will replace it."""
+        return await self._read(lambda session: placeholders.stray_of(session, turn_id))
+
+    async def taken_down(self, stray_id: UUID) -> None:
+        """That placeholder stands there no more."""
+        await self._write(lambda session: placeholders.taken_down(session, stray_id))
 
     async def reply_to(self, turn_id: UUID) -> int | None:
         """The message that the reply to that turn answers."""
         external_id = await self._read(lambda session: pending.last_external_id(session, turn_id))
         return message_id_of(external_id) if external_id is not None else None
-
-    def _note_placeholder(self, turn_id: UUID, message_id: str) -> None:
-        with self._database.begin() as session:
-            placeholders.note(session, turn_id, platform_message_id=message_id, now=self._clock())
 
     async def _read(self, question: Callable[[Session], T]) -> T:
         def ask() -> T:
@@ -61,3 +72,10 @@ class Records:
                 return question(session)
 
         return await asyncio.to_thread(ask)
+
+    async def _write(self, deed: Callable[[Session], None]) -> None:
+        def do() -> None:
+            with self._database.begin() as session:
+                deed(session)
+
+        await asyncio.to_thread(do)

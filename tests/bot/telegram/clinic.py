@@ -10,10 +10,11 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from dialogue import schema
+from dialogue import conversations, schema
+from dialogue.clock import utc_now
 from dialogue.database import Database, connect, sqlite_url
-from dialogue.states import DeliveryState, TurnState
-from dialogue.tables import Delivery, Message, Turn
+from dialogue.states import ClosedBy, DeliveryState, TurnState
+from dialogue.tables import Conversation, Delivery, Message, Turn
 from dialogue.vault import MasterKeys, new_secret
 from tests.bot.telegram.loopback import TOKEN, Telegram
 from tests.ears import chinese_in
@@ -136,6 +137,14 @@ class Clinic:
             check=False,
         )
         return {"status": done.returncode, **json.loads(done.stdout)}
+
+    def end_conversations(self) -> int:
+        """As an admin does, who needs no adapter for it; returns how many there were."""
+        with self.database.begin() as session:
+            open_ids = session.scalars(select(Conversation.id).where(Conversation.closed_at.is_(None))).all()
+            for conversation_id in open_ids:
+                conversations.reset(session, conversation_id, by=ClosedBy.ADMIN, now=utc_now())
+        return len(open_ids)
 
     def logs(self) -> str:
         return "".join(log.read_text() for log in self.home.glob("*.log"))

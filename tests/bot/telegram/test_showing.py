@@ -78,6 +78,22 @@ def test_an_adapter_that_is_killed_after_the_placeholder_finishes_it_later(
     assert len(telegram.sent[WHO]) == 1
 
 
+def test_a_placeholder_whose_turn_ended_while_no_adapter_ran_is_taken_down_by_the_next(
+    slow: Callable[..., Clinic], telegram: Telegram
+) -> None:
+    telegram.drafts_are_known = False
+    clinic = slow()
+    telegram.write(OTHER, "你好")
+    wait_until(lambda: telegram.texts(OTHER) == [LONG_REPLY] and clinic.is_quiet(), 30)
+    telegram.write(WHO, "你好")
+    wait_until(lambda: len(telegram.sent[WHO]) == 1 and len(telegram.sent[WHO][0].versions) >= 2, 20)
+    clinic.kill_adapters()
+    assert clinic.end_conversations() == 2
+    clinic.start_adapter()
+    wait_until(lambda: telegram.texts(WHO) == [], 20)
+    assert telegram.texts(OTHER) == [LONG_REPLY]
+
+
 def test_a_final_edit_whose_answer_is_lost_is_repeated_without_harm(
     slow: Callable[..., Clinic], telegram: Telegram
 ) -> None:

@@ -1,0 +1,51 @@
+"""Takes down placeholders that no reply will replace: the conversation ended before the reply was there.
+
+One whose adapter was killed is found in the rows by the next.
+"""
+
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from telegram import Bot
+from telegram.error import BadRequest, Forbidden, TelegramError
+
+from bot.channels.telegram.places import Place
+from bot.channels.telegram.records import Records
+from dialogue.clock import utc_now
+from dialogue.errors import DatabaseUnavailable
+from dialogue.placeholders import Stray
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+MAY_BE_DELETED = timedelta(hours=48)
+"""Older messages Telegram lets no bot delete: https://core.telegram.org/bots/api#deletemessage"""
+
+
+class Strays:
+    """Of one bot."""
+
+    def __init__(self, bot: Bot, records: Records) -> None:
+        self._bot = bot
+        self._records = records
+
+    async def take_down(self, turn_id: UUID) -> None:
+        """That of a turn for which nothing will come any more."""
+        stray = await self._records.stray_of(turn_id)
+        if stray is not None:
+            await self._delete(stray)
+
+    async def take_down_all(self) -> None:
+        """Those of adapters that are no more; what cannot be done now the next adapter does."""
+        try:
+            for stray in await self._records.strays(utc_now() - MAY_BE_DELETED):
+                await self._delete(stray)
+        except (TelegramError, DatabaseUnavailable) as error:
+            log.warning("strays_left", error=type(error).__name__)
+
+    async def _delete(self, stray: Stray) -> None:
+        try:
+            await self._bot.delete_message(Place.at(stray.address).chat_id, int(stray.platform_message_id))
+        except (BadRequest, Forbidden) as error:  # it is gone, or out of reach for good
+            log.debug("stray_not_deleted", delivery_id=str(stray.id), error=type(error).__name__)
+        await self._records.taken_down(stray.id)
