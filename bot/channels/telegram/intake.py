@@ -1,8 +1,6 @@
 """Takes updates in. When `take` returns, what the update means is in the database, and Telegram may be told so."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from uuid import UUID
 
 import structlog
@@ -12,6 +10,7 @@ from bot.channels.telegram import CHANNEL
 from bot.channels.telegram.places import Place
 from bot.channels.telegram.updates import Account, Chose, Event, Left, Rated, Revised, Said, Showed, chat_of, read
 from bot.inbox import Inbox
+from bot.lanes import Lanes
 from bot.receipt import Receipt
 from dialogue.messages import Address
 
@@ -41,11 +40,11 @@ class Intake:
         self._are_groups_served = are_groups_served
         self._on_waiting = on_waiting
         self._on_pressed = on_pressed
-        self._queues = _Queues()
+        self._lanes = Lanes()
 
     async def take(self, update: Update) -> None:
         """Safe when this returns; a repeat changes nothing. Raises `DatabaseUnavailable`."""
-        async with self._queues.turn(chat_of(update)):
+        async with self._lanes.turn(chat_of(update)):
             for event in read(update, self._account, are_groups_served=self._are_groups_served):
                 await self._take(event)
 
@@ -69,23 +68,3 @@ class Intake:
     def _hear(self, address: Address, receipt: Receipt) -> None:
         if receipt.turn_id is not None:
             self._on_waiting(receipt.turn_id, Place.at(address))
-
-
-class _Queues:
-    """First come, first served, for each chat by itself."""
-
-    def __init__(self) -> None:
-        self._locks: dict[int, asyncio.Lock] = {}
-        self._users: dict[int, int] = {}
-
-    @asynccontextmanager
-    async def turn(self, chat: int) -> AsyncIterator[None]:
-        lock = self._locks.setdefault(chat, asyncio.Lock())
-        self._users[chat] = self._users.get(chat, 0) + 1
-        try:
-            async with lock:
-                yield
-        finally:
-            self._users[chat] -= 1
-            if not self._users[chat]:
-                del self._users[chat], self._locks[chat]

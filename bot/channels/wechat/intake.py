@@ -1,12 +1,15 @@
-"""Takes in what happens on WeChat, one event after the other; a message is acknowledged when it is in the database.
+"""Takes in what happens on WeChat; a message is acknowledged when it is in the database.
 
-While the line or the database is away, intake waits and tries the same message again: nothing is skipped.
+Each chat's messages are taken in one after the other, different chats' at the same time: on a slow line nobody waits
+for the words of all others. While line or database is away, intake waits and tries the same again: nothing is skipped.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 import structlog
@@ -17,6 +20,7 @@ from bot.channels.wechat.line import Line
 from bot.channels.wechat.places import Place
 from bot.channels.wechat.puppet import Event, Happening, LineBroken, Puppet, PuppetTrouble
 from bot.channels.wechat.reading import Account, Ignored, Payload, Said, Showed, read
+from bot.lanes import Lanes
 from bot.receipt import Receipt
 from dialogue.clock import Clock, utc_now
 from dialogue.errors import DatabaseUnavailable
@@ -28,6 +32,7 @@ _RATINGS = {"有帮助": 1, "👍": 1, "没帮助": -1, "没有帮助": -1, "�
 _LOGIN_GRACE = timedelta(seconds=60)
 """WeChat's clock is not ours, and often has whole seconds only."""
 _READ_ATTEMPTS = 3
+_AT_ONCE = 32
 _FIRST_BACK_OFF_SECONDS = 0.2
 _MAX_BACK_OFF_SECONDS = 3.0  # somebody in danger may be writing
 _REPEATED = {Happening.MESSAGE: "messageId", Happening.FRIENDSHIP: "friendshipId"}
@@ -35,6 +40,8 @@ _REPEATED = {Happening.MESSAGE: "messageId", Happening.FRIENDSHIP: "friendshipId
 
 _REQUEST_RECEIVED = 2
 """`types.Friendship.Receive`: somebody asks to be a friend."""
+
+T = TypeVar("T")
 
 
 class Inbox(Protocol):
@@ -71,6 +78,7 @@ class Intake:
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._pending: set[tuple[Happening, str]] = set()
         self._account: Account | None = None
+        self._lanes = Lanes()
 
     def offer(self, event: Event) -> None:
         """Queue an event; a message or a request that is queued already is not queued twice."""
@@ -83,26 +91,39 @@ class Intake:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            event = await self._events.get()
-            try:
-                await self._take(event)
-            except Exception as error:  # noqa: BLE001 - what breaks over one event must not stop the others
-                log.error("wechat_event_broke", kind=event.kind.name, error=type(error).__name__)  # noqa: TRY400 - may hold texts
+        places = asyncio.Semaphore(_AT_ONCE)
+        before = asyncio.Event()
+        before.set()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await places.acquire()
+                step = _Step(event=await self._events.get(), before=before, after=asyncio.Event())
+                group.create_task(self._take_one(step)).add_done_callback(lambda _: places.release())
+                before = step.after
 
-    async def _take(self, event: Event) -> None:
+    async def _take_one(self, step: "_Step") -> None:
+        event = step.event
         try:
-            match event.kind:
-                case Happening.LOGIN:
-                    await self._log_in(event.text("contactId"))
-                case Happening.MESSAGE:
-                    await self._insist(self._take_message, event.text("messageId"))
-                case Happening.FRIENDSHIP:
-                    await self._insist(self._take_request, event.text("friendshipId"))
-                case _:
-                    pass
+            await self._take(step)
+        except Exception as error:  # noqa: BLE001 - what breaks over one event must not stop the others
+            log.error("wechat_event_broke", kind=event.kind.name, error=type(error).__name__)  # noqa: TRY400 - may hold texts
         finally:
+            step.after.set()
             self._pending.discard((event.kind, event.text(_REPEATED.get(event.kind, ""))))
+
+    async def _take(self, step: "_Step") -> None:
+        event = step.event
+        match event.kind:
+            case Happening.LOGIN:
+                await step.before.wait()
+                await self._log_in(event.text("contactId"))
+            case Happening.MESSAGE:
+                await self._take_message(event.text("messageId"), step)
+            case Happening.FRIENDSHIP:
+                await step.before.wait()
+                await self._insist(partial(self._take_request, event.text("friendshipId")))
+            case _:
+                await step.before.wait()
 
     async def _log_in(self, account_id: str) -> None:
         """Our gateway sorts out what is older than the account's login; with others it is older than this one."""
@@ -115,27 +136,43 @@ class Intake:
             since=None if puppet.is_durable else self._clock() - _LOGIN_GRACE,
         )
 
-    async def _insist(self, take: Callable[[str], Awaitable[None]], event_id: str) -> None:
-        """Until line and database let it be taken in."""
+    async def _insist(self, act: Callable[[], Awaitable[T]]) -> T:
+        """Until line and database let it be done."""
         back_off_seconds = _FIRST_BACK_OFF_SECONDS
         while True:
             try:
-                await take(event_id)
+                return await act()
             except (LineBroken, DatabaseUnavailable) as trouble:
                 log.warning("wechat_intake_waits", reason=type(trouble).__name__)
                 await asyncio.sleep(back_off_seconds)
                 back_off_seconds = min(back_off_seconds * 2, _MAX_BACK_OFF_SECONDS)
-            else:
-                return
 
-    async def _take_message(self, message_id: str) -> None:
-        puppet = await self._line.wait_until_up()
-        payload = await _fetch(puppet, message_id)
+    async def _take_message(self, message_id: str, step: "_Step") -> None:
+        payload = await self._insist(partial(self._fetch, message_id))
+        await step.before.wait()  # whoever came earlier stands in the line of their chat by now
         if payload is None:
             log.error("wechat_message_unreadable", message_id=message_id)
             return
-        await self._take_payload(payload)
+        step.after.set()
+        async with self._lanes.turn((payload.room_id, payload.from_id)):
+            await self._insist(partial(self._take_payload, payload))
+            await self._insist(partial(self._acknowledge, message_id))
+
+    async def _acknowledge(self, message_id: str) -> None:
+        puppet = await self._line.wait_until_up()
         await puppet.acknowledge(message_id)
+
+    async def _fetch(self, message_id: str) -> Payload | None:
+        """None when the puppet cannot tell, also when it is asked again."""
+        puppet = await self._line.wait_until_up()
+        for attempt in range(_READ_ATTEMPTS):
+            try:
+                payload: Payload = await puppet.call("message_payload", id=message_id)
+            except PuppetTrouble:
+                await asyncio.sleep(_FIRST_BACK_OFF_SECONDS * 2**attempt)
+            else:
+                return payload
+        return None
 
     async def _take_payload(self, payload: Payload) -> None:
         account = self._account or Account(id=payload.to_id)  # a puppet that never said who it is
@@ -194,13 +231,10 @@ class Intake:
                 raise
 
 
-async def _fetch(puppet: Puppet, message_id: str) -> Payload | None:
-    """None when the puppet cannot tell, also when it is asked again."""
-    for attempt in range(_READ_ATTEMPTS):
-        try:
-            payload: Payload = await puppet.call("message_payload", id=message_id)
-        except PuppetTrouble:
-            await asyncio.sleep(_FIRST_BACK_OFF_SECONDS * 2**attempt)
-        else:
-            return payload
-    return None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Step:
+    """An event in the order of events: the one before it, and whether the next may go on."""
+
+    event: Event
+    before: asyncio.Event
+    after: asyncio.Event

@@ -6,6 +6,7 @@ gateway does: keep messages until they are acknowledged, and send each delivery 
 
 import asyncio
 import json
+import random
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -79,6 +80,9 @@ class Gateway:
         self.is_deaf = False  # takes calls, but its stream says nothing any more
         self.loses_answers = False  # sends, and then breaks the line instead of answering
         self.delay_seconds = 0.0  # of each answer: a slow network
+        self.jitter_seconds = 0.0  # up to so much more
+        self.most_at_once = 0  # calls that waited for their answers at the same time
+        self._at_once = 0
         self._messages: dict[str, Any] = {}
         self._unacknowledged: dict[str, None] = {}
         self._unsettled: dict[str, None] = {}
@@ -185,7 +189,10 @@ class Gateway:
             request = await stream.recv_message()
             self._check_token(stream)
             self.calls.append(name)
-            await asyncio.sleep(self.delay_seconds)
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+            await asyncio.sleep(self.delay_seconds + random.uniform(0, self.jitter_seconds))
+            self._at_once -= 1
             await stream.send_message(await answer(request))
 
         return handle

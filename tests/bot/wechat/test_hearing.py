@@ -63,6 +63,20 @@ async def test_messages_are_taken_in_in_the_order_in_which_they_came(
     assert heard.splitlines() == [f"第{number}句" for number in range(30)]
 
 
+async def test_on_a_slow_line_different_people_are_taken_in_at_the_same_time_and_each_in_order(
+    room: Room, durable_gateway: Gateway, start: Start
+) -> None:
+    await start(durable_gateway)
+    durable_gateway.delay_seconds, durable_gateway.jitter_seconds = 0.05, 0.1
+    people = [f"wxid_{number}" for number in range(8)]
+    for number in range(5):
+        for who in people:
+            durable_gateway.say(f"{who}的第{number}句", who=who)
+    await until(lambda: len(durable_gateway.acknowledged) == 40)
+    assert sorted(words(room)) == ["\n".join(f"{who}的第{number}句" for number in range(5)) for who in people]
+    assert durable_gateway.most_at_once > 4
+
+
 async def test_a_message_is_acknowledged_only_when_it_is_stored(
     room: Room, durable_gateway: Gateway, start: Start, tmp_path: Path
 ) -> None:
