@@ -13,12 +13,14 @@ from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.line import POLL_SECONDS, Line, TokenRefused, wait_seconds
 from bot.channels.telegram.updates import chat_of
 from bot.health import Deaf, Health, hangs_for_good
+from care.screening import screen_safely
 from dialogue.errors import DatabaseUnavailable
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _STUCK_SECONDS = POLL_SECONDS + 60.0
 _TAKE_SECONDS = 120.0
+_FEW_CHATS = 8
 _MAX_TRIES = 3
 """So often is an update taken in that breaks us; then the others go on without it."""
 
@@ -108,7 +110,7 @@ class Poller:
                 chats.setdefault(chat_of(update), []).append(update)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is the same at the next try
                 _tell_skipped(int(raw["update_id"]), error)
-        return list(chats.values())
+        return _danger_first(list(chats.values()))
 
     async def _take_one(self, update: Update) -> None:
         try:
@@ -125,6 +127,18 @@ class Poller:
         log.warning("poll_pauses", seconds=seconds, error=type(error).__name__, reason=_reason(error))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
+
+
+def _danger_first(chats: list[list[Update]]) -> list[list[Update]]:
+    """After an outage a hundred people may have written: whoever is in danger does not wait for all the others."""
+    if len(chats) <= _FEW_CHATS:
+        return chats
+    return sorted(chats, key=lambda updates: -max(screen_safely(_words(update)).tier for update in updates))
+
+
+def _words(update: Update) -> str:
+    message = update.effective_message
+    return (message.text or message.caption or "") if message is not None else ""
 
 
 def _tell_skipped(update_id: int, error: Exception) -> None:

@@ -15,10 +15,11 @@ from bot.health import Deaf, Health
 from dialogue.errors import DatabaseUnavailable
 
 
-def said(update_id: int, who: int) -> dict[str, Any]:
+def said(update_id: int, who: int, text: str | None = None) -> dict[str, Any]:
     person = {"id": who, "is_bot": False, "first_name": "人"}
     chat = {"id": who, "type": "private", "first_name": "人"}
-    message = {"message_id": update_id, "from": person, "chat": chat, "date": 1_700_000_000, "text": f"第{update_id}句"}
+    words = text or f"第{update_id}句"
+    message = {"message_id": update_id, "from": person, "chat": chat, "date": 1_700_000_000, "text": words}
     return {"update_id": update_id, "message": message}
 
 
@@ -73,6 +74,15 @@ async def test_what_a_person_said_after_words_that_could_not_be_stored_waits_for
     stored = await poll(line, FakeIntake(away_for={1: 1}), until=4)
     assert [update_id for update_id in stored if update_id != 3] == [1, 2, 4]
     assert stored[0] == 3
+
+
+async def test_after_an_outage_whoever_is_in_danger_is_taken_in_first() -> None:
+    calm = [said(number, who=number) for number in range(1, 40)]
+    line = FakeLine(*calm, said(40, who=40, text="我今晚就想结束自己"), said(41, who=40, text="还在吗"))
+    stored = await poll(line, FakeIntake(away_for={}), until=41)
+    assert stored[0] == 40
+    assert stored.index(41) > 0
+    assert sorted(stored) == list(range(1, 42))
 
 
 async def test_an_update_that_cannot_be_read_is_passed_over() -> None:
