@@ -29,7 +29,8 @@ from dialogue import schema
 from dialogue.database import sqlite_url
 from dialogue.vault import new_secret
 from tests.bot.telegram.flood import Flood
-from tests.bot.telegram.loopback import TOKEN, Sent, Telegram
+from tests.bot.telegram.loopback import TOKEN, Telegram
+from tests.bot.telegram.wire import Sent
 
 _MEBIBYTE = 2**20
 _WARM_PEOPLE = 4

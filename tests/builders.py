@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from dialogue import conversations, intake, people, sending, turns
 from dialogue.database import Database
 from dialogue.intake import Received
 from dialogue.messages import Address, InboundMessage, OwedText
-from dialogue.states import ClosedBy
+from dialogue.states import OPEN_DELIVERY_STATES, OPEN_TURN_STATES, ClosedBy
 from dialogue.sweep import Swept, overlooked, sweep
 from dialogue.tables import Conversation, Delivery, Turn
 from dialogue.turns import ClaimedTurn, FinishedReply
@@ -53,6 +53,14 @@ def reply(text: str = "我在听") -> FinishedReply:
         model_version="model",
         prompt_version="prompt",
     )
+
+
+def is_quiet(database: Database) -> bool:
+    """Nothing waits, is generated, or is owed."""
+    with database.read() as session:
+        waiting = select(func.count(Turn.id)).where(Turn.state.in_(OPEN_TURN_STATES))
+        owed = select(func.count(Delivery.id)).where(Delivery.state.in_(OPEN_DELIVERY_STATES))
+        return not session.scalar(waiting) and not session.scalar(owed)
 
 
 @dataclass

@@ -14,6 +14,7 @@ from typing import TypeVar
 import pytest
 from redis import Redis
 
+from dialogue.database import sqlite_url
 from dialogue.signals import redis_url as in_redis_form
 from tests.ears import chinese_in
 from tests.services.databases import Databases, own_redis
@@ -81,6 +82,15 @@ def postgres_database(_postgres: str) -> Iterator[Callable[[], str]]:
     databases = Databases(_postgres)
     yield databases.make
     databases.drop_all()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def each_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database, on SQLite and on PostgreSQL, for what is promised on both; as an SQLAlchemy URL."""
+    if request.param == "sqlite":
+        return sqlite_url(tmp_path / "test.db")
+    new_database: Callable[[], str] = request.getfixturevalue("postgres_database")
+    return new_database()
 
 
 @pytest.fixture

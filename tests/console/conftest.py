@@ -1,7 +1,7 @@
 """The console in this process, asked as a browser asks it, on either database."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -95,15 +95,10 @@ def house(tmp_path: Path, password_digest: str) -> Iterator[House]:
     yield from _opened(sqlite_url(tmp_path / "test.db"), tmp_path, password_digest)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def any_house(request: pytest.FixtureRequest, tmp_path: Path, password_digest: str) -> Iterator[House]:
+@pytest.fixture
+def any_house(each_database: str, tmp_path: Path, password_digest: str) -> Iterator[House]:
     """For what the databases might see differently."""
-    if request.param == "sqlite":
-        url = sqlite_url(tmp_path / "test.db")
-    else:
-        new_database: Callable[[], str] = request.getfixturevalue("postgres_database")
-        url = new_database()
-    yield from _opened(url, tmp_path, password_digest)
+    yield from _opened(each_database, tmp_path, password_digest)
 
 
 def _opened(url: str, home: Path, digest: str) -> Iterator[House]:

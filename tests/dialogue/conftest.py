@@ -1,22 +1,16 @@
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from dialogue import schema
-from dialogue.database import Database, connect, sqlite_url
+from dialogue.database import Database, connect
 from tests.builders import Rooms
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+@pytest.fixture
+def database(each_database: str) -> Iterator[Database]:
     """Everything here is promised on both."""
-    if request.param == "sqlite":
-        url = sqlite_url(tmp_path / "test.db")
-    else:
-        new_database: Callable[[], str] = request.getfixturevalue("postgres_database")
-        url = new_database()
-    database = connect(url)
+    database = connect(each_database)
     schema.upgrade(database)
     yield database
     database.close()

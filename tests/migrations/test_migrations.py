@@ -1,6 +1,5 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from alembic import command
@@ -11,19 +10,14 @@ from sqlalchemy import inspect, text
 
 import migrations
 from dialogue import schema
-from dialogue.database import Database, connect, sqlite_url
+from dialogue.database import Database, connect
 from dialogue.errors import SchemaMismatch
 from dialogue.tables import Table
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    if request.param == "sqlite":
-        url = sqlite_url(tmp_path / "test.db")
-    else:
-        new_database: Callable[[], str] = request.getfixturevalue("postgres_database")
-        url = new_database()
-    database = connect(url)
+@pytest.fixture
+def empty(each_database: str) -> Iterator[Database]:
+    database = connect(each_database)
     yield database
     database.close()
 

@@ -15,7 +15,7 @@ from sqlalchemy.types import JSON, TypeEngine
 
 import migrations
 from dialogue import schema
-from dialogue.database import Database, connect, sqlite_url
+from dialogue.database import Database, connect
 from dialogue.errors import SchemaMismatch
 
 FILES = sorted(Path(migrations.__path__[0], "versions").glob("[0-9]*.py"))
@@ -33,14 +33,9 @@ VALUES: dict[type[TypeEngine[Any]], Callable[[], object]] = {
 }
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    if request.param == "sqlite":
-        url = sqlite_url(tmp_path / "test.db")
-    else:
-        new_database: Callable[[], str] = request.getfixturevalue("postgres_database")
-        url = new_database()
-    opened = connect(url)
+@pytest.fixture
+def database(each_database: str) -> Iterator[Database]:
+    opened = connect(each_database)
     yield opened
     opened.close()
 

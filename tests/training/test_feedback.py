@@ -1,13 +1,12 @@
 """What people's ratings become: only theirs who agreed, and only from then on."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
 
 from dialogue import consent, feedback, people, schema
-from dialogue.database import Database, connect, sqlite_url
+from dialogue.database import connect
 from dialogue.settings import DialogueSettings
 from tests.builders import CHANNEL, Rooms
 from training.data import feedback as source
@@ -16,14 +15,9 @@ from training.trouble import TrainingTrouble
 from worker.engine.port import Exchange
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def rooms(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rooms]:
-    if request.param == "sqlite":
-        url = sqlite_url(tmp_path / "test.db")
-    else:
-        new_database: Callable[[], str] = request.getfixturevalue("postgres_database")
-        url = new_database()
-    database: Database = connect(url)
+@pytest.fixture
+def rooms(each_database: str) -> Iterator[Rooms]:
+    database = connect(each_database)
     schema.upgrade(database)
     yield Rooms(database)
     database.close()

@@ -17,6 +17,7 @@ from dialogue.states import ClosedBy, DeliveryState, TurnState
 from dialogue.tables import Conversation, Delivery, Message, Turn
 from dialogue.vault import MasterKeys, new_secret
 from tests.bot.telegram.loopback import TOKEN, Telegram
+from tests.builders import is_quiet
 from tests.ears import chinese_in
 from tests.road.harness import Worker, wait_until
 
@@ -123,11 +124,7 @@ class Clinic:
             return [(row.state, row.error) for row in session.scalars(select(Delivery).order_by(Delivery.id))]
 
     def is_quiet(self) -> bool:
-        """Nothing waits, is generated, or is owed."""
-        with self.database.read() as session:
-            waiting = select(func.count(Turn.id)).where(Turn.state.in_(["waiting", "generating"]))
-            owed = select(func.count(Delivery.id)).where(Delivery.state.in_(["pending", "sending"]))
-            return not session.scalar(waiting) and not session.scalar(owed)
+        return is_quiet(self.database)
 
     def health(self) -> dict[str, Any]:
         done = subprocess.run(

@@ -12,55 +12,19 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from tests.bot.telegram.flood import Flood
 from tests.bot.telegram.http import Answer, Dropped, serve
+from tests.bot.telegram.wire import BOT, Fault, Refusal, Sent, buttons_of, chat_of, check_text, refused, shown_as
 
 T = TypeVar("T")
 
 TOKEN = "4242:loopback-token-that-no-log-may-show"
-BOT = {"id": 4242, "is_bot": True, "first_name": "MindGLM", "username": "MindglmTestBot"}
 
-_MAX_UNITS = 4096
 _DRAFT_SECONDS = 30.0
 _COUNTED = {"sendMessage", "editMessageText"}
-
-
-@dataclass
-class Sent:
-    """A message of the bot's in a chat; `versions` are its texts, the last is seen."""
-
-    message_id: int
-    versions: list[str]
-    buttons: list[str] = field(default_factory=list)
-    reply_to: int | None = None
-    thread_id: int | None = None
-    at: float = field(default_factory=time.monotonic)
-    file: bytes | None = None
-
-    @property
-    def text(self) -> str:
-        return self.versions[-1]
-
-
-@dataclass
-class Refusal(Exception):
-    status: int
-    description: str
-    parameters: dict[str, Any] | None = None
-
-
-@dataclass
-class Fault:
-    """What happens to the next `count` calls of a method: 500, 429, "drop", "lose" or "hold" (served, then no end)."""
-
-    method: str
-    kind: int | str
-    count: int = 1
-    retry_after: int = 1
 
 
 class Telegram:
@@ -200,7 +164,7 @@ class Telegram:
     async def _serve(self, path: str, fields: dict[str, Any]) -> Answer:
         token, _, method = path.removeprefix("/bot").partition("/")
         if token != self.token:
-            return _refused(401, "Unauthorized")
+            return refused(401, "Unauthorized")
         self.calls.append((method, time.monotonic()))
         await asyncio.sleep(self.delay_seconds)
         self.on_call(method, fields)
@@ -209,7 +173,7 @@ class Telegram:
             raise Dropped
         if fault is not None and isinstance(fault.kind, int):
             parameters = {"retry_after": fault.retry_after} if fault.kind == 429 else None
-            return _refused(fault.kind, "Fault", parameters)
+            return refused(fault.kind, "Fault", parameters)
         answer = await self._answer(method, fields)
         if fault is not None and fault.kind == "hold":
             await asyncio.sleep(3600)
@@ -220,13 +184,13 @@ class Telegram:
     async def _answer(self, method: str, fields: dict[str, Any]) -> Answer:
         serve_method: Callable[[dict[str, Any]], Awaitable[Any]] | None = getattr(self, f"_do_{method}", None)
         if serve_method is None or (method == "sendMessageDraft" and not self.drafts_are_known):
-            return _refused(404, "Not Found")
+            return refused(404, "Not Found")
         try:
             if method in _COUNTED:
                 self._count(int(fields["chat_id"]))
             result = await serve_method(fields)
         except Refusal as refusal:
-            return _refused(refusal.status, refusal.description, refusal.parameters)
+            return refused(refusal.status, refusal.description, refusal.parameters)
         return Answer(200, json.dumps({"ok": True, "result": result}).encode())
 
     def _next_fault(self, method: str) -> Fault | None:
@@ -261,7 +225,7 @@ class Telegram:
         chat_id = int(fields["chat_id"])
         if chat_id < 0 or not int(fields["draft_id"]):
             raise Refusal(400, "Bad Request: TEXTDRAFT_PEER_INVALID")
-        _check_text(fields["text"])
+        check_text(fields["text"])
         self.drafts[chat_id].append(fields["text"])
         self.shown_drafts[chat_id] = (fields["text"], time.monotonic() + _DRAFT_SECONDS)
         return True
@@ -275,15 +239,15 @@ class Telegram:
         chat_id = int(fields["chat_id"])
         if chat_id in self.blocked:
             raise Refusal(403, "Forbidden: bot was blocked by the user")
-        _check_text(fields["text"])
+        check_text(fields["text"])
         self._next_message_id += 1
-        sent = Sent(self._next_message_id, [fields["text"]], _buttons(fields))
+        sent = Sent(self._next_message_id, [fields["text"]], buttons_of(fields))
         sent.reply_to = fields.get("reply_parameters", {}).get("message_id")
         sent.thread_id = int(fields["message_thread_id"]) if "message_thread_id" in fields else None
         self.sent[chat_id].append(sent)
         self.shown_drafts.pop(chat_id, None)
         self.on_sent(chat_id, sent)
-        return _message(chat_id, sent)
+        return shown_as(chat_id, sent)
 
     async def _do_sendMediaGroup(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
         chat_id = int(fields["chat_id"])
@@ -295,7 +259,7 @@ class Telegram:
             content = fields[item["media"].removeprefix("attach://")]
             sent = Sent(self._next_message_id, [item.get("caption", "")], file=content)
             self.sent[chat_id].append(sent)
-            messages.append(_message(chat_id, sent))
+            messages.append(shown_as(chat_id, sent))
         return messages
 
     async def _do_editMessageText(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
@@ -303,12 +267,12 @@ class Telegram:
         sent = next((sent for sent in self.sent[chat_id] if sent.message_id == message_id), None)
         if sent is None:
             raise Refusal(400, "Bad Request: message to edit not found")
-        _check_text(fields["text"])
-        if fields["text"] == sent.text and _buttons(fields) == sent.buttons:
+        check_text(fields["text"])
+        if fields["text"] == sent.text and buttons_of(fields) == sent.buttons:
             raise Refusal(400, "Bad Request: message is not modified: specified new message content is the same")
         sent.versions.append(fields["text"])
-        sent.buttons = _buttons(fields)
-        return _message(chat_id, sent)
+        sent.buttons = buttons_of(fields)
+        return shown_as(chat_id, sent)
 
     async def _do_deleteMessage(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
         chat_id, message_id = int(fields["chat_id"]), int(fields["message_id"])
@@ -362,7 +326,7 @@ class Telegram:
                 continue
             chats: dict[int, dict[str, Any]] = {}
             for update in self._updates:
-                chats.setdefault(_chat(update), update)
+                chats.setdefault(chat_of(update), update)
             await asyncio.gather(*(asyncio.to_thread(self._post, update) for update in chats.values()))
             await asyncio.sleep(0.02)
 
@@ -393,30 +357,3 @@ class Telegram:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-
-
-def _refused(status: int, description: str, parameters: dict[str, Any] | None = None) -> Answer:
-    body = {"ok": False, "error_code": status, "description": description}
-    return Answer(status, json.dumps(body | ({"parameters": parameters} if parameters else {})).encode())
-
-
-def _check_text(text: str) -> None:
-    if not text.strip():
-        raise Refusal(400, "Bad Request: message text is empty")
-    if len(text.encode("utf-16-le")) // 2 > _MAX_UNITS:
-        raise Refusal(400, "Bad Request: message is too long")
-
-
-def _buttons(fields: dict[str, Any]) -> list[str]:
-    rows = fields.get("reply_markup", {}).get("inline_keyboard", [])
-    return [button["callback_data"] for row in rows for button in row]
-
-
-def _message(chat_id: int, sent: Sent) -> dict[str, Any]:
-    chat = {"id": chat_id, "type": "private" if chat_id > 0 else "supergroup"}
-    return {"message_id": sent.message_id, "from": BOT, "chat": chat, "date": int(time.time()), "text": sent.text}
-
-
-def _chat(update: dict[str, Any]) -> int:
-    content = next(value for name, value in update.items() if name != "update_id")
-    return int((content.get("chat") or content["from"])["id"])

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.bot.telegram.clinic import Clinic
-from tests.bot.telegram.loopback import BOT, Sent
+from tests.bot.telegram.wire import BOT, Sent
 from tests.road.harness import wait_until
 
 PERSON, ADMIN = 5001, 9001

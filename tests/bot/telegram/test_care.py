@@ -13,7 +13,7 @@ from dialogue.clock import utc_now
 from dialogue.messages import Address
 from dialogue.tables import AuditEntry, Conversation
 from tests.bot.telegram.clinic import Clinic
-from tests.bot.telegram.loopback import Sent
+from tests.bot.telegram.wire import Sent
 
 _ids = itertools.count(5000)
 WORDS = texts.load("zh")

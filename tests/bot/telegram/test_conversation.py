@@ -10,7 +10,7 @@ from sqlalchemy import select
 from dialogue.states import TurnState
 from dialogue.tables import AuditEntry, Conversation, Feedback
 from tests.bot.telegram.clinic import Clinic
-from tests.bot.telegram.loopback import BOT
+from tests.bot.telegram.wire import BOT
 from tests.road.harness import wait_until
 
 _ids = itertools.count(1000)

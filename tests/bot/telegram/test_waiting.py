@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.bot.telegram.clinic import Clinic
-from tests.bot.telegram.loopback import BOT, Telegram
+from tests.bot.telegram.loopback import Telegram
+from tests.bot.telegram.wire import BOT
 from tests.road.harness import wait_until
 
 WHO, OTHER = 8001, 8002

@@ -18,8 +18,9 @@ from sqlalchemy import func, select
 
 from dialogue import schema
 from dialogue.database import Database, connect, sqlite_url
-from dialogue.tables import Delivery, Message, Turn
+from dialogue.tables import Delivery, Message
 from dialogue.vault import new_secret
+from tests.builders import is_quiet
 from tests.ears import chinese_in
 from tests.road.harness import Worker, wait_until
 
@@ -210,11 +211,7 @@ class Ward:
             return [(delivery.state.value, delivery.error) for delivery in deliveries]
 
     def is_quiet(self) -> bool:
-        """Nothing waits, is generated, or is owed."""
-        with self.database.read() as session:
-            waiting = select(func.count(Turn.id)).where(Turn.state.in_(["waiting", "generating"]))
-            owed = select(func.count(Delivery.id)).where(Delivery.state.in_(["pending", "sending"]))
-            return not session.scalar(waiting) and not session.scalar(owed)
+        return is_quiet(self.database)
 
     def close(self) -> None:
         for process in (*self._adapters, self.gateway):

@@ -2,7 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from worker.engine.batched import Batched
@@ -117,3 +119,19 @@ class Gate:
     def __call__(self, _works: Sequence[Work]) -> None:
         self.reached.set()
         assert self.opened.wait(5)
+
+
+@contextmanager
+def running(runner: FakeRunner, *, capacity: int = 4, **sizes: int) -> Iterator[Batched]:
+    engine = Batched(lambda: machine(runner, **sizes), capacity=capacity)
+    engine.start()
+    try:
+        yield engine
+    finally:
+        engine.stop()
+
+
+@contextmanager
+def asking(engine: Batched, **changes: object) -> Iterator["Future[Progress]"]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(last, engine, request(**changes))  # type: ignore[arg-type]  # fields of a request
