@@ -26,8 +26,7 @@ PURGED = "purged"
 
 _BATCH = 200
 _SILENT_BATCH = 50  # each takes several statements
-_STRANGERS_A_ROUND = 200
-_STRANGER_BATCH = 5  # each takes a look through all messages, for want of an index that nothing else would need
+_STRANGERS_A_ROUND = 200  # each takes a look through all messages, for want of an index that nothing else would need
 _REST_SECONDS = 0.05
 
 
@@ -117,12 +116,14 @@ class Housekeeper:
         with self._database.read() as session:
             found = strangers.find(session, until=until, limit=_STRANGERS_A_ROUND)
         count = 0
-        for start in range(0, len(found), _STRANGER_BATCH):
+        for person_id in found:
             with self._database.begin() as session:
-                batch = found[start : start + _STRANGER_BATCH]
-                count += strangers.forget(session, batch, until=until, now=self._clock())
+                count += strangers.forget(session, person_id, until=until)
             if self._stopping.wait(_REST_SECONDS):
                 break
+        if count:
+            with self._database.begin() as session:
+                strangers.note(session, count, now=self._clock())
         return count
 
     def _all_batches(self, work: Callable[[Session], int]) -> int:

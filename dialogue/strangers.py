@@ -4,7 +4,6 @@ Whoever agreed or declined, told their age, talked, complained, was in danger, o
 stranger. What a stranger wrote went before, with its conversation (`dialogue.retention`).
 """
 
-from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -81,15 +80,15 @@ _IS_STRANGER = (
     ~_COMPLAINT,
     ~_CONTACT,
 )
-_THESE: BindParameter[Any] = bindparam("person_ids", expanding=True)
+_THEM: BindParameter[Any] = bindparam("of_person", type_=PEOPLE.c.id.type)
 _FIND = select(PEOPLE.c.id).where(*_IS_STRANGER).limit(bindparam("max_count"))
 # asked once more: they may have written since
-_LOCK = select(PEOPLE.c.id).where(PEOPLE.c.id.in_(_THESE), *_IS_STRANGER).with_for_update(of=PEOPLE, skip_locked=True)
+_LOCK = select(PEOPLE.c.id).where(PEOPLE.c.id == _THEM, *_IS_STRANGER).with_for_update(of=PEOPLE, skip_locked=True)
 _DELETIONS = (
-    delete(DELIVERIES).where(DELIVERIES.c.person_id.in_(_THESE)),
-    delete(MESSAGES).where(MESSAGES.c.person_id.in_(_THESE)),
-    delete(CONVERSATIONS).where(CONVERSATIONS.c.person_id.in_(_THESE)),
-    delete(PEOPLE).where(PEOPLE.c.id.in_(_THESE)),
+    delete(DELIVERIES).where(DELIVERIES.c.person_id == _THEM),
+    delete(MESSAGES).where(MESSAGES.c.person_id == _THEM),
+    delete(CONVERSATIONS).where(CONVERSATIONS.c.person_id == _THEM),
+    delete(PEOPLE).where(PEOPLE.c.id == _THEM),
 )
 
 
@@ -98,12 +97,15 @@ def find(session: Session, *, until: datetime, limit: int) -> list[UUID]:
     return list(session.scalars(_FIND, {"until": until, "max_count": limit}))
 
 
-def forget(session: Session, person_ids: Collection[UUID], *, until: datetime, now: datetime) -> int:
-    """Delete whatever is left of those of them who are strangers still; returns how many they were."""
-    theirs = session.scalars(_LOCK, {"person_ids": list(person_ids), "until": until}).all()
-    if not theirs:
-        return 0
+def forget(session: Session, person_id: UUID, *, until: datetime) -> bool:
+    """Delete whatever is left of them; False where they are a stranger no longer."""
+    if session.scalar(_LOCK, {"of_person": person_id, "until": until}) is None:
+        return False
     for statement in _DELETIONS:
-        session.execute(statement, {"person_ids": list(theirs)})
-    audit.note(session, actor="housekeeper", action=FORGOTTEN, whom=Whom(), reason=f"people={len(theirs)}", now=now)
-    return len(theirs)
+        session.execute(statement, {"of_person": person_id})
+    return True
+
+
+def note(session: Session, count: int, *, now: datetime) -> None:
+    """For the audit: how many were forgotten, so that it can be accounted for; never who."""
+    audit.note(session, actor="housekeeper", action=FORGOTTEN, whom=Whom(), reason=f"people={count}", now=now)

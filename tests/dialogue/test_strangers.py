@@ -132,7 +132,7 @@ def test_who_is_known_for_something_stays(rooms: Rooms, column: str) -> None:
         session.execute(update(PEOPLE).where(PEOPLE.c.id == person).values({column: value}))
     rooms.clock.tick(2 * MONTH.total_seconds() + 2)
     with rooms.database.begin() as session:
-        assert strangers.forget(session, [person], until=rooms.clock(), now=rooms.clock()) == 0
+        assert not strangers.forget(session, person, until=rooms.clock())
 
 
 def complained(rooms: Rooms, person: UUID, _place: UUID) -> None:
@@ -223,7 +223,7 @@ def test_an_alert_to_an_admin_who_is_being_forgotten_is_owed_all_the_same(rooms:
 
     with ThreadPoolExecutor(1) as elsewhere:
         with rooms.database.begin() as session:
-            assert strangers.forget(session, [stranger], until=now, now=now) == 1
+            assert strangers.forget(session, stranger, until=now)
             telling = elsewhere.submit(tell)
             with pytest.raises(TimeoutError):
                 telling.result(timeout=0.3)
