@@ -1,6 +1,6 @@
 """A picture of a real conversation: `mindglm chat` with the bundled model, drawn as a terminal.
 
-python -m bench.picture                     # writes docs/pictures/chat.svg
+python -m bench.picture [FILE]              # writes docs/pictures/chat.svg, unless another is named
 """
 
 import io
@@ -53,9 +53,9 @@ def draw(notice: str, dialogue: str) -> str:
 
 
 def main() -> None:
-    FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(draw(*converse()), encoding="utf-8")
-    print(FILE)
+    file = Path(sys.argv[1]) if len(sys.argv) > 1 else FILE
+    file.write_text(draw(*converse()), encoding="utf-8")
+    print(file)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,15 @@ def test_check_leaves_the_last_word_to_a_failing_pytest(ready: Checkout) -> None
     assert outcome.err.splitlines()[-1] == f"dev.py: [5/5] tests: {TESTS}"
 
 
+def test_fix_mends_and_writes_what_is_written_from_the_code(ready: Checkout) -> None:
+    places = [ready.root / "tests" / f"{name}.py" for name in ("env_example", "settings_table")]
+    places[0].parent.mkdir(exist_ok=True)
+    for place in places:
+        place.write_text(f"import os; print('{place.stem}', file=open(os.environ['FAKE_LOG'], 'a'))")
+    assert ready.run("fix").status == 0
+    assert ready.noted() == ["ruff check --fix .", "ruff format .", "env_example", "settings_table"]
+
+
 def test_further_words_go_to_pytest(ready: Checkout) -> None:
     ready.run("test", "-k", "window")
     assert ready.noted() == ["pytest -m not e2e -k window"]
