@@ -1,6 +1,7 @@
-"""A small HTTP/1.1 server for the loopback Bot API: quick enough to be no part of what is measured."""
+"""A small HTTP/1.1 server for the loopback Bot API, quick enough to be no part of what is measured, and its posts."""
 
 import asyncio
+import http.client
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -90,3 +91,16 @@ def _parts(content_type: str, body: bytes) -> dict[str, Any]:
 def _value(name: str, text: str) -> Any:
     """The library writes objects and lists as JSON into form fields."""
     return json.loads(text) if name in _JSON_FIELDS else text
+
+
+def post(url: str, document: str, headers: dict[str, str]) -> int:
+    """Send JSON, in a thread's own time; the status, 0 where nobody answered."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+    try:
+        connection.request("POST", parts.path, document, {"Content-Type": "application/json", **headers})
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()

@@ -6,17 +6,15 @@ Faults can be ordered: a 500, a dropped request, a request that is served but wh
 """
 
 import asyncio
-import http.client
 import json
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from tests.bot.telegram.flood import Flood
-from tests.bot.telegram.http import Answer, Dropped, serve
+from tests.bot.telegram.http import Answer, Dropped, post, serve
 from tests.bot.telegram.wire import BOT, Fault, Refusal, Sent, buttons_of, chat_of, check_text, refused, shown_as
 
 T = TypeVar("T")
@@ -331,19 +329,8 @@ class Telegram:
             await asyncio.sleep(0.02)
 
     def _post(self, update: dict[str, Any]) -> None:
-        url = urlsplit(self.webhook["url"])
-        connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=10)
-        headers = {
-            "Content-Type": "application/json",
-            "X-Telegram-Bot-Api-Secret-Token": self.webhook.get("secret_token", ""),
-        }
-        try:
-            connection.request("POST", url.path, json.dumps(update), headers)
-            status = connection.getresponse().status
-        except OSError:
-            status = 0
-        finally:
-            connection.close()
+        secret = {"X-Telegram-Bot-Api-Secret-Token": self.webhook.get("secret_token", "")}
+        status = post(self.webhook["url"], json.dumps(update), secret)
         self.webhook_answers.append(status)
         if status == 200:
             self._updates.remove(update)
