@@ -60,7 +60,7 @@ def create_app(room: Room) -> Starlette:
         status = error.status_code if isinstance(error, HTTPException) else 500
         return await run_in_threadpool(refuse, room, request, Refused(status, _KEYS.get(status, "error_broken")))
 
-    return Starlette(
+    app = Starlette(
         routes=[
             *(_route(page, room) for page in PAGES),
             Mount("/static", StaticFiles(packages=[("console", "static")])),
@@ -69,6 +69,8 @@ def create_app(room: Room) -> Starlette:
         exception_handlers={HTTPException: on_http_error, Exception: on_http_error},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # it would lead to whatever host the request names
+    return app
 
 
 def _route(page: Page, room: Room) -> Route:

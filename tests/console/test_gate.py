@@ -274,3 +274,10 @@ def _away() -> None:
     from dialogue.errors import DatabaseUnavailable
 
     raise DatabaseUnavailable from OSError()
+
+
+def test_an_address_that_nearly_fits_leads_nowhere(house: House) -> None:
+    """A redirect would name whatever host the request names."""
+    answer = house.browser(Role.VIEWER).get("/conversations/")
+    assert answer.status_code == 404
+    assert "location" not in answer.headers
