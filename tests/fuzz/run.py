@@ -34,11 +34,11 @@ class Tally:
 
 
 def run(*, inputs: int, seed: int, only: Sequence[str] | None = None) -> list[Tally]:
-    """About `inputs` inputs over all targets, by their shares; a target stops at its fifth finding."""
+    """At least `inputs` inputs over all targets, by their shares; a target stops at its fifth finding."""
     names = list(only or TARGETS)
     shares = sum(TARGETS[name][1] for name in names)
     texts = examples()
-    return [_run_one(name, inputs * TARGETS[name][1] // shares, seed, texts) for name in names]
+    return [_run_one(name, -(-inputs * TARGETS[name][1] // shares), seed, texts) for name in names]
 
 
 def _run_one(name: str, count: int, seed: int, texts: list[str]) -> Tally:
