@@ -151,6 +151,8 @@ def _paths(room: Room) -> list[str]:
         f"/conversations/{conversation_id}/pulse",
         "/deliveries",
         f"/deliveries?before={delivery}",
+        "/complaints",
+        "/complaints?settled=1",
         "/audit",
         "/audit?action=alarm",
         "/audit?actor=nobody",

@@ -118,6 +118,8 @@ class Rights:
     def _complain(self, reception: Reception, text: str) -> Receipt:
         if not text:
             return self._answer(reception, Command.COMPLAIN, "command_complain")
+        if not complaints.may_make(reception.session, reception.person, now=reception.now):
+            return self._answer_words(reception, Command.COMPLAIN, "rights_complaint_enough", text)
         conversation_id = conversations.find_open(reception.session, reception.message.address)
         complaints.make(reception.session, reception.person, text, conversation_id=conversation_id, now=reception.now)
         self._alert(reception, "rights_complaint_arrived", conversation_id)

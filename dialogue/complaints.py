@@ -1,10 +1,10 @@
 """What people complain of: sealed like everything they say, read by admins, and every reading is written down."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from dialogue import people
@@ -12,13 +12,17 @@ from dialogue.admin import audit
 from dialogue.admin.audit import Whom
 from dialogue.ids import new_id
 from dialogue.people import KnownPerson
-from dialogue.tables import COMPLAINTS
+from dialogue.tables import COMPLAINTS, PEOPLE
 from dialogue.vault import MasterKeys
 
 MADE = "complaint"
 READ = "complaint_read"
 SETTLED = "complaint_settled"
 """The `action` of audit entries; their `reason` is the complaint's id."""
+
+MAX_A_DAY = 5
+"""Each calls every admin. Whoever has something to complain of says it, adds to it and corrects it; more than this many
+within a day call people away from others, and tell them nothing new. The reasons: decision 89."""
 
 COLUMN = "complaints.text"
 _MAKE = insert(COMPLAINTS)
@@ -30,6 +34,21 @@ _OPEN = (
 )
 _ONE = select(COMPLAINTS.c.person_id, COMPLAINTS.c.conversation_id, COMPLAINTS.c.text).where(
     COMPLAINTS.c.id == bindparam("of_complaint")
+)
+_MADE_SINCE = (
+    select(func.count())
+    .select_from(COMPLAINTS)
+    .where(COMPLAINTS.c.person_id == bindparam("of_person"), COMPLAINTS.c.made_at > bindparam("since"))
+)
+_LISTED = (
+    select(
+        *(COMPLAINTS.c[name] for name in ("id", "conversation_id", "made_at", "settled_at", "settled_by")),
+        COMPLAINTS.c.text.is_not(None).label("is_kept"),
+        PEOPLE.c.channel,
+    )
+    .join(PEOPLE, PEOPLE.c.id == COMPLAINTS.c.person_id)
+    .order_by(COMPLAINTS.c.id.desc())
+    .limit(bindparam("max_count"))
 )
 _SETTLE = (
     update(COMPLAINTS)
@@ -47,6 +66,19 @@ class OpenComplaint:
     person_id: UUID
     conversation_id: UUID | None
     made_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedComplaint:
+    """A complaint, open or settled, without its text."""
+
+    id: UUID
+    conversation_id: UUID | None
+    channel: str
+    made_at: datetime
+    settled_at: datetime | None
+    settled_by: str | None
+    is_kept: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +103,28 @@ def make(session: Session, person: KnownPerson, text: str, *, conversation_id: U
     )
     _note(session, complaint_id, MADE, actor="person", of=person.id, conversation_id=conversation_id, now=now)
     return complaint_id
+
+
+def may_make(session: Session, person: KnownPerson, *, now: datetime) -> bool:
+    """Whether they have complained less than `MAX_A_DAY` times within a day."""
+    since = now - timedelta(days=1)
+    made: int = session.scalar(_MADE_SINCE, {"of_person": person.id, "since": since}) or 0
+    return made < MAX_A_DAY
+
+
+def page(session: Session, *, is_settled: bool, before: UUID | None = None, limit: int = 50) -> list[ListedComplaint]:
+    """Open or settled ones, newest first, or those before one that was the last of a page."""
+    settled_at = COMPLAINTS.c.settled_at
+    query = _LISTED.where(settled_at.is_not(None) if is_settled else settled_at.is_(None))
+    if before is not None:
+        query = query.where(COMPLAINTS.c.id < before)
+    return [ListedComplaint(**row) for row in session.execute(query, {"max_count": limit}).mappings()]
+
+
+def one(session: Session, complaint_id: UUID) -> ListedComplaint | None:
+    """That one, if there is one."""
+    found = session.execute(_LISTED.where(COMPLAINTS.c.id == complaint_id), {"max_count": 1}).mappings().first()
+    return ListedComplaint(**found) if found is not None else None
 
 
 def open_ones(session: Session, *, limit: int = 100) -> list[OpenComplaint]:

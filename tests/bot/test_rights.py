@@ -245,6 +245,19 @@ async def test_danger_in_a_complaint_is_answered_like_all_danger(room: Room) -> 
         assert len(complaints.open_ones(session)) == 1
 
 
+async def test_after_so_many_complaints_a_day_the_next_is_kindly_not_passed_on(room: Room) -> None:
+    for number in range(complaints.MAX_A_DAY):
+        await say(room, f"投诉：第{number}件")
+    await say(room, "投诉：又一件")
+    await say(room, "投诉：我今晚就想结束自己")
+    sent = (await delivered(room)).sent
+    assert sum("收到了" in text for text in sent) == complaints.MAX_A_DAY
+    assert sum("没有转过去" in text for text in sent) == 2
+    assert any("拨打 120" in text for text in sent)
+    with room.database.read() as session:
+        assert len(complaints.open_ones(session)) == complaints.MAX_A_DAY
+
+
 async def test_a_contact_is_shown_changed_and_removed(room: Room) -> None:
     await say(room, "紧急联系人：妈妈 1")
     await say(room, "/contact 爸爸 2")

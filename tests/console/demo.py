@@ -14,7 +14,7 @@ from dialogue.database import Database
 from dialogue.ids import first_id_at
 from dialogue.presence import Identity, beat
 from dialogue.states import ClosedBy, DeliveryKind, DeliveryState, TurnState
-from dialogue.tables import AUDIT, CONVERSATIONS, DELIVERIES, MESSAGES, PEOPLE, TURNS
+from dialogue.tables import AUDIT, COMPLAINTS, CONVERSATIONS, DELIVERIES, MESSAGES, PEOPLE, TURNS
 from dialogue.vault import MasterKeys, PersonKey
 
 TALK = (
@@ -75,10 +75,23 @@ class Week:
         for seq in range(1, turns + 1):
             owner = {"person_id": person_id, "conversation_id": conversation_id, **place}
             self._turn(owner, key, seq, opened_at + timedelta(minutes=3 * seq), number)
+        if number % 17 == 4:
+            self._complaint(person_id, conversation_id, key, opened_at + timedelta(minutes=20))
         if tier > 1:
             owner = {"person_id": person_id, "conversation_id": conversation_id, **place}
             self._alarm(owner, key, tier, opened_at + timedelta(minutes=7))
         return conversation_id
+
+    def _complaint(self, person_id: UUID, conversation_id: UUID, key: PersonKey, at: datetime) -> None:
+        complaint_id = self._id(at)
+        self._add(
+            COMPLAINTS,
+            id=complaint_id,
+            person_id=person_id,
+            conversation_id=conversation_id,
+            text=key.seal("回复来得太慢，我等了很久。", row=complaint_id, column="complaints.text"),
+            made_at=at,
+        )
 
     def _turn(self, owner: dict[str, Any], key: PersonKey, seq: int, at: datetime, number: int) -> None:
         turn_id, message_id, delivery_id = self._id(at), self._id(at), self._id(at + timedelta(seconds=9))

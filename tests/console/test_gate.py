@@ -10,8 +10,10 @@ from starlette.routing import Route
 
 from console.app import PAGES, create_app
 from console.gate import Page
+from dialogue import complaints, people
 from dialogue.states import DeliveryState, Role
 from dialogue.tables import DELIVERIES, Table
+from tests.builders import CHANNEL
 from tests.console.conftest import House, form_token
 
 ME = UUID(int=1)
@@ -43,6 +45,9 @@ MATRIX: dict[tuple[str, str], Role | None] = {
     ("POST", "/people/{id}/block"): COUNSELLOR,
     ("POST", "/people/{id}/unblock"): COUNSELLOR,
     ("POST", "/deliveries/{id}/resend"): COUNSELLOR,
+    ("GET", "/complaints"): COUNSELLOR,
+    ("POST", "/complaints/{id}/words"): COUNSELLOR,
+    ("POST", "/complaints/{id}/settle"): COUNSELLOR,
     ("GET", "/audit"): COUNSELLOR,
     ("GET", "/staff"): ADMIN,
     ("POST", "/staff"): ADMIN,
@@ -60,8 +65,15 @@ def paths(house: House) -> Callable[[str], str]:
     (delivery,) = house.rooms.due(owner=ME)
     with house.room.database.begin() as session:
         session.execute(DELIVERIES.update().values(state=DeliveryState.FAILED, error="unknown"))
-    person = house.rooms.conversation(received.conversation_id).person_id
-    ids = {"conversations": received.conversation_id, "people": person, "deliveries": delivery.id, "staff": uuid4()}
+        person = people.locked(session, house.room.keys, channel=CHANNEL, user_id="小王", now=house.clock())
+        complaint = complaints.make(session, person, "我在听", conversation_id=None, now=house.clock())
+    ids = {
+        "conversations": received.conversation_id,
+        "complaints": complaint,
+        "people": person.id,
+        "deliveries": delivery.id,
+        "staff": uuid4(),
+    }
 
     def path(pattern: str) -> str:
         kind = pattern.split("/")[1]

@@ -24,12 +24,12 @@ from console.room import Room
 from console.sessions import SignedIn
 from console.settings import ConsoleSettings
 from console.visit import SESSION_COOKIE
-from dialogue import schema
+from dialogue import complaints, people, schema
 from dialogue.database import Database, reachable, sqlite_url
 from dialogue.states import DeliveryState, Role
 from dialogue.tables import DELIVERIES
 from dialogue.vault import new_secret
-from tests.builders import FakeClock, Rooms
+from tests.builders import CHANNEL, FakeClock, Rooms
 
 PASSWORD = "four quiet green rivers"
 MARK = "<zq\"zq='zq="
@@ -205,9 +205,12 @@ def _furnish(room: Room, clock: FakeClock) -> dict[str, UUID]:
     (delivery,) = rooms.due(owner=UUID(int=1))
     with room.database.begin() as session:
         session.execute(DELIVERIES.update().values(state=DeliveryState.FAILED, error="unknown"))
+        person = people.locked(session, room.keys, channel=CHANNEL, user_id="wxid_wang", now=clock())
+        complaint_id = complaints.make(session, person, "太慢", conversation_id=received.conversation_id, now=clock())
     return {
         "conversations": received.conversation_id,
-        "people": rooms.conversation(received.conversation_id).person_id,
+        "complaints": complaint_id,
+        "people": person.id,
         "deliveries": delivery.id,
         "nobody": uuid4(),
     }

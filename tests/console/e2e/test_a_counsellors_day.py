@@ -179,6 +179,7 @@ def test_every_page_fits_a_phone_and_a_desk(
         "conversations": "/conversations",
         "conversation": f"/conversations/{ids[-3]}",
         "deliveries": "/deliveries",
+        "complaints": "/complaints",
         "audit": "/audit",
         "hotlines": "/hotlines",
         "staff": "/staff",
@@ -201,6 +202,11 @@ def test_every_page_fits_a_phone_and_a_desk(
         page.goto(f"/conversations/{ids[-3]}")
         page.click("form[action$='transcript#end'] button")
         keep(page, f"{language}-{size}-transcript")
+        assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth")
+        page.goto("/complaints")
+        page.click("form[action$='/words'] button")
+        expect(page.locator(".said.person")).to_be_visible()
+        keep(page, f"{language}-{size}-complaint")
         assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth")
 
 

@@ -1,0 +1,68 @@
+"""What people complain of: listed without a word of it; the words are opened one by one, by POST, and audited."""
+
+from sqlalchemy.orm import Session
+from starlette.responses import Response
+
+from console.gate import Page
+from console.pages.actions import perform
+from console.visit import Refused, Visit, as_id
+from dialogue import complaints
+from dialogue.complaints import ListedComplaint, Words
+from dialogue.states import Role
+
+_PAGE_LENGTH = 50
+
+
+def every(visit: Visit) -> Response:
+    """Those that nobody has settled, or the others."""
+    is_settled = visit.query("settled") == "1"
+    with visit.room.database.read() as session:
+        found = complaints.page(
+            session, is_settled=is_settled, before=as_id(visit.query("before")), limit=_PAGE_LENGTH + 1
+        )
+    shown = found[:_PAGE_LENGTH]
+    return visit.page(
+        "complaints.html",
+        complaints=shown,
+        is_settled=is_settled,
+        before=shown[-1].id if len(found) > _PAGE_LENGTH else None,
+        is_first=not visit.query("before"),
+    )
+
+
+def read(visit: Visit) -> Response:
+    """The words, decrypted for this answer and nowhere kept."""
+    complaint_id = visit.path_id()
+    opened: list[tuple[ListedComplaint, Words]] = []
+
+    def open_it(session: Session) -> None:
+        words = complaints.read(session, visit.room.keys, complaint_id, by=visit.staff.actor, now=visit.now)
+        complaint = complaints.one(session, complaint_id)
+        if words is None or complaint is None:
+            raise Refused(404, "error_not_found")
+        opened.append((complaint, words))
+
+    perform(visit, open_it)
+    complaint, words = opened[0]
+    return visit.page("complaint.html", complaint=complaint, text=words.text)
+
+
+def settle(visit: Visit) -> Response:
+    """Somebody has dealt with it; its words are deleted in time."""
+    complaint_id = visit.path_id()
+
+    def settle_it(session: Session) -> None:
+        if complaints.one(session, complaint_id) is None:
+            raise Refused(404, "error_not_found")
+        if not complaints.settle(session, complaint_id, by=visit.staff.actor, now=visit.now):
+            raise Refused(409, "error_settled")
+
+    perform(visit, settle_it)
+    return visit.go("/complaints", notice="settle")
+
+
+PAGES = (
+    Page(path="/complaints", method="GET", role=Role.COUNSELLOR, handler=every),
+    Page(path="/complaints/{id}/words", method="POST", role=Role.COUNSELLOR, handler=read),
+    Page(path="/complaints/{id}/settle", method="POST", role=Role.COUNSELLOR, handler=settle),
+)
