@@ -22,7 +22,7 @@ _SQLITE_PRAGMAS = (
     "secure_delete = ON",  # deleted texts leave no bytes behind
 )
 _BUSY_SECONDS = 15
-_ABANDONED_SECONDS = 5.0
+_ABANDONED_SECONDS = 10.0
 """What is frozen in the middle of a transaction lets go of its locks then: somebody in danger may wait for them."""
 _READ_ONLY = {"mindglm_read_only": True}
 
