@@ -14,8 +14,10 @@ from typing import TypeVar
 import pytest
 from redis import Redis
 
-from dialogue.database import sqlite_url
+from dialogue import schema
+from dialogue.database import connect, sqlite_url
 from dialogue.signals import redis_url as in_redis_form
+from tests.builders import Rooms
 from tests.ears import chinese_in
 from tests.services.databases import Databases, own_redis
 from tests.services.postgres import PostgresServer
@@ -91,6 +93,15 @@ def each_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return sqlite_url(tmp_path / "test.db")
     new_database: Callable[[], str] = request.getfixturevalue("postgres_database")
     return new_database()
+
+
+@pytest.fixture
+def rooms(tmp_path: Path) -> Iterator[Rooms]:
+    """The domain on a SQLite database of the test's own."""
+    database = connect(sqlite_url(tmp_path / "test.db"))
+    schema.upgrade(database)
+    yield Rooms(database)
+    database.close()
 
 
 @pytest.fixture

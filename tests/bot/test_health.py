@@ -1,25 +1,14 @@
 """What the file of an adapter says, and where it begins to say that something is wrong."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bot.health import DEAF_SECONDS, OVERDUE_SECONDS, STUCK_SECONDS, Health, last_report
 from bot.settings import BotSettings
-from dialogue import schema
-from dialogue.database import connect, sqlite_url
 from mindglm import adapters
 from tests.builders import CHANNEL, FakeClock, Rooms
-
-
-@pytest.fixture
-def rooms(tmp_path: Path) -> Iterator[Rooms]:
-    database = connect(sqlite_url(tmp_path / "test.db"))
-    schema.upgrade(database)
-    yield Rooms(database)
-    database.close()
 
 
 async def nothing_pending() -> int | None:

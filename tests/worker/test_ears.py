@@ -1,4 +1,5 @@
 import threading
+from queue import Queue
 from uuid import UUID
 
 from tests.builders import Rooms
@@ -8,22 +9,23 @@ from worker.ears import OwnEars
 def test_as_many_are_taken_as_there_are_free_places(rooms: Rooms) -> None:
     waiting = [rooms.heard(who=f"人{number}").conversation_id for number in range(3)]
     rooms.clock.tick(2)
-    taken: list[UUID] = []
+    taken: Queue[UUID] = Queue()
     free = [2]
     ears = OwnEars(
         database=rooms.database,
-        answer=taken.append,
+        answer=taken.put,
         free_places=lambda: free[0],
         max_threads=1,
         max_attempts=3,
         clock=rooms.clock,
     )
     assert ears.look() == 2
+    assert [taken.get(timeout=10), taken.get(timeout=10)] == waiting[:2]
     free[0] = 0
     assert ears.look() == 0
     ears.start()
     ears.stop()
-    assert set(taken) <= set(waiting)
+    assert taken.empty()
 
 
 def test_one_that_cannot_be_answered_does_not_stop_the_looking(rooms: Rooms) -> None:
