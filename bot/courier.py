@@ -1,7 +1,8 @@
 """The way out: claims what a channel owes, sends it, marks it. Sending is never inside a transaction.
 
 One transaction marks what was sent and claims what is next, so that a busy courier writes in batches and a text waits
-for nobody but its predecessor in the same chat.
+for nobody but its predecessor in the same chat. When the database is lost, the transaction under way may have succeeded
+all the same: what was marked is marked again, and what was claimed unseen is given back.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _LEASE_SECONDS = 60.0
 _MAX_WAIT_SECONDS = 60.0
-_MAX_URGENT_WAIT_SECONDS = 3.0
+_MAX_URGENT_WAIT_SECONDS = 1.0
 """Between two tries where the platform names no time: who is in danger must not wait for a long pause to end."""
 
 Outcome = Callable[[Session], None]
@@ -95,7 +96,14 @@ class Courier:
         self._wake = asyncio.Event()
         self._is_stopping = False
         self._sending: set[asyncio.Task[None]] = set()
-        self._outcomes: list[Outcome] = []
+        self._outcomes: dict[UUID, Outcome] = {}
+        self._held: set[UUID] = set()  # claimed, and not known to be marked
+        self._may_hold_more = False
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether everything that was claimed is marked: else a successor has to look after it."""
+        return not self._held and not self._may_hold_more
 
     def wake(self) -> None:
         """There may be something to send."""
@@ -107,7 +115,7 @@ class Courier:
         self.wake()
 
     async def run(self) -> None:
-        """Deliver until stopped; a database that is away is asked again."""
+        """Deliver until stopped; a database that is away is asked again. It may be run again."""
         while not self._is_stopping:
             self._wake.clear()
             if not await self._start_due():
@@ -115,6 +123,7 @@ class Courier:
                     await asyncio.wait_for(self._wake.wait(), self._poll_seconds)
         await self._wait_for(self._sending)
         await self._mark_only()
+        self._is_stopping = False
 
     async def deliver_due(self) -> int:
         """Send what is due now, all addresses at once; returns how many texts were tried."""
@@ -145,7 +154,7 @@ class Courier:
     async def _deliver(self, text: OwedText) -> None:
         with structlog.contextvars.bound_contextvars(delivery_id=str(text.id), turn_id=str(text.turn_id)):
             outcome = await self._outcome(text)
-        self._outcomes.append(outcome)  # not in one line: the list may be taken away while the text is sent
+        self._outcomes[text.id] = outcome  # not in one line: all may be taken away while the text is sent
         self.wake()
 
     async def _outcome(self, text: OwedText) -> Outcome:
@@ -187,19 +196,25 @@ class Courier:
         return partial(sending.put_off, delivery_id=text.id, owner=self._owner, until=until)
 
     async def _mark_and_claim(self, limit: int) -> list[OwedText]:
-        outcomes, self._outcomes = self._outcomes, []
-        try:
-            return await asyncio.to_thread(self._in_one_transaction, outcomes, limit)
-        except DatabaseUnavailable:
-            self._outcomes = outcomes + self._outcomes
-            raise
-
-    def _in_one_transaction(self, outcomes: list[Outcome], limit: int) -> list[OwedText]:
+        outcomes, self._outcomes = self._outcomes, {}
         if not outcomes and limit <= 0:
             return []
+        try:
+            texts = await asyncio.to_thread(self._in_one_transaction, list(outcomes.values()), limit)
+        except DatabaseUnavailable:
+            self._outcomes = outcomes | self._outcomes
+            self._may_hold_more = True
+            raise
+        self._may_hold_more = False
+        self._held = (self._held - outcomes.keys()) | {text.id for text in texts}
+        return texts
+
+    def _in_one_transaction(self, outcomes: list[Outcome], limit: int) -> list[OwedText]:
         with self._database.begin() as session:
             for mark in outcomes:
                 mark(session)
+            if self._may_hold_more:
+                sending.take_back(session, self._owner, held=self._held)
             return self._claim(session, limit) if limit > 0 else []
 
     def _claim(self, session: Session, limit: int) -> list[OwedText]:

@@ -297,10 +297,10 @@ class Inbox:
 
     def _announce(self, message: InboundMessage, receipt: Receipt) -> None:
         """After the commit: hints only, the rows are the truth."""
-        if receipt.turn_id is not None and receipt.conversation_id is not None:
-            self._doorbell.ring([receipt.conversation_id])
         own = {message.address.channel} if receipt.answered_at_once is not None else set()
         self._signals.owe(own | receipt.channels)
+        if receipt.turn_id is not None and receipt.conversation_id is not None:
+            self._doorbell.ring([receipt.conversation_id])
         self._signals.cancel(receipt.cancelled_turn_ids)
         self._count(message, receipt)
         if receipt.afterwards is not None:

@@ -58,10 +58,11 @@ class Journal:
         os.pwrite(self._file, delivery_id.bytes, self._count % _PLACES * _UUID_BYTES)
         self._count += 1
 
-    def close(self) -> None:
-        """Everything that was begun is marked."""
+    def close(self, *, is_settled: bool) -> None:
+        """Everything that was claimed is marked (`is_settled`), or the next courier must look after it."""
         os.close(self._file)
-        self._path.unlink()
+        if is_settled:
+            self._path.unlink()
         self._lock.close()
 
 

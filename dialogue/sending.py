@@ -1,5 +1,8 @@
 """How couriers empty the outbox. A row is claimed, sent and marked in three steps, in order for each address.
 
+Words that must arrive stand in a line of their own: an answer that the platform refuses for a minute must not hold up
+the number of a hotline behind it.
+
 A crash between sending and marking cannot be told from one before: ordinary words are then not repeated (failed,
 `unknown`), words that must arrive are, and so is what replaces a placeholder, where repeating does no harm.
 """
@@ -11,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Row, bindparam, case, exists, insert, literal, or_, select, update
+from sqlalchemy import Row, and_, bindparam, case, exists, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from dialogue import people
@@ -32,7 +35,9 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _WRONG_KEY_PAUSE = timedelta(seconds=60)
 
-_EARLIER = DELIVERIES.alias()
+_OTHER = DELIVERIES.alias()
+_IS_URGENT = DELIVERIES.c.kind.in_(URGENT_KINDS)
+_IS_OTHER_URGENT = _OTHER.c.kind.in_(URGENT_KINDS)
 _DUE = (
     select(DELIVERIES.c.id)
     .where(
@@ -40,13 +45,16 @@ _DUE = (
         DELIVERIES.c.state == DeliveryState.PENDING,
         DELIVERIES.c.next_attempt_at <= bindparam("now"),
         ~exists().where(
-            _EARLIER.c.channel == DELIVERIES.c.channel,
-            _EARLIER.c.chat_id == DELIVERIES.c.chat_id,
-            _EARLIER.c.state.in_(OPEN_DELIVERY_STATES),
-            _EARLIER.c.id < DELIVERIES.c.id,
+            _OTHER.c.channel == DELIVERIES.c.channel,
+            _OTHER.c.chat_id == DELIVERIES.c.chat_id,
+            _OTHER.c.state.in_(OPEN_DELIVERY_STATES),
+            or_(
+                and_(_IS_OTHER_URGENT, ~_IS_URGENT),
+                and_(or_(_IS_OTHER_URGENT, ~_IS_URGENT), _OTHER.c.id < DELIVERIES.c.id),
+            ),
         ),
     )
-    .order_by(case((DELIVERIES.c.kind.in_(URGENT_KINDS), 0), else_=1), DELIVERIES.c.id)
+    .order_by(case((_IS_URGENT, 0), else_=1), DELIVERIES.c.id)
     .limit(bindparam("max_count"))
 )
 # the state is asked outside of the subquery too: a claim that waited for another one sees what that one wrote
@@ -101,13 +109,13 @@ _SETTLE = (
     )
     .returning(DELIVERIES.c.id)
 )
-_HELD_BY_DEAD = update(DELIVERIES).where(
+_HELD_BY_OWNER = update(DELIVERIES).where(
     DELIVERIES.c.owner == bindparam("by_owner"), DELIVERIES.c.state == DeliveryState.SENDING
 )
-_TAKE_BACK = _HELD_BY_DEAD.where(DELIVERIES.c.id.not_in(bindparam("begun", expanding=True))).values(
+_TAKE_BACK = _HELD_BY_OWNER.where(DELIVERIES.c.id.not_in(bindparam("held", expanding=True))).values(
     state=DeliveryState.PENDING, attempt=DELIVERIES.c.attempt - 1
 )
-_END_LEASE = _HELD_BY_DEAD.values(lease_until=bindparam("now"))
+_END_LEASE = _HELD_BY_OWNER.values(lease_until=bindparam("now"))
 _OTHER_PARTS = select(DELIVERIES.c.turn_id, DELIVERIES.c.part, DELIVERIES.c.platform_message_id).where(
     DELIVERIES.c.turn_id.in_(bindparam("turn_ids", expanding=True))
 )
@@ -137,9 +145,9 @@ def claim_due(
     now: datetime,
     chat_id: str | None = None,
 ) -> list[OwedText]:
-    """Take what is due on a channel (or in one chat of it), at most one text for each address.
+    """Take what is due on a channel (or in one chat of it), the first of each address.
 
-    Words that must arrive come first, then the oldest.
+    Words that must arrive come first, also before what is being sent to that address or was put off; then the oldest.
     """
     values = {
         "of_channel": channel,
@@ -213,8 +221,14 @@ def take_over(session: Session, owner: UUID, *, begun: Collection[UUID], now: da
 
     The sweep decides about those begun without waiting for their lease. Returns how many are due again.
     """
-    taken = session.execute(_TAKE_BACK, {"by_owner": owner, "begun": list(begun)})
+    count = take_back(session, owner, held=begun)
     session.execute(_END_LEASE, {"by_owner": owner, "now": now})
+    return count
+
+
+def take_back(session: Session, owner: UUID, *, held: Collection[UUID]) -> int:
+    """What that courier claimed is due again, but for what it `held`; returns how many."""
+    taken = session.execute(_TAKE_BACK, {"by_owner": owner, "held": list(held)})
     return int(getattr(taken, "rowcount", 0))
 
 

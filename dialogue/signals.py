@@ -1,7 +1,11 @@
-"""Redis pub/sub between bot and worker: hints that save waiting. Ids and sealed bytes only; losing one is harmless."""
+"""Redis pub/sub between bot and worker: hints that save waiting. Ids and sealed bytes only; losing one is harmless.
+
+What a process owes on its own channel it tells itself, so that nobody in danger waits for Redis to come back.
+"""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 import structlog
@@ -50,6 +54,7 @@ class Signals:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._rests_until = 0.0
+        self._nearby: dict[str, Callable[[], object]] = {}
 
     @classmethod
     def connect(cls, broker_url: str) -> "Signals":
@@ -70,9 +75,20 @@ class Signals:
         except RedisError as error:
             raise BrokerUnavailable from error
 
+    @contextmanager
+    def heard_nearby(self, channel: str, on_owed: Callable[[], object]) -> Iterator[None]:
+        """A courier of this process: `on_owed` is called too, by whichever thread owes something."""
+        self._nearby[channel] = on_owed
+        try:
+            yield
+        finally:
+            del self._nearby[channel]
+
     def owe(self, channels: Iterable[str]) -> None:
-        """Wake the couriers of these channels."""
+        """Wake the couriers of these channels, that of this process first."""
         for channel in channels:
+            if (wake := self._nearby.get(channel)) is not None:
+                wake()
             self._publish(owed(channel), b"")
 
     def cancel(self, turn_ids: Iterable[UUID]) -> None:

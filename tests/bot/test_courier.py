@@ -1,14 +1,20 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
 
 import pytest
+from sqlalchemy.orm import Session
 
 from bot.channels.console import ConsoleSender
 from bot.courier import Courier, Sender, TryLater, Undeliverable
 from bot.listener import Listener
 from bot.room import Room
 from dialogue.clock import utc_now
+from dialogue.database import Database
+from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import OwedText
 from dialogue.states import DeliveryState
 from tests.builders import CHANNEL, Rooms, message
@@ -34,7 +40,9 @@ class Platform:
 
 @pytest.fixture
 def rooms(room: Room) -> Rooms:
-    return Rooms(room.database, room.keys)
+    found = Rooms(room.database, room.keys)
+    found.clock.now = utc_now()  # the room's own sweep must not find what is being sent abandoned
+    return found
 
 
 def courier(room: Room, rooms: Rooms, sender: Sender, *, poll_seconds: float = 0.05) -> Courier:
@@ -76,10 +84,27 @@ async def test_words_for_somebody_in_danger_never_wait_long_for_the_next_try(roo
     room.inbox.receive_blocking(message("我今晚就想结束自己"))
     platform = Platform(*[TryLater()] * 12)
     messenger = courier(room, rooms, platform)
-    rooms.clock.now = utc_now()
     for _ in range(12):
-        rooms.clock.tick(3)
+        rooms.clock.tick(1)
         assert await messenger.deliver_due() >= 1
+
+
+async def test_words_for_somebody_in_danger_do_not_wait_for_an_answer_that_is_under_way(
+    room: Room, rooms: Rooms
+) -> None:
+    await asyncio.to_thread(rooms.answered, "在吗", "慢")
+    platform = SlowPlatform()
+    messenger = courier(room, rooms, platform)
+    running = asyncio.create_task(messenger.run())
+    while not platform.at_once:
+        await asyncio.sleep(0.01)
+    await asyncio.to_thread(room.inbox.receive_blocking, message("我今晚就想结束自己"))
+    rooms.clock.now = utc_now()
+    while len(platform.sent) < 2:
+        await asyncio.sleep(0.01)
+    messenger.stop()
+    await running
+    assert platform.sent[1] == "慢"
 
 
 async def test_what_the_platform_refuses_is_not_tried_again(room: Room, rooms: Rooms) -> None:
@@ -122,6 +147,80 @@ async def test_a_stopping_courier_marks_what_it_sent(room: Room, rooms: Rooms) -
     assert [delivery.state for delivery in rooms.deliveries()] == [DeliveryState.SENT]
 
 
+class Doubtful:
+    """A database that is lost at the end of some transactions, when their work is done already."""
+
+    def __init__(self, database: Database) -> None:
+        self.lost_count = 0
+        self._database = database
+
+    @contextmanager
+    def begin(self) -> Iterator[Session]:
+        with self._database.begin() as session:
+            yield session
+        if self.lost_count:
+            self.lost_count -= 1
+            raise DatabaseUnavailable("gone")
+
+
+async def test_what_was_claimed_when_the_database_was_lost_is_due_again_at_once(room: Room, rooms: Rooms) -> None:
+    rooms.answered("在吗", "我在")
+    database, platform = Doubtful(room.database), Platform()
+    messenger = Courier(
+        database=cast("Database", database), keys=room.keys, sender=platform, poll_seconds=0.05, clock=rooms.clock
+    )
+    database.lost_count = 1
+    with pytest.raises(DatabaseUnavailable):
+        await messenger.deliver_due()
+    was_settled = messenger.is_settled
+    assert await messenger.deliver_due() == 1
+    assert platform.sent == ["我在"]
+    assert (was_settled, messenger.is_settled) == (False, True)
+    (delivery,) = rooms.deliveries()
+    assert (delivery.state, delivery.attempt) == (DeliveryState.SENT, 1)
+
+
+async def test_what_is_being_sent_while_the_database_is_lost_is_not_sent_twice(room: Room, rooms: Rooms) -> None:
+    await asyncio.to_thread(rooms.answered, "在吗", "慢")
+    database, platform = Doubtful(room.database), SlowPlatform()
+    messenger = Courier(
+        database=cast("Database", database), keys=room.keys, sender=platform, poll_seconds=0.02, clock=rooms.clock
+    )
+    running = asyncio.create_task(messenger.run())
+    while not platform.at_once:
+        await asyncio.sleep(0.01)
+    database.lost_count = 3
+    await asyncio.sleep(0.8)
+    messenger.stop()
+    await running
+    assert platform.sent == ["慢"]
+    assert messenger.is_settled
+    assert [delivery.state for delivery in rooms.deliveries()] == [DeliveryState.SENT]
+
+
+async def test_a_courier_that_stops_without_the_database_marks_when_it_runs_again(room: Room, rooms: Rooms) -> None:
+    await asyncio.to_thread(rooms.answered, "在吗", "慢")
+    database, platform = Doubtful(room.database), SlowPlatform()
+    messenger = Courier(
+        database=cast("Database", database), keys=room.keys, sender=platform, poll_seconds=0.02, clock=rooms.clock
+    )
+    running = asyncio.create_task(messenger.run())
+    while not platform.at_once:
+        await asyncio.sleep(0.01)
+    database.lost_count = 1_000
+    messenger.stop()
+    await running
+    was_settled = messenger.is_settled
+    database.lost_count = 0
+    running = asyncio.create_task(messenger.run())
+    while not messenger.is_settled:
+        await asyncio.sleep(0.01)
+    messenger.stop()
+    await running
+    assert not was_settled
+    assert platform.sent == ["慢"]
+
+
 async def test_what_a_closing_terminal_never_showed_stays_owed(room: Room, rooms: Rooms) -> None:
     rooms.receive(message("在吗"))
     rooms.answered("在吗", "我在", who="小李")
@@ -145,7 +244,7 @@ class SlowPlatform(Platform):
     async def send(self, text: OwedText) -> str | None:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
-        await asyncio.sleep(0.2 if text.text == "慢" else 0.02)
+        await asyncio.sleep(0.5 if text.text == "慢" else 0.02)
         self.at_once -= 1
         return await super().send(text)
 

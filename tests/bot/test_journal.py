@@ -54,5 +54,14 @@ def test_that_of_a_living_process_is_left_alone_and_gone_when_it_closes(tmp_path
     journal = Journal(tmp_path, uuid4())
     journal.begin(uuid4())
     assert not list(left_behind(tmp_path))
-    journal.close()
+    journal.close(is_settled=True)
     assert not list(tmp_path.iterdir())
+
+
+def test_that_of_a_process_that_could_not_mark_all_is_left_to_its_successor(tmp_path: Path) -> None:
+    journal, begun = Journal(tmp_path, uuid4()), uuid4()
+    journal.begin(begun)
+    journal.close(is_settled=False)
+    (dead,) = left_behind(tmp_path)
+    with dead:
+        assert (dead.owner, dead.begun) == (journal.owner, {begun})

@@ -107,7 +107,9 @@ class Adapter:
             beside = asyncio.gather(
                 self._listener.run(), self._health.run(), self._offer_menu(), self._strays.take_down_all()
             )
-            await self._receive(self._intake(account), on_ready)
+            wake = partial(asyncio.get_running_loop().call_soon_threadsafe, self._courier.wake)
+            with self._room.signals.heard_nearby(CHANNEL, wake):
+                await self._receive(self._intake(account), on_ready)
         finally:
             self._courier.stop()
             if delivering is not None:
@@ -215,6 +217,6 @@ class Adapter:
     async def _close(self) -> None:
         await self._live.close()
         await self._slots.close()
-        self._journal.close()
+        self._journal.close(is_settled=self._courier.is_settled)
         with contextlib.suppress(TelegramError):
             await self._line.shutdown()

@@ -25,7 +25,7 @@ from dialogue.sending import back_off_seconds
 POLL_SECONDS = 25
 
 _MAX_BACK_OFF_SECONDS = 30.0
-_MAX_BACK_OFF_WHEN_AWAY_SECONDS = 3.0
+_MAX_BACK_OFF_WHEN_AWAY_SECONDS = 1.0
 """While the database or the line is away: somebody in danger may be writing, and trying costs little."""
 _TIMEOUT_SECONDS = 15.0
 _CONNECT_SECONDS = 5.0

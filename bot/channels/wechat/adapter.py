@@ -74,7 +74,7 @@ class Adapter:
         self._waiting_seconds = settings.wechat_waiting_notice_seconds
         self._part_length = settings.wechat_part_length
         self._courier = self._new_courier()
-        self._listener = Listener(room.broker_url, CHANNEL, on_owed=self._wake)
+        self._listener = Listener(room.broker_url, CHANNEL, on_owed=self._courier.wake)
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -105,8 +105,10 @@ class Adapter:
             )
         ]
         stopping = asyncio.create_task(self._stopping.wait())
+        wake = partial(asyncio.get_running_loop().call_soon_threadsafe, self._courier.wake)
         try:
-            done, _ = await asyncio.wait({stopping, delivering, *beside}, return_when=asyncio.FIRST_COMPLETED)
+            with self._room.signals.heard_nearby(CHANNEL, wake):
+                done, _ = await asyncio.wait({stopping, delivering, *beside}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
@@ -115,7 +117,7 @@ class Adapter:
             await asyncio.wait({delivering})
             stopping.cancel()
             await self._cancel(*beside)
-            self._journal.close()
+            self._journal.close(is_settled=self._courier.is_settled)
 
     async def _deliver(self) -> None:
         """Only while the account can speak: without it nothing is claimed, and another adapter may."""
@@ -124,7 +126,6 @@ class Adapter:
             await _first(stopping, asyncio.create_task(self._line.wait_until_logged_in()))
             if self._stopping.is_set():
                 return
-            self._courier = self._new_courier()
             delivering = asyncio.create_task(self._courier.run())
             await _first(stopping, asyncio.create_task(self._line.wait_until_logged_out()))
             self._courier.stop()
@@ -138,7 +139,7 @@ class Adapter:
                 continue
             try:
                 if await asyncio.to_thread(self._owe_places):
-                    self._wake()
+                    self._courier.wake()
             except DatabaseUnavailable as error:
                 log.warning("waiting_unknown", error=str(error))
         await self._stopping.wait()
@@ -148,9 +149,6 @@ class Adapter:
         with self._room.database.begin() as session:
             say = partial(words_for, self._room.texts)
             return waiting.tell(session, self._room.keys, CHANNEL, say, since=now - patience, now=now)
-
-    def _wake(self) -> None:
-        self._courier.wake()
 
     def _new_courier(self) -> Courier:
         cut = partial(split, limit=self._part_length)

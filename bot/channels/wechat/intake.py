@@ -34,7 +34,7 @@ _LOGIN_GRACE = timedelta(seconds=60)
 _READ_ATTEMPTS = 3
 _AT_ONCE = 32
 _FIRST_BACK_OFF_SECONDS = 0.2
-_MAX_BACK_OFF_SECONDS = 3.0  # somebody in danger may be writing
+_MAX_BACK_OFF_SECONDS = 1.0  # somebody in danger may be writing
 _REPEATED = {Happening.MESSAGE: "messageId", Happening.FRIENDSHIP: "friendshipId"}
 """What our gateway tells again until it is acknowledged, and by what it is known."""
 

@@ -17,7 +17,7 @@ from bot.channels.wechat.puppet import Event, Happening, LineBroken, Puppet, Pup
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _FIRST_BACK_OFF_SECONDS = 0.5
-_MAX_BACK_OFF_SECONDS = 5.0
+_MAX_BACK_OFF_SECONDS = 1.0  # somebody in danger may be writing
 _MAX_BACK_OFF_WHEN_TAKEN_SECONDS = 60.0
 _STABLE_SECONDS = 30.0
 _QUIET_START_SECONDS = 3.0
