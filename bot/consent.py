@@ -218,11 +218,11 @@ class Doorstep:
         here = [words for words in held if words.conversation_id == conversation_id]
         self._release_elsewhere([words for words in held if words.conversation_id != conversation_id])
         turn_id, scripts = self._release(conversation_id, here, [screenings[words.message_id] for words in here])
-        words = [(self.gate.say("disclosure_agreed_held" if turn_id else "disclosure_agreed"), DeliveryKind.NOTICE)]
+        said = [self.gate.say("disclosure_agreed_held" if turn_id else "disclosure_agreed")]
         if band in {AgeBand.MINOR, AgeBand.CHILD}:
-            words.append((self.gate.say("disclosure_minor"), DeliveryKind.NOTICE))
-        words += [(script, DeliveryKind.CRISIS) for script in scripts]
-        return self._say(message_id, conversation_id, words, turn_id=turn_id)
+            said.append(self.gate.say("disclosure_minor"))
+        kind = DeliveryKind.CRISIS if scripts else DeliveryKind.NOTICE  # of one kind, or the scripts would go first
+        return self._say(message_id, conversation_id, [(words, kind) for words in [*said, *scripts]], turn_id=turn_id)
 
     def _release(
         self, conversation_id: UUID, held: Sequence[HeldWords], screenings: Sequence[Screening]

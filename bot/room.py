@@ -28,6 +28,9 @@ from dialogue.traces import traces_for
 from dialogue.vault import MasterKeys
 from dialogue.watch import instruments_for
 
+_LOCK_SECONDS = 1.0
+"""A worker may be frozen while it holds somebody's turn: their message is tried again, and nobody else waits for it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
@@ -49,7 +52,7 @@ class Room:
     @classmethod
     def open(cls, settings: DialogueSettings) -> Self:
         """Checks the schema and the key before anything is received; raises `DialogueError`."""
-        database, keys = open_database(settings)
+        database, keys = open_database(settings, lock_seconds=_LOCK_SECONDS)
         words = texts.load(settings.locale)
         broker_url = home.broker_url(settings)
         doorbell = Doorbell(ringing_app(broker_url))

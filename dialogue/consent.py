@@ -50,7 +50,12 @@ _HELD = (
 )
 _KEEP = update(MESSAGES).where(MESSAGES.c.id.in_(bindparam("message_ids", expanding=True))).values(expires_at=None)
 _FORGET = update(MESSAGES).where(*_IS_HELD).values(text=None, expires_at=None)
-_EXPIRED = select(MESSAGES.c.id).where(MESSAGES.c.expires_at <= bindparam("now")).limit(_BATCH)
+_EXPIRED = (
+    select(MESSAGES.c.id)
+    .where(MESSAGES.c.expires_at <= bindparam("now"))
+    .limit(_BATCH)
+    .with_for_update(skip_locked=True)
+)
 _EXPIRE = (
     update(MESSAGES)
     .where(MESSAGES.c.id.in_(_EXPIRED.scalar_subquery()))

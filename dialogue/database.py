@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,11 @@ class Database:
             self._writer.release()
 
 
-def connect(url: str, *, pool_size: int = 20) -> Database:
-    """Prepare the way to `url`; nothing is opened yet. Raises `Misconfigured` for what is no SQLAlchemy URL."""
+def connect(url: str, *, pool_size: int = 20, lock_seconds: float | None = None) -> Database:
+    """Prepare the way to `url`; nothing is opened yet. Raises `Misconfigured` for what is no SQLAlchemy URL.
+
+    On PostgreSQL, whoever waits longer than `lock_seconds` for a row that another holds gets `DatabaseUnavailable`.
+    """
     try:
         parsed = make_url(url)
         options: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": True, "pool_size": pool_size}
@@ -78,7 +82,7 @@ def connect(url: str, *, pool_size: int = 20) -> Database:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     elif engine.dialect.name == "postgresql":
-        event.listen(engine, "connect", _prepare_postgresql)
+        event.listen(engine, "connect", partial(_prepare_postgresql, lock_seconds))
     else:
         raise Misconfigured(f"MINDGLM_DATABASE_URL names {engine.dialect.name}, which is not supported; {_EXAMPLES}")
     return Database(engine)
@@ -129,8 +133,10 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
     cursor.close()
 
 
-def _prepare_postgresql(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+def _prepare_postgresql(lock_seconds: float | None, connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
+    if lock_seconds is not None:
+        cursor.execute(f"SET lock_timeout = {lock_seconds * 1000:.0f}")
     cursor.execute(f"SET idle_in_transaction_session_timeout = {_ABANDONED_SECONDS * 1000:.0f}")
     cursor.close()
     connection.commit()

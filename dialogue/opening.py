@@ -14,12 +14,12 @@ def upgrade_own(settings: DialogueSettings) -> None:
         schema.upgrade_at(home.database_url(settings))
 
 
-def open_database(settings: DialogueSettings) -> tuple[Database, MasterKeys]:
+def open_database(settings: DialogueSettings, *, lock_seconds: float | None = None) -> tuple[Database, MasterKeys]:
     """Whatever could be wrong with it is found before anything is received.
 
     Raises `Misconfigured`, `SchemaMismatch`, `WrongSecretKey`, `DatabaseUnavailable`.
     """
-    database = connect(home.database_url(settings))
+    database = connect(home.database_url(settings), lock_seconds=lock_seconds)
     try:
         schema.check(database)
         timekeeper.agree(database)

@@ -56,11 +56,10 @@ _DUE = (
     )
     .order_by(case((_IS_URGENT, 0), else_=1), DELIVERIES.c.id)
     .limit(bindparam("max_count"))
+    .with_for_update(skip_locked=True, of=DELIVERIES)  # who holds one row must not hold up all couriers
 )
-# the state is asked outside of the subquery too: a claim that waited for another one sees what that one wrote
 _CLAIM = (
     update(DELIVERIES)
-    .where(DELIVERIES.c.state == DeliveryState.PENDING)
     .values(
         state=DeliveryState.SENDING,
         owner=bindparam("new_owner"),
@@ -79,8 +78,10 @@ _CLAIM = (
         DELIVERIES.c.attempt,
     )
 )
-_CLAIM_ON_CHANNEL = _CLAIM.where(DELIVERIES.c.id.in_(_DUE))
-_CLAIM_IN_CHAT = _CLAIM.where(DELIVERIES.c.id.in_(_DUE.where(DELIVERIES.c.chat_id == bindparam("of_chat"))))
+_CLAIM_ON_CHANNEL = _CLAIM.where(DELIVERIES.c.id.in_(select(_DUE.cte("due").c.id)))
+_CLAIM_IN_CHAT = _CLAIM.where(
+    DELIVERIES.c.id.in_(select(_DUE.where(DELIVERIES.c.chat_id == bindparam("of_chat")).cte("due").c.id))
+)
 _HELD = update(DELIVERIES).where(
     DELIVERIES.c.id == bindparam("delivery_id"),
     DELIVERIES.c.owner == bindparam("by_owner"),
@@ -98,9 +99,15 @@ _MAY_BE_REPEATED = or_(
     (DELIVERIES.c.part == 0)
     & exists().where(_BESIDE.c.turn_id == DELIVERIES.c.turn_id, _BESIDE.c.part == PLACEHOLDER_PART),
 )
+_ABANDONED = (
+    select(DELIVERIES.c.id)
+    .where(DELIVERIES.c.state == DeliveryState.SENDING, DELIVERIES.c.lease_until <= bindparam("now"))
+    .with_for_update(skip_locked=True)
+    .cte("abandoned")
+)
 _SETTLE = (
     update(DELIVERIES)
-    .where(DELIVERIES.c.state == DeliveryState.SENDING, DELIVERIES.c.lease_until <= bindparam("now"))
+    .where(DELIVERIES.c.id.in_(select(_ABANDONED.c.id)))
     .values(
         state=case(
             (_MAY_BE_REPEATED, literal(DeliveryState.PENDING, DELIVERIES.c.state.type)), else_=DeliveryState.FAILED

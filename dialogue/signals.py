@@ -54,7 +54,7 @@ class Signals:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._rests_until = 0.0
-        self._nearby: dict[str, Callable[[], object]] = {}
+        self._nearby: list[tuple[str, Callable[[], object]]] = []
 
     @classmethod
     def connect(cls, broker_url: str) -> "Signals":
@@ -77,18 +77,20 @@ class Signals:
 
     @contextmanager
     def heard_nearby(self, channel: str, on_owed: Callable[[], object]) -> Iterator[None]:
-        """A courier of this process: `on_owed` is called too, by whichever thread owes something."""
-        self._nearby[channel] = on_owed
+        """Couriers of this process: `on_owed` is called too, by whichever thread owes something."""
+        courier = (channel, on_owed)
+        self._nearby.append(courier)
         try:
             yield
         finally:
-            del self._nearby[channel]
+            self._nearby.remove(courier)
 
     def owe(self, channels: Iterable[str]) -> None:
         """Wake the couriers of these channels, that of this process first."""
         for channel in channels:
-            if (wake := self._nearby.get(channel)) is not None:
-                wake()
+            for where, wake in list(self._nearby):
+                if where == channel:
+                    wake()
             self._publish(owed(channel), b"")
 
     def cancel(self, turn_ids: Iterable[UUID]) -> None:

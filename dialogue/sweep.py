@@ -1,6 +1,7 @@
 """Finds what nobody rang for: turns that wait, turns whose worker died, texts whose courier died.
 
-Any number of processes may sweep; each turn is rung by one of them, at growing intervals.
+Any number of processes may sweep; each turn is rung by one of them, at growing intervals. A sweep waits for no lock: it
+holds many rows at a time, and whoever wanted one of them would wait too. What is locked is left to the next one.
 """
 
 from dataclasses import dataclass
@@ -40,9 +41,15 @@ _IS_SILENT = or_(
     ),
     TURNS.c.rung_at <= bindparam("after_many"),
 )
+_UNHEARD = (
+    select(TURNS.c.id)
+    .where(or_(TURNS.c.state == TurnState.WAITING, _IS_ORPHAN), _IS_HEAD, _IS_SILENT)
+    .with_for_update(skip_locked=True, of=TURNS)
+    .cte("unheard")
+)
 _RING = (
     update(TURNS)
-    .where(or_(TURNS.c.state == TurnState.WAITING, _IS_ORPHAN), _IS_HEAD, _IS_SILENT)
+    .where(TURNS.c.id.in_(select(_UNHEARD.c.id)))
     .values(rung_at=bindparam("now"), ring_count=TURNS.c.ring_count + 1)
     .returning(TURNS.c.conversation_id)
 )
@@ -57,9 +64,15 @@ _OVERLOOKED = (
     .order_by(TURNS.c.rung_at)
     .limit(bindparam("limit"))
 )
+_HOPELESS = (
+    select(TURNS.c.id)
+    .where(_IS_ORPHAN, TURNS.c.attempt >= bindparam("max_attempts"))
+    .with_for_update(skip_locked=True)
+    .cte("hopeless")
+)
 _FAIL_HOPELESS = (
     update(TURNS)
-    .where(_IS_ORPHAN, TURNS.c.attempt >= bindparam("max_attempts"))
+    .where(TURNS.c.id.in_(select(_HOPELESS.c.id)))
     .values(state=TurnState.FAILED, error="attempts", finished_at=bindparam("now"))
     .returning(TURNS.c.id, TURNS.c.conversation_id)
 )

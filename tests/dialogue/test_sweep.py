@@ -1,7 +1,14 @@
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
+import pytest
+from sqlalchemy import select
+
+from dialogue import schema
+from dialogue.database import connect
+from dialogue.errors import DatabaseUnavailable
 from dialogue.states import TurnState
+from dialogue.tables import Delivery, Turn
 from tests.builders import APOLOGY, Rooms
 
 ME = uuid4()
@@ -115,3 +122,24 @@ def test_a_closed_conversation_is_never_rung(rooms: Rooms) -> None:
     rooms.reset(received.conversation_id)
     rooms.clock.tick(60)
     assert rooms.sweep().conversation_ids == []
+
+
+def test_neither_sweep_nor_courier_waits_for_what_a_frozen_process_holds(postgres_url: str) -> None:
+    database = connect(postgres_url, lock_seconds=1)
+    schema.upgrade(database)
+    rooms = Rooms(database)
+    held, free = rooms.heard(who="小王"), rooms.heard(who="小李")
+    rooms.answered("在吗", "我在", who="小张")
+    rooms.answered("在吗", "我在", who="小赵")
+    first_owed = rooms.deliveries()[0].id
+    rooms.clock.tick(2)
+    with database.begin() as frozen:
+        frozen.execute(select(Turn.id).where(Turn.conversation_id == held.conversation_id).with_for_update())
+        frozen.execute(select(Delivery.id).where(Delivery.id == first_owed).with_for_update())
+        assert rooms.sweep().conversation_ids == [free.conversation_id]
+        assert [owed.address.chat_id for owed in rooms.due(owner=ME)] == ["小赵"]
+        with pytest.raises(DatabaseUnavailable):
+            rooms.heard("还在吗", who="小王")
+        rooms.heard("还在吗", who="小李")
+    assert rooms.sweep().conversation_ids == [held.conversation_id]
+    database.close()

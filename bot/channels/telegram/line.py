@@ -95,7 +95,7 @@ def wait_seconds(error: Exception, count: int) -> float:
         return retry_seconds(error)
     is_away = isinstance(error, DatabaseUnavailable | TimeoutError | NetworkError) and not isinstance(error, BadRequest)
     longest = _MAX_BACK_OFF_WHEN_AWAY_SECONDS if is_away else _MAX_BACK_OFF_SECONDS
-    return back_off_seconds(count, first_seconds=0.5, max_seconds=longest)
+    return back_off_seconds(count, first_seconds=0.25, max_seconds=longest)
 
 
 def never_arrived(error: TelegramError) -> bool:
