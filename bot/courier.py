@@ -22,7 +22,7 @@ from dialogue.clock import Clock, epoch_ns, utc_now
 from dialogue.database import Database
 from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import OwedText
-from dialogue.states import URGENT_KINDS
+from dialogue.states import REPEATABLE_KINDS, URGENT_KINDS
 from dialogue.vault import MasterKeys
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -31,6 +31,8 @@ _LEASE_SECONDS = 60.0
 _MAX_WAIT_SECONDS = 60.0
 _MAX_URGENT_WAIT_SECONDS = 1.0
 """Between two tries where the platform names no time: who is in danger must not wait for a long pause to end."""
+_MAX_BREAKS = 20
+"""So often is a text that must arrive tried although its channel breaks over it."""
 
 Outcome = Callable[[Session], None]
 """Writes down what became of one text."""
@@ -170,6 +172,9 @@ class Courier:
             return self._failed(text, error.reason)
         except Exception as error:  # noqa: BLE001 - whatever breaks in a channel must not stop the others' texts
             log.error("send_broke", error=type(error).__name__)  # noqa: TRY400 - may hold texts
+            if text.kind in REPEATABLE_KINDS and text.attempt < _MAX_BREAKS:
+                count("put_off")
+                return self._put_off(text, TryLater())
             count(sending.UNKNOWN)
             return self._failed(text, sending.UNKNOWN)
         count(SENT)

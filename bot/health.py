@@ -123,9 +123,12 @@ class Health:
         self._heard_at = self._clock()
 
     async def run(self) -> None:
-        """Write until cancelled."""
+        """Write until cancelled; a full disk costs the report, not the adapter."""
         while True:
-            await self.write()
+            try:
+                await self.write()
+            except OSError as error:
+                log.warning("health_not_written", error=str(error))
             await asyncio.sleep(_WRITE_SECONDS)
 
     async def write(self) -> None:

@@ -22,6 +22,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _DIRECTORY = "journals"
 _UUID_BYTES = 16
+_NOBODY = UUID(int=0)
 _PLACES = 4096
 """Many more than can be on their way at once; then the oldest entries are written over."""
 
@@ -51,6 +52,7 @@ class Journal:
             raise FileExistsError(self._path)
         self._lock: IO[str] = lock
         self._file = os.open(self._path, os.O_RDWR)
+        os.write(self._file, bytes(_PLACES * _UUID_BYTES))  # a disk that fills up later stops no text
         self._count = 0
 
     def begin(self, delivery_id: UUID) -> None:
@@ -77,7 +79,7 @@ class DeadJournal:
         self.begun = {
             UUID(bytes=content[start : start + _UUID_BYTES])
             for start in range(0, len(content) - _UUID_BYTES + 1, _UUID_BYTES)
-        }
+        } - {_NOBODY}
 
     def __enter__(self) -> Self:
         return self

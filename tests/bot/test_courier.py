@@ -16,7 +16,7 @@ from dialogue.clock import utc_now
 from dialogue.database import Database
 from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import OwedText
-from dialogue.states import DeliveryState
+from dialogue.states import DeliveryKind, DeliveryState
 from tests.builders import CHANNEL, Rooms, message
 
 
@@ -105,6 +105,19 @@ async def test_words_for_somebody_in_danger_do_not_wait_for_an_answer_that_is_un
     messenger.stop()
     await running
     assert platform.sent[1] == "慢"
+
+
+async def test_what_breaks_in_a_channel_is_repeated_only_where_it_must_arrive(room: Room, rooms: Rooms) -> None:
+    await asyncio.to_thread(rooms.answered, "在吗", "我在", who="小李")
+    room.inbox.receive_blocking(message("我今晚就想结束自己"))
+    platform = Platform(RuntimeError(), RuntimeError(), RuntimeError())
+    messenger = courier(room, rooms, platform)
+    for _ in range(4):
+        rooms.clock.tick(1)
+        await messenger.deliver_due()
+    states = Counter((delivery.kind, delivery.state) for delivery in rooms.deliveries())
+    assert states.pop((DeliveryKind.REPLY, DeliveryState.FAILED)) == 1
+    assert {state for _, state in states} == {DeliveryState.SENT}
 
 
 async def test_what_the_platform_refuses_is_not_tried_again(room: Room, rooms: Rooms) -> None:

@@ -1,5 +1,6 @@
 """What the file of an adapter says, and where it begins to say that something is wrong."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -82,3 +83,12 @@ async def test_health_that_is_good_is_status_0(rooms: Rooms, capsys: pytest.Capt
     await watched.write()
     assert adapters.report("wechat", settings) == 0
     assert json.loads(capsys.readouterr().out)["troubles"] == []
+
+
+async def test_a_report_that_cannot_be_written_does_not_end_the_adapter(rooms: Rooms, tmp_path: Path) -> None:
+    (tmp_path / "health").write_text("in the way")
+    watched = health(rooms, tmp_path)
+    running = asyncio.create_task(watched.run())
+    await asyncio.sleep(0.5)
+    assert not running.done()
+    running.cancel()
