@@ -1,34 +1,27 @@
 """What people are waiting for now: turns without an answer, texts that are owed, and since when."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import BindParameter, bindparam, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from dialogue.clock import Clock, utc_now
 from dialogue.database import Database
 from dialogue.instruments import Instruments, Reading
-from dialogue.states import OPEN_DELIVERY_STATES, OPEN_TURN_STATES, DeliveryState, TurnState
-from dialogue.tables import DELIVERIES, TURNS
+from dialogue.states import OPEN_DELIVERY_STATES, OPEN_TURN_STATES, TurnState
+from dialogue.tables import DELIVERIES, TURNS, spelled_out
 
-
-def _in_the_statement(states: Sequence[TurnState | DeliveryState]) -> BindParameter[Any]:
-    return bindparam(None, list(states), expanding=True, literal_execute=True)
-
-
-# both are answered from the partial indexes of open rows, however many are stored; the databases can tell that only
-# from states that stand in the statement itself
+# both are answered from the partial indexes of open rows, however many are stored
 _OPEN_TURNS = (
     select(TURNS.c.state, func.count(), func.min(TURNS.c.created_at))
-    .where(TURNS.c.state.in_(_in_the_statement(OPEN_TURN_STATES)))
+    .where(TURNS.c.state.in_(spelled_out(*OPEN_TURN_STATES)))
     .group_by(TURNS.c.state)
 )
 _OWED = (
     select(DELIVERIES.c.channel, func.count(), func.min(DELIVERIES.c.created_at))
-    .where(DELIVERIES.c.state.in_(_in_the_statement(OPEN_DELIVERY_STATES)))
+    .where(DELIVERIES.c.state.in_(spelled_out(*OPEN_DELIVERY_STATES)))
     .group_by(DELIVERIES.c.channel)
 )
 

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from dialogue import consent, outbox, people, sending
 from dialogue.errors import Erased, Unreadable, WrongSecretKey
 from dialogue.messages import Address
-from dialogue.states import OPEN_TURN_STATES, DeliveryKind, TurnState
-from dialogue.tables import CONVERSATIONS, TURNS
+from dialogue.states import DeliveryKind, TurnState
+from dialogue.tables import CONVERSATIONS, TURNS, spelled_out
 from dialogue.vault import MasterKeys
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -29,7 +29,7 @@ _IS_ORPHAN = and_(TURNS.c.state == TurnState.GENERATING, TURNS.c.lease_until <= 
 _EARLIER = TURNS.alias()
 _IS_HEAD = ~exists().where(
     _EARLIER.c.conversation_id == TURNS.c.conversation_id,
-    _EARLIER.c.state.in_(OPEN_TURN_STATES),
+    _EARLIER.c.state.in_(spelled_out(TurnState.GENERATING)),  # what waits is always the last
     _EARLIER.c.seq < TURNS.c.seq,
 )
 # nobody rang since it was claimed or given back, or the n-th ring was long enough ago

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, exists, select, update
+from sqlalchemy import bindparam, exists, select, union_all, update
 from sqlalchemy.orm import Session
 
 from dialogue import outbox
@@ -16,16 +16,19 @@ from dialogue.errors import Erased
 from dialogue.history import PastTurn, past_turns, words_of
 from dialogue.messages import Address
 from dialogue.states import OPEN_TURN_STATES, DeliveryKind, TurnState
-from dialogue.tables import CONVERSATIONS, PEOPLE, TURNS
+from dialogue.tables import CONVERSATIONS, PEOPLE, TURNS, spelled_out
 from dialogue.vault import MasterKeys, PersonKey
 
-_HEAD = (
-    select(TURNS.c.id)
-    .where(TURNS.c.conversation_id == bindparam("of_conversation"), TURNS.c.state.in_(OPEN_TURN_STATES))
-    .order_by(TURNS.c.seq)
-    .limit(1)
-    .scalar_subquery()
-)
+# at most one turn of each state; asked for one by one, each has a partial index, however long the conversation is
+_OPEN = union_all(
+    *(
+        select(TURNS.c.id, TURNS.c.seq).where(
+            TURNS.c.conversation_id == bindparam("of_conversation"), TURNS.c.state.in_(spelled_out(state))
+        )
+        for state in OPEN_TURN_STATES
+    )
+).subquery()
+_HEAD = select(_OPEN.c.id).order_by(_OPEN.c.seq).limit(1).scalar_subquery()
 _LEASE_IS_OVER = (TURNS.c.state == TurnState.GENERATING) & (TURNS.c.lease_until <= bindparam("now"))
 # the state is asked outside of the subquery too: a claim that waited for another one sees what that one wrote
 _CLAIM = (

@@ -7,7 +7,7 @@ Names in capitals are for statements that are built once (decision 0002).
 from dialogue.tables.audit import AUDIT, AuditEntry
 from dialogue.tables.conversations import CONVERSATIONS, Conversation
 from dialogue.tables.deliveries import DELIVERIES, Delivery
-from dialogue.tables.mapping import Figure, Table, Utc
+from dialogue.tables.mapping import Figure, Table, Utc, spelled_out
 from dialogue.tables.people import COMPLAINTS, EMERGENCY_CONTACTS, PEOPLE, Complaint, EmergencyContact, Person
 from dialogue.tables.processes import PROCESSES, Compatibility, Process
 from dialogue.tables.staff import SignInTries, Staff, StaffLink, StaffSession
@@ -42,4 +42,5 @@ __all__ = [
     "Table",
     "Turn",
     "Utc",
+    "spelled_out",
 ]

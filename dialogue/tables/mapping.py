@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import JSON, DateTime, Dialect, Enum, LargeBinary, MetaData, String
+from sqlalchemy import JSON, BindParameter, DateTime, Dialect, Enum, LargeBinary, MetaData, String, bindparam
 from sqlalchemy import Table as CoreTable
 from sqlalchemy import text as sql
 from sqlalchemy.orm import DeclarativeBase
@@ -74,3 +74,11 @@ def core(table: type[Table]) -> CoreTable:
 def only_where(condition: str) -> dict[str, Any]:
     """An index of only the rows that fulfil it, on both databases."""
     return {"sqlite_where": sql(condition), "postgresql_where": sql(condition)}
+
+
+def spelled_out(*states: StrEnum) -> BindParameter[Any]:
+    """For `column.in_(…)`: the states stand in the statement itself.
+
+    Only then can a database tell that a partial index holds all rows that are asked for.
+    """
+    return bindparam(None, list(states), expanding=True, literal_execute=True)
