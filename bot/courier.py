@@ -31,6 +31,8 @@ _LEASE_SECONDS = 60.0
 _MAX_WAIT_SECONDS = 60.0
 _MAX_URGENT_WAIT_SECONDS = 1.0
 """Between two tries where the platform names no time: who is in danger must not wait for a long pause to end."""
+_URGENT_PLACES = 16
+"""Beyond those for all: a platform that answers slowly may hold every other place for as long as it likes."""
 _MAX_BREAKS = 20
 """So often is a text that must arrive tried although its channel breaks over it."""
 
@@ -131,7 +133,7 @@ class Courier:
         """Send what is due now, all addresses at once; returns how many texts were tried."""
         texts = await self._mark_and_claim(self._max_at_once)
         await self._wait_for({self._start(text) for text in texts})
-        await self._mark_and_claim(0)
+        await self._mark_and_claim(None)
         return len(texts)
 
     async def _start_due(self) -> int:
@@ -200,12 +202,13 @@ class Courier:
         until = self._clock() + timedelta(seconds=seconds)
         return partial(sending.put_off, delivery_id=text.id, owner=self._owner, until=until)
 
-    async def _mark_and_claim(self, limit: int) -> list[OwedText]:
+    async def _mark_and_claim(self, places: int | None) -> list[OwedText]:
+        """Claim for so many places that are free, none or fewer if all are taken; None claims nothing."""
         outcomes, self._outcomes = self._outcomes, {}
-        if not outcomes and limit <= 0:
+        if not outcomes and places is None:
             return []
         try:
-            texts = await asyncio.to_thread(self._in_one_transaction, list(outcomes.values()), limit)
+            texts = await asyncio.to_thread(self._in_one_transaction, list(outcomes.values()), places)
         except DatabaseUnavailable:
             self._outcomes = outcomes | self._outcomes
             self._may_hold_more = True
@@ -214,15 +217,15 @@ class Courier:
         self._held = (self._held - outcomes.keys()) | {text.id for text in texts}
         return texts
 
-    def _in_one_transaction(self, outcomes: list[Outcome], limit: int) -> list[OwedText]:
+    def _in_one_transaction(self, outcomes: list[Outcome], places: int | None) -> list[OwedText]:
         with self._database.begin() as session:
             for mark in outcomes:
                 mark(session)
             if self._may_hold_more:
                 sending.take_back(session, self._owner, held=self._held)
-            return self._claim(session, limit) if limit > 0 else []
+            return self._claim(session, places) if places is not None and places > -_URGENT_PLACES else []
 
-    def _claim(self, session: Session, limit: int) -> list[OwedText]:
+    def _claim(self, session: Session, places: int) -> list[OwedText]:
         texts = sending.claim_due(
             session,
             self._keys,
@@ -230,7 +233,8 @@ class Courier:
             chat_id=self._chat_id,
             owner=self._owner,
             lease_seconds=_LEASE_SECONDS,
-            limit=limit,
+            limit=places if places > 0 else places + _URGENT_PLACES,
+            only_urgent=places <= 0,
             now=self._clock(),
         )
         return [self._first_part(session, text) for text in texts]
@@ -241,7 +245,7 @@ class Courier:
 
     async def _mark_only(self) -> None:
         try:
-            await self._mark_and_claim(0)
+            await self._mark_and_claim(None)
         except DatabaseUnavailable as error:
             log.warning("outbox_unavailable", error=str(error))
 

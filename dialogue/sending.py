@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Row, and_, bindparam, case, exists, insert, literal, or_, select, update
+from sqlalchemy import Boolean, Row, and_, bindparam, case, exists, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from dialogue import people
@@ -44,6 +44,7 @@ _DUE = (
         DELIVERIES.c.channel == bindparam("of_channel"),
         DELIVERIES.c.state == DeliveryState.PENDING,
         DELIVERIES.c.next_attempt_at <= bindparam("now"),
+        or_(_IS_URGENT, ~bindparam("only_urgent", type_=Boolean)),
         ~exists().where(
             _OTHER.c.channel == DELIVERIES.c.channel,
             _OTHER.c.chat_id == DELIVERIES.c.chat_id,
@@ -151,6 +152,7 @@ def claim_due(
     limit: int,
     now: datetime,
     chat_id: str | None = None,
+    only_urgent: bool = False,
 ) -> list[OwedText]:
     """Take what is due on a channel (or in one chat of it), the first of each address.
 
@@ -159,6 +161,7 @@ def claim_due(
     values = {
         "of_channel": channel,
         "max_count": limit,
+        "only_urgent": only_urgent,
         "new_owner": owner,
         "until": now + timedelta(seconds=lease_seconds),
         "now": now,

@@ -280,6 +280,25 @@ async def test_a_slow_chat_holds_up_nobody_else_and_everything_is_marked(room: R
     assert {delivery.state for delivery in rooms.deliveries()} == {DeliveryState.SENT}
 
 
+async def test_slow_answers_take_no_place_from_words_for_somebody_in_danger(room: Room, rooms: Rooms) -> None:
+    platform = SlowPlatform()
+    messenger = Courier(
+        database=room.database, keys=room.keys, sender=platform, max_at_once=1, poll_seconds=0.05, clock=rooms.clock
+    )
+    await asyncio.to_thread(rooms.answered, "在吗", "慢", who="慢人")
+    await asyncio.to_thread(rooms.answered, "在吗", "我在", who="小李")
+    running = asyncio.create_task(messenger.run())
+    while not platform.at_once:
+        await asyncio.sleep(0.01)
+    await asyncio.to_thread(room.inbox.receive_blocking, message("我今晚就想结束自己"))
+    rooms.clock.now = utc_now()
+    while len(platform.sent) < 3:
+        await asyncio.sleep(0.01)
+    messenger.stop()
+    await running
+    assert platform.sent[1:3] == ["慢", "我在"]
+
+
 async def test_long_texts_become_parts_that_keep_their_place(room: Room, rooms: Rooms) -> None:
     rooms.answered("在吗", "一二三四五")
     rooms.answered("还在吗", "完")
