@@ -64,10 +64,12 @@ def telegram_envelope(mutator: Mutator) -> None:
     if not isinstance(raw, dict) or not isinstance(raw.get("update_id"), int):
         return  # without an id there is nothing to confirm
     poller = Poller(cast("Line", _bot()), cast("Intake", _Reader()), cast("Health", None), asyncio.Event())
-    for _ in range(2):
-        with suppress(Exception):
-            asyncio.run(poller._take([raw]))
-    asyncio.run(poller._take([raw]))
+
+    async def take() -> None:
+        poller.begin([raw])
+        await poller.progress(20)
+
+    asyncio.run(take())
 
 
 class _Reader:

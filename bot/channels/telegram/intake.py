@@ -11,7 +11,9 @@ from bot.channels.telegram.places import Place
 from bot.channels.telegram.updates import Account, Chose, Event, Left, Rated, Revised, Said, Showed, chat_of, read
 from bot.inbox import Inbox
 from bot.lanes import Lanes
+from bot.places import Places
 from bot.receipt import Receipt
+from care.screening import screen_safely
 from dialogue.messages import Address
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -24,7 +26,10 @@ OnPressed = Callable[[str], None]
 
 
 class Intake:
-    """Each chat's updates are taken in one after the other, different chats' at the same time."""
+    """Each chat's updates are taken in one after the other, different chats' at the same time.
+
+    When more come than there are places for, whoever is in danger goes first.
+    """
 
     def __init__(
         self,
@@ -41,12 +46,15 @@ class Intake:
         self._on_waiting = on_waiting
         self._on_pressed = on_pressed
         self._lanes = Lanes()
+        self._places = Places()
 
     async def take(self, update: Update) -> None:
         """Safe when this returns; a repeat changes nothing. Raises `DatabaseUnavailable`."""
         async with self._lanes.turn(chat_of(update)):
-            for event in read(update, self._account, are_groups_served=self._are_groups_served):
-                await self._take(event)
+            events = read(update, self._account, are_groups_served=self._are_groups_served)
+            async with self._places.one(_urgency(events) if self._places.are_taken else 0):
+                for event in events:
+                    await self._take(event)
 
     async def _take(self, event: Event) -> None:
         match event:
@@ -68,3 +76,7 @@ class Intake:
     def _hear(self, address: Address, receipt: Receipt) -> None:
         if receipt.turn_id is not None:
             self._on_waiting(receipt.turn_id, Place.at(address))
+
+
+def _urgency(events: list[Event]) -> int:
+    return max((screen_safely(event.message.text).tier for event in events if isinstance(event, Said)), default=0)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections import Counter
+from collections import deque
 from typing import Any
 
 import structlog
@@ -21,6 +21,10 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _STUCK_SECONDS = POLL_SECONDS + 60.0
 _TAKE_SECONDS = 120.0
 _FEW_CHATS = 8
+_MOMENT_SECONDS = 0.25
+_LONG_MOMENT_SECONDS = 1.0
+"""Between polls while something is being taken in: Telegram answers them at once."""
+
 _MAX_TRIES = 3
 """So often is an update taken in that breaks us; then the others go on without it."""
 
@@ -29,48 +33,57 @@ _MAX_BREAKS = 10
 
 
 class Poller:
-    """Fetches and takes in until stopped."""
+    """Fetches and takes in until stopped.
+
+    It goes on fetching while updates are taken in, so that nobody in danger waits for a hundred others: Telegram tells
+    again what is not confirmed, and only what is new is begun.
+    """
 
     def __init__(self, line: Line, intake: Intake, health: Health, stopping: asyncio.Event) -> None:
         self._line = line
         self._intake = intake
         self._health = health
-        self._offset: int | None = None
-        self._tries: Counter[int] = Counter()
         self._stopping = stopping
+        self._offset: int | None = None
+        self._is_settled: dict[int, bool] = {}  # by update id, from the offset on
+        self._chats: dict[int, deque[Update]] = {}
+        self._under_way: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Until `stopping`: what was fetched is taken in, what was not is still Telegram's.
+        """Until `stopping`: what is being taken in is, what is not is still Telegram's.
 
         Raises `TokenRefused`, and `Deaf` when nothing helps.
         """
         trouble_count = break_count = 0
-        while not self._stopping.is_set():
-            try:
-                await self._round()
-            except Deaf:
-                raise
-            except InvalidToken:
-                raise TokenRefused from None
-            except (TelegramError, DatabaseUnavailable, TimeoutError) as error:
-                trouble_count += 1
-                await self._pause(wait_seconds(error, trouble_count), error)
-            except Exception as error:  # the outermost loop: it must go on
-                break_count += 1
-                log.error("poll_broke", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold words
-                if break_count >= _MAX_BREAKS:
-                    raise Deaf("polling breaks again and again") from error
-                await self._pause(wait_seconds(error, break_count), error)
-            else:
-                trouble_count = break_count = 0
+        try:
+            while not self._stopping.is_set():
+                try:
+                    await self._round()
+                except Deaf:
+                    raise
+                except InvalidToken:
+                    raise TokenRefused from None
+                except (TelegramError, TimeoutError) as error:
+                    trouble_count += 1
+                    log.warning("poll_pauses", **_told(error), seconds=wait_seconds(error, trouble_count))
+                    await self._pause(wait_seconds(error, trouble_count))
+                except Exception as error:  # the outermost loop: it must go on
+                    break_count += 1
+                    log.error("poll_broke", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold words
+                    if break_count >= _MAX_BREAKS:
+                        raise Deaf("polling breaks again and again") from error
+                    await self._pause(wait_seconds(error, break_count))
+                else:
+                    trouble_count = break_count = 0
+        finally:
+            if self._under_way:
+                await asyncio.wait(self._under_way)
 
     async def _round(self) -> None:
         updates = await self._fetch()
         self._health.heard()
-        await self._take(updates)
-        if updates:
-            self._offset = max(int(update["update_id"]) for update in updates) + 1
-            self._tries.clear()
+        has_news = self.begin(updates)
+        await self.progress(_MOMENT_SECONDS if has_news else _LONG_MOMENT_SECONDS)
 
     async def _fetch(self) -> list[dict[str, Any]]:
         """Nothing, if stopped while waiting."""
@@ -85,24 +98,44 @@ class Poller:
                 task.cancel()
             await asyncio.gather(poll, stop, return_exceptions=True)
 
-    async def _take(self, updates: list[dict[str, Any]]) -> None:
-        """All of them, or an error; a second try repeats nothing that was stored by the first."""
-        taking = asyncio.gather(*map(self._take_chat, self._by_chat(updates)), return_exceptions=True)
+    def begin(self, updates: list[dict[str, Any]]) -> bool:
+        """Begin with those that are new; returns whether there are any."""
+        new = [update for update in updates if self._is_new(int(update["update_id"]))]
+        for chat, told in _danger_first(list(self._by_chat(new).items())):
+            if chat in self._chats:
+                self._chats[chat].extend(told)
+                continue
+            self._chats[chat] = deque(told)
+            task = asyncio.create_task(self._take_chat(chat))
+            self._under_way.add(task)
+        return bool(new)
+
+    async def progress(self, seconds: float) -> None:
+        """Until all is taken in, but no longer than that; raises `Deaf`."""
+        if self._under_way:
+            done, self._under_way = await asyncio.wait(self._under_way, timeout=seconds)
+            for task in done:
+                task.result()
+        while self._is_settled and self._is_settled[first := min(self._is_settled)]:
+            del self._is_settled[first]
+            self._offset = first + 1
+
+    def _is_new(self, update_id: int) -> bool:
+        if update_id in self._is_settled:
+            return False
+        self._is_settled[update_id] = False
+        return True
+
+    async def _take_chat(self, chat: int) -> None:
+        """In order; what cannot be stored now is tried again, and what came after it waits with it."""
+        waiting = self._chats[chat]
         try:
-            async with asyncio.timeout(_TAKE_SECONDS):
-                outcomes = await taking
-        except TimeoutError:
-            raise hangs_for_good("what people say cannot be taken in: the database neither answers nor fails") from None
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
+            while waiting and await self._insist(waiting[0]):
+                self._is_settled[waiting.popleft().update_id] = True
+        finally:
+            del self._chats[chat]
 
-    async def _take_chat(self, updates: list[Update]) -> None:
-        """In order, up to the first that must be tried again: what came after it waits with it."""
-        for update in updates:
-            await self._take_one(update)
-
-    def _by_chat(self, updates: list[dict[str, Any]]) -> list[list[Update]]:
+    def _by_chat(self, updates: list[dict[str, Any]]) -> dict[int, list[Update]]:
         chats: dict[int, list[Update]] = {}
         for raw in updates:
             try:
@@ -110,30 +143,41 @@ class Poller:
                 chats.setdefault(chat_of(update), []).append(update)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is the same at the next try
                 _tell_skipped(int(raw["update_id"]), error)
-        return _danger_first(list(chats.values()))
+                self._is_settled[int(raw["update_id"])] = True
+        return chats
 
-    async def _take_one(self, update: Update) -> None:
-        try:
-            await self._intake.take(update)
-        except DatabaseUnavailable:
-            raise
-        except Exception as error:
-            self._tries[update.update_id] += 1
-            if self._tries[update.update_id] < _MAX_TRIES:
-                raise
-            _tell_skipped(update.update_id, error)
+    async def _insist(self, update: Update) -> bool:
+        """Whether it is settled: False when stopped first."""
+        count = 0
+        while not self._stopping.is_set():
+            count += 1
+            try:
+                async with asyncio.timeout(_TAKE_SECONDS):
+                    await self._intake.take(update)
+            except TimeoutError:
+                raise hangs_for_good(
+                    "what people say cannot be taken in: the database neither answers nor fails"
+                ) from None
+            except Exception as error:  # noqa: BLE001 - the others go on without what breaks us again and again
+                if count >= _MAX_TRIES and not isinstance(error, DatabaseUnavailable):
+                    _tell_skipped(update.update_id, error)
+                    return True
+                (log.warning if count == 1 else log.debug)("intake_waits", **_told(error), update_id=update.update_id)
+                await self._pause(wait_seconds(error, count))
+            else:
+                return True
+        return False
 
-    async def _pause(self, seconds: float, error: Exception) -> None:
-        log.warning("poll_pauses", seconds=seconds, error=type(error).__name__, reason=_reason(error))
+    async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
 
-def _danger_first(chats: list[list[Update]]) -> list[list[Update]]:
+def _danger_first(chats: list[tuple[int, list[Update]]]) -> list[tuple[int, list[Update]]]:
     """After an outage a hundred people may have written: whoever is in danger does not wait for all the others."""
     if len(chats) <= _FEW_CHATS:
         return chats
-    return sorted(chats, key=lambda updates: -max(screen_safely(_words(update)).tier for update in updates))
+    return sorted(chats, key=lambda chat: -max(screen_safely(_words(update)).tier for update in chat[1]))
 
 
 def _words(update: Update) -> str:
@@ -145,10 +189,11 @@ def _tell_skipped(update_id: int, error: Exception) -> None:
     log.error("update_skipped", update_id=update_id, error=type(error).__name__)
 
 
-def _reason(error: Exception) -> str | None:
+def _told(error: Exception) -> dict[str, str | None]:
     """What the operator should know, in our words."""
+    reason = None
     if isinstance(error, Conflict):
-        return "another process polls with this token, or a webhook is set: run only one of them"
+        reason = "another process polls with this token, or a webhook is set: run only one of them"
     if isinstance(error, DatabaseUnavailable):
-        return str(error)
-    return None
+        reason = str(error)
+    return {"error": type(error).__name__, "reason": reason}

@@ -1,7 +1,8 @@
 """Takes in what happens on WeChat; a message is acknowledged when it is in the database.
 
 Each chat's messages are taken in one after the other, different chats' at the same time: on a slow line nobody waits
-for the words of all others. While line or database is away, intake waits and tries the same again: nothing is skipped.
+for the words of all others, and when more come than there are places for, whoever is in danger goes first. While line
+or database is away, intake waits and tries the same again: nothing is skipped.
 """
 
 import asyncio
@@ -21,7 +22,9 @@ from bot.channels.wechat.places import Place
 from bot.channels.wechat.puppet import Event, Happening, LineBroken, Puppet, PuppetTrouble
 from bot.channels.wechat.reading import Account, Ignored, Payload, Said, Showed, read
 from bot.lanes import Lanes
+from bot.places import Places
 from bot.receipt import Receipt
+from care.screening import screen_safely
 from dialogue.clock import Clock, utc_now
 from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import Address, InboundMessage
@@ -32,7 +35,7 @@ _RATINGS = {"有帮助": 1, "👍": 1, "没帮助": -1, "没有帮助": -1, "�
 _LOGIN_GRACE = timedelta(seconds=60)
 """WeChat's clock is not ours, and often has whole seconds only."""
 _READ_ATTEMPTS = 3
-_AT_ONCE = 32
+_AT_ONCE = 128
 _FIRST_BACK_OFF_SECONDS = 0.2
 _MAX_BACK_OFF_SECONDS = 1.0  # somebody in danger may be writing
 _REPEATED = {Happening.MESSAGE: "messageId", Happening.FRIENDSHIP: "friendshipId"}
@@ -79,6 +82,7 @@ class Intake:
         self._pending: set[tuple[Happening, str]] = set()
         self._account: Account | None = None
         self._lanes = Lanes()
+        self._places = Places()
 
     def offer(self, event: Event) -> None:
         """Queue an event; a message or a request that is queued already is not queued twice."""
@@ -183,9 +187,11 @@ class Intake:
             case Ignored(reason):
                 log.debug("wechat_message_ignored", message_id=payload.id, reason=reason)
             case Said(message):
-                await self._hear(message)
+                async with self._places.one(screen_safely(message.text).tier if self._places.are_taken else 0):
+                    await self._hear(message)
             case Showed(message):
-                await self._inbox.excuse(message)
+                async with self._places.one():
+                    await self._inbox.excuse(message)
 
     async def _hear(self, message: InboundMessage) -> None:
         """有帮助 and 没帮助 rate the last reply, and are words like any others."""

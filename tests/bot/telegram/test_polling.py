@@ -24,15 +24,19 @@ def said(update_id: int, who: int, text: str | None = None) -> dict[str, Any]:
 
 
 class FakeLine:
-    """Has the same updates until a higher offset confirms them, then none."""
+    """Has the same updates until a higher offset confirms them, then none; more may come later."""
 
     def __init__(self, *updates: dict[str, Any]) -> None:
-        self._updates = updates
+        self._updates = list(updates)
+        self.offsets: list[int | None] = []
+
+    def tell(self, update: dict[str, Any]) -> None:
+        self._updates.append(update)
 
     async def raw_updates(self, offset: int | None) -> list[dict[str, Any]]:
-        left = [update for update in self._updates if update["update_id"] >= (offset or 0)]
-        if not left:
-            await asyncio.sleep(3600)
+        self.offsets.append(offset)
+        while not (left := [update for update in self._updates if update["update_id"] >= (offset or 0)]):
+            await asyncio.sleep(0.01)
         return left
 
 
@@ -82,6 +86,40 @@ async def test_after_an_outage_whoever_is_in_danger_is_taken_in_first() -> None:
     stored = await poll(line, FakeIntake(away_for={}), until=41)
     assert stored[:2] == [40, 41]
     assert sorted(stored) == list(range(1, 42))
+
+
+class LockedIntake(FakeIntake):
+    """The first person's conversation is held by a frozen process until `opens`."""
+
+    def __init__(self) -> None:
+        super().__init__(away_for={})
+        self.opens = asyncio.Event()
+
+    async def take(self, update: Update) -> None:
+        if update.effective_user is not None and update.effective_user.id == 7:
+            await self.opens.wait()
+        await super().take(update)
+
+
+async def test_a_conversation_that_is_held_holds_up_nobody_else_and_nothing_of_it_is_confirmed() -> None:
+    line, intake = FakeLine(said(1, who=7), said(2, who=8)), LockedIntake()
+    stopping = asyncio.Event()
+    poller = Poller(cast("Line", line), cast("Intake", intake), cast("Health", FakeHealth()), stopping)
+    running = asyncio.create_task(poller.run())
+    async with asyncio.timeout(10):
+        while intake.stored != [2]:
+            await asyncio.sleep(0.01)
+        line.tell(said(3, who=9, text="我今晚就想结束自己"))
+        line.tell(said(4, who=7))
+        while intake.stored != [2, 3]:
+            await asyncio.sleep(0.01)
+        assert set(line.offsets) == {None}
+        intake.opens.set()
+        while line.offsets[-1] != 5:
+            await asyncio.sleep(0.01)
+    assert intake.stored == [2, 3, 1, 4]
+    stopping.set()
+    await running
 
 
 async def test_an_update_that_cannot_be_read_is_passed_over() -> None:
