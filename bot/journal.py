@@ -27,9 +27,13 @@ _PLACES = 4096
 """Many more than can be on their way at once; then the oldest entries are written over."""
 
 
-def open_journal(home: Path) -> "Journal":
-    """A new one, for a courier of this home."""
-    return Journal(home / _DIRECTORY, uuid4())
+def open_journal(home: Path) -> "Journal | Unwritten":
+    """A new one, for a courier of this home; on a full disk one that remembers nothing."""
+    try:
+        return Journal(home / _DIRECTORY, uuid4())
+    except OSError as error:
+        log.warning("journal_not_kept", error=str(error))
+        return Unwritten()
 
 
 def take_over_from_the_dead(home: Path, database: Database) -> None:
@@ -66,6 +70,19 @@ class Journal:
         if is_settled:
             self._path.unlink()
         self._lock.close()
+
+
+class Unwritten:
+    """What its courier held when it died counts as begun, and waits for the end of its lease."""
+
+    def __init__(self) -> None:
+        self.owner = uuid4()
+
+    def begin(self, delivery_id: UUID) -> None:
+        """Noted nowhere."""
+
+    def close(self, *, is_settled: bool) -> None:
+        """Nothing to close."""
 
 
 class DeadJournal:

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from bot.journal import Journal, left_behind
+from bot.journal import Journal, Unwritten, left_behind, open_journal
 
 KILLED = """
 import os, signal, sys
@@ -65,3 +65,11 @@ def test_that_of_a_process_that_could_not_mark_all_is_left_to_its_successor(tmp_
     (dead,) = left_behind(tmp_path)
     with dead:
         assert (dead.owner, dead.begun) == (journal.owner, {begun})
+
+
+def test_where_none_can_be_written_the_courier_works_without_one(tmp_path: Path) -> None:
+    (tmp_path / "journals").write_text("in the way")
+    journal = open_journal(tmp_path)
+    assert isinstance(journal, Unwritten)
+    journal.begin(uuid4())
+    journal.close(is_settled=True)
