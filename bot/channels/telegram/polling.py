@@ -22,7 +22,7 @@ _STUCK_SECONDS = POLL_SECONDS + 60.0
 _TAKE_SECONDS = 120.0
 _FEW_CHATS = 8
 _MOMENT_SECONDS = 0.25
-_LONG_MOMENT_SECONDS = 1.0
+_LONG_MOMENT_SECONDS = 0.4
 """Between polls while something is being taken in: Telegram answers them at once."""
 
 _MAX_TRIES = 3
