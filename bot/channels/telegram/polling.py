@@ -152,13 +152,13 @@ class Poller:
         while not self._stopping.is_set():
             count += 1
             try:
-                async with asyncio.timeout(_TAKE_SECONDS):
+                async with asyncio.timeout(_TAKE_SECONDS) as limit:
                     await self._intake.take(update)
-            except TimeoutError:
-                raise hangs_for_good(
-                    "what people say cannot be taken in: the database neither answers nor fails"
-                ) from None
             except Exception as error:  # noqa: BLE001 - the others go on without what breaks us again and again
+                if limit.expired():
+                    raise hangs_for_good(
+                        "what people say cannot be taken in: the database neither answers nor fails"
+                    ) from None
                 if count >= _MAX_TRIES and not isinstance(error, DatabaseUnavailable):
                     _tell_skipped(update.update_id, error)
                     return True
