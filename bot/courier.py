@@ -8,6 +8,7 @@ all the same: what was marked is marked again, and what was claimed unseen is gi
 import asyncio
 import contextlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import partial
 from typing import Protocol
@@ -22,6 +23,7 @@ from dialogue.clock import Clock, epoch_ns, utc_now
 from dialogue.database import Database
 from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import OwedText
+from dialogue.signals import Signals
 from dialogue.states import REPEATABLE_KINDS, URGENT_KINDS
 from dialogue.vault import MasterKeys
 
@@ -112,6 +114,11 @@ class Courier:
     def wake(self) -> None:
         """There may be something to send."""
         self._wake.set()
+
+    def woken_by(self, signals: Signals) -> AbstractContextManager[None]:
+        """While the block runs, whatever this process owes on the channel wakes it, with Redis or without."""
+        wake = partial(asyncio.get_running_loop().call_soon_threadsafe, self.wake)
+        return signals.heard_nearby(self._sender.name, wake)
 
     def stop(self) -> None:
         """Let `run` return once what is being sent is marked; nothing new is claimed."""

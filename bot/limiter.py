@@ -19,11 +19,11 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from bot.courier import TryLater
+from dialogue.rest import Rest
 from dialogue.signals import redis_url
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-_REDIS_REST_SECONDS = 1.0
 _REDIS_TIMEOUT_SECONDS = 0.5
 _MARGIN = 0.85
 """Of the limit is used: what leaves here evenly does not arrive evenly, and urgent words take a slot out of turn."""
@@ -209,7 +209,7 @@ class SharedSlots:
         self._redis = redis
         self._prefix = f"mindglm:limit:{account}"
         self._local = LocalSlots()
-        self._rests_until = 0.0
+        self._rest = Rest()
 
     @classmethod
     def connect(cls, broker_url: str, account: str) -> "SharedSlots":
@@ -223,26 +223,26 @@ class SharedSlots:
         return cls(redis, account)
 
     async def ask(self, chat: str, pace: Pace, urgency: Urgency) -> Slot:
-        if self._is_resting():
+        if self._rest.is_on:
             return await self._local.ask(chat, pace, urgency)
         keys = [self._key("next"), self._key("next", chat), self._key("paused"), self._key("paused", chat)]
         arguments = [pace.account_ms, pace.chat_ms, pace.burst_ms, int(urgency)]
         try:
             wait_ms, is_reserved = await self._ask(keys=keys, args=arguments)
         except (RedisError, OSError) as error:
-            self._rest(error)
+            self._note_absence(error)
             return await self._local.ask(chat, pace, urgency)
         return Slot(int(wait_ms), bool(is_reserved))
 
     async def flooded(self, chat: str, wait_ms: int) -> None:
         await self._local.flooded(chat, wait_ms)
-        if self._is_resting():
+        if self._rest.is_on:
             return
         keys = [self._key("paused"), self._key("paused", chat), self._key("complaint")]
         try:
             await self._flooded(keys=keys, args=[wait_ms, chat, _FLOOD_MEMORY_MS])
         except (RedisError, OSError) as error:
-            self._rest(error)
+            self._note_absence(error)
 
     async def close(self) -> None:
         await self._redis.aclose()
@@ -250,9 +250,6 @@ class SharedSlots:
     def _key(self, *names: str) -> str:
         return ":".join((self._prefix, *names))
 
-    def _is_resting(self) -> bool:
-        return time.monotonic() < self._rests_until
-
-    def _rest(self, error: Exception) -> None:
-        self._rests_until = time.monotonic() + _REDIS_REST_SECONDS
+    def _note_absence(self, error: Exception) -> None:
+        self._rest.begin()
         log.warning("limits_are_local", error=type(error).__name__)

@@ -1,6 +1,5 @@
 """The task that says "look": rung after a commit, by whoever found work. Lost rings are found by the sweep."""
 
-import time
 from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
@@ -11,11 +10,12 @@ from celery.exceptions import CeleryError
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
+from dialogue.rest import Rest
+
 REPLY_TASK = "reply"
 QUEUE = "mindglm"
 
 _SECONDS_TO_CONNECT = 1.0
-_REST_SECONDS = 1.0
 _VISIBILITY_SECONDS = 6 * 3600  # recovery comes from the lease in the database, never from the broker
 
 COMMON_CONFIGURATION: dict[str, Any] = {
@@ -47,17 +47,17 @@ class Doorbell:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        self._rests_until = 0.0
+        self._rest = Rest()
 
     def ring(self, conversation_ids: Iterable[UUID]) -> None:
         """Best effort: a ring that fails is logged, and the sweep rings again."""
         for conversation_id in conversation_ids:
-            if time.monotonic() < self._rests_until:
+            if self._rest.is_on:
                 return
             try:
                 self._app.send_task(REPLY_TASK, args=[str(conversation_id)], queue=QUEUE, retry=False)
             except (KombuError, CeleryError, RedisError, OSError) as error:
-                self._rests_until = time.monotonic() + _REST_SECONDS
+                self._rest.begin()
                 log.warning("ring_failed", conversation_id=str(conversation_id), error=type(error).__name__)
                 return
 

@@ -3,7 +3,6 @@
 What a process owes on its own channel it tells itself, so that nobody in danger waits for Redis to come back.
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
@@ -15,6 +14,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from dialogue.errors import DialogueError
+from dialogue.rest import Rest
 
 CANCEL = "mindglm:cancel"
 """Carries a turn's id whose generation is to stop."""
@@ -24,7 +24,6 @@ PARTIAL_COLUMN = "turns.partial"
 
 _UUID_BYTES = 16
 _TIMEOUT_SECONDS = 1.0
-_REST_SECONDS = 1.0
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -53,7 +52,7 @@ class Signals:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._rests_until = 0.0
+        self._rest = Rest()
         self._nearby: list[tuple[str, Callable[[], object]]] = []
 
     @classmethod
@@ -106,12 +105,12 @@ class Signals:
         self._redis.close()
 
     def _publish(self, topic: str, payload: bytes) -> None:
-        if time.monotonic() < self._rests_until:
+        if self._rest.is_on:
             return
         try:
             self._redis.publish(topic, payload)
         except RedisError as error:
-            self._rests_until = time.monotonic() + _REST_SECONDS
+            self._rest.begin()
             log.debug("signal_lost", topic=topic, error=type(error).__name__)
 
 

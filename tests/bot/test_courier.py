@@ -190,12 +190,16 @@ class Doubtful:
             raise DatabaseUnavailable("gone")
 
 
+def doubtful_courier(room: Room, rooms: Rooms, sender: Sender) -> tuple[Courier, Doubtful]:
+    database = Doubtful(room.database)
+    lost = cast("Database", database)
+    return Courier(database=lost, keys=room.keys, sender=sender, poll_seconds=0.02, clock=rooms.clock), database
+
+
 async def test_what_was_claimed_when_the_database_was_lost_is_due_again_at_once(room: Room, rooms: Rooms) -> None:
     rooms.answered("在吗", "我在")
-    database, platform = Doubtful(room.database), Platform()
-    messenger = Courier(
-        database=cast("Database", database), keys=room.keys, sender=platform, poll_seconds=0.05, clock=rooms.clock
-    )
+    platform = Platform()
+    messenger, database = doubtful_courier(room, rooms, platform)
     database.lost_count = 1
     with pytest.raises(DatabaseUnavailable):
         await messenger.deliver_due()
@@ -209,10 +213,8 @@ async def test_what_was_claimed_when_the_database_was_lost_is_due_again_at_once(
 
 async def test_what_is_being_sent_while_the_database_is_lost_is_not_sent_twice(room: Room, rooms: Rooms) -> None:
     await asyncio.to_thread(rooms.answered, "在吗", "慢")
-    database, platform = Doubtful(room.database), HeldPlatform()
-    messenger = Courier(
-        database=cast("Database", database), keys=room.keys, sender=platform, poll_seconds=0.02, clock=rooms.clock
-    )
+    platform = HeldPlatform()
+    messenger, database = doubtful_courier(room, rooms, platform)
     running = asyncio.create_task(messenger.run())
     await platform.has_begun.wait()
     database.lost_count = 3
@@ -229,10 +231,8 @@ async def test_what_is_being_sent_while_the_database_is_lost_is_not_sent_twice(r
 
 async def test_a_courier_that_stops_without_the_database_marks_when_it_runs_again(room: Room, rooms: Rooms) -> None:
     await asyncio.to_thread(rooms.answered, "在吗", "慢")
-    database, platform = Doubtful(room.database), HeldPlatform()
-    messenger = Courier(
-        database=cast("Database", database), keys=room.keys, sender=platform, poll_seconds=0.02, clock=rooms.clock
-    )
+    platform = HeldPlatform()
+    messenger, database = doubtful_courier(room, rooms, platform)
     running = asyncio.create_task(messenger.run())
     await platform.has_begun.wait()
     database.lost_count = 1_000

@@ -107,8 +107,7 @@ class Adapter:
             beside = asyncio.gather(
                 self._listener.run(), self._health.run(), self._offer_menu(), self._strays.take_down_all()
             )
-            wake = partial(asyncio.get_running_loop().call_soon_threadsafe, self._courier.wake)
-            with self._room.signals.heard_nearby(CHANNEL, wake):
+            with self._courier.woken_by(self._room.signals):
                 await self._receive(self._intake(account), on_ready)
         finally:
             self._courier.stop()

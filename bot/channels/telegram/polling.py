@@ -13,14 +13,12 @@ from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.line import POLL_SECONDS, Line, TokenRefused, wait_seconds
 from bot.channels.telegram.updates import chat_of
 from bot.health import Deaf, Health, hangs_for_good
-from care.screening import screen_safely
 from dialogue.errors import DatabaseUnavailable
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _STUCK_SECONDS = POLL_SECONDS + 60.0
 _TAKE_SECONDS = 120.0
-_FEW_CHATS = 8
 _MOMENT_SECONDS = 0.25
 _LONG_MOMENT_SECONDS = 0.4
 """Between polls while something is being taken in: Telegram answers them at once."""
@@ -35,8 +33,8 @@ _MAX_BREAKS = 10
 class Poller:
     """Fetches and takes in until stopped.
 
-    It goes on fetching while updates are taken in, so that nobody in danger waits for a hundred others: Telegram tells
-    again what is not confirmed, and only what is new is begun.
+    It goes on fetching while updates are taken in, so that nobody in danger waits for a hundred others: the intake lets
+    them go first. Telegram tells again what is not confirmed, and only what is new is begun.
     """
 
     def __init__(self, line: Line, intake: Intake, health: Health, stopping: asyncio.Event) -> None:
@@ -101,7 +99,7 @@ class Poller:
     def begin(self, updates: list[dict[str, Any]]) -> bool:
         """Begin with those that are new; returns whether there are any."""
         new = [update for update in updates if self._is_new(int(update["update_id"]))]
-        for chat, told in _danger_first(list(self._by_chat(new).items())):
+        for chat, told in self._by_chat(new).items():
             if chat in self._chats:
                 self._chats[chat].extend(told)
                 continue
@@ -171,18 +169,6 @@ class Poller:
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
-
-
-def _danger_first(chats: list[tuple[int, list[Update]]]) -> list[tuple[int, list[Update]]]:
-    """After an outage a hundred people may have written: whoever is in danger does not wait for all the others."""
-    if len(chats) <= _FEW_CHATS:
-        return chats
-    return sorted(chats, key=lambda chat: -max(screen_safely(_words(update)).tier for update in chat[1]))
-
-
-def _words(update: Update) -> str:
-    message = update.effective_message
-    return (message.text or message.caption or "") if message is not None else ""
 
 
 def _tell_skipped(update_id: int, error: Exception) -> None:

@@ -105,9 +105,8 @@ class Adapter:
             )
         ]
         stopping = asyncio.create_task(self._stopping.wait())
-        wake = partial(asyncio.get_running_loop().call_soon_threadsafe, self._courier.wake)
         try:
-            with self._room.signals.heard_nearby(CHANNEL, wake):
+            with self._courier.woken_by(self._room.signals):
                 done, _ = await asyncio.wait({stopping, delivering, *beside}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()

@@ -11,8 +11,12 @@ from bot.channels.telegram import polling
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.line import Line
 from bot.channels.telegram.polling import Poller
+from bot.channels.telegram.updates import Account
 from bot.health import Deaf, Health
+from bot.inbox import Inbox
+from bot.receipt import Receipt
 from dialogue.errors import DatabaseUnavailable
+from dialogue.messages import InboundMessage
 
 
 def said(update_id: int, who: int, text: str | None = None) -> dict[str, Any]:
@@ -80,12 +84,33 @@ async def test_what_a_person_said_after_words_that_could_not_be_stored_waits_for
     assert stored[0] == 3
 
 
-async def test_after_an_outage_whoever_is_in_danger_is_taken_in_first() -> None:
-    calm = [said(number, who=number) for number in range(1, 40)]
-    line = FakeLine(*calm, said(40, who=40, text="我今晚就想结束自己"), said(41, who=40, text="还在吗"))
-    stored = await poll(line, FakeIntake(away_for={}), until=41)
-    assert stored[:2] == [40, 41]
-    assert sorted(stored) == list(range(1, 42))
+class FakeInbox:
+    """Writes down whose words came, in order."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    async def receive(self, message: InboundMessage) -> Receipt:
+        await asyncio.sleep(0)
+        self.heard.append(message.user_id)
+        return Receipt()
+
+
+async def test_after_an_outage_whoever_is_in_danger_waits_for_nobody_but_those_under_way() -> None:
+    inbox = FakeInbox()
+    intake = Intake(
+        inbox=cast("Inbox", inbox),
+        account=Account(id=4242, username="bot"),
+        are_groups_served=False,
+        on_waiting=lambda *_: None,
+        on_pressed=lambda _: None,
+    )
+    calm = [said(number, who=number) for number in range(1, 200)]
+    told = poller(FakeLine(), intake)
+    told.begin([*calm, said(200, who=200, text="我今晚就想结束自己")])
+    await told.progress(20)
+    assert inbox.heard.index("200") < 100
+    assert sorted(map(int, inbox.heard)) == list(range(1, 201))
 
 
 class LockedIntake(FakeIntake):
