@@ -1,0 +1,1 @@
+"""Admins in the chat: the orders they write to the bot, and the reports it answers with."""

@@ -1,0 +1,1 @@
+"""Redis between the processes: the doorbell that wakes workers, and hints that save waiting. The rows are the truth."""

@@ -1,0 +1,1 @@
+"""What every process needs to start: settings, the home directory, keys, logs, the supervisor that started it."""
