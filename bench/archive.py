@@ -5,7 +5,7 @@ Nothing of it can be read: its people have no keys.
 
 from sqlalchemy import text
 
-from dialogue.database import Database
+from dialogue.storage.database import Database
 
 TURNS_EACH = 10
 

@@ -28,14 +28,14 @@ from starlette.testclient import TestClient
 from bench.archive import fill
 from console import accounts, sessions
 from console.app import create_app
-from console.room import Room
+from console.services import Room
 from console.settings import ConsoleSettings
 from console.visit import SESSION_COOKIE
-from dialogue import schema
-from dialogue.clock import utc_now
-from dialogue.database import Database, connect
 from dialogue.states import Role
-from dialogue.vault import new_secret
+from dialogue.storage import schema
+from dialogue.storage.clock import utc_now
+from dialogue.storage.database import Database, connect
+from dialogue.storage.vault import new_secret
 from tests.services.postgres import PostgresServer
 
 BUDGET_MS = 200.0

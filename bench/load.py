@@ -33,10 +33,10 @@ from rich.table import Table
 from bench import house, plots, road
 from bench.archive import fill
 from bench.plots import Sample
-from bot.room import Room
-from dialogue import schema
-from dialogue.settings import DialogueSettings
-from dialogue.vault import new_secret
+from bot.services import Room
+from dialogue.process.settings import DialogueSettings
+from dialogue.storage import schema
+from dialogue.storage.vault import new_secret
 
 _MEBIBYTE = 2**20
 _SAMPLE_SECONDS = 10.0

@@ -26,13 +26,13 @@ from rich.table import Table
 from sqlalchemy import func, insert, select
 
 from care import texts
-from dialogue import schema
 from dialogue.admin import steering
 from dialogue.admin.office import Actor, Office
-from dialogue.clock import utc_now
-from dialogue.database import Database, connect, sqlite_url
-from dialogue.ids import new_id
 from dialogue.states import TurnState
+from dialogue.storage import schema
+from dialogue.storage.clock import utc_now
+from dialogue.storage.database import Database, connect, sqlite_url
+from dialogue.storage.ids import new_id
 from dialogue.tables import CONVERSATIONS, PEOPLE, TURNS
 from tests.builders import FakeClock, Rooms
 from tests.services.postgres import PostgresServer

@@ -26,14 +26,14 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import house
-from bot.courier import Courier
-from bot.listener import Listener
-from bot.room import Room
-from dialogue import schema
-from dialogue.home import database_url
+from bot.outgoing.courier import Courier
+from bot.outgoing.listener import Listener
+from bot.services import Room
 from dialogue.messages import Address, InboundMessage, OwedText
-from dialogue.settings import DialogueSettings
-from dialogue.vault import new_secret
+from dialogue.process.home import database_url
+from dialogue.process.settings import DialogueSettings
+from dialogue.storage import schema
+from dialogue.storage.vault import new_secret
 
 CHANNEL = "bench"
 

@@ -25,9 +25,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.house import broker, command, postgres
-from dialogue import schema
-from dialogue.database import sqlite_url
-from dialogue.vault import new_secret
+from dialogue.storage import schema
+from dialogue.storage.database import sqlite_url
+from dialogue.storage.vault import new_secret
 from tests.bot.telegram.flood import Flood
 from tests.bot.telegram.loopback import TOKEN, Telegram
 from tests.bot.telegram.wire import Sent

@@ -12,12 +12,12 @@ from transformers import ContinuousBatchingConfig, GenerationConfig, GlmForCausa
 from bench.workload import Job
 from worker.engine.batched import Batched
 from worker.engine.blocks import BlockPool
-from worker.engine.crew import Machine
 from worker.engine.port import Request
 from worker.engine.prompter import Prompter
 from worker.engine.runner import Runner
 from worker.engine.sampling import Sampler, Sampling
 from worker.engine.schedule import Scheduler, TokenSequence
+from worker.engine.step_loop import Machine
 from worker.engine.work import Work
 
 SAMPLING: dict[str, Any] = {"temperature": 0.8, "top_p": 0.8, "top_k": 50}

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import GlmConfig, GlmForCausalLM
 
-from dialogue.settings import INSTRUCTION
+from dialogue.process.settings import INSTRUCTION
 from dialogue.window import trim
 from worker.engine.port import Exchange, Request
 from worker.engine.prompter import Prompter

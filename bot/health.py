@@ -15,12 +15,12 @@ from typing import Any
 
 import structlog
 
-from dialogue import outbox
-from dialogue.clock import Clock, utc_now
-from dialogue.database import Database
+from dialogue.core import outbox
 from dialogue.errors import DatabaseUnavailable
-from dialogue.instruments import UNMEASURED, Instruments, Reading
+from dialogue.storage.clock import Clock, utc_now
+from dialogue.storage.database import Database
 from dialogue.tables import Figure
+from dialogue.telemetry.instruments import UNMEASURED, Instruments, Reading
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

@@ -3,10 +3,10 @@
 from typing import Final
 from uuid import UUID
 
-from dialogue.ids import made_at
-from dialogue.instruments import UNMEASURED, Instruments
 from dialogue.messages import OwedText
-from dialogue.traces import ROOT, UNTRACED, Traces
+from dialogue.storage.ids import made_at
+from dialogue.telemetry.instruments import UNMEASURED, Instruments
+from dialogue.telemetry.traces import ROOT, UNTRACED, Traces
 
 SENT: Final = "sent"
 _TIERS: Final = ("1", "2", "3")

@@ -3,30 +3,29 @@
 from dataclasses import dataclass
 from typing import Self
 
-from bot.consent import gate
-from bot.inbox import Inbox
-from bot.limits import Limits
+from bot.incoming.consent import gate
+from bot.incoming.inbox import Inbox
+from bot.incoming.limits import Limits
 from bot.meters import BotMeters
-from bot.writing import Pen
+from bot.outgoing.late_texts import Pen
 from care import texts
 from care.scripts import Voice
 from care.texts import Texts
-from dialogue import home
-from dialogue.admin import admins
 from dialogue.admin.office import Office
 from dialogue.admin.patience import Patience
-from dialogue.database import Database
-from dialogue.doorbell import Doorbell, ringing_app
-from dialogue.housekeeper import Housekeeper
-from dialogue.instruments import Instruments
-from dialogue.opening import open_database
-from dialogue.region import directory_of
-from dialogue.settings import DialogueSettings
-from dialogue.signals import Signals
-from dialogue.sweeper import Sweeper
-from dialogue.traces import traces_for
-from dialogue.vault import MasterKeys
-from dialogue.watch import instruments_for
+from dialogue.broker.doorbell import Doorbell, ringing_app
+from dialogue.broker.signals import Signals
+from dialogue.process import admins, home
+from dialogue.process.opening import open_database
+from dialogue.process.region import directory_of
+from dialogue.process.settings import DialogueSettings
+from dialogue.storage.database import Database
+from dialogue.storage.vault import MasterKeys
+from dialogue.telemetry.instruments import Instruments
+from dialogue.telemetry.traces import traces_for
+from dialogue.telemetry.watch import instruments_for
+from dialogue.upkeep.housekeeper import Housekeeper
+from dialogue.upkeep.sweeper import Sweeper
 
 _LOCK_SECONDS = 1.0
 """A worker may be frozen while it holds somebody's turn: their message is tried again, and nobody else waits for it."""

@@ -2,7 +2,7 @@
 
 from pydantic import Field, SecretStr
 
-from dialogue.settings import DialogueSettings
+from dialogue.process.settings import DialogueSettings
 
 
 class BotSettings(DialogueSettings):

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from dialogue.admin import audit
 from dialogue.admin.audit import Whom
 from dialogue.errors import DialogueError
-from dialogue.ids import new_id
 from dialogue.states import Role
+from dialogue.storage.ids import new_id
 from dialogue.tables import Staff, StaffLink, StaffSession
 
 LINK_LIFETIME = timedelta(hours=24)

@@ -27,8 +27,8 @@ from console.pages import (
     staff,
     transcript,
 )
-from console.room import Room
 from console.security import Security
+from console.services import Room
 from console.visit import Refused
 
 PAGES: tuple[Page, ...] = (

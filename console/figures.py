@@ -15,12 +15,12 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from console.histograms import bucket
-from dialogue.clock import Clock, utc_now
-from dialogue.danger import ALARM
-from dialogue.database import Database
+from dialogue.core.danger_course import ALARM
 from dialogue.errors import DatabaseUnavailable
-from dialogue.ids import first_id_at
 from dialogue.states import OPEN_TURN_STATES, TurnState
+from dialogue.storage.clock import Clock, utc_now
+from dialogue.storage.database import Database
+from dialogue.storage.ids import first_id_at
 from dialogue.tables import AUDIT, TURNS
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from console import sessions, words
-from console.room import Room
+from console.services import Room
 from console.visit import FORM_COOKIE, LOCALE_COOKIE, QUIET, SESSION_COOKIE, Refused, Visit, storable
 from dialogue.errors import DatabaseUnavailable
 from dialogue.states import Role

@@ -6,10 +6,10 @@ import structlog
 import uvicorn
 
 from console.app import create_app
-from console.room import Room
-from dialogue.presence import Identity
-from dialogue.readiness import notify_ready
-from dialogue.watch import Watch, instruments_for
+from console.services import Room
+from dialogue.process.systemd import notify_ready
+from dialogue.telemetry.heartbeat import Identity
+from dialogue.telemetry.watch import Watch, instruments_for
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

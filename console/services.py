@@ -12,13 +12,13 @@ from console.figures import Gatherer
 from console.rendering import Templates
 from console.sessions import Lifetimes
 from console.settings import ConsoleSettings
-from dialogue import home
-from dialogue.clock import Clock, utc_now
-from dialogue.database import Database
-from dialogue.opening import open_database
-from dialogue.region import directory_of
-from dialogue.signals import Signals
-from dialogue.vault import MasterKeys
+from dialogue.broker.signals import Signals
+from dialogue.process import home
+from dialogue.process.opening import open_database
+from dialogue.process.region import directory_of
+from dialogue.storage.clock import Clock, utc_now
+from dialogue.storage.database import Database
+from dialogue.storage.vault import MasterKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 
-from dialogue.settings import DialogueSettings
+from dialogue.process.settings import DialogueSettings
 
 
 class ConsoleSettings(DialogueSettings):

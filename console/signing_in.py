@@ -13,8 +13,8 @@ from console import accounts, passwords, sessions
 from console.sessions import Lifetimes
 from dialogue.admin import audit
 from dialogue.admin.audit import Whom
-from dialogue.database import Database
 from dialogue.errors import DialogueError
+from dialogue.storage.database import Database
 from dialogue.tables import SignInTries
 
 WINDOW = timedelta(minutes=15)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from care.texts import Texts
-from console.room import Room
+from console.services import Room
 from console.sessions import SignedIn
 from dialogue.states import Role
 

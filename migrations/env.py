@@ -6,9 +6,9 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Connection, Enum
 
-from dialogue.database import connect
-from dialogue.home import database_url
-from dialogue.settings import DialogueSettings
+from dialogue.process.home import database_url
+from dialogue.process.settings import DialogueSettings
+from dialogue.storage.database import connect
 from dialogue.tables import Table, Utc
 
 

@@ -11,19 +11,19 @@ from typing import Protocol
 
 import structlog
 
-from bot.consent import warn_if_nobody_is_asked
 from bot.health import Deaf, last_report
-from bot.room import Room
+from bot.incoming.consent import warn_if_nobody_is_asked
+from bot.services import Room
 from bot.settings import BotSettings
-from dialogue import home
-from dialogue.clock import utc_now
 from dialogue.errors import Misconfigured, SchemaMismatch
-from dialogue.logs import configure
-from dialogue.opening import upgrade_own
-from dialogue.presence import Identity
-from dialogue.readiness import notify_ready
+from dialogue.process import home
+from dialogue.process.logs import configure
+from dialogue.process.opening import upgrade_own
+from dialogue.process.systemd import notify_ready
+from dialogue.storage.clock import utc_now
 from dialogue.tables import Figure
-from dialogue.watch import Watch
+from dialogue.telemetry.heartbeat import Identity
+from dialogue.telemetry.watch import Watch
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

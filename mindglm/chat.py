@@ -15,9 +15,9 @@ from types import FrameType
 
 from care import texts
 from dialogue.errors import DialogueError
-from dialogue.home import keep_private
-from dialogue.region import directory_of
-from dialogue.settings import DialogueSettings
+from dialogue.process.home import keep_private
+from dialogue.process.region import directory_of
+from dialogue.process.settings import DialogueSettings
 from mindglm import pieces
 from mindglm.background import Background
 from mindglm.supervise import FinalExit, Kept

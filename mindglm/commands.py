@@ -32,7 +32,7 @@ def chat(
     timings: Annotated[bool, typer.Option("--timings", help="Say on stderr what takes how long.")] = False,
 ) -> None:
     """Talk in this terminal; everything that is needed is started and stopped with it."""
-    from dialogue.settings import DialogueSettings
+    from dialogue.process.settings import DialogueSettings
     from mindglm.chat import run
 
     raise typer.Exit(run(DialogueSettings.read(), has_worker=worker, has_timings=timings))
@@ -100,7 +100,7 @@ def health(
     target: Annotated[str, typer.Argument(help="worker, telegram, wechat or console; or a URL.")],
 ) -> None:
     """Ask a running process (MINDGLM_METRICS_PORT) whether it is ready; 1 if not. For health checks of containers."""
-    from dialogue.settings import DialogueSettings
+    from dialogue.process.settings import DialogueSettings
     from mindglm.health import run
 
     raise typer.Exit(run(DialogueSettings.read(), target))
@@ -109,8 +109,9 @@ def health(
 @app.command(epilog="Example: mindglm migrate")
 def migrate() -> None:
     """Bring the database to the schema of this version."""
-    from dialogue import home, schema
-    from dialogue.settings import DialogueSettings
+    from dialogue.process import home
+    from dialogue.process.settings import DialogueSettings
+    from dialogue.storage import schema
 
     schema.upgrade_at(home.database_url(DialogueSettings.read()))
     typer.echo("The database has the schema of this version.")
@@ -119,6 +120,6 @@ def migrate() -> None:
 @app.command(epilog="Example: export MINDGLM_SECRET_KEY=$(mindglm key)")
 def key() -> None:
     """Print a new master key. Keep it apart from the database, and do not lose it."""
-    from dialogue.vault import new_secret
+    from dialogue.storage.vault import new_secret
 
     typer.echo(new_secret())

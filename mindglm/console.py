@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from console.room import Room
+    from console.services import Room
     from console.settings import ConsoleSettings
-    from dialogue.database import Database
+    from dialogue.storage.database import Database
 
 app = typer.Typer(help="The web console: watch, read, step in.", epilog="Example: mindglm console")
 
@@ -42,9 +42,9 @@ def add_user(
     _need_the_extra()
     from console import accounts, passwords
     from console.settings import ConsoleSettings
-    from dialogue.clock import utc_now
     from dialogue.errors import Misconfigured
     from dialogue.states import Role
+    from dialogue.storage.clock import utc_now
 
     if role not in list(Role):
         raise Misconfigured(f"--role must be one of {', '.join(Role)}.")
@@ -68,8 +68,8 @@ def reset_password(name: Name) -> None:
     _need_the_extra()
     from console import accounts, signing_in
     from console.settings import ConsoleSettings
-    from dialogue.clock import utc_now
     from dialogue.errors import Misconfigured
+    from dialogue.storage.clock import utc_now
 
     settings = ConsoleSettings.read()
     database = _open_database(settings)
@@ -87,11 +87,11 @@ def reset_password(name: Name) -> None:
 
 def _serve(settings: "ConsoleSettings") -> int:
     """Returns the exit status; an address that is taken was said by the server."""
-    from console.room import Room
     from console.security import is_exposed
     from console.server import serve as run
-    from dialogue.logs import configure
-    from dialogue.opening import upgrade_own
+    from console.services import Room
+    from dialogue.process.logs import configure
+    from dialogue.process.opening import upgrade_own
 
     configure(settings)
     upgrade_own(settings)
@@ -123,9 +123,10 @@ def _welcome(room: "Room") -> None:
 
 
 def _open_database(settings: "ConsoleSettings") -> "Database":
-    from dialogue import home, schema
-    from dialogue.database import connect
-    from dialogue.opening import upgrade_own
+    from dialogue.process import home
+    from dialogue.process.opening import upgrade_own
+    from dialogue.storage import schema
+    from dialogue.storage.database import connect
 
     upgrade_own(settings)
     database = connect(home.database_url(settings))

@@ -8,8 +8,8 @@ from http import HTTPStatus
 from typing import Final
 
 from dialogue.errors import Misconfigured
-from dialogue.probes import KINDS, port_of
-from dialogue.settings import DialogueSettings
+from dialogue.process.settings import DialogueSettings
+from dialogue.telemetry.health_endpoints import KINDS, port_of
 
 _PATIENCE_SECONDS: Final = 5.0
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared with, nothing listens there

@@ -2,8 +2,8 @@
 
 import sys
 
-from dialogue import home
-from dialogue.settings import DialogueSettings
+from dialogue.process import home
+from dialogue.process.settings import DialogueSettings
 from mindglm import valkey
 from mindglm.supervise import Program
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from dialogue.filelock import try_lock
+from dialogue.process.file_lock import try_lock
 from mindglm.tether import tethered
 
 _LOOK_SECONDS = 0.1

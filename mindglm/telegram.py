@@ -6,7 +6,7 @@ import gc
 from bot.channels.telegram import CHANNEL
 from bot.channels.telegram.adapter import Adapter
 from bot.settings import BotSettings
-from dialogue import home
+from dialogue.process import home
 from mindglm import adapters
 
 _M_ARENA_MAX = -8  # mallopt(3)

@@ -10,17 +10,18 @@ from pathlib import Path
 from uuid import UUID
 
 from bot.channels.console import CHANNEL, Console, ConsoleFiles, ConsoleSender
-from bot.courier import Courier
-from bot.listener import Listener
-from bot.room import Room
-from bot.writing import WritingSender
-from dialogue import conversations, history, pending, schema
+from bot.outgoing.courier import Courier
+from bot.outgoing.late_texts import WritingSender
+from bot.outgoing.listener import Listener
+from bot.services import Room
+from dialogue.core import conversations, history, pending
 from dialogue.errors import DatabaseUnavailable, DialogueError, Misconfigured
-from dialogue.filelock import try_lock
-from dialogue.home import database_url, home
-from dialogue.logs import configure
 from dialogue.messages import Address
-from dialogue.settings import DialogueSettings
+from dialogue.process.file_lock import try_lock
+from dialogue.process.home import database_url, home
+from dialogue.process.logs import configure
+from dialogue.process.settings import DialogueSettings
+from dialogue.storage import schema
 from mindglm.background import Background
 
 _MAX_SEATS = 64

@@ -40,7 +40,7 @@ def tokenizer(
 ) -> None:
     """Train a small tokenizer whose prompt frame nobody can type."""
     with refusals():
-        from dialogue.settings import INSTRUCTION
+        from dialogue.process.settings import INSTRUCTION
         from training import vocabulary
         from training.data import corpus
 
@@ -74,10 +74,10 @@ def compare(
 def feedback(target: Annotated[Path, typer.Argument(help="A new file, sealed with MINDGLM_TRAINING_KEY.")]) -> None:
     """Export comparisons from 👍 and 👎 of people who agreed to exactly that; nobody has unless they said so."""
     with refusals():
-        from dialogue import home
-        from dialogue.database import connect
-        from dialogue.keyfile import master_keys
-        from dialogue.settings import DialogueSettings
+        from dialogue.process import home
+        from dialogue.process.key_file import master_keys
+        from dialogue.process.settings import DialogueSettings
+        from dialogue.storage.database import connect
         from training.data import feedback as source
 
         key = source.training_key()

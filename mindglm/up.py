@@ -8,7 +8,8 @@ import time
 from rich.console import Console
 
 from bot.settings import BotSettings
-from dialogue import home, schema
+from dialogue.process import home
+from dialogue.storage import schema
 from mindglm import pieces
 from mindglm.channels import SWITCHES, configured
 from mindglm.supervise import FinalExit, Kept, Program

@@ -60,7 +60,7 @@ class Valkey:
 
     @property
     def url(self) -> str:
-        """In Celery's form; `dialogue.signals.redis_url` turns it into redis-py's."""
+        """In Celery's form; `dialogue.broker.signals.redis_url` turns it into redis-py's."""
         return f"redis+socket://{quote(str(self.socket))}"
 
     def stop(self) -> None:

@@ -1,10 +1,10 @@
 """`mindglm wechat`: what is WeChat's own about its process."""
 
 from bot.channels.wechat import CHANNEL
-from bot.room import Room
+from bot.services import Room
 from bot.settings import BotSettings
-from dialogue import home
 from dialogue.errors import Misconfigured
+from dialogue.process import home
 from mindglm import adapters
 
 

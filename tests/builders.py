@@ -6,15 +6,15 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import func, select
 
-from dialogue import conversations, intake, people, sending, turns
-from dialogue.database import Database
-from dialogue.intake import Received
+from dialogue.core import conversations, intake, people, sending, turns
+from dialogue.core.intake import Received
+from dialogue.core.turns import ClaimedTurn, FinishedReply
 from dialogue.messages import Address, InboundMessage, OwedText
 from dialogue.states import OPEN_DELIVERY_STATES, OPEN_TURN_STATES, ClosedBy
-from dialogue.sweep import Swept, overlooked, sweep
+from dialogue.storage.database import Database
+from dialogue.storage.vault import MasterKeys, new_secret
 from dialogue.tables import Conversation, Delivery, Turn
-from dialogue.turns import ClaimedTurn, FinishedReply
-from dialogue.vault import MasterKeys, new_secret
+from dialogue.upkeep.lost_rings import Swept, overlooked, sweep
 
 CHANNEL = "test"
 APOLOGY = "抱歉"

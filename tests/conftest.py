@@ -14,9 +14,9 @@ from typing import TypeVar
 import pytest
 from redis import Redis
 
-from dialogue import schema
-from dialogue.database import connect, sqlite_url
-from dialogue.signals import redis_url as in_redis_form
+from dialogue.broker.signals import redis_url as in_redis_form
+from dialogue.storage import schema
+from dialogue.storage.database import connect, sqlite_url
 from tests.builders import Rooms
 from tests.ears import chinese_in
 from tests.services.databases import Databases, own_redis

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from redis import Redis
 
-from dialogue.signals import redis_url as in_redis_form
+from dialogue.broker.signals import redis_url as in_redis_form
 
 _CJK = re.compile(r"[\u4e00-\u9fff]|\\+u[4-9][0-9a-f]{3}|(?:\\+x[0-9a-f]{2}){6}", re.IGNORECASE)
 _MIN_LENGTH = 4

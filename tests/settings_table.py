@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
-from dialogue.secretfiles import is_secret
+from dialogue.process.secret_files import is_secret
 from tests.env_example import PACKAGES, settings_classes
 
 FILE = Path(__file__).parents[1] / "docs" / "configuration.md"

@@ -6,7 +6,7 @@ import json
 import pytest
 from redis import Redis
 
-from dialogue.signals import redis_url as in_redis_form
+from dialogue.broker.signals import redis_url as in_redis_form
 from tests.ears import Ears, chinese_in, leaks
 from tests.road.harness import wait_until
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from dialogue.vault import MasterKeys
+from dialogue.storage.vault import MasterKeys
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh.md")

@@ -14,11 +14,11 @@ from uuid import UUID
 from celery import Celery, bootsteps, signals
 from celery.worker import state
 
-from dialogue import home
-from dialogue.doorbell import COMMON_CONFIGURATION, Doorbell
+from dialogue.broker.doorbell import COMMON_CONFIGURATION, Doorbell
 from dialogue.errors import DatabaseUnavailable, DialogueError
-from dialogue.logs import configure
-from dialogue.readiness import notify_ready
+from dialogue.process import home
+from dialogue.process.logs import configure
+from dialogue.process.systemd import notify_ready
 from worker import tasks
 from worker.engine.choose import build
 from worker.engine.port import Engine, ModelAway, ModelUnusable

@@ -7,10 +7,10 @@ from uuid import UUID
 
 import structlog
 
-from dialogue.clock import Clock, utc_now
-from dialogue.database import Database
 from dialogue.errors import DialogueError
-from dialogue.sweep import overlooked
+from dialogue.storage.clock import Clock, utc_now
+from dialogue.storage.database import Database
+from dialogue.upkeep.lost_rings import overlooked
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

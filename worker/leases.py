@@ -11,10 +11,10 @@ from uuid import UUID
 
 import structlog
 
-from dialogue import turns
-from dialogue.clock import Clock, utc_now
-from dialogue.database import Database
+from dialogue.core import turns
 from dialogue.errors import DialogueError
+from dialogue.storage.clock import Clock, utc_now
+from dialogue.storage.database import Database
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Final
 from uuid import UUID
 
-from dialogue.clock import epoch_ns
-from dialogue.instruments import UNMEASURED, Instruments, Reading
-from dialogue.traces import UNTRACED, Traces
+from dialogue.storage.clock import epoch_ns
+from dialogue.telemetry.instruments import UNMEASURED, Instruments, Reading
+from dialogue.telemetry.traces import UNTRACED, Traces
 from worker.engine.port import Engine
 
 

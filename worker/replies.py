@@ -14,14 +14,14 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 
 from care.guard import Guard
 from care.texts import Texts
-from dialogue import turns
-from dialogue.clock import Clock, utc_now
-from dialogue.database import Database
+from dialogue.broker.signals import Signals
+from dialogue.core import turns
+from dialogue.core.turns import ClaimedTurn, FinishedReply
 from dialogue.errors import DatabaseUnavailable
-from dialogue.ids import made_at
-from dialogue.signals import Signals
-from dialogue.turns import ClaimedTurn, FinishedReply
-from dialogue.vault import MasterKeys
+from dialogue.storage.clock import Clock, utc_now
+from dialogue.storage.database import Database
+from dialogue.storage.ids import made_at
+from dialogue.storage.vault import MasterKeys
 from dialogue.window import trim
 from worker.engine.port import (
     Cancelled,

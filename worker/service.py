@@ -11,17 +11,17 @@ from redis.exceptions import RedisError
 
 from care import texts
 from care.guard import guard
-from dialogue import home, opening
-from dialogue.doorbell import Doorbell
-from dialogue.presence import Identity
-from dialogue.region import directory_of
-from dialogue.signals import CANCEL, Signals, redis_url
-from dialogue.sweeper import Sweeper
+from dialogue.broker.doorbell import Doorbell
+from dialogue.broker.signals import CANCEL, Signals, redis_url
+from dialogue.process import home, opening
+from dialogue.process.region import directory_of
 from dialogue.tables import Figure
-from dialogue.traces import traces_for
-from dialogue.watch import Watch, instruments_for
-from worker.ears import OwnEars
+from dialogue.telemetry.heartbeat import Identity
+from dialogue.telemetry.traces import traces_for
+from dialogue.telemetry.watch import Watch, instruments_for
+from dialogue.upkeep.sweeper import Sweeper
 from worker.engine.port import Engine
+from worker.fallback_poll import OwnEars
 from worker.leases import Leases
 from worker.meters import WorkerMeters
 from worker.replies import Replies, ReplyPolicy

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from dialogue.settings import DialogueSettings
+from dialogue.process.settings import DialogueSettings
 
 
 class WorkerSettings(DialogueSettings):

@@ -2,8 +2,8 @@
 
 import time
 
-from dialogue.signals import PARTIAL_COLUMN, Signals
-from dialogue.turns import ClaimedTurn
+from dialogue.broker.signals import PARTIAL_COLUMN, Signals
+from dialogue.core.turns import ClaimedTurn
 
 _MIN_PAUSE_SECONDS = 0.1
 

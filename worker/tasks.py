@@ -6,7 +6,7 @@ from uuid import UUID
 import structlog
 from celery import Celery
 
-from dialogue.doorbell import REPLY_TASK
+from dialogue.broker.doorbell import REPLY_TASK
 from dialogue.errors import DialogueError
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

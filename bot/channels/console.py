@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TextIO
 from uuid import UUID, uuid4
 
-from bot.courier import TryLater
-from bot.receipt import Receipt
+from bot.incoming.receipt import Receipt
+from bot.outgoing.courier import TryLater
 from care.texts import Texts
-from dialogue.clock import utc_now
-from dialogue.commands import Command
+from dialogue.core.commands import Command
 from dialogue.errors import DatabaseUnavailable
-from dialogue.export import File
 from dialogue.messages import Address, InboundMessage, OwedText
+from dialogue.rights.export import File
+from dialogue.storage.clock import utc_now
 
 CHANNEL = "console"
 

@@ -12,8 +12,8 @@ from uuid import UUID
 
 import structlog
 
-from bot.receipt import Receipt, risk_of
-from bot.reception import Reception
+from bot.incoming.receipt import Receipt, risk_of
+from bot.incoming.reception import Reception
 from care.age import ADULT, YOUNGEST_SERVED, AgeBand, band_of, youngest
 from care.disclosure import Answer, Notice, answer, notice, sounds_like_yes
 from care.hotlines import Directory
@@ -21,10 +21,10 @@ from care.screening import Screening, Tier, screen_safely
 from care.scripts import Says, Voice
 from care.texts import Texts
 from care.visit import MINORS_REST
-from dialogue import consent, intake
-from dialogue.consent import HeldWords
-from dialogue.people import KnownPerson
-from dialogue.settings import DialogueSettings
+from dialogue.core import consent, intake
+from dialogue.core.consent import HeldWords
+from dialogue.core.people import KnownPerson
+from dialogue.process.settings import DialogueSettings
 from dialogue.states import DeliveryKind
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

@@ -8,33 +8,33 @@ from uuid import UUID
 import structlog
 from sqlalchemy.orm import Session
 
-from bot import visiting
-from bot.clearing import Clearing
-from bot.consent import Doorstep, Gate
-from bot.desk import Caller, Desk, Done
-from bot.limits import UNLIMITED, Limits
+from bot.incoming import visiting
+from bot.incoming.consent import Doorstep, Gate
+from bot.incoming.limits import UNLIMITED, Limits
+from bot.incoming.receipt import Receipt
+from bot.incoming.reception import Reception
+from bot.incoming.rights import Rights
 from bot.meters import UNMETERED, BotMeters
-from bot.receipt import Receipt
-from bot.reception import Reception
-from bot.rights import Rights
+from bot.staff.desk import Caller, Desk, Done
+from bot.staff.reset_all import Clearing
 from care import identity
 from care.disclosure import Answer
 from care.screening import Screening, Tier, screen_safely
 from care.scripts import Voice
 from care.texts import Texts
-from dialogue import commands, consent, conversations, feedback, intake, people
 from dialogue.admin import takeover
 from dialogue.admin.office import Office
-from dialogue.clock import Clock, epoch_ns, utc_now
-from dialogue.commands import Command
-from dialogue.database import Database
-from dialogue.doorbell import Doorbell
+from dialogue.broker.doorbell import Doorbell
+from dialogue.broker.signals import Signals
+from dialogue.core import commands, consent, conversations, feedback, intake, people
+from dialogue.core.cleaning import clean
+from dialogue.core.commands import Command
 from dialogue.errors import ConversationClosed, EmptyMessage, Erased, MessageTooLong
 from dialogue.messages import Address, InboundMessage
-from dialogue.signals import Signals
 from dialogue.states import ClosedBy
-from dialogue.vault import MasterKeys
-from dialogue.words import clean
+from dialogue.storage.clock import Clock, epoch_ns, utc_now
+from dialogue.storage.database import Database
+from dialogue.storage.vault import MasterKeys
 
 _FOR_GUESTS = {Command.START, Command.SHARE, Command.SHARE_YES, Command.CONTACT}
 """Commands of those who agreed; others are shown the notice. 不同意用于改进 is always obeyed."""

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Self
 
-from dialogue.admin import admins
+from dialogue.core.people import Heard
 from dialogue.messages import Address
-from dialogue.people import Heard
-from dialogue.settings import DialogueSettings
+from dialogue.process import admins
+from dialogue.process.settings import DialogueSettings
 
 _AT_HOME = "console"
 """Whoever sits at the operator's own terminal."""

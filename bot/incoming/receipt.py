@@ -6,7 +6,7 @@ from uuid import UUID
 
 from care.course import Turn as Step
 from care.screening import Screening
-from dialogue.commands import Command
+from dialogue.core.commands import Command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,19 +8,21 @@ from uuid import UUID
 import structlog
 from sqlalchemy.orm import Session
 
-from bot.desk import Done
-from bot.receipt import Receipt, Risk, risk_of
+from bot.incoming.receipt import Receipt, Risk, risk_of
+from bot.staff.desk import Done
 from care.course import Turn as Step
 from care.course import hear as take
 from care.screening import Screening, Tier
 from care.scripts import Says, Voice
-from dialogue import commands, conversations, danger, intake, outbox, sources, visits
 from dialogue.admin import alerts, takeover
 from dialogue.admin.office import Office
-from dialogue.commands import Command
-from dialogue.conversations import OpenConversation
+from dialogue.core import commands, conversations, intake, outbox, visits
+from dialogue.core import danger_course as danger
+from dialogue.core import referral as sources
+from dialogue.core.commands import Command
+from dialogue.core.conversations import OpenConversation
+from dialogue.core.people import KnownPerson
 from dialogue.messages import InboundMessage
-from dialogue.people import KnownPerson
 from dialogue.states import ClosedBy, DeliveryKind
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

@@ -8,14 +8,16 @@ from datetime import timedelta
 from typing import ClassVar
 from uuid import UUID
 
-from bot.consent import Gate
-from bot.receipt import Receipt
-from bot.reception import Reception
+from bot.incoming.consent import Gate
+from bot.incoming.receipt import Receipt
+from bot.incoming.reception import Reception
 from care.screening import Tier, screen_safely
 from care.scripts import Voice
-from dialogue import commands, complaints, contacts, conversations, erasure, intake, outbox, people
 from dialogue.admin import alerts, find
-from dialogue.commands import Command
+from dialogue.core import commands, conversations, intake, outbox, people
+from dialogue.core.commands import Command
+from dialogue.rights import complaints, erasure
+from dialogue.rights import emergency_contacts as contacts
 from dialogue.states import ClosedBy, DeliveryKind
 
 CONFIRM_WITHIN = timedelta(minutes=10)

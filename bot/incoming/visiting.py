@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 
-from bot.consent import Doorstep, Gate
-from bot.receipt import Receipt
-from bot.reception import Reception
+from bot.incoming.consent import Doorstep, Gate
+from bot.incoming.receipt import Receipt
+from bot.incoming.reception import Reception
 from care.age import ADULT, AgeBand, band_of, youngest
 from care.disclosure import answer
 from care.screening import Screening, Tier
 from care.scripts import Voice
 from care.visit import Attendance, Visit, attend, is_label_due
-from dialogue import consent, visits
+from dialogue.core import consent, visits
 
 _UNDER_AGE = {AgeBand.MINOR, AgeBand.CHILD}
 

@@ -18,14 +18,14 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bot.meters import SENT, UNMETERED, BotMeters
-from dialogue import sending
-from dialogue.clock import Clock, epoch_ns, utc_now
-from dialogue.database import Database
+from dialogue.broker.signals import Signals
+from dialogue.core import sending
 from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import OwedText
-from dialogue.signals import Signals
 from dialogue.states import REPEATABLE_KINDS, URGENT_KINDS
-from dialogue.vault import MasterKeys
+from dialogue.storage.clock import Clock, epoch_ns, utc_now
+from dialogue.storage.database import Database
+from dialogue.storage.vault import MasterKeys
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

@@ -13,10 +13,10 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from dialogue import sending
-from dialogue.clock import utc_now
-from dialogue.database import Database
-from dialogue.filelock import try_lock
+from dialogue.core import sending
+from dialogue.process.file_lock import try_lock
+from dialogue.storage.clock import utc_now
+from dialogue.storage.database import Database
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

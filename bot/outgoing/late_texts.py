@@ -8,18 +8,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from bot.courier import Sender, TryLater, Undeliverable
+from bot.outgoing.courier import Sender, TryLater, Undeliverable
 from care.hotlines import Directory
 from care.texts import Texts
-from dialogue import export, personal_data, sending
-from dialogue.clock import Clock, utc_now
-from dialogue.database import Database
+from dialogue.core import sending
 from dialogue.errors import DatabaseUnavailable, Erased, Unreadable, WrongSecretKey
-from dialogue.export import File
 from dialogue.messages import OwedText
-from dialogue.personal_data import PersonalData
+from dialogue.rights import export, personal_data
+from dialogue.rights.export import File
+from dialogue.rights.personal_data import PersonalData
 from dialogue.states import DeliveryKind
-from dialogue.vault import MasterKeys
+from dialogue.storage.clock import Clock, utc_now
+from dialogue.storage.database import Database
+from dialogue.storage.vault import MasterKeys
 
 SendFiles = Callable[[OwedText, Sequence[File]], Awaitable[str | None]]
 """Sends all files of a delivery, whose text says what they are; raises as `Sender.send` does."""

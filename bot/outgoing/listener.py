@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
-from dialogue import signals
+from dialogue.broker import signals
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

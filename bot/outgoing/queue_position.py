@@ -6,9 +6,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from care.texts import Texts
-from dialogue import waiting
-from dialogue.clock import Clock, utc_now
-from dialogue.database import Database
+from dialogue.core import queue_position as waiting
+from dialogue.storage.clock import Clock, utc_now
+from dialogue.storage.database import Database
 
 _LOOK_SECONDS = 2.0
 

@@ -12,9 +12,9 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from bot import orders, reports
-from bot.clearing import Clearing
-from bot.orders import Order, Verb
+from bot.staff import orders, reports
+from bot.staff.orders import Order, Verb
+from bot.staff.reset_all import Clearing
 from dialogue.admin import alerts, find, listing, overview, record, steering, takeover
 from dialogue.admin.office import Actor, Aftermath, Office
 from dialogue.errors import (

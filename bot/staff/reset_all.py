@@ -7,15 +7,15 @@ from uuid import UUID
 import structlog
 
 from care.texts import Texts
-from dialogue import outbox, people
 from dialogue.admin import steering
 from dialogue.admin.office import Actor, Office
-from dialogue.clock import Clock
-from dialogue.database import Database
+from dialogue.broker.signals import Signals
+from dialogue.core import outbox, people
 from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import Address
-from dialogue.signals import Signals
 from dialogue.states import DeliveryKind
+from dialogue.storage.clock import Clock
+from dialogue.storage.database import Database
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

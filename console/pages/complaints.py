@@ -6,8 +6,8 @@ from starlette.responses import Response
 from console.gate import Page
 from console.pages.actions import perform
 from console.visit import Refused, Visit, as_id
-from dialogue import complaints
-from dialogue.complaints import ListedComplaint, Words
+from dialogue.rights import complaints
+from dialogue.rights.complaints import ListedComplaint, Words
 from dialogue.states import Role
 
 _PAGE_LENGTH = 50

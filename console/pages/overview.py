@@ -8,12 +8,12 @@ from starlette.responses import Response
 
 from console.gate import Page
 from console.visit import QUIET, Visit
-from dialogue import presence
 from dialogue.admin import audit, listing, overview
 from dialogue.admin.overview import Overview
-from dialogue.danger import ALARM
-from dialogue.presence import Presence
+from dialogue.core.danger_course import ALARM
 from dialogue.states import Role
+from dialogue.telemetry import heartbeat as presence
+from dialogue.telemetry.heartbeat import Presence
 
 SLOW_SECONDS = 60.0
 """Who waits longer than that for the first word has reason to wonder."""

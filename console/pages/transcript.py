@@ -13,8 +13,8 @@ from console.visit import Refused, Visit, as_id
 from dialogue.admin import listing, record, takeover
 from dialogue.admin.listing import Listed
 from dialogue.admin.record import Line
-from dialogue.ids import new_id
 from dialogue.states import Role
+from dialogue.storage.ids import new_id
 from dialogue.tables import DELIVERIES, MESSAGES
 
 _MAX_LINES = 400

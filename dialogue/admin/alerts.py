@@ -9,11 +9,11 @@ import structlog
 from sqlalchemy import Select, or_, select, update
 from sqlalchemy.orm import Session
 
-from dialogue import outbox, people
 from dialogue.admin import audit, find
 from dialogue.admin.audit import Action, Whom
 from dialogue.admin.office import Actor, Office
-from dialogue.danger import ALARM
+from dialogue.core import outbox, people
+from dialogue.core.danger_course import ALARM
 from dialogue.messages import Address
 from dialogue.states import DeliveryKind
 from dialogue.tables import CONVERSATIONS, PEOPLE

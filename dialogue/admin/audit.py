@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from dialogue.errors import ReasonTooLong
-from dialogue.ids import new_id
+from dialogue.storage.ids import new_id
 from dialogue.tables import AUDIT
 
 MAX_REASON_LENGTH = 255

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from care.texts import Texts
+from dialogue.broker.signals import Signals
 from dialogue.messages import Address
-from dialogue.signals import Signals
-from dialogue.vault import MasterKeys
+from dialogue.storage.vault import MasterKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

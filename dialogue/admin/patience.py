@@ -11,11 +11,11 @@ from dialogue.admin import alerts, audit, find
 from dialogue.admin.audit import Action
 from dialogue.admin.office import Actor, Aftermath, Office
 from dialogue.admin.takeover import let_go, locked
-from dialogue.clock import Clock, utc_now
-from dialogue.database import Database
+from dialogue.broker.signals import Signals
 from dialogue.errors import ConversationClosed, Erased
-from dialogue.signals import Signals
 from dialogue.states import DeliveryKind
+from dialogue.storage.clock import Clock, utc_now
+from dialogue.storage.database import Database
 from dialogue.tables import CONVERSATIONS, DELIVERIES, MESSAGES
 
 WATCHMAN = Actor(name="patience")

@@ -10,17 +10,17 @@ from uuid import UUID
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from dialogue import outbox, people
 from dialogue.admin import audit, find
 from dialogue.admin.audit import Action, Entry, Whom
 from dialogue.admin.listing import Listed, one
 from dialogue.admin.office import Actor, Aftermath, Office
+from dialogue.core import outbox, people
+from dialogue.core.outbox import PLACEHOLDER_PART
 from dialogue.errors import NoSuchConversation
 from dialogue.messages import Address
-from dialogue.outbox import PLACEHOLDER_PART
 from dialogue.states import DeliveryKind, DeliveryState, TurnState
+from dialogue.storage.vault import PersonKey
 from dialogue.tables import CONVERSATIONS, DELIVERIES, MESSAGES, TURNS
-from dialogue.vault import PersonKey
 
 _TOLD_KINDS = (DeliveryKind.NOTICE, DeliveryKind.CRISIS, DeliveryKind.HUMAN)
 

@@ -11,16 +11,16 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from dialogue import conversations, outbox
 from dialogue.admin import audit
 from dialogue.admin.audit import Action, Whom
 from dialogue.admin.office import Actor, Aftermath, Office
 from dialogue.admin.takeover import let_go, locked
-from dialogue.clock import Clock, utc_now
-from dialogue.database import Database
+from dialogue.core import conversations, outbox
 from dialogue.errors import NoSuchDelivery, NoSuchPerson, NotFailed, PersonIsAdmin
 from dialogue.messages import Address
 from dialogue.states import OPEN_TURN_STATES, ClosedBy, DeliveryKind, DeliveryState, TurnState
+from dialogue.storage.clock import Clock, utc_now
+from dialogue.storage.database import Database
 from dialogue.tables import CONVERSATIONS, DELIVERIES, PEOPLE, TURNS
 
 BATCH = 200

@@ -9,10 +9,11 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from dialogue import conversations, history, outbox
 from dialogue.admin import audit, find
 from dialogue.admin.audit import Action, Whom
 from dialogue.admin.office import Actor, Aftermath, Office
+from dialogue.core import conversations, history, outbox
+from dialogue.core.cleaning import clean
 from dialogue.errors import (
     AlreadyHeld,
     ConversationClosed,
@@ -22,9 +23,8 @@ from dialogue.errors import (
 )
 from dialogue.messages import Address
 from dialogue.states import DeliveryKind
+from dialogue.storage.vault import PersonKey
 from dialogue.tables import CONVERSATIONS, DELIVERIES, PEOPLE, Delivery
-from dialogue.vault import PersonKey
-from dialogue.words import clean
 
 _NO_LONGER_HELD = {"taken_over_by": None, "taken_over_at": None, "relay_channel": None, "relay_chat_id": None}
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection, MetaData, Table, select
 
-from dialogue import schema
 from dialogue.backup import archive
-from dialogue.database import Database, be_patient, reachable
+from dialogue.storage import schema
+from dialogue.storage.database import Database, be_patient, reachable
 from dialogue.tables import PEOPLE, PROCESSES, Compatibility
 
 KEYS = "keys.jsonl.gz"

@@ -15,13 +15,14 @@ from uuid import UUID
 from sqlalchemy import Column, Connection, DateTime, Table, Uuid, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from dialogue import people, schema
 from dialogue.backup import archive
 from dialogue.backup.archive import BackupUnusable
 from dialogue.backup.dump import KEYS, tables_of
-from dialogue.database import Database, be_patient, reachable
+from dialogue.core import people
 from dialogue.errors import DialogueError
 from dialogue.states import OPEN_DELIVERY_STATES, OPEN_TURN_STATES, DeliveryState, TurnState
+from dialogue.storage import schema
+from dialogue.storage.database import Database, be_patient, reachable
 from dialogue.tables import DELIVERIES, PEOPLE, TURNS
 
 RESTORED = "restored"

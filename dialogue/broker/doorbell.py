@@ -10,7 +10,7 @@ from celery.exceptions import CeleryError
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from dialogue.rest import Rest
+from dialogue.broker.circuit_breaker import Rest
 
 REPLY_TASK = "reply"
 QUEUE = "mindglm"

@@ -13,8 +13,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from dialogue.broker.circuit_breaker import Rest
 from dialogue.errors import DialogueError
-from dialogue.rest import Rest
 
 CANCEL = "mindglm:cancel"
 """Carries a turn's id whose generation is to stop."""

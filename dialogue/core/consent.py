@@ -12,8 +12,8 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from care.age import AgeBand
-from dialogue.ids import new_id
-from dialogue.people import KnownPerson
+from dialogue.core.people import KnownPerson
+from dialogue.storage.ids import new_id
 from dialogue.tables import AUDIT, CONVERSATIONS, MESSAGES, PEOPLE
 
 HOLD = timedelta(hours=24)

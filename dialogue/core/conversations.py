@@ -7,11 +7,11 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from dialogue.ids import new_id
+from dialogue.core.outbox import WAITING_PART
+from dialogue.core.people import KnownPerson
 from dialogue.messages import Address
-from dialogue.outbox import WAITING_PART
-from dialogue.people import KnownPerson
 from dialogue.states import OPEN_TURN_STATES, ClosedBy, DeliveryKind, DeliveryState, TurnState
+from dialogue.storage.ids import new_id
 from dialogue.tables import CONVERSATIONS, DELIVERIES, TURNS
 
 _AT_ADDRESS = (

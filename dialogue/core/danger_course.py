@@ -7,9 +7,9 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from care.course import Course
-from dialogue.people import KnownPerson
+from dialogue.core.people import KnownPerson
+from dialogue.storage.vault import PersonKey
 from dialogue.tables import CONVERSATIONS
-from dialogue.vault import PersonKey
 
 ALARM = "alarm"
 """The `action` of an audit entry that says: somebody may be about to harm themselves. Its `reason` is the tier."""

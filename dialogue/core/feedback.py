@@ -6,9 +6,9 @@ from uuid import UUID
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from dialogue.ids import new_id
 from dialogue.messages import Address
 from dialogue.states import DeliveryKind, DeliveryState
+from dialogue.storage.ids import new_id
 from dialogue.tables import CONVERSATIONS, DELIVERIES, FEEDBACK, PEOPLE, TURNS
 
 # a button travels: whoever presses it must be the person that the reply was for

@@ -8,11 +8,11 @@ from uuid import UUID
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from dialogue.broker.signals import PARTIAL_COLUMN
 from dialogue.messages import Address
-from dialogue.signals import PARTIAL_COLUMN
 from dialogue.states import TurnState
+from dialogue.storage.vault import MasterKeys, PersonKey
 from dialogue.tables import CONVERSATIONS, MESSAGES, PEOPLE, TURNS
-from dialogue.vault import MasterKeys, PersonKey
 
 _ANSWERED = select(TURNS.c.id, TURNS.c.reply).where(
     TURNS.c.conversation_id == bindparam("conversation_id"), TURNS.c.state == TurnState.ANSWERED

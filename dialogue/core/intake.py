@@ -8,10 +8,10 @@ from uuid import UUID
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from dialogue.ids import new_id
+from dialogue.core.people import KnownPerson
 from dialogue.messages import InboundMessage
-from dialogue.people import KnownPerson
 from dialogue.states import OPEN_TURN_STATES, TurnState
+from dialogue.storage.ids import new_id
 from dialogue.tables import MESSAGES, TURNS
 
 _REPEAT = select(MESSAGES.c.id).where(

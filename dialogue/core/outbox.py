@@ -1,6 +1,6 @@
 """Texts owed to people: the outbox. Whatever is to be said is written here first, in the transaction that decides it.
 
-`dialogue.sending` is the other side: how couriers take texts out of it.
+`dialogue.core.sending` is the other side: how couriers take texts out of it.
 """
 
 from datetime import datetime
@@ -9,18 +9,18 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
-from dialogue.ids import new_id
 from dialogue.messages import Address
 from dialogue.states import OPEN_DELIVERY_STATES, DeliveryKind, DeliveryState
+from dialogue.storage.ids import new_id
+from dialogue.storage.vault import PersonKey
 from dialogue.tables import DELIVERIES
-from dialogue.vault import PersonKey
 
 PLACEHOLDER_PART = -1
-"""The part that stands for a message which the reply's first part will replace (`dialogue.placeholders`); it is never
-owed itself."""
+"""The part that stands for a message which the reply's first part will replace (`dialogue.core.placeholders`);
+it is never owed itself."""
 
 WAITING_PART = -100
-"""The part that says where the person stands in line (`dialogue.waiting`): owed once a turn, whoever asks for it."""
+"""The part that tells the person their place in the queue (`dialogue.core.queue_position`): owed once a turn."""
 
 _OWE = insert(DELIVERIES)
 _STILL_OWED = (

@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 
 from care.age import AgeBand
 from care.visit import Visit
-from dialogue.database import insert_or_ignore
-from dialogue.ids import new_id
 from dialogue.states import ClosedBy
+from dialogue.storage.database import insert_or_ignore
+from dialogue.storage.ids import new_id
+from dialogue.storage.vault import MasterKeys, PersonKey
 from dialogue.tables import CONVERSATIONS, MESSAGES, PEOPLE
-from dialogue.vault import MasterKeys, PersonKey
 
 
 def _heard_since(moment: str) -> ScalarSelect[int]:

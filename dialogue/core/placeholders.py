@@ -7,11 +7,11 @@ from uuid import UUID
 from sqlalchemy import bindparam, exists, select, update
 from sqlalchemy.orm import Session
 
-from dialogue.database import insert_or_ignore
-from dialogue.ids import first_id_at, new_id
+from dialogue.core.outbox import PLACEHOLDER_PART
 from dialogue.messages import Address
-from dialogue.outbox import PLACEHOLDER_PART
 from dialogue.states import OPEN_TURN_STATES, DeliveryKind, DeliveryState
+from dialogue.storage.database import insert_or_ignore
+from dialogue.storage.ids import first_id_at, new_id
 from dialogue.tables import CONVERSATIONS, DELIVERIES, TURNS
 
 _PLACE_OF_TURN = (

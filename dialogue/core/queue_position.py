@@ -13,14 +13,14 @@ from sqlalchemy import BindParameter, bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from care.screening import Tier
-from dialogue import people
-from dialogue.database import insert_or_ignore
-from dialogue.ids import new_id
+from dialogue.core import people
+from dialogue.core.outbox import WAITING_PART
 from dialogue.messages import Address
-from dialogue.outbox import WAITING_PART
 from dialogue.states import DeliveryKind, DeliveryState, TurnState
+from dialogue.storage.database import insert_or_ignore
+from dialogue.storage.ids import new_id
+from dialogue.storage.vault import MasterKeys, PersonKey
 from dialogue.tables import CONVERSATIONS, DELIVERIES, TURNS
-from dialogue.vault import MasterKeys, PersonKey
 
 _MOST = 2000
 """Whoever stands further back is told nothing."""

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from dialogue.ids import new_id
+from dialogue.storage.ids import new_id
 from dialogue.tables import AUDIT
 
 CAME_BY = "came_by"

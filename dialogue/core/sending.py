@@ -17,13 +17,13 @@ import structlog
 from sqlalchemy import Boolean, Row, and_, bindparam, case, exists, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
-from dialogue import people
+from dialogue.core import people
+from dialogue.core.outbox import PLACEHOLDER_PART
 from dialogue.errors import DialogueError, Erased, Unreadable, WrongSecretKey
 from dialogue.messages import Address, OwedText
-from dialogue.outbox import PLACEHOLDER_PART
 from dialogue.states import OPEN_DELIVERY_STATES, REPEATABLE_KINDS, UNWRITTEN_KINDS, URGENT_KINDS, DeliveryState
+from dialogue.storage.vault import MasterKeys
 from dialogue.tables import DELIVERIES
-from dialogue.vault import MasterKeys
 
 UNKNOWN = "unknown"
 """The `error` of a delivery that was being sent when its courier died."""

@@ -11,13 +11,13 @@ from uuid import UUID
 from sqlalchemy import bindparam, exists, select, union_all, update
 from sqlalchemy.orm import Session
 
-from dialogue import outbox
+from dialogue.core import outbox
+from dialogue.core.history import PastTurn, past_turns, words_of
 from dialogue.errors import Erased
-from dialogue.history import PastTurn, past_turns, words_of
 from dialogue.messages import Address
 from dialogue.states import OPEN_TURN_STATES, DeliveryKind, TurnState
+from dialogue.storage.vault import MasterKeys, PersonKey
 from dialogue.tables import CONVERSATIONS, PEOPLE, TURNS, spelled_out
-from dialogue.vault import MasterKeys, PersonKey
 
 # at most one turn of each state; asked for one by one, each has a partial index, however long the conversation is
 _OPEN = union_all(

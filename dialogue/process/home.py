@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import SecretStr
 
 from dialogue.errors import Misconfigured
-from dialogue.settings import DialogueSettings
+from dialogue.process.settings import DialogueSettings
 
 _PRIVATE_DIRECTORY = 0o700
 _BROKER_SCHEMES = ("redis://", "rediss://", "redis+socket://")

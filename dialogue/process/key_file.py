@@ -4,9 +4,9 @@ import os
 import tempfile
 from pathlib import Path
 
-from dialogue.home import home
-from dialogue.settings import DialogueSettings
-from dialogue.vault import MasterKeys, new_secret
+from dialogue.process.home import home
+from dialogue.process.settings import DialogueSettings
+from dialogue.storage.vault import MasterKeys, new_secret
 
 
 def master_keys(settings: DialogueSettings) -> MasterKeys:

@@ -10,7 +10,7 @@ from typing import Final, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
-from dialogue.settings import DialogueSettings
+from dialogue.process.settings import DialogueSettings
 
 _QUIET = ("httpx", "httpcore", "kombu", "celery", "alembic", "sqlalchemy", "telegram", "transformers", "opentelemetry")
 """Libraries whose INFO lines hold URLs with tokens, arguments or noise."""

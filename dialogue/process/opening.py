@@ -1,11 +1,13 @@
 """How a process comes to the database: with the schema of this code, the time that all agree on, and the right key."""
 
-from dialogue import home, people, schema, timekeeper
-from dialogue.database import Database, connect
+from dialogue.core import people
 from dialogue.errors import DialogueError
-from dialogue.keyfile import master_keys
-from dialogue.settings import DialogueSettings
-from dialogue.vault import MasterKeys
+from dialogue.process import home
+from dialogue.process.key_file import master_keys
+from dialogue.process.settings import DialogueSettings
+from dialogue.storage import schema, timekeeper
+from dialogue.storage.database import Database, connect
+from dialogue.storage.vault import MasterKeys
 
 
 def upgrade_own(settings: DialogueSettings) -> None:

@@ -13,9 +13,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from dialogue.admin import admins
 from dialogue.errors import Misconfigured
-from dialogue.secretfiles import SecretFiles
+from dialogue.process import admins
+from dialogue.process.secret_files import SecretFiles
 
 INSTRUCTION = "假设你是友善的心理辅导师,避免透露任何AI或技术的信息。请主动引导咨询者交流并帮助他们解决心理问题。"
 """The seed's words, to the byte (ASCII comma): MindGLM was trained on them."""

@@ -7,13 +7,13 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from dialogue import people
 from dialogue.admin import audit
 from dialogue.admin.audit import Whom
-from dialogue.ids import new_id
-from dialogue.people import KnownPerson
+from dialogue.core import people
+from dialogue.core.people import KnownPerson
+from dialogue.storage.ids import new_id
+from dialogue.storage.vault import MasterKeys
 from dialogue.tables import COMPLAINTS, PEOPLE
-from dialogue.vault import MasterKeys
 
 MADE = "complaint"
 READ = "complaint_read"

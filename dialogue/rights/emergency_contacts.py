@@ -9,12 +9,12 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from dialogue import people
 from dialogue.admin import audit
 from dialogue.admin.audit import Whom
-from dialogue.people import KnownPerson
+from dialogue.core import people
+from dialogue.core.people import KnownPerson
+from dialogue.storage.vault import MasterKeys
 from dialogue.tables import EMERGENCY_CONTACTS
-from dialogue.vault import MasterKeys
 
 READ = "contact_read"
 """The `action` of an audit entry that says: an admin looked up whom to call."""

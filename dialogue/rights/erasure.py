@@ -11,9 +11,9 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from dialogue import conversations, outbox, people
 from dialogue.admin import audit
 from dialogue.admin.audit import Whom
+from dialogue.core import conversations, outbox, people
 from dialogue.messages import Address
 from dialogue.states import ClosedBy, DeliveryKind, DeliveryState
 from dialogue.tables import COMPLAINTS, CONVERSATIONS, DELIVERIES, EMERGENCY_CONTACTS, MESSAGES, PEOPLE, TURNS

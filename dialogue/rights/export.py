@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from care.course import Course
 from care.texts import Texts
-from dialogue.personal_data import Line, PersonalData, Speaker, Talk
+from dialogue.rights.personal_data import Line, PersonalData, Speaker, Talk
 
 FORMAT = "mindglm-export/1"
 

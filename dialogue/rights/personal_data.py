@@ -14,11 +14,14 @@ from sqlalchemy.orm import Session
 
 from care.age import AgeBand
 from care.course import Course
-from dialogue import complaints, contacts, danger
-from dialogue.commands import Command
+from dialogue.core import danger_course as danger
+from dialogue.core.commands import Command
+from dialogue.core.people import KnownPerson
 from dialogue.errors import Erased
-from dialogue.people import KnownPerson
+from dialogue.rights import complaints
+from dialogue.rights import emergency_contacts as contacts
 from dialogue.states import DeliveryKind, DeliveryState
+from dialogue.storage.vault import MasterKeys, PersonKey
 from dialogue.tables import (
     COMPLAINTS,
     CONVERSATIONS,
@@ -28,7 +31,6 @@ from dialogue.tables import (
     PEOPLE,
     TURNS,
 )
-from dialogue.vault import MasterKeys, PersonKey
 
 _MARKS = "\N{OBJECT REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER} \n"
 _OURS = (DeliveryKind.NOTICE, DeliveryKind.CRISIS, DeliveryKind.CONSENT, DeliveryKind.HUMAN)

@@ -1,7 +1,7 @@
 """The one place that asks what time it is, so that tests can answer and hosts that share a database agree.
 
-Until a process has asked its database (`dialogue.timekeeper`), this is the host's clock; from then on the database's,
-carried forward by the monotonic clock. A host whose clock is wrong, or jumps, then misorders nothing.
+Until a process has asked its database (`dialogue.storage.timekeeper`), this is the host's clock; from then on the
+database's, carried forward by the monotonic clock. A host whose clock is wrong, or jumps, then misorders nothing.
 """
 
 import time

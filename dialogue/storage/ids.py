@@ -5,7 +5,7 @@ import threading
 from datetime import UTC, datetime
 from uuid import UUID
 
-from dialogue import clock
+from dialogue.storage import clock
 
 _RANDOM_BITS = 62
 _COUNTER_BITS = 12

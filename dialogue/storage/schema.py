@@ -11,8 +11,8 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 import migrations
-from dialogue.database import Database, be_patient, connect, reachable
 from dialogue.errors import SchemaMismatch
+from dialogue.storage.database import Database, be_patient, connect, reachable
 
 if TYPE_CHECKING:
     from alembic.config import Config

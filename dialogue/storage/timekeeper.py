@@ -5,8 +5,8 @@ import time
 import structlog
 from sqlalchemy import text
 
-from dialogue import clock
-from dialogue.database import Database
+from dialogue.storage import clock
+from dialogue.storage.database import Database
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

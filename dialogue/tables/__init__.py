@@ -1,4 +1,4 @@
-"""The tables. Texts are bytes sealed by `dialogue.vault`; everything else can be read by an operator.
+"""The tables. Texts are bytes sealed by `dialogue.storage.vault`; everything else can be read by an operator.
 
 They are imported from here: whoever knows one of them knows the whole schema, as foreign keys and migrations need it.
 Names in capitals are for statements that are built once (decision 0002).

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dialogue.ids import new_id
+from dialogue.storage.ids import new_id
 from dialogue.tables.mapping import Table, core
 
 

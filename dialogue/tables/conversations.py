@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dialogue.ids import new_id
 from dialogue.states import ClosedBy
+from dialogue.storage.ids import new_id
 from dialogue.tables.mapping import Table, core, only_where
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from care.age import AgeBand
-from dialogue.ids import new_id
+from dialogue.storage.ids import new_id
 from dialogue.tables.mapping import Table, core, only_where
 
 

@@ -7,11 +7,11 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from dialogue.clock import Clock, utc_now
-from dialogue.database import Database
-from dialogue.instruments import Instruments, Reading
 from dialogue.states import OPEN_DELIVERY_STATES, OPEN_TURN_STATES, TurnState
+from dialogue.storage.clock import Clock, utc_now
+from dialogue.storage.database import Database
 from dialogue.tables import DELIVERIES, TURNS, spelled_out
+from dialogue.telemetry.instruments import Instruments, Reading
 
 # both are answered from the partial indexes of open rows, however many are stored
 _OPEN_TURNS = (

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from dialogue.settings import DialogueSettings
+from dialogue.process.settings import DialogueSettings
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

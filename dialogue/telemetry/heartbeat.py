@@ -13,10 +13,10 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from dialogue.clock import utc_now
-from dialogue.ids import new_id
+from dialogue.process.version import product_version
+from dialogue.storage.clock import utc_now
+from dialogue.storage.ids import new_id
 from dialogue.tables import PROCESSES, Figure
-from dialogue.version import product_version
 
 BEAT_SECONDS = 5.0
 GONE_SECONDS = 30.0

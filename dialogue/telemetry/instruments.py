@@ -1,4 +1,4 @@
-"""What can be measured, without saying by what: components declare figures here, `dialogue.prometheus` keeps them.
+"""What can be measured: components declare their figures here, `dialogue.telemetry.prometheus` keeps them.
 
 Labels are words from our own short lists (a channel, an outcome, a tier); no id and nothing of a person is ever one.
 """

@@ -9,8 +9,8 @@ from typing import Final, Literal
 from uuid import UUID
 
 from dialogue.errors import Misconfigured
-from dialogue.traces import ROOT, Figures, Traces
-from dialogue.version import product_version
+from dialogue.process.version import product_version
+from dialogue.telemetry.traces import ROOT, Figures, Traces
 
 try:
     from opentelemetry import trace

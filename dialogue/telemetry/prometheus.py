@@ -8,8 +8,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from dialogue import instruments
-from dialogue.instruments import Reading
+from dialogue.telemetry import instruments
+from dialogue.telemetry.instruments import Reading
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320)
 """From what the road costs to what nobody waits for."""

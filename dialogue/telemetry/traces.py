@@ -7,7 +7,7 @@ died), writes into the same trace, and an operator finds it by what stands in th
 from typing import Final, Protocol
 from uuid import UUID
 
-from dialogue.settings import DialogueSettings
+from dialogue.process.settings import DialogueSettings
 
 Figures = str | int | float | bool
 
@@ -37,7 +37,7 @@ def traces_for(settings: DialogueSettings, service: str) -> Traces:
     """As the settings ask for it; raises `Misconfigured` where the extra is missing."""
     if settings.traces == "off":
         return UNTRACED
-    from dialogue.opentelemetry import open_traces  # an extra, and heavy
+    from dialogue.telemetry.opentelemetry import open_traces  # an extra, and heavy
 
     return open_traces(settings.traces, service)
 

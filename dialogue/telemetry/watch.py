@@ -11,16 +11,16 @@ from typing import Final
 import psutil
 import structlog
 
-from dialogue import presence
-from dialogue.backlog import BacklogGauge
-from dialogue.clock import Clock, utc_now
-from dialogue.database import Database
 from dialogue.errors import DatabaseUnavailable, DialogueError
-from dialogue.instruments import UNMEASURED, Instruments, Reading
-from dialogue.presence import BEAT_SECONDS, Identity
-from dialogue.probes import Probes, port_of
-from dialogue.settings import DialogueSettings
+from dialogue.process.settings import DialogueSettings
+from dialogue.storage.clock import Clock, utc_now
+from dialogue.storage.database import Database
 from dialogue.tables import Figure
+from dialogue.telemetry import heartbeat as presence
+from dialogue.telemetry.backlog import BacklogGauge
+from dialogue.telemetry.health_endpoints import Probes, port_of
+from dialogue.telemetry.heartbeat import BEAT_SECONDS, Identity
+from dialogue.telemetry.instruments import UNMEASURED, Instruments, Reading
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -38,7 +38,7 @@ def instruments_for(settings: DialogueSettings) -> Instruments:
     """Where the components of this process declare what they count; without a port nothing is kept."""
     if settings.metrics_port is None:
         return UNMEASURED
-    from dialogue.prometheus import Prometheus  # costs memory that only those pay who ask
+    from dialogue.telemetry.prometheus import Prometheus  # costs memory that only those pay who ask
 
     return Prometheus()
 
@@ -130,7 +130,7 @@ class Watch:
         port = port_of(self._me.kind, self._settings)
         if port is None:
             return None
-        from dialogue.prometheus import Prometheus
+        from dialogue.telemetry.prometheus import Prometheus
 
         if not isinstance(self._instruments, Prometheus):
             return None

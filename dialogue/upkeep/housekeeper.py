@@ -10,14 +10,15 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from dialogue import erasure, retention, strangers
 from dialogue.admin import audit
 from dialogue.admin.audit import Whom
-from dialogue.clock import Clock, utc_now
-from dialogue.database import Database
 from dialogue.errors import DialogueError
-from dialogue.instruments import UNMEASURED, Instruments, Reading
-from dialogue.retention import Overdue
+from dialogue.rights import erasure
+from dialogue.storage.clock import Clock, utc_now
+from dialogue.storage.database import Database
+from dialogue.telemetry.instruments import UNMEASURED, Instruments, Reading
+from dialogue.upkeep import retention, strangers
+from dialogue.upkeep.retention import Overdue
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

@@ -11,8 +11,8 @@ from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from dialogue.errors import Unreadable
+from dialogue.storage.vault import KEY_ID_BYTES, MasterKeys
 from dialogue.tables import PEOPLE
-from dialogue.vault import KEY_ID_BYTES, MasterKeys
 
 _KEY_ID = func.substr(PEOPLE.c.data_key, 1, KEY_ID_BYTES, type_=PEOPLE.c.data_key.type)
 _SOME = (

@@ -12,12 +12,12 @@ import structlog
 from sqlalchemy import and_, bindparam, exists, or_, select, update
 from sqlalchemy.orm import Session
 
-from dialogue import consent, outbox, people, sending
+from dialogue.core import consent, outbox, people, sending
 from dialogue.errors import Erased, Unreadable, WrongSecretKey
 from dialogue.messages import Address
 from dialogue.states import DeliveryKind, TurnState
+from dialogue.storage.vault import MasterKeys
 from dialogue.tables import CONVERSATIONS, TURNS, spelled_out
-from dialogue.vault import MasterKeys
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, case, exists, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
-from dialogue import conversations
+from dialogue.core import conversations
 from dialogue.states import ClosedBy, DeliveryState
 from dialogue.tables import COMPLAINTS, CONVERSATIONS, DELIVERIES, MESSAGES, TURNS
 

@@ -1,7 +1,7 @@
 """Who came, was asked, and never answered: when their days are over no row tells of them.
 
 Whoever agreed or declined, told their age, talked, complained, was in danger, or was looked at by an admin is no
-stranger. What a stranger wrote went before, with its conversation (`dialogue.retention`).
+stranger. What a stranger wrote went before, with its conversation (`dialogue.upkeep.retention`).
 """
 
 from datetime import datetime

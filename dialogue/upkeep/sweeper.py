@@ -5,15 +5,15 @@ import time
 
 import structlog
 
-from dialogue import timekeeper
-from dialogue.clock import Clock, utc_now
-from dialogue.database import Database
-from dialogue.doorbell import Doorbell
+from dialogue.broker.doorbell import Doorbell
+from dialogue.broker.signals import Signals
 from dialogue.errors import DialogueError
-from dialogue.instruments import UNMEASURED, Instruments
-from dialogue.signals import Signals
-from dialogue.sweep import Swept, sweep
-from dialogue.vault import MasterKeys
+from dialogue.storage import timekeeper
+from dialogue.storage.clock import Clock, utc_now
+from dialogue.storage.database import Database
+from dialogue.storage.vault import MasterKeys
+from dialogue.telemetry.instruments import UNMEASURED, Instruments
+from dialogue.upkeep.lost_rings import Swept, sweep
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

@@ -11,9 +11,9 @@ import typer
 
 if TYPE_CHECKING:
     from dialogue.admin.office import Actor, Aftermath, Office
-    from dialogue.database import Database
-    from dialogue.settings import DialogueSettings
-    from dialogue.signals import Signals
+    from dialogue.broker.signals import Signals
+    from dialogue.process.settings import DialogueSettings
+    from dialogue.storage.database import Database
 
 AsJson = Annotated[bool, typer.Option("--json", help="For machines: one JSON document on stdout.")]
 Why = Annotated[str | None, typer.Option("--why", help="The reason, kept in the audit; at most 255 characters.")]
@@ -37,12 +37,11 @@ class Counter:
     def open(cls) -> Iterator[Self]:
         """Checks schema and key first; raises `DialogueError`."""
         from care import texts
-        from dialogue import home, logs
-        from dialogue.admin import admins
         from dialogue.admin.office import Actor, Office
-        from dialogue.opening import open_database
-        from dialogue.settings import DialogueSettings
-        from dialogue.signals import Signals
+        from dialogue.broker.signals import Signals
+        from dialogue.process import admins, home, logs
+        from dialogue.process.opening import open_database
+        from dialogue.process.settings import DialogueSettings
 
         settings = DialogueSettings.read()
         logs.configure(settings)  # to stderr: stdout is for what was asked

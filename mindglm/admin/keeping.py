@@ -14,7 +14,7 @@ from mindglm.admin.counter import AsJson
 
 if TYPE_CHECKING:
     from dialogue.backup.dump import Written
-    from dialogue.database import Database
+    from dialogue.storage.database import Database
 
 _RETRY = timedelta(minutes=5)
 
@@ -35,9 +35,9 @@ def backup(
     json: AsJson = False,
 ) -> None:
     """Copy the database into a file while everything runs. Texts stay sealed; the master key is NOT in it."""
-    from dialogue import home
-    from dialogue.database import connect
-    from dialogue.settings import DialogueSettings
+    from dialogue.process import home
+    from dialogue.process.settings import DialogueSettings
+    from dialogue.storage.database import connect
 
     database = connect(home.database_url(DialogueSettings.read()))
     try:
@@ -55,14 +55,15 @@ def restore(
     json: AsJson = False,
 ) -> None:
     """Load a backup into an EMPTY database, of either kind. Stop the bot first."""
-    from dialogue import home, people
     from dialogue.admin import audit
     from dialogue.admin.audit import Action, Whom
     from dialogue.backup.load import restore as load
-    from dialogue.clock import utc_now
-    from dialogue.database import connect
-    from dialogue.keyfile import master_keys
-    from dialogue.settings import DialogueSettings
+    from dialogue.core import people
+    from dialogue.process import home
+    from dialogue.process.key_file import master_keys
+    from dialogue.process.settings import DialogueSettings
+    from dialogue.storage.clock import utc_now
+    from dialogue.storage.database import connect
     from mindglm.admin import printing
 
     settings = DialogueSettings.read()
@@ -90,8 +91,8 @@ def _write(database: "Database", directory: Path, keep: int | None) -> "Written"
     from dialogue.admin import audit
     from dialogue.admin.audit import Action, Whom
     from dialogue.backup.dump import dump, prune
-    from dialogue.clock import utc_now
     from dialogue.errors import Misconfigured
+    from dialogue.storage.clock import utc_now
 
     now = utc_now()
     try:

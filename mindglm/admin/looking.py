@@ -33,7 +33,7 @@ def status(
 ) -> None:
     """Are people being answered? What waits, what is owed, what failed, and how much danger there is."""
     from dialogue.admin.overview import overview
-    from dialogue.clock import utc_now
+    from dialogue.storage.clock import utc_now
     from mindglm.admin import printing, tables
 
     now = utc_now()
@@ -106,7 +106,7 @@ def show(
 ) -> None:
     """One conversation: turns, deliveries, what was done to it; with --text also what was said."""
     from dialogue.admin import find, record
-    from dialogue.clock import utc_now
+    from dialogue.storage.clock import utc_now
     from mindglm.admin import printing, tables
 
     if text and not why:

@@ -12,7 +12,7 @@ import typer
 from mindglm.admin.counter import AsJson, Counter, Yes, confirm
 
 if TYPE_CHECKING:
-    from dialogue.rotation import Batch
+    from dialogue.upkeep.key_rotation import Batch
 
 _BATCH = 200
 
@@ -43,11 +43,11 @@ def export(
     json: AsJson = False,
 ) -> None:
     """Write everything that is kept of a person into a text and a JSON file, for them; audited."""
-    from dialogue import export as exports
-    from dialogue import personal_data
     from dialogue.admin import audit, find
     from dialogue.admin.audit import Action, Whom
-    from dialogue.clock import utc_now
+    from dialogue.rights import export as exports
+    from dialogue.rights import personal_data
+    from dialogue.storage.clock import utc_now
 
     now = utc_now()
     with Counter.open() as counter:
@@ -69,11 +69,11 @@ def delete(
     json: AsJson = False,
 ) -> None:
     """Erase a person: their key goes at once, their rows within days. This cannot be undone."""
-    from dialogue import erasure
     from dialogue.admin import find
     from dialogue.admin.office import Aftermath
-    from dialogue.clock import utc_now
+    from dialogue.rights import erasure
     from dialogue.states import ClosedBy
+    from dialogue.storage.clock import utc_now
 
     confirm(f"Erase {person}? Nobody can bring back what is kept of them.", yes=yes)
     with Counter.open() as counter:
@@ -101,8 +101,8 @@ def erasures(
     ] = None,
 ) -> None:
     """The ids of those who were erased, as JSON: keep them beside your backups, which may still know these people."""
-    from dialogue import erasure
-    from dialogue.clock import utc_now
+    from dialogue.rights import erasure
+    from dialogue.storage.clock import utc_now
     from mindglm.admin import printing
 
     with Counter.open() as counter:
@@ -118,7 +118,7 @@ def erasures(
 
 def complaints(*, json: AsJson = False) -> None:
     """Complaints that nobody has settled, oldest first; without their words."""
-    from dialogue import complaints as kept
+    from dialogue.rights import complaints as kept
     from mindglm.admin import printing
 
     with Counter.open() as counter, counter.database.read() as session:
@@ -137,8 +137,8 @@ def complaint(
     json: AsJson = False,
 ) -> None:
     """Read a complaint, or settle it; both are audited."""
-    from dialogue import complaints as kept
-    from dialogue.clock import utc_now
+    from dialogue.rights import complaints as kept
+    from dialogue.storage.clock import utc_now
     from mindglm.admin import printing
 
     which = _uuid(complaint_id)
@@ -160,9 +160,9 @@ def complaint(
 
 def contact(person: Person, *, why: Reason, json: AsJson = False) -> None:
     """Whom a person wants to be called when they are in danger; looking it up is audited with its reason."""
-    from dialogue import contacts
     from dialogue.admin import find
-    from dialogue.clock import utc_now
+    from dialogue.rights import emergency_contacts as contacts
+    from dialogue.storage.clock import utc_now
     from mindglm.admin import printing
 
     with Counter.open() as counter, counter.database.begin() as session:
@@ -176,7 +176,7 @@ def contact(person: Person, *, why: Reason, json: AsJson = False) -> None:
 
 def purge(*, json: AsJson = False) -> None:
     """Delete now what is past its days (MINDGLM_RETENTION_DAYS), and rows of the erased; bots do it by themselves."""
-    from dialogue.housekeeper import Housekeeper
+    from dialogue.upkeep.housekeeper import Housekeeper
 
     with Counter.open() as counter:
         keeper = Housekeeper(database=counter.database, retention_days=counter.settings.retention_days)
@@ -191,10 +191,10 @@ def rotate_keys(*, json: AsJson = False) -> None:
 
     Give MINDGLM_SECRET_KEY=NEW,OLD to every process first, and restart them. Stopping in between does no harm.
     """
-    from dialogue import rotation
     from dialogue.admin import audit
     from dialogue.admin.audit import Action, Whom
-    from dialogue.clock import utc_now
+    from dialogue.storage.clock import utc_now
+    from dialogue.upkeep import key_rotation as rotation
 
     with Counter.open() as counter:
         total = _rotate_all(counter)
@@ -224,8 +224,8 @@ def rotate_keys(*, json: AsJson = False) -> None:
 
 
 def _rotate_all(counter: Counter) -> "Batch":
-    from dialogue import rotation
-    from dialogue.rotation import Batch
+    from dialogue.upkeep import key_rotation as rotation
+    from dialogue.upkeep.key_rotation import Batch
 
     rewrapped = unreadable = 0
     after: UUID | None = rotation.BEGINNING

@@ -70,7 +70,7 @@ def release(conversation: Id, *, why: Why = None, json: AsJson = False) -> None:
 def block(person: Person, *, why: Why = None, yes: Yes = False, json: AsJson = False) -> None:
     """Keep a person out: their conversations end, their messages are not answered, except in danger."""
     from dialogue.admin import find, steering
-    from dialogue.clock import utc_now
+    from dialogue.storage.clock import utc_now
 
     confirm(f"Block {person} and end their conversations?", yes=yes)
     with Counter.open() as counter:
@@ -84,7 +84,7 @@ def block(person: Person, *, why: Why = None, yes: Yes = False, json: AsJson = F
 def unblock(person: Person, *, why: Why = None, json: AsJson = False) -> None:
     """Let a person in again."""
     from dialogue.admin import find, steering
-    from dialogue.clock import utc_now
+    from dialogue.storage.clock import utc_now
 
     with Counter.open() as counter, counter.database.begin() as session:
         person_id = find.person(session, person)
@@ -100,7 +100,7 @@ def resend(
 ) -> None:
     """Send a text once more that failed."""
     from dialogue.admin import steering
-    from dialogue.clock import utc_now
+    from dialogue.storage.clock import utc_now
 
     try:
         delivery_id = UUID(delivery)
@@ -115,7 +115,7 @@ def resend(
 
 def _reset_one(counter: Counter, conversation: str, *, why: str | None) -> int:
     from dialogue.admin import find, steering
-    from dialogue.clock import utc_now
+    from dialogue.storage.clock import utc_now
 
     with counter.database.begin() as session:
         conversation_id = find.conversation(session, conversation)
@@ -129,7 +129,7 @@ def _reset_one(counter: Counter, conversation: str, *, why: str | None) -> int:
 def _reset_person(counter: Counter, person: str, *, why: str | None, yes: bool) -> int:
     from dialogue.admin import find, listing, steering
     from dialogue.admin.listing import Standing, Wanted
-    from dialogue.clock import utc_now
+    from dialogue.storage.clock import utc_now
 
     confirm(f"End all conversations of {person}?", yes=yes)
     with counter.database.begin() as session:
@@ -145,7 +145,7 @@ def _reset_person(counter: Counter, person: str, *, why: str | None, yes: bool) 
 def _reset_all(counter: Counter, *, why: str | None, yes: bool) -> int:
     from dialogue.admin import steering
     from dialogue.admin.overview import overview
-    from dialogue.clock import utc_now
+    from dialogue.storage.clock import utc_now
 
     with counter.database.read() as session:
         open_count = overview(session, now=utc_now()).open_count
@@ -159,7 +159,7 @@ def _reset_all(counter: Counter, *, why: str | None, yes: bool) -> int:
 
 def _on_conversation(conversation: str, act: "Callable[..., Aftermath]", *, why: str | None) -> UUID:
     from dialogue.admin import find
-    from dialogue.clock import utc_now
+    from dialogue.storage.clock import utc_now
 
     with Counter.open() as counter:
         with counter.database.begin() as session:

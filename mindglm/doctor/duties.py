@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from dialogue.region import directory_of
+from dialogue.process.region import directory_of
 from mindglm.doctor.findings import Finding, Patient, ok, warn
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from dialogue.version import product_version
+from dialogue.process.version import product_version
 from mindglm.doctor.findings import Finding, Patient, fail, note, ok, warn
 
 _LEAST_PYTHON: Final = (3, 11)

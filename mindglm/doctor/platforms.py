@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from bot.health import last_report
-from dialogue.clock import utc_now
 from dialogue.errors import Misconfigured
+from dialogue.storage.clock import utc_now
 from mindglm.doctor.findings import Finding, Patient, fail, note, ok, warn
 
 _TOKEN: Final = re.compile(r"\d+:\S+")
@@ -56,7 +56,7 @@ def examine_wechat(patient: Patient) -> Iterator[Finding]:
 async def _ask_telegram(patient: Patient) -> list[Finding]:
     from telegram.error import InvalidToken, TelegramError
 
-    from bot.channels.telegram.line import TokenRefused, connect
+    from bot.channels.telegram.bot_api import TokenRefused, connect
 
     try:
         line = connect(patient.bot, max_connections=1)

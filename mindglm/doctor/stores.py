@@ -14,13 +14,16 @@ from redis.exceptions import AuthenticationError, RedisError
 from redis.retry import Retry
 from sqlalchemy import func, select
 
-from dialogue import home, people, presence, schema
-from dialogue.clock import utc_now
-from dialogue.database import Database, connect, sqlite_url
+from dialogue.broker.signals import redis_url
+from dialogue.core import people
 from dialogue.errors import DatabaseUnavailable, SchemaMismatch, WrongSecretKey
-from dialogue.keyfile import master_keys
-from dialogue.signals import redis_url
-from dialogue.vault import MasterKeys
+from dialogue.process import home
+from dialogue.process.key_file import master_keys
+from dialogue.storage import schema
+from dialogue.storage.clock import utc_now
+from dialogue.storage.database import Database, connect, sqlite_url
+from dialogue.storage.vault import MasterKeys
+from dialogue.telemetry import heartbeat as presence
 from mindglm.doctor.findings import Finding, Patient, fail, note, ok, warn
 
 _MAX_SKEW_SECONDS: Final = 2.0

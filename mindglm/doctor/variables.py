@@ -12,7 +12,7 @@ from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from bot.settings import BotSettings
-from dialogue.settings import DialogueSettings
+from dialogue.process.settings import DialogueSettings
 from mindglm.doctor.findings import Finding, Patient, note, ok, warn
 from worker.settings import WorkerSettings
 

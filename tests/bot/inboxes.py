@@ -1,14 +1,14 @@
 """Another way in beside a room's own: with another broker, or another database connection."""
 
-from bot.inbox import Inbox
-from bot.limits import UNLIMITED, Limits
-from bot.room import Room
+from bot.incoming.inbox import Inbox
+from bot.incoming.limits import UNLIMITED, Limits
+from bot.services import Room
 from care.hotlines import directory
 from care.scripts import Voice
-from dialogue.clock import Clock, utc_now
-from dialogue.database import Database
-from dialogue.doorbell import Doorbell, ringing_app
-from dialogue.signals import Signals
+from dialogue.broker.doorbell import Doorbell, ringing_app
+from dialogue.broker.signals import Signals
+from dialogue.storage.clock import Clock, utc_now
+from dialogue.storage.database import Database
 
 
 def inbox_beside(

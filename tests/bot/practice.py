@@ -4,10 +4,10 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from bot.consent import gate
-from bot.inbox import Inbox
-from bot.receipt import Receipt
-from bot.room import Room
+from bot.incoming.consent import gate
+from bot.incoming.inbox import Inbox
+from bot.incoming.receipt import Receipt
+from bot.services import Room
 from care import texts
 from care.hotlines import directory
 from care.scripts import Voice

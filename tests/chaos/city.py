@@ -14,9 +14,9 @@ from pathlib import Path
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from dialogue import schema
-from dialogue.database import Database, connect
-from dialogue.vault import new_secret
+from dialogue.storage import schema
+from dialogue.storage.database import Database, connect
+from dialogue.storage.vault import new_secret
 from tests.bot.telegram.loopback import TOKEN, Telegram
 from tests.bot.wechat.gateway import TOKEN as WECHAT_TOKEN
 from tests.bot.wechat.gateway import Gateway

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from dialogue.commands import END_WORDS
+from dialogue.core.commands import END_WORDS
 
 IN_DANGER = "我今晚就想结束自己"
 _PATIENCE_SECONDS = 120.0

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field
 
 from sqlalchemy import func, select
 
-from dialogue.database import Database
 from dialogue.states import OPEN_TURN_STATES, DeliveryState
+from dialogue.storage.database import Database
 from dialogue.tables import Delivery, Turn
 from tests.chaos.city import DATABASE, REPLY
 from tests.chaos.crowd import Call, Crowd, Role, Somebody

@@ -13,12 +13,12 @@ from starlette.testclient import TestClient
 
 from console import accounts, passwords
 from console.app import create_app
-from console.room import Room
+from console.services import Room
 from console.settings import ConsoleSettings
-from dialogue import schema
-from dialogue.database import connect, sqlite_url
 from dialogue.states import Role
-from dialogue.vault import new_secret
+from dialogue.storage import schema
+from dialogue.storage.database import connect, sqlite_url
+from dialogue.storage.vault import new_secret
 from tests.builders import FakeClock, Rooms
 
 PASSWORD = "four quiet green rivers"

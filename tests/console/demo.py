@@ -9,13 +9,13 @@ from uuid import UUID
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from dialogue.danger import ALARM
-from dialogue.database import Database
-from dialogue.ids import first_id_at
-from dialogue.presence import Identity, beat
+from dialogue.core.danger_course import ALARM
 from dialogue.states import ClosedBy, DeliveryKind, DeliveryState, TurnState
+from dialogue.storage.database import Database
+from dialogue.storage.ids import first_id_at
+from dialogue.storage.vault import MasterKeys, PersonKey
 from dialogue.tables import AUDIT, COMPLAINTS, CONVERSATIONS, DELIVERIES, MESSAGES, PEOPLE, TURNS
-from dialogue.vault import MasterKeys, PersonKey
+from dialogue.telemetry.heartbeat import Identity, beat
 
 TALK = (
     ("最近总是睡不着，白天上课没精神。", "听起来这段时间你很辛苦。睡不着的时候，脑子里通常在想些什么呢？"),

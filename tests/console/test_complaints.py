@@ -7,8 +7,9 @@ from uuid import UUID, uuid4
 from sqlalchemy import update
 
 from console.words import load
-from dialogue import complaints, erasure, people
 from dialogue.admin import audit
+from dialogue.core import people
+from dialogue.rights import complaints, erasure
 from dialogue.states import ClosedBy, Role
 from dialogue.tables import COMPLAINTS
 from tests.builders import CHANNEL

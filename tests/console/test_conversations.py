@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import select, update
 
 from dialogue.admin import audit
-from dialogue.presence import Identity, beat
 from dialogue.states import DeliveryState, Role, TurnState
 from dialogue.tables import Conversation, Delivery, Turn
+from dialogue.telemetry.heartbeat import Identity, beat
 from tests.console import demo
 from tests.console.conftest import Browser, House
 

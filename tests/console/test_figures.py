@@ -8,8 +8,8 @@ from sqlalchemy import select, update
 from console.charts import Span, all_charts, periods
 from console.figures import HOUR, KEPT_HOURS, Gatherer, count
 from console.histograms import bucket, quantile
-from dialogue.ids import first_id_at, new_id
 from dialogue.states import Role, TurnState
+from dialogue.storage.ids import first_id_at, new_id
 from dialogue.tables import TURNS
 from tests.console import demo
 from tests.console.conftest import House

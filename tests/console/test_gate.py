@@ -10,7 +10,8 @@ from starlette.routing import Route
 
 from console.app import PAGES, create_app
 from console.gate import Page
-from dialogue import complaints, people
+from dialogue.core import people
+from dialogue.rights import complaints
 from dialogue.states import DeliveryState, Role
 from dialogue.tables import DELIVERIES, Table
 from tests.builders import CHANNEL

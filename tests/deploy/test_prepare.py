@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dialogue.vault import MasterKeys
+from dialogue.storage.vault import MasterKeys
 from tests.deploy.compose import COMPOSE, ROOT
 
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import make_url
 
 from bootstrap.uv import PipSettings, environment
-from dialogue.vault import new_secret
+from dialogue.storage.vault import new_secret
 from tests.bot.telegram.loopback import TOKEN, Telegram
 from tests.deploy import image
 from tests.deploy.compose import ROOT, SERVICES, command, seconds

@@ -12,12 +12,12 @@ import yaml
 
 from bot.health import Health
 from bot.meters import BotMeters
-from dialogue.housekeeper import Housekeeper
-from dialogue.instruments import Counter, Histogram, Reading, Unmeasured
-from dialogue.presence import Identity
-from dialogue.settings import DialogueSettings
-from dialogue.sweeper import Sweeper
-from dialogue.watch import Watch
+from dialogue.process.settings import DialogueSettings
+from dialogue.telemetry.heartbeat import Identity
+from dialogue.telemetry.instruments import Counter, Histogram, Reading, Unmeasured
+from dialogue.telemetry.watch import Watch
+from dialogue.upkeep.housekeeper import Housekeeper
+from dialogue.upkeep.sweeper import Sweeper
 from tests.fakes import FakeEngine
 from tests.services import debian
 from worker.meters import WorkerMeters

@@ -2,8 +2,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from dialogue import schema
-from dialogue.database import Database, connect
+from dialogue.storage import schema
+from dialogue.storage.database import Database, connect
 from tests.builders import Rooms
 
 

@@ -20,15 +20,17 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from console import accounts, app, gate, passwords, sessions
-from console.room import Room
+from console.services import Room
 from console.sessions import SignedIn
 from console.settings import ConsoleSettings
 from console.visit import SESSION_COOKIE
-from dialogue import complaints, people, schema
-from dialogue.database import Database, reachable, sqlite_url
+from dialogue.core import people
+from dialogue.rights import complaints
 from dialogue.states import DeliveryState, Role
+from dialogue.storage import schema
+from dialogue.storage.database import Database, reachable, sqlite_url
+from dialogue.storage.vault import new_secret
 from dialogue.tables import DELIVERIES
-from dialogue.vault import new_secret
 from tests.builders import CHANNEL, FakeClock, Rooms
 
 PASSWORD = "four quiet green rivers"

@@ -9,14 +9,15 @@ from tempfile import TemporaryDirectory
 from typing import cast
 from uuid import UUID
 
-from bot.clearing import Clearing
-from bot.desk import Caller, Desk, Done
-from bot.orders import Verb
+from bot.staff.desk import Caller, Desk, Done
+from bot.staff.orders import Verb
+from bot.staff.reset_all import Clearing
 from care import texts
-from dialogue import people, schema
 from dialogue.admin.office import Actor, Office
-from dialogue.database import connect, sqlite_url
+from dialogue.core import people
 from dialogue.messages import Address
+from dialogue.storage import schema
+from dialogue.storage.database import connect, sqlite_url
 from tests.builders import Rooms
 from tests.fuzz.mutation import Mutator
 

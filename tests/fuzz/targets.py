@@ -16,21 +16,23 @@ from uuid import UUID
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from telegram import Bot, Update
 
-from bot import orders, splitting
 from bot.channels.telegram import splitting as telegram_splitting
 from bot.channels.telegram import updates
+from bot.channels.telegram.bot_api import Line
 from bot.channels.telegram.intake import Intake
-from bot.channels.telegram.line import Line
 from bot.channels.telegram.polling import Poller
 from bot.channels.wechat import puppet, reading
 from bot.health import Health
+from bot.outgoing import splitting
+from bot.staff import orders
 from care import age, disclosure, identity, normalise
 from care.guard import Guard, guard
 from care.screening import screen
-from dialogue import commands, words
+from dialogue.core import cleaning as words
+from dialogue.core import commands
 from dialogue.errors import EmptyMessage, MessageTooLong
-from dialogue.region import directory_of
-from dialogue.vault import PersonKey
+from dialogue.process.region import directory_of
+from dialogue.storage.vault import PersonKey
 from dialogue.window import trim
 from tests.fuzz.console import console
 from tests.fuzz.desk import desk, order

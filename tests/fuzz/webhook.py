@@ -10,8 +10,8 @@ from telegram import Bot, Update
 from tornado.iostream import IOStream
 
 from bot.channels.telegram import updates
+from bot.channels.telegram.bot_api import Line
 from bot.channels.telegram.intake import Intake
-from bot.channels.telegram.line import Line
 from bot.channels.telegram.webhook import SECRET_HEADER, Webhook
 from bot.health import Health
 from tests.fuzz.mutation import Mutator

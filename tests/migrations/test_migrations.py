@@ -9,9 +9,9 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 import migrations
-from dialogue import schema
-from dialogue.database import Database, connect
 from dialogue.errors import SchemaMismatch
+from dialogue.storage import schema
+from dialogue.storage.database import Database, connect
 from dialogue.tables import Table
 
 

@@ -14,9 +14,9 @@ from sqlalchemy import Boolean, Column, DateTime, Integer, LargeBinary, MetaData
 from sqlalchemy.types import JSON, TypeEngine
 
 import migrations
-from dialogue import schema
-from dialogue.database import Database, connect
 from dialogue.errors import SchemaMismatch
+from dialogue.storage import schema
+from dialogue.storage.database import Database, connect
 
 FILES = sorted(Path(migrations.__path__[0], "versions").glob("[0-9]*.py"))
 NEWEST = schema.known()[-1]

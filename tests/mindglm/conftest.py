@@ -2,10 +2,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from dialogue import home, logs, schema
-from dialogue.database import connect
-from dialogue.keyfile import master_keys
-from dialogue.settings import DialogueSettings
+from dialogue.process import home, logs
+from dialogue.process.key_file import master_keys
+from dialogue.process.settings import DialogueSettings
+from dialogue.storage import schema
+from dialogue.storage.database import connect
 from tests.builders import Rooms
 
 

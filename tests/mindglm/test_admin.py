@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from dialogue import sending
 from dialogue.admin import audit
+from dialogue.core import sending
 from dialogue.errors import Ambiguous, NoSuchConversation, NotFailed
 from dialogue.states import DeliveryState
 from tests.builders import Rooms

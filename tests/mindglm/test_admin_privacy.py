@@ -8,12 +8,14 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select
 
-from dialogue import complaints, contacts, erasure, people
 from dialogue.admin import audit
+from dialogue.core import people
 from dialogue.errors import NoSuchPerson, WrongSecretKey
+from dialogue.rights import complaints, erasure
+from dialogue.rights import emergency_contacts as contacts
 from dialogue.states import DeliveryKind
+from dialogue.storage.vault import new_secret
 from dialogue.tables import DELIVERIES, PEOPLE
-from dialogue.vault import new_secret
 from tests.builders import CHANNEL, Rooms
 from tests.mindglm.counter import printed, run
 

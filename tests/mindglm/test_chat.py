@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dialogue.vault import new_secret
+from dialogue.storage.vault import new_secret
 from tests.road.harness import wait_until
 
 PATIENCE_SECONDS = 60

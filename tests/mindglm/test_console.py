@@ -8,10 +8,10 @@ from console import accounts, passwords
 from console.passwords import WeakPassword
 from console.security import host_names, is_exposed
 from console.settings import ConsoleSettings
-from dialogue.clock import utc_now
-from dialogue.database import Database, connect, sqlite_url
 from dialogue.errors import Misconfigured
 from dialogue.states import Role
+from dialogue.storage.clock import utc_now
+from dialogue.storage.database import Database, connect, sqlite_url
 from mindglm.console import app
 
 PASSWORD = "four quiet green rivers"

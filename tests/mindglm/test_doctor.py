@@ -16,12 +16,13 @@ import pytest
 from redis import Redis
 
 from bot.settings import BotSettings
-from dialogue import people, schema
-from dialogue.clock import utc_now
-from dialogue.database import connect, sqlite_url
-from dialogue.presence import Identity, beat
-from dialogue.signals import redis_url as in_redis_form
-from dialogue.vault import MasterKeys, new_secret
+from dialogue.broker.signals import redis_url as in_redis_form
+from dialogue.core import people
+from dialogue.storage import schema
+from dialogue.storage.clock import utc_now
+from dialogue.storage.database import connect, sqlite_url
+from dialogue.storage.vault import MasterKeys, new_secret
+from dialogue.telemetry.heartbeat import Identity, beat
 from mindglm.doctor import duties, host, models, platforms, rounds, stores, variables
 from mindglm.doctor.findings import Examination, Finding, Grade, Patient
 from tests.bot.telegram.loopback import TOKEN, Telegram

@@ -11,14 +11,15 @@ import pytest
 from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
-from dialogue import home, schema
 from dialogue.admin import audit
-from dialogue.database import Database, connect, sqlite_url
 from dialogue.errors import Misconfigured, WrongSecretKey
-from dialogue.keyfile import master_keys
-from dialogue.settings import DialogueSettings
+from dialogue.process import home
+from dialogue.process.key_file import master_keys
+from dialogue.process.settings import DialogueSettings
+from dialogue.storage import schema
+from dialogue.storage.database import Database, connect, sqlite_url
+from dialogue.storage.vault import new_secret
 from dialogue.tables import Person
-from dialogue.vault import new_secret
 from mindglm.admin import app
 from tests.builders import Rooms
 from tests.road.harness import wait_until

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dialogue.vault import new_secret
+from dialogue.storage.vault import new_secret
 from tests.bot.wechat.gateway import TOKEN, Gateway
 from tests.road.harness import wait_until
 

@@ -16,7 +16,7 @@ import pytest
 from celery import Celery
 from redis import Redis
 
-from dialogue.signals import redis_url
+from dialogue.broker.signals import redis_url
 from mindglm.valkey import (
     SocketInUse,
     SocketPathTooLong,

@@ -16,15 +16,15 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from bot.courier import Courier
-from bot.listener import Listener
-from bot.receipt import Receipt
-from bot.room import Room
-from dialogue import schema
+from bot.incoming.receipt import Receipt
+from bot.outgoing.courier import Courier
+from bot.outgoing.listener import Listener
+from bot.services import Room
 from dialogue.messages import OwedText
-from dialogue.settings import DialogueSettings
+from dialogue.process.settings import DialogueSettings
+from dialogue.storage import schema
+from dialogue.storage.vault import new_secret
 from dialogue.tables import Turn
-from dialogue.vault import new_secret
 from tests.builders import CHANNEL, message
 from tests.ears import chinese_in
 

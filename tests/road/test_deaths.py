@@ -9,9 +9,9 @@ import pytest
 from redis import Redis
 from sqlalchemy import select
 
-from dialogue.clock import utc_now
-from dialogue.doorbell import Doorbell, ringing_app
-from dialogue.signals import redis_url as in_redis_form
+from dialogue.broker.doorbell import Doorbell, ringing_app
+from dialogue.broker.signals import redis_url as in_redis_form
+from dialogue.storage.clock import utc_now
 from dialogue.tables import Turn
 from tests.road.harness import Road, road, wait_until
 from tests.services.postgres import PostgresServer

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from dialogue.presence import Presence, present
+from dialogue.telemetry.heartbeat import Presence, present
 from tests.road.harness import Road, road, wait_until
 
 

@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from dialogue.signals import redis_url as in_redis_form
+from dialogue.broker.signals import redis_url as in_redis_form
 from tests.services import unprivileged
 from tests.services.postgres import PostgresServer
 from tests.services.valkey import ValkeyServer

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dialogue.settings import INSTRUCTION
+from dialogue.process.settings import INSTRUCTION
 from training import vocabulary
 from training.data import corpus
 from training.data.dialogue import Dialogue, write_dialogues

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dialogue.settings import INSTRUCTION
+from dialogue.process.settings import INSTRUCTION
 from training.data import corpus, formats, windows
 from training.data.cleaning import Cleaning, Refusal
 from training.data.degradations import KINDS, synthetic

@@ -5,9 +5,10 @@ from uuid import UUID
 
 import pytest
 
-from dialogue import consent, feedback, people, schema
-from dialogue.database import connect
-from dialogue.settings import DialogueSettings
+from dialogue.core import consent, feedback, people
+from dialogue.process.settings import DialogueSettings
+from dialogue.storage import schema
+from dialogue.storage.database import connect
 from tests.builders import CHANNEL, Rooms
 from training.data import feedback as source
 from training.data.preferences import Preference

@@ -3,7 +3,7 @@ from queue import Queue
 from uuid import UUID
 
 from tests.builders import Rooms
-from worker.ears import OwnEars
+from worker.fallback_poll import OwnEars
 
 
 def test_as_many_are_taken_as_there_are_free_places(rooms: Rooms) -> None:

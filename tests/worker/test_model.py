@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from dialogue.settings import INSTRUCTION
+from dialogue.process.settings import INSTRUCTION
 from tests.worker.engine import chatglm2
 from worker.engine.port import Exchange, ModelUnusable
 from worker.model.check import check

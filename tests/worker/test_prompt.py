@@ -1,6 +1,6 @@
 """The prompt is the seed's, byte for byte, in ChatGLM2's rounds."""
 
-from dialogue.settings import INSTRUCTION
+from dialogue.process.settings import INSTRUCTION
 from worker.engine.port import Exchange
 from worker.prompt import rounds, seed_prompt
 

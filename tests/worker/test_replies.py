@@ -7,10 +7,10 @@ from redis import Redis
 from care import texts
 from care.guard import guard
 from care.hotlines import directory
-from dialogue import history
-from dialogue.settings import INSTRUCTION
-from dialogue.signals import Signals, partial, read_partial
-from dialogue.signals import redis_url as in_redis_form
+from dialogue.broker.signals import Signals, partial, read_partial
+from dialogue.broker.signals import redis_url as in_redis_form
+from dialogue.core import history
+from dialogue.process.settings import INSTRUCTION
 from dialogue.states import TurnState
 from tests.builders import CHANNEL, Rooms
 from tests.fakes import FakeEngine

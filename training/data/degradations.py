@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from dialogue.settings import INSTRUCTION
+from dialogue.process.settings import INSTRUCTION
 from training.data.dialogue import Dialogue
 from training.data.preferences import Preference
 from training.data.windows import before

@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from dialogue.history import words_of
-from dialogue.settings import DialogueSettings
+from dialogue.core.history import words_of
+from dialogue.process.settings import DialogueSettings
 from dialogue.states import TurnState
+from dialogue.storage.vault import MasterKeys, PersonKey
 from dialogue.tables import CONVERSATIONS, FEEDBACK, PEOPLE, TURNS
-from dialogue.vault import MasterKeys, PersonKey
 from dialogue.window import trim
 from training.data.preferences import Preference, as_json, from_json
 from training.trouble import TrainingTrouble

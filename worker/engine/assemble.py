@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from worker.engine.crew import Machine
 from worker.engine.prompter import build_prompter
 from worker.engine.sampling import Sampler, Sampling, silent_ids
 from worker.engine.sizing import BLOCK_SIZE, fit
+from worker.engine.step_loop import Machine
 from worker.model.examine import Examined, examine
 from worker.model.find import BUNDLED, find_model, fingerprint
 from worker.model.hardware import choose_device, choose_threads

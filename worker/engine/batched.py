@@ -9,12 +9,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 
-from worker.engine.crew import Crew, Machine
-from worker.engine.flight import Flight
+from worker.engine.active_request import Flight
 from worker.engine.mailbox import Mailbox
-from worker.engine.openings import Openings
+from worker.engine.open_requests import Openings
 from worker.engine.port import EngineFailed, Load, Progress, Request
 from worker.engine.schedule import TokenSequence
+from worker.engine.step_loop import Crew, Machine
 
 _STUCK_SECONDS = 300.0
 """Longer than any step takes, on the slowest machine that is of use."""

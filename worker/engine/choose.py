@@ -36,7 +36,7 @@ def _installed(extra: str) -> Iterator[None]:
 
 def _batched(settings: WorkerSettings) -> Engine:
     from worker.engine.batched import Batched
-    from worker.engine.crew import Machine
+    from worker.engine.step_loop import Machine
 
     capacity = settings.concurrency or _default_capacity(settings.device)
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from worker.engine.completions import Completions, Server
 from worker.engine.mailbox import Mailbox
-from worker.engine.openings import Openings
+from worker.engine.open_requests import Openings
 from worker.engine.port import EngineFailed, Load, Progress, Request
 
 T = TypeVar("T")

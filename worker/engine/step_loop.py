@@ -7,8 +7,8 @@ from typing import Protocol
 
 import structlog
 
+from worker.engine.active_request import Flight
 from worker.engine.blocks import BlockPool
-from worker.engine.flight import Flight
 from worker.engine.port import EngineError, EngineFailed, Finish, Load, Progress
 from worker.engine.prompter import Prompter
 from worker.engine.schedule import Scheduler, Slice, TokenSequence

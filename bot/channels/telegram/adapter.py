@@ -9,26 +9,26 @@ from pathlib import Path
 import structlog
 from telegram.error import InvalidToken, TelegramError
 
-from bot import journal
 from bot.channels.telegram import CHANNEL, menu
+from bot.channels.telegram.bot_api import TokenRefused, connect, wait_seconds, webhook_secret
+from bot.channels.telegram.chat import Place
+from bot.channels.telegram.flood_limits import Limiter, Pace, SharedSlots
 from bot.channels.telegram.intake import Intake
-from bot.channels.telegram.line import TokenRefused, connect, wait_seconds, webhook_secret
-from bot.channels.telegram.live import Live
-from bot.channels.telegram.places import Place
 from bot.channels.telegram.polling import Poller
+from bot.channels.telegram.progress import Live
 from bot.channels.telegram.records import Records
 from bot.channels.telegram.sender import TelegramSender, Thanks
 from bot.channels.telegram.splitting import split
-from bot.channels.telegram.strays import Strays
+from bot.channels.telegram.stale_placeholders import Strays
 from bot.channels.telegram.updates import ALLOWED, Account
-from bot.courier import Courier
 from bot.health import Health
-from bot.limiter import Limiter, Pace, SharedSlots
-from bot.listener import Listener
-from bot.room import Room
+from bot.outgoing import journal
+from bot.outgoing.courier import Courier
+from bot.outgoing.late_texts import WritingSender
+from bot.outgoing.listener import Listener
+from bot.outgoing.queue_position import WaitingLine
+from bot.services import Room
 from bot.settings import BotSettings
-from bot.waiting import WaitingLine
-from bot.writing import WritingSender
 from dialogue.tables import Figure
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

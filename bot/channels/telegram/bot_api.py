@@ -19,8 +19,8 @@ from telegram.request import HTTPXRequest
 
 from bot.channels.telegram.updates import ALLOWED
 from bot.settings import BotSettings
+from dialogue.core.sending import back_off_seconds
 from dialogue.errors import DatabaseUnavailable, Misconfigured
-from dialogue.sending import back_off_seconds
 
 POLL_SECONDS = 25
 

@@ -18,9 +18,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from bot.courier import TryLater
-from dialogue.rest import Rest
-from dialogue.signals import redis_url
+from bot.outgoing.courier import TryLater
+from dialogue.broker.circuit_breaker import Rest
+from dialogue.broker.signals import redis_url
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

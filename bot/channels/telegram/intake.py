@@ -7,12 +7,12 @@ import structlog
 from telegram import Update
 
 from bot.channels.telegram import CHANNEL
-from bot.channels.telegram.places import Place
+from bot.channels.telegram.chat import Place
 from bot.channels.telegram.updates import Account, Chose, Event, Left, Rated, Revised, Said, Showed, chat_of, read
-from bot.inbox import Inbox
-from bot.lanes import Lanes
-from bot.places import Places
-from bot.receipt import Receipt
+from bot.incoming.admission import Places
+from bot.incoming.chat_locks import Lanes
+from bot.incoming.inbox import Inbox
+from bot.incoming.receipt import Receipt
 from care.screening import screen_safely
 from dialogue.messages import Address
 

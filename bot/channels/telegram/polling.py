@@ -9,8 +9,8 @@ import structlog
 from telegram import Update
 from telegram.error import Conflict, InvalidToken, TelegramError
 
+from bot.channels.telegram.bot_api import POLL_SECONDS, Line, TokenRefused, wait_seconds
 from bot.channels.telegram.intake import Intake
-from bot.channels.telegram.line import POLL_SECONDS, Line, TokenRefused, wait_seconds
 from bot.channels.telegram.updates import chat_of
 from bot.health import Deaf, Health, hangs_for_good
 from dialogue.errors import DatabaseUnavailable

@@ -17,10 +17,10 @@ from telegram import Bot
 from telegram.constants import ChatAction
 from telegram.error import BadRequest, InvalidToken, RetryAfter, TelegramError
 
-from bot.channels.telegram.line import retry_seconds
-from bot.channels.telegram.places import Place
+from bot.channels.telegram.bot_api import retry_seconds
+from bot.channels.telegram.chat import Place
+from bot.channels.telegram.flood_limits import Limiter, Pace, Urgency
 from bot.channels.telegram.splitting import LIMIT, split
-from bot.limiter import Limiter, Pace, Urgency
 from dialogue.errors import DialogueError
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

@@ -9,13 +9,13 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from bot.channels.telegram import CHANNEL
-from bot.channels.telegram.places import Place
+from bot.channels.telegram.chat import Place
 from bot.channels.telegram.updates import message_id_of
-from dialogue import history, pending, placeholders
-from dialogue.clock import Clock, utc_now
-from dialogue.database import Database
-from dialogue.placeholders import Stray
-from dialogue.vault import MasterKeys
+from dialogue.core import history, pending, placeholders
+from dialogue.core.placeholders import Stray
+from dialogue.storage.clock import Clock, utc_now
+from dialogue.storage.database import Database
+from dialogue.storage.vault import MasterKeys
 
 T = TypeVar("T")
 

@@ -14,14 +14,14 @@ from telegram import Bot, InlineKeyboardMarkup, InputMediaDocument, LinkPreviewO
 from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
 
 from bot.channels.telegram import CHANNEL, buttons
-from bot.channels.telegram.line import never_arrived, retry_seconds, told_before_it_leaves
-from bot.channels.telegram.places import Place
-from bot.courier import TryLater, Undeliverable
-from bot.limiter import Limiter, Pace, Urgency
+from bot.channels.telegram.bot_api import never_arrived, retry_seconds, told_before_it_leaves
+from bot.channels.telegram.chat import Place
+from bot.channels.telegram.flood_limits import Limiter, Pace, Urgency
+from bot.outgoing.courier import TryLater, Undeliverable
 from care.texts import Texts
-from dialogue.export import File
+from dialogue.core.sending import UNKNOWN
 from dialogue.messages import OwedText
-from dialogue.sending import UNKNOWN
+from dialogue.rights.export import File
 from dialogue.states import REPEATABLE_KINDS, URGENT_KINDS, DeliveryKind
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

@@ -2,8 +2,8 @@
 
 from telegram.constants import MessageLimit
 
-from bot import splitting
-from bot.splitting import units
+from bot.outgoing import splitting
+from bot.outgoing.splitting import units
 
 __all__ = ["LIMIT", "split", "units"]
 

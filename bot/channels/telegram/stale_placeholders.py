@@ -10,11 +10,11 @@ import structlog
 from telegram import Bot
 from telegram.error import BadRequest, Forbidden, TelegramError
 
-from bot.channels.telegram.places import Place
+from bot.channels.telegram.chat import Place
 from bot.channels.telegram.records import Records
-from dialogue.clock import utc_now
+from dialogue.core.placeholders import Stray
 from dialogue.errors import DatabaseUnavailable
-from dialogue.placeholders import Stray
+from dialogue.storage.clock import utc_now
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

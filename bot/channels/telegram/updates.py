@@ -11,10 +11,10 @@ from telegram import CallbackQuery, Chat, ChatMember, ChatMemberUpdated, MaybeIn
 from telegram.constants import ChatType
 
 from bot.channels.telegram import buttons
-from bot.channels.telegram.places import Place
+from bot.channels.telegram.chat import Place
 from care.disclosure import Answer
-from dialogue.clock import utc_now
 from dialogue.messages import Address, InboundMessage
+from dialogue.storage.clock import utc_now
 
 ALLOWED = ["message", "edited_message", "callback_query", "my_chat_member"]
 """What Telegram is asked to send; business messages are a third person's words and never asked for."""

@@ -14,8 +14,8 @@ from tornado.netutil import bind_sockets
 from tornado.routing import URLSpec
 from tornado.web import Application, RequestHandler
 
+from bot.channels.telegram.bot_api import Line
 from bot.channels.telegram.intake import Intake
-from bot.channels.telegram.line import Line
 from bot.health import Health
 from dialogue.errors import DatabaseUnavailable, Misconfigured
 

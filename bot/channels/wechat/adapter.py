@@ -12,26 +12,27 @@ from uuid import UUID
 
 import structlog
 
-from bot import journal
 from bot.channels.wechat import CHANNEL
+from bot.channels.wechat.connection import Line
 from bot.channels.wechat.contacts import Contacts
 from bot.channels.wechat.intake import Intake
-from bot.channels.wechat.line import Line
 from bot.channels.wechat.pace import Pace
 from bot.channels.wechat.puppet import Event, Happening, Puppet
 from bot.channels.wechat.sender import WechatSender
-from bot.courier import Courier
 from bot.health import Health
-from bot.listener import Listener
-from bot.room import Room
+from bot.outgoing import journal
+from bot.outgoing.courier import Courier
+from bot.outgoing.late_texts import WritingSender
+from bot.outgoing.listener import Listener
+from bot.outgoing.queue_position import words_for
+from bot.outgoing.splitting import split
+from bot.services import Room
 from bot.settings import BotSettings
-from bot.splitting import split
-from bot.waiting import words_for
-from bot.writing import WritingSender
-from dialogue import feedback, waiting
-from dialogue.clock import utc_now
+from dialogue.core import feedback
+from dialogue.core import queue_position as waiting
 from dialogue.errors import DatabaseUnavailable, Misconfigured
 from dialogue.messages import Address
+from dialogue.storage.clock import utc_now
 from dialogue.tables import Figure
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from bot.channels.wechat.line import Line
+from bot.channels.wechat.connection import Line
 from bot.channels.wechat.puppet import Puppet, PuppetTrouble
 
 _OFFICIAL = 2

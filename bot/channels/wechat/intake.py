@@ -16,18 +16,18 @@ from uuid import UUID
 import structlog
 
 from bot.channels.wechat import CHANNEL
+from bot.channels.wechat.chat import Place
+from bot.channels.wechat.connection import Line
 from bot.channels.wechat.contacts import Contacts
-from bot.channels.wechat.line import Line
-from bot.channels.wechat.places import Place
 from bot.channels.wechat.puppet import Event, Happening, LineBroken, Puppet, PuppetTrouble
 from bot.channels.wechat.reading import Account, Ignored, Payload, Said, Showed, read
-from bot.lanes import Lanes
-from bot.places import Places
-from bot.receipt import Receipt
+from bot.incoming.admission import Places
+from bot.incoming.chat_locks import Lanes
+from bot.incoming.receipt import Receipt
 from care.screening import screen_safely
-from dialogue.clock import Clock, utc_now
 from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import Address, InboundMessage
+from dialogue.storage.clock import Clock, utc_now
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 
 class Inbox(Protocol):
-    """What intake needs of `bot.inbox.Inbox`."""
+    """What intake needs of `bot.incoming.inbox.Inbox`."""
 
     async def receive(self, message: InboundMessage) -> Receipt: ...
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from bot.courier import TryLater
+from bot.outgoing.courier import TryLater
 from dialogue.messages import OwedText
 from dialogue.states import URGENT_KINDS
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Protocol
 
-from bot.channels.wechat.places import Place
+from bot.channels.wechat.chat import Place
 from dialogue.messages import InboundMessage
 
 _MENTION = re.compile("@[^\u2005\\s]+(?:\u2005|\\s|$)")

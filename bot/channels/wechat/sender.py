@@ -11,14 +11,14 @@ from uuid import UUID
 import structlog
 
 from bot.channels.wechat import CHANNEL
+from bot.channels.wechat.chat import Place
+from bot.channels.wechat.connection import Line
 from bot.channels.wechat.contacts import Contacts
-from bot.channels.wechat.line import Line
 from bot.channels.wechat.pace import Pace
-from bot.channels.wechat.places import Place
 from bot.channels.wechat.puppet import LineBroken, Puppet, PuppetTrouble
-from bot.courier import TryLater, Undeliverable
+from bot.outgoing.courier import TryLater, Undeliverable
+from dialogue.core.sending import UNKNOWN
 from dialogue.messages import OwedText
-from dialogue.sending import UNKNOWN
 from dialogue.states import REPEATABLE_KINDS
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from bot.room import Room
+from bot.services import Room
 from tests.bot.contract.console import ConsoleSeat
 from tests.bot.contract.seat import PlatformSeat, Seat
 from tests.bot.contract.telegram import TelegramSeat

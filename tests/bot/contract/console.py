@@ -9,12 +9,12 @@ from pathlib import Path
 from uuid import UUID
 
 from bot.channels.console import CHANNEL, Console, ConsoleFiles, ConsoleSender
-from bot.courier import Courier
-from bot.listener import Listener
-from bot.receipt import Receipt
-from bot.room import Room
-from bot.writing import WritingSender
-from dialogue import pending
+from bot.incoming.receipt import Receipt
+from bot.outgoing.courier import Courier
+from bot.outgoing.late_texts import WritingSender
+from bot.outgoing.listener import Listener
+from bot.services import Room
+from dialogue.core import pending
 from dialogue.messages import Address, InboundMessage
 
 _LABEL = "支持者:"

@@ -6,12 +6,12 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import select
 
-from bot.room import Room
-from dialogue import turns
-from dialogue.clock import utc_now
+from bot.services import Room
+from dialogue.core import turns
+from dialogue.core.turns import ClaimedTurn
 from dialogue.states import TurnState
+from dialogue.storage.clock import utc_now
 from dialogue.tables import Turn
-from dialogue.turns import ClaimedTurn
 from tests.builders import reply
 
 _LOOK_SECONDS = 0.02

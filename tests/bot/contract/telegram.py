@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from bot.channels.telegram import CHANNEL
 from bot.channels.telegram.adapter import Adapter
 from bot.channels.telegram.splitting import LIMIT
-from bot.room import Room
+from bot.services import Room
 from bot.settings import BotSettings
 from tests.bot.running import Running
 from tests.bot.telegram.loopback import TOKEN, Telegram

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import create_engine, event, func, select, text
 
-from bot.room import Room
+from bot.services import Room
 from dialogue.states import DeliveryState
 from dialogue.tables import Conversation, Delivery, Feedback, Message
 from tests.bot.contract.model import Model

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from bot.channels.wechat import CHANNEL
 from bot.channels.wechat.adapter import Adapter
 from bot.channels.wechat.reading import Form
-from bot.room import Room
+from bot.services import Room
 from bot.settings import BotSettings
 from tests.bot.running import Running
 from tests.bot.wechat.gateway import TOKEN, Gateway

@@ -1,6 +1,6 @@
 import asyncio
 
-from bot.places import Places
+from bot.incoming.admission import Places
 
 
 async def test_when_all_places_are_taken_the_most_urgent_goes_first_then_who_came_first() -> None:

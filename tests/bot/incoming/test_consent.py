@@ -8,9 +8,9 @@ from sqlalchemy import event, select
 
 from care.age import AgeBand
 from care.disclosure import Answer
-from dialogue import consent
-from dialogue.housekeeper import Housekeeper
+from dialogue.core import consent
 from dialogue.tables import Conversation, Message, Person
+from dialogue.upkeep.housekeeper import Housekeeper
 from tests.bot.practice import Practice
 from tests.builders import message
 

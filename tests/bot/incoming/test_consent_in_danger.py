@@ -2,7 +2,7 @@
 
 import pytest
 
-from dialogue import danger
+from dialogue.core import danger_course as danger
 from tests.bot.practice import ACTIVE, ACUTE, Practice
 
 

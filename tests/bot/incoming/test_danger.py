@@ -7,12 +7,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from bot.room import Room
-from dialogue import danger
+from bot.services import Room
+from dialogue.core import danger_course as danger
 from dialogue.states import DeliveryKind, TurnState
 from dialogue.tables import AuditEntry, Conversation, Turn
 from tests.bot.inboxes import inbox_beside
-from tests.bot.test_inbox import answers, rings
+from tests.bot.incoming.test_inbox import answers, rings
 from tests.builders import Rooms, message
 
 ME = UUID(int=2)

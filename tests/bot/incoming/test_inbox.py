@@ -7,16 +7,16 @@ import pytest
 from redis import Redis
 from sqlalchemy import create_engine, event, inspect, select, text
 
-from bot.inbox import Inbox
-from bot.room import Room
-from dialogue import sending
-from dialogue.commands import Command
-from dialogue.database import connect
-from dialogue.doorbell import QUEUE
+from bot.incoming.inbox import Inbox
+from bot.services import Room
+from dialogue.broker.doorbell import QUEUE
+from dialogue.broker.signals import CANCEL
+from dialogue.broker.signals import redis_url as in_redis_form
+from dialogue.core import sending
+from dialogue.core.commands import Command
 from dialogue.errors import DatabaseUnavailable
-from dialogue.signals import CANCEL
-from dialogue.signals import redis_url as in_redis_form
 from dialogue.states import TurnState
+from dialogue.storage.database import connect
 from dialogue.tables import Turn
 from tests.bot.inboxes import inbox_beside
 from tests.builders import Rooms, message

@@ -6,13 +6,13 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select
 
-from bot.inbox import Inbox
-from bot.limits import Limits
-from bot.receipt import Receipt
-from bot.room import Room
+from bot.incoming.inbox import Inbox
+from bot.incoming.limits import Limits
+from bot.incoming.receipt import Receipt
+from bot.services import Room
 from dialogue.errors import Misconfigured
 from dialogue.messages import Address, InboundMessage
-from dialogue.settings import DialogueSettings
+from dialogue.process.settings import DialogueSettings
 from dialogue.tables import Message
 from tests.bot.inboxes import inbox_beside
 from tests.builders import FakeClock, Rooms, message

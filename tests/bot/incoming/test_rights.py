@@ -10,14 +10,16 @@ from sqlalchemy import select, update
 
 from bot.channels.console import CHANNEL as CONSOLE
 from bot.channels.console import ConsoleFiles, ConsoleSender
-from bot.courier import Courier, TryLater, Undeliverable
-from bot.receipt import Receipt
-from bot.room import Room
-from bot.writing import WritingSender
-from dialogue import complaints, contacts, erasure, people
-from dialogue.commands import Command
-from dialogue.export import File
+from bot.incoming.receipt import Receipt
+from bot.outgoing.courier import Courier, TryLater, Undeliverable
+from bot.outgoing.late_texts import WritingSender
+from bot.services import Room
+from dialogue.core import people
+from dialogue.core.commands import Command
 from dialogue.messages import Address, InboundMessage, OwedText
+from dialogue.rights import complaints, erasure
+from dialogue.rights import emergency_contacts as contacts
+from dialogue.rights.export import File
 from dialogue.states import ClosedBy, DeliveryKind, DeliveryState
 from dialogue.tables import DELIVERIES, PEOPLE, Complaint, Person
 from tests.builders import CHANNEL, Rooms, message

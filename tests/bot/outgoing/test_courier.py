@@ -9,14 +9,14 @@ import pytest
 from sqlalchemy.orm import Session
 
 from bot.channels.console import ConsoleSender
-from bot.courier import Courier, Sender, TryLater, Undeliverable
-from bot.listener import Listener
-from bot.room import Room
-from dialogue.clock import utc_now
-from dialogue.database import Database
+from bot.outgoing.courier import Courier, Sender, TryLater, Undeliverable
+from bot.outgoing.listener import Listener
+from bot.services import Room
 from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import OwedText
 from dialogue.states import DeliveryKind, DeliveryState
+from dialogue.storage.clock import utc_now
+from dialogue.storage.database import Database
 from tests.builders import CHANNEL, Rooms, message
 
 

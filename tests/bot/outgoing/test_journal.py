@@ -5,13 +5,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from bot.journal import Journal, Unwritten, left_behind, open_journal
+from bot.outgoing.journal import Journal, Unwritten, left_behind, open_journal
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 from uuid import UUID
-from bot.journal import Journal
+from bot.outgoing.journal import Journal
 journal = Journal(Path(sys.argv[1]), UUID(int=7))
 for number in range(1, int(sys.argv[2]) + 1):
     journal.begin(UUID(int=number))

@@ -5,12 +5,12 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import select
 
-from bot.room import Room
-from dialogue import people, sending
+from bot.services import Room
+from dialogue.core import people, sending
 from dialogue.messages import Address, InboundMessage
 from dialogue.states import TurnState
+from dialogue.storage.vault import PersonKey
 from dialogue.tables import Person, Turn
-from dialogue.vault import PersonKey
 from tests.builders import Rooms
 
 BOSS = Address(channel="telegram", chat_id="42")

@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from bot.room import Room
-from dialogue import schema
-from dialogue.database import connect, sqlite_url
-from dialogue.settings import DialogueSettings
-from dialogue.vault import new_secret
+from bot.services import Room
+from dialogue.process.settings import DialogueSettings
+from dialogue.storage import schema
+from dialogue.storage.database import connect, sqlite_url
+from dialogue.storage.vault import new_secret
 
 
 @pytest.fixture(params=["sqlite"])

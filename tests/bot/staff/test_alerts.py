@@ -1,7 +1,7 @@
 """Danger is told to the admins, unless they want no alerts."""
 
-from bot.room import Room
-from tests.bot.desk.chat import BOSS, OTHER, order, owed
+from bot.services import Room
+from tests.bot.staff.chat import BOSS, OTHER, order, owed
 from tests.builders import message
 
 

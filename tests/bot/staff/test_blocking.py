@@ -2,11 +2,11 @@
 
 from sqlalchemy import select
 
-from bot.room import Room
-from dialogue.commands import Command
+from bot.services import Room
+from dialogue.core.commands import Command
 from dialogue.states import TurnState
 from dialogue.tables import Message
-from tests.bot.desk.chat import BOSS, PERSON, order, owed, person_key, short, states
+from tests.bot.staff.chat import BOSS, PERSON, order, owed, person_key, short, states
 from tests.builders import message
 
 

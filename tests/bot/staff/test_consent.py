@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from bot.room import Room
-from dialogue.database import sqlite_url
-from dialogue.settings import DialogueSettings
-from dialogue.vault import new_secret
-from tests.bot.desk.chat import BOSS, PERSON, order, owed, short, states
+from bot.services import Room
+from dialogue.process.settings import DialogueSettings
+from dialogue.storage.database import sqlite_url
+from dialogue.storage.vault import new_secret
+from tests.bot.staff.chat import BOSS, PERSON, order, owed, short, states
 from tests.builders import message
 
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from bot.room import Room
-from dialogue.commands import Command
+from bot.services import Room
+from dialogue.core.commands import Command
 from dialogue.messages import Address
-from tests.bot.desk.chat import PERSON, order, owed, short, written
+from tests.bot.staff.chat import PERSON, order, owed, short, written
 from tests.builders import message
 
 

@@ -1,10 +1,10 @@
 """Texts are read only where the setting allows it, and every reading is in the audit."""
 
-from bot.room import Room
+from bot.services import Room
 from dialogue.admin import audit
-from dialogue.settings import DialogueSettings
+from dialogue.process.settings import DialogueSettings
 from dialogue.states import DeliveryKind
-from tests.bot.desk.chat import order, person_id, short
+from tests.bot.staff.chat import order, person_id, short
 from tests.builders import Rooms, message
 
 

@@ -4,10 +4,10 @@ import time
 
 from sqlalchemy import select
 
-from bot.room import Room
+from bot.services import Room
 from dialogue.states import TurnState
 from dialogue.tables import Conversation
-from tests.bot.desk.chat import BOSS, PERSON, order, owed, short, states, written
+from tests.bot.staff.chat import BOSS, PERSON, order, owed, short, states, written
 from tests.builders import message
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from bot.room import Room
+from bot.services import Room
 from dialogue.admin import audit
 from dialogue.states import TurnState
-from tests.bot.desk.chat import BOSS, OTHER, PERSON, order, owed, short, states, written
+from tests.bot.staff.chat import BOSS, OTHER, PERSON, order, owed, short, states, written
 from tests.builders import message
 
 

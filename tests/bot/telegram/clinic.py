@@ -10,12 +10,13 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from dialogue import conversations, schema
-from dialogue.clock import utc_now
-from dialogue.database import Database, connect, sqlite_url
+from dialogue.core import conversations
 from dialogue.states import ClosedBy, DeliveryState, TurnState
+from dialogue.storage import schema
+from dialogue.storage.clock import utc_now
+from dialogue.storage.database import Database, connect, sqlite_url
+from dialogue.storage.vault import MasterKeys, new_secret
 from dialogue.tables import Conversation, Delivery, Message, Turn
-from dialogue.vault import MasterKeys, new_secret
 from tests.bot.telegram.loopback import TOKEN, Telegram
 from tests.builders import is_quiet
 from tests.ears import chinese_in

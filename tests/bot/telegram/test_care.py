@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import select
 
 from care import texts
-from dialogue import conversations, danger, people
-from dialogue.clock import utc_now
+from dialogue.core import conversations, people
+from dialogue.core import danger_course as danger
 from dialogue.messages import Address
+from dialogue.storage.clock import utc_now
 from dialogue.tables import AuditEntry, Conversation
 from tests.bot.telegram.clinic import Clinic
 from tests.bot.telegram.wire import Sent

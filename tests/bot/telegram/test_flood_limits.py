@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.courier import TryLater
-from bot.limiter import Limiter, LocalSlots, Pace, SharedSlots, Slots, Urgency
+from bot.channels.telegram.flood_limits import Limiter, LocalSlots, Pace, SharedSlots, Slots, Urgency
+from bot.outgoing.courier import TryLater
 from tests.services.valkey import ValkeyServer
 
 FAST = Pace(account_per_second=50, chat_per_second=10)

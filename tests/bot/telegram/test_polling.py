@@ -6,15 +6,15 @@ from typing import Any, cast
 import pytest
 from telegram import Update
 
-from bot.channels.telegram import line as telegram_line
+from bot.channels.telegram import bot_api as telegram_line
 from bot.channels.telegram import polling
+from bot.channels.telegram.bot_api import Line
 from bot.channels.telegram.intake import Intake
-from bot.channels.telegram.line import Line
 from bot.channels.telegram.polling import Poller
 from bot.channels.telegram.updates import Account
 from bot.health import Deaf, Health
-from bot.inbox import Inbox
-from bot.receipt import Receipt
+from bot.incoming.inbox import Inbox
+from bot.incoming.receipt import Receipt
 from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import InboundMessage
 

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import inspect, text
 
 from dialogue.states import TurnState
-from dialogue.vault import new_secret
+from dialogue.storage.vault import new_secret
 from tests.bot.telegram.clinic import Clinic
 from tests.bot.telegram.loopback import Telegram
 from tests.ears import Ears, chinese_in, files, leaks

@@ -9,7 +9,7 @@ import pytest
 from telegram import Bot, InlineKeyboardMarkup, Update
 
 from bot.channels.telegram import buttons
-from bot.channels.telegram.places import Place
+from bot.channels.telegram.chat import Place
 from bot.channels.telegram.updates import Account, Chose, Event, Left, Rated, Revised, Said, Showed, read
 from care import texts
 from care.age import AgeBand

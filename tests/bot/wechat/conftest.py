@@ -7,7 +7,7 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from bot.channels.wechat.adapter import Adapter
-from bot.room import Room
+from bot.services import Room
 from bot.settings import BotSettings
 from tests.bot.running import Running
 from tests.bot.wechat.gateway import TOKEN, Gateway

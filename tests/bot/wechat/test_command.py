@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dialogue.vault import new_secret
+from dialogue.storage.vault import new_secret
 from tests.bot.wechat.gateway import TOKEN, Gateway
 from tests.road.harness import wait_until
 

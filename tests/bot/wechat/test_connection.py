@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from bot.channels.wechat.line import Line
+from bot.channels.wechat.connection import Line
 from bot.channels.wechat.puppet import Event, Happening, LineBroken, Puppet, TokenRefused
 from tests.bot.wechat.eventually import until
 from tests.bot.wechat.gateway import TOKEN, Gateway

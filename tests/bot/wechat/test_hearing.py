@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, select, text
 
 from bot.channels.wechat.puppet import Happening
 from bot.channels.wechat.reading import Form
-from bot.room import Room
+from bot.services import Room
 from dialogue.tables import Feedback, Message
 from tests.bot.wechat.eventually import until
 from tests.bot.wechat.gateway import BOT, TOKEN, Gateway

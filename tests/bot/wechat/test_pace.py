@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from bot.channels.wechat.pace import Pace
-from bot.courier import TryLater
+from bot.outgoing.courier import TryLater
 from dialogue.messages import Address, OwedText
 from dialogue.states import DeliveryKind
 

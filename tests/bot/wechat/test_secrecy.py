@@ -10,7 +10,7 @@ import pytest
 
 from bot.channels.wechat.puppet import Happening
 from bot.channels.wechat.reading import Form
-from bot.room import Room
+from bot.services import Room
 from tests.bot.wechat.gateway import Gateway
 from tests.bot.wechat.test_hearing import stored, words
 from tests.ears import Ears, chinese_in, files, leaks

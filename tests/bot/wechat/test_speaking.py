@@ -14,12 +14,12 @@ from sqlalchemy import select
 
 from bot.channels.wechat import CHANNEL
 from bot.channels.wechat.puppet import Happening
-from bot.journal import Journal
-from bot.room import Room
-from dialogue import outbox, people, sending
-from dialogue.clock import utc_now
+from bot.outgoing.journal import Journal
+from bot.services import Room
+from dialogue.core import outbox, people, sending
 from dialogue.messages import Address, InboundMessage
 from dialogue.states import DeliveryKind, DeliveryState
+from dialogue.storage.clock import utc_now
 from dialogue.tables import Turn
 from tests.bot.wechat.eventually import until
 from tests.bot.wechat.gateway import BOT, Gateway

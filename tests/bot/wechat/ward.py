@@ -16,10 +16,10 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from dialogue import schema
-from dialogue.database import Database, connect, sqlite_url
+from dialogue.storage import schema
+from dialogue.storage.database import Database, connect, sqlite_url
+from dialogue.storage.vault import new_secret
 from dialogue.tables import Delivery, Message
-from dialogue.vault import new_secret
 from tests.builders import is_quiet
 from tests.ears import chinese_in
 from tests.road.harness import Worker, wait_until

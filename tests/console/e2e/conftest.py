@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from dialogue.clock import utc_now
+from dialogue.storage.clock import utc_now
 from tests.console import demo
 from tests.road.harness import Road, road, wait_until
 

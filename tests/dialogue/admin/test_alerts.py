@@ -60,7 +60,7 @@ def test_who_muted_alerts_is_spared_until_they_ask_again(rooms: Rooms, office: O
 
 def test_an_alert_whose_courier_died_is_sent_again(rooms: Rooms, office: Office) -> None:
     alarm(rooms, office, rooms.heard().conversation_id, tier=3)
-    from dialogue import sending
+    from dialogue.core import sending
 
     with rooms.database.begin() as session:
         sending.claim_due(session, rooms.keys, "telegram", owner=ME, lease_seconds=1, limit=9, now=rooms.clock())

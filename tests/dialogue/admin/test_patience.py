@@ -7,8 +7,8 @@ import pytest
 from dialogue.admin import audit, takeover
 from dialogue.admin.office import Actor, Office
 from dialogue.admin.patience import Patience
-from dialogue.people import locked as locked_person
-from dialogue.signals import Signals
+from dialogue.broker.signals import Signals
+from dialogue.core.people import locked as locked_person
 from tests.builders import Rooms, message
 from tests.dialogue.admin.conftest import BOSS, COLLEAGUE
 from tests.dialogue.admin.test_takeover import PERSON, owed_to, say, take
@@ -22,7 +22,7 @@ def patience(rooms: Rooms, office: Office, tmp_path: Path) -> Patience:
 
 def write(rooms: Rooms, text: str) -> None:
     """In a conversation that a human holds: no turn."""
-    from dialogue import conversations, intake
+    from dialogue.core import conversations, intake
 
     said = message(text)
     with rooms.database.begin() as session:

@@ -3,10 +3,10 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 
-from dialogue import sending
 from dialogue.admin import audit, find, steering
 from dialogue.admin.office import Actor, Office
 from dialogue.admin.takeover import take_over
+from dialogue.core import sending
 from dialogue.errors import ConversationClosed, NoSuchConversation, NoSuchPerson, NotFailed, ReasonTooLong
 from dialogue.states import ClosedBy, DeliveryState, TurnState
 from dialogue.tables import Conversation, Person

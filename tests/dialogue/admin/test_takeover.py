@@ -2,14 +2,14 @@ from uuid import UUID
 
 import pytest
 
-from dialogue import sending
 from dialogue.admin import audit, steering, takeover
 from dialogue.admin.office import Actor, Office
 from dialogue.admin.record import Speaker, transcript
+from dialogue.core import sending
 from dialogue.errors import AlreadyHeld, ConversationClosed, EmptyMessage, HeldByAnother, NotTakenOver
-from dialogue.ids import new_id
 from dialogue.messages import Address, OwedText
 from dialogue.states import DeliveryKind, TurnState
+from dialogue.storage.ids import new_id
 from tests.builders import Rooms
 
 ME = UUID(int=1)

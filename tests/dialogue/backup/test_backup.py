@@ -11,15 +11,16 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, select
 
-from dialogue import people, schema
 from dialogue.backup import archive
 from dialogue.backup.archive import BackupUnusable
 from dialogue.backup.dump import KEYS, Written, dump, prune
 from dialogue.backup.load import RESTORED, NotEmpty, restore
-from dialogue.database import Database, connect, sqlite_url
+from dialogue.core import people
+from dialogue.core.history import past_turns
 from dialogue.errors import Erased, SchemaMismatch
-from dialogue.history import past_turns
 from dialogue.states import DeliveryState, TurnState
+from dialogue.storage import schema
+from dialogue.storage.database import Database, connect, sqlite_url
 from dialogue.tables import Conversation, Delivery, Message, Person, Turn
 from tests.builders import Rooms
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 from structlog.testing import capture_logs
 
-from dialogue.doorbell import Doorbell, ringing_app
-from dialogue.ids import new_id
-from dialogue.signals import Signals
+from dialogue.broker.doorbell import Doorbell, ringing_app
+from dialogue.broker.signals import Signals
+from dialogue.storage.ids import new_id
 
 
 def test_a_courier_of_the_same_process_is_woken_without_redis(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dialogue.core.cleaning import clean
 from dialogue.errors import EmptyMessage, MessageTooLong
-from dialogue.words import clean
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t \r\n", "\x00\x00", "\u3000", "\x1b"])

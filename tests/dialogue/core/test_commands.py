@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialogue.commands import Command, argument, parse
+from dialogue.core.commands import Command, argument, parse
 
 
 @pytest.mark.parametrize(

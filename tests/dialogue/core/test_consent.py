@@ -6,8 +6,8 @@ import pytest
 
 from care.age import AgeBand
 from care.visit import Visit
-from dialogue import consent, conversations, intake, people, visits
-from dialogue.people import KnownPerson
+from dialogue.core import consent, conversations, intake, people, visits
+from dialogue.core.people import KnownPerson
 from dialogue.states import ClosedBy
 from dialogue.tables import Message
 from tests.builders import CHANNEL, Rooms, message

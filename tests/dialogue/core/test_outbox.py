@@ -4,9 +4,9 @@ from uuid import uuid4
 
 from sqlalchemy import select
 
-from dialogue import outbox, people, sending
+from dialogue.core import outbox, people, sending
+from dialogue.core.sending import back_off_seconds
 from dialogue.messages import Address
-from dialogue.sending import back_off_seconds
 from dialogue.states import DeliveryKind, DeliveryState
 from dialogue.tables import Person
 from tests.builders import CHANNEL, Rooms

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from sqlalchemy import update
 
-from dialogue import placeholders
-from dialogue.ids import made_at
-from dialogue.placeholders import Stray
+from dialogue.core import placeholders
+from dialogue.core.placeholders import Stray
 from dialogue.states import DeliveryState
+from dialogue.storage.ids import made_at
 from dialogue.tables import DELIVERIES
 from tests.builders import CHANNEL, Rooms
 

@@ -2,7 +2,8 @@ from uuid import UUID
 
 from sqlalchemy import update
 
-from dialogue import outbox, people, waiting
+from dialogue.core import outbox, people
+from dialogue.core import queue_position as waiting
 from dialogue.states import DeliveryState
 from dialogue.tables import CONVERSATIONS
 from tests.builders import CHANNEL, Rooms

@@ -2,8 +2,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import uuid4
 
-from dialogue import turns
-from dialogue.history import PastTurn
+from dialogue.core import turns
+from dialogue.core.history import PastTurn
 from dialogue.states import DeliveryKind, DeliveryState, TurnState
 from tests.builders import APOLOGY, Rooms, message
 

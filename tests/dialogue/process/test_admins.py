@@ -1,9 +1,9 @@
 import pytest
 
-from dialogue.admin.admins import parse
 from dialogue.errors import Misconfigured
 from dialogue.messages import Address
-from dialogue.settings import DialogueSettings
+from dialogue.process.admins import parse
+from dialogue.process.settings import DialogueSettings
 
 
 def test_several_admins_are_read_and_each_once() -> None:

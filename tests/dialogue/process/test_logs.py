@@ -7,8 +7,8 @@ from typing import Literal
 import pytest
 import structlog
 
-from dialogue.logs import configure
-from dialogue.settings import DialogueSettings
+from dialogue.process.logs import configure
+from dialogue.process.settings import DialogueSettings
 
 SECRET = "我不想活了"
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from dialogue import home
 from dialogue.errors import Misconfigured
-from dialogue.settings import DialogueSettings
+from dialogue.process import home
+from dialogue.process.settings import DialogueSettings
 
 
 @pytest.fixture

@@ -4,9 +4,11 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import inspect, select, text, update
 
-from dialogue import complaints, contacts, erasure, history, people
+from dialogue.core import history, people
 from dialogue.errors import Erased, Unreadable
 from dialogue.messages import Address
+from dialogue.rights import complaints, erasure
+from dialogue.rights import emergency_contacts as contacts
 from dialogue.states import ClosedBy, DeliveryKind, DeliveryState, TurnState
 from dialogue.tables import COMPLAINTS, DELIVERIES, MESSAGES, PEOPLE, TURNS, AuditEntry, Conversation, Person, Turn
 from tests.builders import CHANNEL, Rooms, message

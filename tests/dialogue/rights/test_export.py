@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from care import texts
 from care.texts import Texts
-from dialogue import export
-from dialogue.personal_data import Grievance, Line, PersonalData, Speaker, Talk
+from dialogue.rights import export
+from dialogue.rights.personal_data import Grievance, Line, PersonalData, Speaker, Talk
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 

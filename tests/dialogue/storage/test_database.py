@@ -4,9 +4,9 @@ import time
 import pytest
 from sqlalchemy import text
 
-from dialogue import database as databases
-from dialogue.database import connect
 from dialogue.errors import DatabaseUnavailable
+from dialogue.storage import database as databases
+from dialogue.storage.database import connect
 
 
 def test_a_process_that_freezes_in_a_transaction_lets_go_of_its_locks(

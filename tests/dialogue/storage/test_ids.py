@@ -1,7 +1,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from dialogue.ids import new_id
+from dialogue.storage.ids import new_id
 
 
 def test_ids_are_version_7_and_ascend_within_a_process() -> None:

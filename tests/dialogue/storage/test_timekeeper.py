@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from dialogue import clock, timekeeper
-from dialogue.clock import utc_now
-from dialogue.database import connect, sqlite_url
-from dialogue.ids import new_id
+from dialogue.storage import clock, timekeeper
+from dialogue.storage.clock import utc_now
+from dialogue.storage.database import connect, sqlite_url
+from dialogue.storage.ids import new_id
 
 WRONG_BY = timedelta(seconds=45)
 

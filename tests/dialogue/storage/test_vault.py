@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialogue.errors import Erased, Misconfigured, Unreadable, WrongSecretKey
-from dialogue.ids import new_id
-from dialogue.vault import MasterKeys, new_secret
+from dialogue.storage.ids import new_id
+from dialogue.storage.vault import MasterKeys, new_secret
 
 KEYS = MasterKeys.parse(new_secret())
 PERSON = new_id()

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from dialogue import database as module
-from dialogue.database import Database, connect, sqlite_url
 from dialogue.errors import DatabaseUnavailable
+from dialogue.storage import database as module
+from dialogue.storage.database import Database, connect, sqlite_url
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@ from datetime import timedelta
 
 import pytest
 
-from dialogue.database import Database
-from dialogue.presence import GONE_SECONDS, Identity, Presence, beat, leave, present
+from dialogue.storage.database import Database
+from dialogue.telemetry.heartbeat import GONE_SECONDS, Identity, Presence, beat, leave, present
 from tests.builders import FakeClock
 
 WORKER = Identity(kind="worker", name="celery", host="gpu1", pid=4242, version="1.0")

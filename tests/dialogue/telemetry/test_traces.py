@@ -5,10 +5,10 @@ from uuid import UUID
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from dialogue.ids import new_id
-from dialogue.opentelemetry import OpenTelemetry
-from dialogue.settings import DialogueSettings
-from dialogue.traces import ROOT, UNTRACED, traces_for
+from dialogue.process.settings import DialogueSettings
+from dialogue.storage.ids import new_id
+from dialogue.telemetry.opentelemetry import OpenTelemetry
+from dialogue.telemetry.traces import ROOT, UNTRACED, traces_for
 
 MS = 1_000_000
 
@@ -46,13 +46,14 @@ def test_two_turns_are_two_traces() -> None:
 def test_off_it_costs_nothing_and_loads_nothing() -> None:
     assert traces_for(DialogueSettings(), "bot") is UNTRACED
     UNTRACED.add(ROOT, UUID(int=1), began_ns=1, ended_ns=2)
-    look = "import bot.room, sys; sys.exit(bool({'dialogue.opentelemetry', 'prometheus_client'} & set(sys.modules)))"
+    heavy = "{'dialogue.telemetry.opentelemetry', 'prometheus_client'}"
+    look = f"import bot.services, sys; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", look], check=False).returncode == 0
 
 
 def test_a_collector_that_is_away_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
-    monkeypatch.setattr("dialogue.opentelemetry._LAST_SECONDS", 0.2)
+    monkeypatch.setattr("dialogue.telemetry.opentelemetry._LAST_SECONDS", 0.2)
     traces = traces_for(DialogueSettings(traces="otlp"), "bot")
     traces.add(ROOT, new_id(), began_ns=1, ended_ns=2)
     traces.close()

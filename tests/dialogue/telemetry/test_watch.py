@@ -7,14 +7,14 @@ from http.client import HTTPConnection
 
 import pytest
 
-from dialogue.database import Database
 from dialogue.errors import DatabaseUnavailable
-from dialogue.presence import Identity, Presence, present
-from dialogue.probes import Probes, port_of
-from dialogue.prometheus import Prometheus
-from dialogue.settings import DialogueSettings
+from dialogue.process.settings import DialogueSettings
+from dialogue.storage.database import Database
 from dialogue.tables import Figure
-from dialogue.watch import Watch, instruments_for
+from dialogue.telemetry.health_endpoints import Probes, port_of
+from dialogue.telemetry.heartbeat import Identity, Presence, present
+from dialogue.telemetry.prometheus import Prometheus
+from dialogue.telemetry.watch import Watch, instruments_for
 from tests.builders import Rooms
 from tests.road.harness import wait_until
 

@@ -2,10 +2,10 @@ from uuid import uuid4
 
 from sqlalchemy import update
 
-from dialogue import rotation
-from dialogue.rotation import BEGINNING, Batch
+from dialogue.storage.vault import MasterKeys, new_secret
 from dialogue.tables import PEOPLE
-from dialogue.vault import MasterKeys, new_secret
+from dialogue.upkeep import key_rotation as rotation
+from dialogue.upkeep.key_rotation import BEGINNING, Batch
 from tests.builders import Rooms
 
 ME = uuid4()

@@ -4,10 +4,10 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select
 
-from dialogue import schema
-from dialogue.database import connect
 from dialogue.errors import DatabaseUnavailable
 from dialogue.states import TurnState
+from dialogue.storage import schema
+from dialogue.storage.database import connect
 from dialogue.tables import Delivery, Turn
 from tests.builders import APOLOGY, Rooms
 

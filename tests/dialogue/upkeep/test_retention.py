@@ -3,12 +3,12 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import select
 
-from dialogue import retention
-from dialogue.housekeeper import PURGED, Housekeeper
-from dialogue.prometheus import Prometheus
-from dialogue.retention import Purged
 from dialogue.states import ClosedBy, DeliveryState
 from dialogue.tables import DELIVERIES, MESSAGES, TURNS, AuditEntry
+from dialogue.telemetry.prometheus import Prometheus
+from dialogue.upkeep import retention
+from dialogue.upkeep.housekeeper import PURGED, Housekeeper
+from dialogue.upkeep.retention import Purged
 from tests.builders import Rooms
 
 ME = uuid4()

@@ -10,16 +10,18 @@ import pytest
 from sqlalchemy import func, select, update
 
 from care import texts
-from dialogue import consent, conversations, danger, housekeeper, intake, outbox, people, retention, strangers
 from dialogue.admin import alerts, audit
 from dialogue.admin.audit import Whom
 from dialogue.admin.office import Office
-from dialogue.housekeeper import Housekeeper
+from dialogue.core import consent, conversations, intake, outbox, people
+from dialogue.core import danger_course as danger
+from dialogue.core.people import KnownPerson
 from dialogue.messages import Address
-from dialogue.people import KnownPerson
 from dialogue.states import ClosedBy, DeliveryKind
-from dialogue.strangers import FORGOTTEN
 from dialogue.tables import CONVERSATIONS, DELIVERIES, MESSAGES, PEOPLE, Complaint
+from dialogue.upkeep import housekeeper, retention, strangers
+from dialogue.upkeep.housekeeper import Housekeeper
+from dialogue.upkeep.strangers import FORGOTTEN
 from tests.builders import CHANNEL, Rooms, message
 
 ME = UUID(int=8)

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from worker.engine.batched import Batched
-from worker.engine.crew import Machine
 from worker.engine.port import Progress, Request
 from worker.engine.prompter import Prompter
+from worker.engine.step_loop import Machine
 from worker.engine.work import Work
 from worker.model.find import BUNDLED
 from worker.prompt import rounds

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dialogue.settings import INSTRUCTION
+from dialogue.process.settings import INSTRUCTION
 from tests.worker.engine.builders import last, request
 from worker.engine.batched import Batched
 from worker.engine.choose import build
