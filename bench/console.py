@@ -28,7 +28,7 @@ from starlette.testclient import TestClient
 from bench.archive import fill
 from console import accounts, sessions
 from console.app import create_app
-from console.services import Room
+from console.services import ConsoleServices
 from console.settings import ConsoleSettings
 from console.visit import SESSION_COOKIE
 from dialogue.states import Role
@@ -75,9 +75,9 @@ def main() -> int:
         settings = ConsoleSettings(
             home=home / "home", database_url=SecretStr(url), secret_key=SecretStr(arguments.secret_key or new_secret())
         )
-        room = Room.open(settings)
-        stack.callback(room.close)
-        rows = _measure(room, arguments.rounds, _print_plan if arguments.plans else None)
+        services = ConsoleServices.open(settings)
+        stack.callback(services.close)
+        rows = _measure(services, arguments.rounds, _print_plan if arguments.plans else None)
     if arguments.json:
         sys.stdout.write(json.dumps([asdict(row) for row in rows]) + "\n")
     else:
@@ -85,21 +85,25 @@ def main() -> int:
     return int(any(row.p95_ms > BUDGET_MS for row in rows))
 
 
-def _measure(room: Room, rounds: int, on_plan: Callable[[str, float, str], None] | None) -> list[Row]:
-    client, paths = TestClient(create_app(room), base_url="http://127.0.0.1:8090"), _paths(room)
-    client.cookies[SESSION_COOKIE] = _sign_in(room)
+def _measure(services: ConsoleServices, rounds: int, on_plan: Callable[[str, float, str], None] | None) -> list[Row]:
+    client, paths = TestClient(create_app(services), base_url="http://127.0.0.1:8090"), _paths(services)
+    client.cookies[SESSION_COOKIE] = _sign_in(services)
     began = time.perf_counter()
-    room.gatherer.gather()
+    services.gatherer.gather()
     sys.stderr.write(f"the week's figures were counted in {time.perf_counter() - began:.1f} s\n")
-    return [_row(room, client, path, rounds, on_plan) for path in paths]
+    return [_row(services, client, path, rounds, on_plan) for path in paths]
 
 
 def _row(
-    room: Room, client: TestClient, path: str, rounds: int, on_plan: Callable[[str, float, str], None] | None
+    services: ConsoleServices,
+    client: TestClient,
+    path: str,
+    rounds: int,
+    on_plan: Callable[[str, float, str], None] | None,
 ) -> Row:
-    with _listening(room.database) as asked:
+    with _listening(services.database) as asked:
         assert client.get(path, follow_redirects=False).status_code == 200, path
-    with room.database.engine.connect() as connection:
+    with services.database.engine.connect() as connection:
         plans = [one.plan(connection) for one in asked]
     if on_plan is not None:
         for milliseconds, plan in plans:
@@ -121,9 +125,9 @@ def _row(
     )
 
 
-def _paths(room: Room) -> list[str]:
+def _paths(services: ConsoleServices) -> list[str]:
     """Every page that lists, with the filters that could be slow: rare rows, nothing found, far back."""
-    with room.database.read() as session:
+    with services.database.read() as session:
         conversation_id, person_id = session.execute(
             text("SELECT id, person_id FROM conversations WHERE tier = 3 ORDER BY id LIMIT 1")
         ).one()
@@ -164,16 +168,16 @@ def _paths(room: Room) -> list[str]:
     ]
 
 
-def _sign_in(room: Room) -> str:
+def _sign_in(services: ConsoleServices) -> str:
     now = utc_now()
-    with room.database.begin() as session:
+    with services.database.begin() as session:
         known = accounts.by_name(session, "bench")
         staff_id = (
             known.id
             if known
             else accounts.add(session, name="bench", role=Role.ADMIN, locale="zh", actor="bench", now=now)
         )
-        return sessions.open_for(session, staff_id, room.lifetimes, now=now)
+        return sessions.open_for(session, staff_id, services.lifetimes, now=now)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from rich.table import Table
 from bench import house, plots, road
 from bench.archive import fill
 from bench.plots import Sample
-from bot.services import Room
+from bot.services import BotServices
 from dialogue.process.settings import DialogueSettings
 from dialogue.storage import schema
 from dialogue.storage.vault import new_secret
@@ -56,7 +56,7 @@ Line = dict[str, object]
 class Built:
     """One house: the bot's side here, everything else beside it."""
 
-    room: Room
+    services: BotServices
     workers: list[psutil.Process]
     broker: psutil.Process
 
@@ -86,10 +86,10 @@ def steady(*, minutes: float, plot: Path | None) -> list[Line]:
     """Eight people talk all the time; the first and the last third of it, and their ratio."""
     samples: list[Sample] = []
     with _house(workers=1) as built:
-        _measure(built.room, people=_STEADY_PEOPLE, seconds=_WARM_SECONDS)
+        _measure(built.services, people=_STEADY_PEOPLE, seconds=_WARM_SECONDS)
         began_at = time.monotonic()
         while (now := time.monotonic()) < began_at + minutes * 60:
-            row = _measure(built.room, people=_STEADY_PEOPLE, seconds=min(_SAMPLE_SECONDS, minutes * 10))
+            row = _measure(built.services, people=_STEADY_PEOPLE, seconds=min(_SAMPLE_SECONDS, minutes * 10))
             samples.append(_sample((now - began_at) / 60, row, built))
     if plot is not None:
         plots.steady(samples, plot / "steady.png")
@@ -102,25 +102,25 @@ def steady(*, minutes: float, plot: Path | None) -> list[Line]:
 def stored(counts: Sequence[int], *, seconds: float, plot: Path | None) -> list[Line]:
     """One person's turn beside so many stored ones; the first count is the baseline of the ratio."""
     with ExitStack() as stack:
-        rooms = {count: stack.enter_context(_house(workers=1, turns=count)).room for count in counts}
+        rooms = {count: stack.enter_context(_house(workers=1, turns=count)).services for count in counts}
         return _compared("stored turns", rooms, seconds=seconds, plot=plot)
 
 
 def people(counts: Sequence[int], *, seconds: float, plot: Path | None) -> list[Line]:
     """A turn of somebody among so many who have all talked before and may talk again."""
     with ExitStack() as stack:
-        rooms = {count: stack.enter_context(_house(workers=1)).room for count in counts}
-        for count, room in rooms.items():
-            asyncio.run(_meet(room, count))
+        rooms = {count: stack.enter_context(_house(workers=1)).services for count in counts}
+        for count, services in rooms.items():
+            asyncio.run(_meet(services, count))
         return _compared("people", rooms, seconds=seconds, plot=plot)
 
 
-def _compared(what: str, rooms: Mapping[int, Room], *, seconds: float, plot: Path | None) -> list[Line]:
-    """One person talks in each room in turn, several rounds, so that what else the machine does meets all of them."""
-    for room in rooms.values():
-        _measure(room, people=1, seconds=_WARM_SECONDS)
+def _compared(what: str, rooms: Mapping[int, BotServices], *, seconds: float, plot: Path | None) -> list[Line]:
+    """One person talks in each database in turn, for several rounds: other load on the machine then meets all of them."""
+    for services in rooms.values():
+        _measure(services, people=1, seconds=_WARM_SECONDS)
     rounds = [
-        {count: _measure(room, people=1, seconds=seconds).p50_ms for count, room in rooms.items()}
+        {count: _measure(services, people=1, seconds=seconds).p50_ms for count, services in rooms.items()}
         for _ in range(_ROUNDS)
     ]
     first = next(iter(rooms))
@@ -138,8 +138,8 @@ def workers(counts: Sequence[int], *, seconds: float, plot: Path | None) -> list
     speeds = {}
     for count in counts:
         with _house(workers=count, concurrency=_WORKERS_CONCURRENCY, delay_seconds=_WORKERS_DELAY_SECONDS) as built:
-            _measure(built.room, people=_WORKERS_PEOPLE, seconds=_WARM_SECONDS)
-            speeds[count] = _measure(built.room, people=_WORKERS_PEOPLE, seconds=seconds).turns_per_second
+            _measure(built.services, people=_WORKERS_PEOPLE, seconds=_WARM_SECONDS)
+            speeds[count] = _measure(built.services, people=_WORKERS_PEOPLE, seconds=seconds).turns_per_second
     if plot is not None:
         plots.scaling(speeds, plot / "workers.png")
     return [
@@ -164,10 +164,10 @@ def _house(*, workers: int, turns: int = 0, concurrency: int = 32, delay_seconds
             messages_per_day=0,
         )
         schema.upgrade_at(url)
-        room = Room.open(settings)
-        stack.callback(room.close)
+        services = BotServices.open(settings)
+        stack.callback(services.close)
         if turns:
-            fill(room.database, turns=turns)
+            fill(services.database, turns=turns)
         environment = {
             "MINDGLM_HOME": str(home),
             "MINDGLM_DATABASE_URL": url,
@@ -183,20 +183,23 @@ def _house(*, workers: int, turns: int = 0, concurrency: int = 32, delay_seconds
             )
             for number in range(workers)
         ]
-        yield Built(room=room, workers=started, broker=psutil.Process(broker.process.pid))
+        yield Built(services=services, workers=started, broker=psutil.Process(broker.process.pid))
 
 
-def _measure(room: Room, *, people: int, seconds: float) -> road.Row:
-    return asyncio.run(road.measure(room, database="postgresql", people=people, seconds=seconds))
+def _measure(services: BotServices, *, people: int, seconds: float) -> road.Row:
+    return asyncio.run(road.measure(services, database="postgresql", people=people, seconds=seconds))
 
 
-async def _meet(room: Room, count: int) -> None:
+async def _meet(services: BotServices, count: int) -> None:
     """Everybody says something once, a few hundred at a time, and is answered."""
     answers = road.Answers()
-    async with road.delivering(room, answers):
+    async with road.delivering(services, answers):
         for first in range(0, count, 200):
             await asyncio.gather(
-                *(road.talk_once(room, answers, f"early-{number}") for number in range(first, min(first + 200, count)))
+                *(
+                    road.talk_once(services, answers, f"early-{number}")
+                    for number in range(first, min(first + 200, count))
+                )
             )
 
 

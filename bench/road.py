@@ -28,7 +28,7 @@ from rich.table import Table
 from bench import house
 from bot.outgoing.courier import Courier
 from bot.outgoing.listener import Listener
-from bot.services import Room
+from bot.services import BotServices
 from dialogue.messages import Address, InboundMessage, OwedText
 from dialogue.process.home import database_url
 from dialogue.process.settings import DialogueSettings
@@ -67,14 +67,17 @@ class Answers:
         return None
 
 
-async def measure(room: Room, *, database: str, people: int, seconds: float) -> Row:
+async def measure(services: BotServices, *, database: str, people: int, seconds: float) -> Row:
     """Let `people` talk for `seconds`."""
     answers = Answers()
     latencies: list[float] = []
-    async with delivering(room, answers):
+    async with delivering(services, answers):
         started_at = time.perf_counter()
         await asyncio.gather(
-            *(_talk(room, answers, f"{people}-{number}", started_at + seconds, latencies) for number in range(people))
+            *(
+                _talk(services, answers, f"{people}-{number}", started_at + seconds, latencies)
+                for number in range(people)
+            )
         )
         took_seconds = time.perf_counter() - started_at
     return Row(
@@ -88,10 +91,10 @@ async def measure(room: Room, *, database: str, people: int, seconds: float) -> 
 
 
 @asynccontextmanager
-async def delivering(room: Room, answers: Answers) -> AsyncIterator[None]:
+async def delivering(services: BotServices, answers: Answers) -> AsyncIterator[None]:
     """A courier that hears of what is owed."""
-    courier = Courier(database=room.database, keys=room.keys, sender=answers)
-    listener = Listener(room.broker_url, CHANNEL, on_owed=courier.wake)
+    courier = Courier(database=services.database, keys=services.keys, sender=answers)
+    listener = Listener(services.broker_url, CHANNEL, on_owed=courier.wake)
     tasks = [asyncio.create_task(courier.run()), asyncio.create_task(listener.run())]
     await asyncio.sleep(0.5)
     try:
@@ -102,7 +105,7 @@ async def delivering(room: Room, answers: Answers) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def talk_once(room: Room, answers: Answers, who: str) -> float:
+async def talk_once(services: BotServices, answers: Answers, who: str) -> float:
     """Say something and wait for the answer; returns the seconds between."""
     message = InboundMessage(
         address=Address(channel=CHANNEL, chat_id=who),
@@ -114,18 +117,18 @@ async def talk_once(room: Room, answers: Answers, who: str) -> float:
     )
     answered = answers.expect(who)
     began_at = time.perf_counter()
-    await room.inbox.receive(message)
+    await services.inbox.receive(message)
     await answered
     return time.perf_counter() - began_at
 
 
-async def _talk(room: Room, answers: Answers, who: str, until: float, latencies: list[float]) -> None:
+async def _talk(services: BotServices, answers: Answers, who: str, until: float, latencies: list[float]) -> None:
     while time.perf_counter() < until:
-        latencies.append(await talk_once(room, answers, who))
+        latencies.append(await talk_once(services, answers, who))
 
 
 @contextmanager
-def _room(arguments: argparse.Namespace, home: Path) -> Iterator[tuple[Room, str]]:
+def _services(arguments: argparse.Namespace, home: Path) -> Iterator[tuple[BotServices, str]]:
     with ExitStack() as stack:
         url = house.postgres(stack, home)[0] if arguments.postgres else arguments.database_url
         broker_url = arguments.broker_url or house.broker(stack, home).url
@@ -149,9 +152,9 @@ def _room(arguments: argparse.Namespace, home: Path) -> Iterator[tuple[Room, str
             **({"MINDGLM_DATABASE_URL": url} if url else {}),
         }
         stack.enter_context(house.command("worker", environment, home / "worker.log", ready="worker_ready"))
-        room = Room.open(settings)
-        stack.callback(room.close)
-        yield room, room.database.engine.dialect.name
+        services = BotServices.open(settings)
+        stack.callback(services.close)
+        yield services, services.database.engine.dialect.name
 
 
 def main() -> None:
@@ -167,10 +170,13 @@ def main() -> None:
     import structlog
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
-    with tempfile.TemporaryDirectory(prefix="mg-") as directory, _room(arguments, Path(directory)) as (room, name):
-        asyncio.run(measure(room, database=name, people=4, seconds=1))  # warm
+    with (
+        tempfile.TemporaryDirectory(prefix="mg-") as directory,
+        _services(arguments, Path(directory)) as (services, name),
+    ):
+        asyncio.run(measure(services, database=name, people=4, seconds=1))  # warm
         rows = [
-            asyncio.run(measure(room, database=name, people=people, seconds=arguments.seconds))
+            asyncio.run(measure(services, database=name, people=people, seconds=arguments.seconds))
             for people in arguments.people
         ]
     if arguments.json:

@@ -7,7 +7,7 @@ from bot.incoming.consent import gate
 from bot.incoming.inbox import Inbox
 from bot.incoming.limits import Limits
 from bot.meters import BotMeters
-from bot.outgoing.late_texts import Pen
+from bot.outgoing.late_texts import LateTexts
 from care import texts
 from care.scripts import Voice
 from care.texts import Texts
@@ -32,13 +32,13 @@ _LOCK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
+class BotServices:
     """Shared by the channels of one process. Leave it by `close`."""
 
     database: Database
     keys: MasterKeys
     texts: Texts
-    pen: Pen
+    pen: LateTexts
     broker_url: str
     inbox: Inbox
     sweeper: Sweeper
@@ -103,7 +103,7 @@ class Room:
             database=database,
             keys=keys,
             texts=words,
-            pen=Pen(database=database, keys=keys, texts=words, directory=directory),
+            pen=LateTexts(database=database, keys=keys, texts=words, directory=directory),
             broker_url=broker_url,
             inbox=inbox,
             sweeper=sweeper,

@@ -28,7 +28,7 @@ from console.pages import (
     transcript,
 )
 from console.security import Security
-from console.services import Room
+from console.services import ConsoleServices
 from console.visit import Refused
 
 PAGES: tuple[Page, ...] = (
@@ -49,25 +49,25 @@ PAGES: tuple[Page, ...] = (
 _KEYS = {404: "error_not_found", 405: "error_method"}
 
 
-def create_app(room: Room) -> Starlette:
-    """The application on an open room; whoever opened the room closes it."""
+def create_app(services: ConsoleServices) -> Starlette:
+    """The application over opened services; the caller closes them."""
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        room.gatherer.start()
+        services.gatherer.start()
         yield
-        await run_in_threadpool(room.gatherer.stop)
+        await run_in_threadpool(services.gatherer.stop)
 
     async def on_http_error(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
-        return await run_in_threadpool(refuse, room, request, Refused(status, _KEYS.get(status, "error_broken")))
+        return await run_in_threadpool(refuse, services, request, Refused(status, _KEYS.get(status, "error_broken")))
 
     app = Starlette(
         routes=[
-            *(_route(page, room) for page in PAGES),
+            *(_route(page, services) for page in PAGES),
             Mount("/static", StaticFiles(packages=[("console", "static")])),
         ],
-        middleware=[Middleware(Security, settings=room.settings)],
+        middleware=[Middleware(Security, settings=services.settings)],
         exception_handlers={HTTPException: on_http_error, Exception: on_http_error},
         lifespan=lifespan,
     )
@@ -75,5 +75,5 @@ def create_app(room: Room) -> Starlette:
     return app
 
 
-def _route(page: Page, room: Room) -> Route:
-    return Route(page.path, endpoint(page, room), methods=[page.method])
+def _route(page: Page, services: ConsoleServices) -> Route:
+    return Route(page.path, endpoint(page, services), methods=[page.method])

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from console import sessions, words
-from console.services import Room
+from console.services import ConsoleServices
 from console.visit import FORM_COOKIE, LOCALE_COOKIE, QUIET, SESSION_COOKIE, Refused, Visit, storable
 from dialogue.errors import DatabaseUnavailable
 from dialogue.states import Role
@@ -38,26 +38,26 @@ class Page:
     handler: Handler
 
 
-def endpoint(page: Page, room: Room) -> Callable[[Request], Awaitable[Response]]:
+def endpoint(page: Page, services: ConsoleServices) -> Callable[[Request], Awaitable[Response]]:
     """What the router calls. Pages are ordinary functions; each runs in a thread."""
 
     async def answer(request: Request) -> Response:
         try:
             form = await _read_form(request) if page.method == "POST" else {}
         except Refused as refused:
-            return await run_in_threadpool(refuse, room, request, refused)
-        return await run_in_threadpool(_answer, page, room, request, form)
+            return await run_in_threadpool(refuse, services, request, refused)
+        return await run_in_threadpool(_answer, page, services, request, form)
 
     return answer
 
 
-def refuse(room: Room, request: Request, refused: Refused) -> Response:
+def refuse(services: ConsoleServices, request: Request, refused: Refused) -> Response:
     """An error page, for which the database is not asked."""
-    return _error(_nobodys_visit(room, request), refused)
+    return _error(_nobodys_visit(services, request), refused)
 
 
-def _answer(page: Page, room: Room, request: Request, form: Mapping[str, str]) -> Response:
-    visit = _nobodys_visit(room, request)
+def _answer(page: Page, services: ConsoleServices, request: Request, form: Mapping[str, str]) -> Response:
+    visit = _nobodys_visit(services, request)
     visit = replace(visit, form=form)
     try:
         visit = _recognised(visit)
@@ -74,16 +74,16 @@ def _answer(page: Page, room: Room, request: Request, form: Mapping[str, str]) -
     return response
 
 
-def _nobodys_visit(room: Room, request: Request) -> Visit:
+def _nobodys_visit(services: ConsoleServices, request: Request) -> Visit:
     chosen = request.query_params.get("lang") or request.cookies.get(LOCALE_COOKIE)
     locale = chosen if chosen in words.LOCALES else words.preferred(request.headers.get("accept-language", ""))
-    zone = ZoneInfo(room.settings.console_time_zone)
-    return Visit(room=room, request=request, locale=locale, zone=zone, now=room.clock(), who=None, form={})
+    zone = ZoneInfo(services.settings.console_time_zone)
+    return Visit(services=services, request=request, locale=locale, zone=zone, now=services.clock(), who=None, form={})
 
 
 def _recognised(visit: Visit) -> Visit:
-    with visit.room.database.read() as session:
-        who = sessions.find(session, visit.cookie(SESSION_COOKIE), visit.room.lifetimes, now=visit.now)
+    with visit.services.database.read() as session:
+        who = sessions.find(session, visit.cookie(SESSION_COOKIE), visit.services.lifetimes, now=visit.now)
     if who is None:
         return visit
     zone = ZoneInfo(who.time_zone) if who.time_zone else visit.zone

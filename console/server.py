@@ -6,7 +6,7 @@ import structlog
 import uvicorn
 
 from console.app import create_app
-from console.services import Room
+from console.services import ConsoleServices
 from dialogue.process.systemd import notify_ready
 from dialogue.telemetry.heartbeat import Identity
 from dialogue.telemetry.watch import Watch, instruments_for
@@ -24,12 +24,12 @@ class _Server(uvicorn.Server):
             notify_ready()
 
 
-def serve(room: Room) -> bool:
+def serve(services: ConsoleServices) -> bool:
     """Returns at SIGTERM or Ctrl-C; False if it could not listen."""
-    settings = room.settings
+    settings = services.settings
     server = _Server(
         uvicorn.Config(
-            create_app(room),
+            create_app(services),
             host=settings.console_host,
             port=settings.console_port,
             http="h11",  # strict: whatever is installed, a request line holds printable ASCII only
@@ -42,10 +42,10 @@ def serve(room: Room) -> bool:
         )
     )
     watch = Watch(
-        database=room.database,
+        database=services.database,
         me=Identity(kind="console", name=settings.console_listen),
         figures=dict,
-        checks={"broker": room.signals.check},
+        checks={"broker": services.signals.check},
         instruments=instruments_for(settings),
         settings=settings,
     )

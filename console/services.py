@@ -22,7 +22,7 @@ from dialogue.storage.vault import MasterKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
+class ConsoleServices:
     """Shared by all requests. Leave it by `close`."""
 
     settings: ConsoleSettings

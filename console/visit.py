@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from care.texts import Texts
-from console.services import Room
+from console.services import ConsoleServices
 from console.sessions import SignedIn
 from dialogue.states import Role
 
@@ -37,7 +37,7 @@ class Refused(Exception):
 class Visit:
     """What a page needs to answer."""
 
-    room: Room
+    services: ConsoleServices
     request: Request
     locale: str
     zone: ZoneInfo
@@ -54,7 +54,7 @@ class Visit:
 
     @property
     def words(self) -> Texts:
-        return self.room.words[self.locale]
+        return self.services.words[self.locale]
 
     @property
     def address(self) -> str:
@@ -62,7 +62,7 @@ class Visit:
 
     @property
     def is_https(self) -> bool:
-        return self.room.settings.console_url is not None
+        return self.services.settings.console_url is not None
 
     def query(self, name: str) -> str:
         return storable(self.request.query_params.get(name, "")).strip()
@@ -78,7 +78,7 @@ class Visit:
         return self.who is not None and self.who.may(role)
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> Response:
-        return HTMLResponse(self.room.templates.render(template, self, values), status_code=status)
+        return HTMLResponse(self.services.templates.render(template, self, values), status_code=status)
 
     def go(self, path: str, *, notice: str | None = None) -> Response:
         """On to a page that says what was done."""

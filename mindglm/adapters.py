@@ -13,7 +13,7 @@ import structlog
 
 from bot.health import Deaf, last_report
 from bot.incoming.consent import warn_if_nobody_is_asked
-from bot.services import Room
+from bot.services import BotServices
 from bot.settings import BotSettings
 from dialogue.errors import Misconfigured, SchemaMismatch
 from dialogue.process import home
@@ -41,7 +41,7 @@ class Adapter(Protocol):
     def trouble(self) -> str | None: ...
 
 
-def run(channel: str, settings: BotSettings, make: Callable[[Room], Adapter]) -> int:
+def run(channel: str, settings: BotSettings, make: Callable[[BotServices], Adapter]) -> int:
     """Returns the exit status: 0 when stopped, 78 for what no restart mends, 1 when a restart may help.
 
     Raises `DialogueError` for a database that is away at the start.
@@ -50,11 +50,11 @@ def run(channel: str, settings: BotSettings, make: Callable[[Room], Adapter]) ->
     warn_if_nobody_is_asked(settings)
     try:
         upgrade_own(settings)
-        room = Room.open(settings)
+        services = BotServices.open(settings)
         try:
-            asyncio.run(_serve(channel, settings, room, make))
+            asyncio.run(_serve(channel, settings, services, make))
         finally:
-            room.close()
+            services.close()
     except (Misconfigured, SchemaMismatch) as error:
         sys.stderr.write(f"mindglm {channel}: {error}\n")
         return os.EX_CONFIG
@@ -72,16 +72,18 @@ def report(channel: str, settings: BotSettings) -> int:
     return 1 if troubles else 0
 
 
-async def _serve(channel: str, settings: BotSettings, room: Room, make: Callable[[Room], Adapter]) -> None:
-    adapter = make(room)
+async def _serve(
+    channel: str, settings: BotSettings, services: BotServices, make: Callable[[BotServices], Adapter]
+) -> None:
+    adapter = make(services)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, adapter.stop)
     watch = Watch(
-        database=room.database,
+        database=services.database,
         me=Identity(kind=channel, name=channel),
         figures=adapter.figures,
-        checks={"broker": room.signals.check, channel: adapter.trouble},
-        instruments=room.instruments,
+        checks={"broker": services.signals.check, channel: adapter.trouble},
+        instruments=services.instruments,
         settings=settings,
     )
     watch.start()

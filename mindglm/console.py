@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from console.services import Room
+    from console.services import ConsoleServices
     from console.settings import ConsoleSettings
     from dialogue.storage.database import Database
 
@@ -89,31 +89,33 @@ def _serve(settings: "ConsoleSettings") -> int:
     """Returns the exit status; an address that is taken was said by the server."""
     from console.security import is_exposed
     from console.server import serve as run
-    from console.services import Room
+    from console.services import ConsoleServices
     from dialogue.process.logs import configure
     from dialogue.process.opening import upgrade_own
 
     configure(settings)
     upgrade_own(settings)
-    room = Room.open(settings)
+    services = ConsoleServices.open(settings)
     if is_exposed(settings):
         sys.stderr.write(_EXPOSED)
-    _welcome(room)
+    _welcome(services)
     try:
-        return os.EX_OK if run(room) else os.EX_UNAVAILABLE
+        return os.EX_OK if run(services) else os.EX_UNAVAILABLE
     except KeyboardInterrupt:
         return os.EX_OK
     finally:
-        room.close()
+        services.close()
 
 
-def _welcome(room: "Room") -> None:
+def _welcome(services: "ConsoleServices") -> None:
     """The address, and while there is no admin the link that makes the first: on the terminal, never in a log."""
     from console import accounts
 
-    base = _base_url(room.settings)
-    with room.database.begin() as session:
-        token = None if accounts.has_admin(session) else accounts.make_link(session, None, actor="", now=room.clock())
+    base = _base_url(services.settings)
+    with services.database.begin() as session:
+        token = (
+            None if accounts.has_admin(session) else accounts.make_link(session, None, actor="", now=services.clock())
+        )
     if token is None:
         typer.echo(f"The console is at {base}")
     else:

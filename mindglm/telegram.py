@@ -15,7 +15,7 @@ _M_ARENA_MAX = -8  # mallopt(3)
 def run(settings: BotSettings) -> int:
     """Returns the exit status; see `adapters.run`."""
     _keep_memory_together()
-    return adapters.run(CHANNEL, settings, lambda room: Adapter(room, settings, home=home.home(settings)))
+    return adapters.run(CHANNEL, settings, lambda services: Adapter(services, settings, home=home.home(settings)))
 
 
 def report(settings: BotSettings) -> int:

@@ -1,4 +1,4 @@
-"""The conversation of `mindglm chat`: a seat, the room, and the console between them."""
+"""The conversation of `mindglm chat`: a seat, the services, and the console between them."""
 
 import getpass
 import importlib
@@ -11,9 +11,9 @@ from uuid import UUID
 
 from bot.channels.console import CHANNEL, Console, ConsoleFiles, ConsoleSender
 from bot.outgoing.courier import Courier
-from bot.outgoing.late_texts import WritingSender
+from bot.outgoing.late_texts import LateTextSender
 from bot.outgoing.listener import Listener
-from bot.services import Room
+from bot.services import BotServices
 from dialogue.core import conversations, history, pending
 from dialogue.errors import DatabaseUnavailable, DialogueError, Misconfigured
 from dialogue.messages import Address
@@ -34,41 +34,52 @@ def converse(settings: DialogueSettings, background: Background, status: Tell, t
     _log_to_file(settings)
     with _seat(settings) as (seat, address):
         schema.upgrade_at(database_url(settings))
-        room = Room.open(settings.model_copy(update={"consent": "off"}))  # the notice was printed: using it agrees
+        services = BotServices.open(
+            settings.model_copy(update={"consent": "off"})
+        )  # the notice was printed: using it agrees
         try:
             took("database: ready")
             if settings.broker_url is not None:
-                room.signals.check()
-            _sit_down(room, background, status, took, address=address, seat=seat, exports=home(settings) / "exports")
+                services.signals.check()
+            _sit_down(
+                services, background, status, took, address=address, seat=seat, exports=home(settings) / "exports"
+            )
         finally:
-            room.close()
+            services.close()
 
 
 def _sit_down(
-    room: Room, background: Background, status: Tell, took: Tell, *, address: Address, seat: int, exports: Path
+    services: BotServices,
+    background: Background,
+    status: Tell,
+    took: Tell,
+    *,
+    address: Address,
+    seat: int,
+    exports: Path,
 ) -> None:
     sender = ConsoleSender()
-    files = ConsoleFiles(sender, exports, room.texts)
-    writing = WritingSender(sender, room.pen, send_files=files.send)
-    courier = Courier(database=room.database, keys=room.keys, sender=writing, chat_id=address.chat_id)
+    files = ConsoleFiles(sender, exports, services.texts)
+    writing = LateTextSender(sender, services.pen, send_files=files.send)
+    courier = Courier(database=services.database, keys=services.keys, sender=writing, chat_id=address.chat_id)
     listener = Listener(
-        room.broker_url,
+        services.broker_url,
         CHANNEL,
         on_owed=courier.wake,
-        on_partial=partial(_show_partial, room, address, sender) if sys.stdout.isatty() else None,
+        on_partial=partial(_show_partial, services, address, sender) if sys.stdout.isatty() else None,
     )
     console = Console(
         sender=sender,
-        texts=room.texts,
+        texts=services.texts,
         address=address,
         read_line=_terminal_reader() if sys.stdin.isatty() else _read_piped,
-        say=room.inbox.receive_blocking,
-        is_open=partial(_is_awaited, room),
+        say=services.inbox.receive_blocking,
+        is_open=partial(_is_awaited, services),
         out=sys.stdout,
         status=status,
         is_streaming=sys.stdout.isatty(),
     )
-    unanswered = _welcome_back(room, address, seat, status)
+    unanswered = _welcome_back(services, address, seat, status)
     delivering = background.start(courier.run())
     background.start(listener.run())
     took("first prompt")
@@ -80,32 +91,32 @@ def _sit_down(
         delivering.result()
 
 
-def _welcome_back(room: Room, address: Address, seat: int, status: Tell) -> list[UUID]:
+def _welcome_back(services: BotServices, address: Address, seat: int, status: Tell) -> list[UUID]:
     """Tell where the conversation stands; returns what was not answered last time."""
-    with room.database.read() as session:
+    with services.database.read() as session:
         conversation_id = conversations.find_open(session, address)
         count = pending.answered_count(session, conversation_id) if conversation_id else 0
         unanswered = pending.unanswered(session, address)
     if seat > 1:
-        status(room.texts.say("console_seat", seat=seat))
+        status(services.texts.say("console_seat", seat=seat))
     if count:
-        status(room.texts.say("console_continued", turns=count))
+        status(services.texts.say("console_continued", turns=count))
     return unanswered
 
 
-def _is_awaited(room: Room, awaited: UUID) -> bool:
+def _is_awaited(services: BotServices, awaited: UUID) -> bool:
     try:
-        with room.database.read() as session:
+        with services.database.read() as session:
             return pending.is_awaited(session, awaited)
     except DatabaseUnavailable:
         return True
 
 
-def _show_partial(room: Room, address: Address, sender: ConsoleSender, turn_id: UUID, sealed: bytes) -> None:
+def _show_partial(services: BotServices, address: Address, sender: ConsoleSender, turn_id: UUID, sealed: bytes) -> None:
     """Other windows' words are not for this one."""
     try:
-        with room.database.read() as session:
-            opened = history.open_partial(session, room.keys, turn_id, sealed)
+        with services.database.read() as session:
+            opened = history.open_partial(session, services.keys, turn_id, sealed)
     except DialogueError:
         return
     if opened is not None and opened[0] == address:

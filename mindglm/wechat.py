@@ -1,7 +1,7 @@
 """`mindglm wechat`: what is WeChat's own about its process."""
 
 from bot.channels.wechat import CHANNEL
-from bot.services import Room
+from bot.services import BotServices
 from bot.settings import BotSettings
 from dialogue.errors import Misconfigured
 from dialogue.process import home
@@ -11,14 +11,14 @@ from mindglm import adapters
 def run(settings: BotSettings) -> int:
     """Returns the exit status; see `adapters.run`."""
 
-    def make(room: Room) -> adapters.Adapter:
+    def make(services: BotServices) -> adapters.Adapter:
         try:
             from bot.channels.wechat.adapter import Adapter
         except ModuleNotFoundError as error:
             raise Misconfigured(
                 f"WeChat needs the extra `wechat` ({error.name} is missing): pip install 'mindglm-bot[wechat]'"
             ) from error
-        return Adapter(room, settings, home=home.home(settings))
+        return Adapter(services, settings, home=home.home(settings))
 
     return adapters.run(CHANNEL, settings, make)
 

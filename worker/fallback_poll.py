@@ -15,7 +15,7 @@ from dialogue.upkeep.lost_rings import overlooked
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
-class OwnEars:
+class FallbackPoller:
     """Looks into the database at a steady pace, in a thread of its own, while there are free places.
 
     A ring may be lost, its broker away, or the consumer deaf; and the sweep that rings again may run in a process that

@@ -21,7 +21,7 @@ from dialogue.telemetry.traces import traces_for
 from dialogue.telemetry.watch import Watch, instruments_for
 from dialogue.upkeep.sweeper import Sweeper
 from worker.engine.port import Engine
-from worker.fallback_poll import OwnEars
+from worker.fallback_poll import FallbackPoller
 from worker.leases import Leases
 from worker.meters import WorkerMeters
 from worker.replies import Replies, ReplyPolicy
@@ -67,7 +67,7 @@ class WorkerService:
             policy=_policy(settings),
             meters=self._meters,
         )
-        self._ears = OwnEars(
+        self._ears = FallbackPoller(
             database=self._database,
             answer=self.answer,
             free_places=self._free_places,

@@ -11,7 +11,7 @@ _THREADS_FOR_OTHERS = 2
 """Of asyncio's: the courier must not queue behind a hundred messages that are taken in."""
 
 
-class Places:
+class AdmissionQueue:
     """So many at a time; whoever waits goes on by urgency, then in the order of coming."""
 
     def __init__(self, number: int | None = None) -> None:

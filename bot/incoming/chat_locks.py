@@ -1,20 +1,20 @@
-"""Each chat's messages one after the other, different chats' at the same time."""
+"""Per-chat locks: one chat's messages are handled in order, different chats' in parallel."""
 
 import asyncio
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 
 
-class Lanes:
-    """First come, first served, for each chat by itself."""
+class PerChatLocks:
+    """Locks in the order of asking, one for each chat that is in use."""
 
     def __init__(self) -> None:
         self._locks: dict[Hashable, asyncio.Lock] = {}
         self._users: dict[Hashable, int] = {}
 
     @asynccontextmanager
-    async def turn(self, chat: Hashable) -> AsyncIterator[None]:
-        """Who enters takes a place in the chat's line at once, and goes on when it is theirs."""
+    async def hold(self, chat: Hashable) -> AsyncIterator[None]:
+        """Waits in the order of entering; the lock is released when the block ends."""
         lock = self._locks.setdefault(chat, asyncio.Lock())
         self._users[chat] = self._users.get(chat, 0) + 1
         try:

@@ -27,7 +27,7 @@ SendFiles = Callable[[OwedText, Sequence[File]], Awaitable[str | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pen:
+class LateTexts:
     """What is needed to write; one for all channels of a process."""
 
     database: Database
@@ -61,13 +61,13 @@ class Pen:
             return sending.split(session, self.keys, owed, parts)
 
 
-class WritingSender:
+class LateTextSender:
     """A channel's sender that gets every text written."""
 
     def __init__(
         self,
         sender: Sender,
-        pen: Pen,
+        pen: LateTexts,
         *,
         send_files: SendFiles | None = None,
         split: Callable[[str], list[str]] | None = None,

@@ -18,7 +18,7 @@ def words_for(texts: Texts, ahead: int) -> str:
     return texts.say("waiting_line", ahead=ahead) if ahead else texts.say("waiting_next")
 
 
-class WaitingLine:
+class QueuePositions:
     """The line as it was a moment ago. `patience_seconds` 0 tells nobody anything."""
 
     def __init__(self, database: Database, texts: Texts, *, patience_seconds: float, clock: Clock = utc_now) -> None:

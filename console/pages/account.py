@@ -21,7 +21,7 @@ def change_password(visit: Visit) -> Response:
     """Every browser is signed out by it; this one is signed in again."""
     if visit.form.get("password") != visit.form.get("again"):
         return _page(visit, status=422, error="error_again")
-    with visit.room.database.read() as session:
+    with visit.services.database.read() as session:
         member = accounts.get(session, visit.staff.staff_id)
     if member is None or not passwords.fits(member.password_hash, visit.form.get("current", "")):
         return _page(visit, status=422, error="error_current")
@@ -29,9 +29,9 @@ def change_password(visit: Visit) -> Response:
         digest = passwords.digest(visit.form.get("password", ""), name=member.name)
     except WeakPassword:
         return _page(visit, status=422, error="error_weak")
-    with visit.room.database.begin() as session:
+    with visit.services.database.begin() as session:
         accounts.set_password(session, member.id, digest, actor=visit.staff.actor, now=visit.now)
-        cookie = sessions.open_for(session, member.id, visit.room.lifetimes, now=visit.now)
+        cookie = sessions.open_for(session, member.id, visit.services.lifetimes, now=visit.now)
     response = visit.go("/account", notice="saved")
     visit.set_cookie(response, SESSION_COOKIE, cookie)
     return response
@@ -41,13 +41,13 @@ def prefer(visit: Visit) -> Response:
     locale, zone = visit.form.get("locale", ""), visit.form.get("time_zone", "").strip()
     if locale not in LOCALES or not _is_zone(zone):
         return _page(visit, status=422, error="error_zone")
-    with visit.room.database.begin() as session:
+    with visit.services.database.begin() as session:
         accounts.prefer(session, visit.staff.staff_id, locale=locale, time_zone=zone or None)
     return visit.go("/account", notice="saved")
 
 
 def sign_others_out(visit: Visit) -> Response:
-    with visit.room.database.begin() as session:
+    with visit.services.database.begin() as session:
         sessions.end_others(session, visit.staff)
     return visit.go("/account", notice="others_out")
 
@@ -60,7 +60,7 @@ def _page(visit: Visit, *, status: int = 200, error: str | None = None) -> Respo
         locales=LOCALES,
         zones=_zones(),
         own_zone=visit.staff.time_zone or "",
-        default_zone=visit.room.settings.console_time_zone,
+        default_zone=visit.services.settings.console_time_zone,
     )
 
 

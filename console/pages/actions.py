@@ -45,14 +45,14 @@ _REFUSALS = (
 def perform(visit: Visit, use_case: Callable[[Session], Aftermath | None]) -> None:
     """One transaction, and then what others are to hear of. What the domain refuses becomes a page that says so."""
     try:
-        with visit.room.database.begin() as session:
+        with visit.services.database.begin() as session:
             aftermath = use_case(session)
     except _UNKNOWN:
         raise Refused(404, "error_not_found") from None
     except _REFUSALS as refusal:
         raise Refused(409, f"refused_{type(refusal).__name__}") from None
     if aftermath is not None:
-        aftermath.announce(visit.room.signals)
+        aftermath.announce(visit.services.signals)
 
 
 def actor(visit: Visit) -> Actor:
@@ -61,7 +61,7 @@ def actor(visit: Visit) -> Actor:
 
 
 def office(visit: Visit) -> Office:
-    return Office(keys=visit.room.keys, texts=visit.room.said_to_people)
+    return Office(keys=visit.services.keys, texts=visit.services.said_to_people)
 
 
 def reason(visit: Visit) -> str | None:

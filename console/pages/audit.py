@@ -11,7 +11,7 @@ _PAGE_LENGTH = 50
 
 
 def entries(visit: Visit) -> Response:
-    with visit.room.database.read() as session:
+    with visit.services.database.read() as session:
         found = audit.entries(
             session,
             actor=visit.query("actor") or None,

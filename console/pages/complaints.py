@@ -16,7 +16,7 @@ _PAGE_LENGTH = 50
 def every(visit: Visit) -> Response:
     """Those that nobody has settled, or the others."""
     is_settled = visit.query("settled") == "1"
-    with visit.room.database.read() as session:
+    with visit.services.database.read() as session:
         found = complaints.page(
             session, is_settled=is_settled, before=as_id(visit.query("before")), limit=_PAGE_LENGTH + 1
         )
@@ -36,7 +36,7 @@ def read(visit: Visit) -> Response:
     opened: list[tuple[ListedComplaint, Words]] = []
 
     def open_it(session: Session) -> None:
-        words = complaints.read(session, visit.room.keys, complaint_id, by=visit.staff.actor, now=visit.now)
+        words = complaints.read(session, visit.services.keys, complaint_id, by=visit.staff.actor, now=visit.now)
         complaint = complaints.one(session, complaint_id)
         if words is None or complaint is None:
             raise Refused(404, "error_not_found")

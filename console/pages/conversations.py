@@ -27,7 +27,7 @@ def every(visit: Visit) -> Response:
         if isinstance(found, Response):
             return found
         hint = found
-    with visit.room.database.read() as session:
+    with visit.services.database.read() as session:
         page = listing.page(session, _wanted(visit, given), after=_cursor(visit.query("after")), limit=_PAGE_LENGTH)
     return visit.page(
         "conversations.html",
@@ -44,7 +44,7 @@ def every(visit: Visit) -> Response:
 
 
 def one(visit: Visit) -> Response:
-    with visit.room.database.read() as session:
+    with visit.services.database.read() as session:
         try:
             shown = record.show(session, visit.path_id())
         except NoSuchConversation:
@@ -62,7 +62,7 @@ def one(visit: Visit) -> Response:
 
 def _search(visit: Visit, text: str) -> Response | str:
     """To what was found, or the key of the sentence that says why not. Only those who may read know people by name."""
-    with visit.room.database.read() as session:
+    with visit.services.database.read() as session:
         try:
             conversation_id = search.conversation_of(session, text)
         except Ambiguous:

@@ -44,7 +44,7 @@ _PLACE_OF = select(*_PLACE).where(DELIVERIES.c.id == bindparam("id"))
 
 
 def failed(visit: Visit) -> Response:
-    with visit.room.database.read() as session:
+    with visit.services.database.read() as session:
         found = _page(session, as_id(visit.query("before")))
     shown = found[:_PAGE_LENGTH]
     return visit.page(

@@ -10,7 +10,7 @@ from dialogue.states import Role
 
 def charts(visit: Visit) -> Response:
     span = Span.WEEK if visit.query("span") == Span.WEEK else Span.DAY
-    week = visit.room.gatherer.week()
+    week = visit.services.gatherer.week()
     return visit.page(
         "figures.html",
         span=span,

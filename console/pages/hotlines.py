@@ -10,7 +10,7 @@ from dialogue.states import Role
 
 def directory(visit: Visit) -> Response:
     today = visit.now.astimezone(visit.zone).date()
-    chosen = visit.room.hotlines
+    chosen = visit.services.hotlines
     return visit.page(
         "hotlines.html",
         region=chosen.region,

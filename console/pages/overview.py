@@ -46,7 +46,7 @@ class Workers:
 
 
 def now(visit: Visit) -> Response:
-    with visit.room.database.read() as session:
+    with visit.services.database.read() as session:
         figures = overview.overview(session, now=visit.now)
         present = presence.present(session)
         alarms = audit.entries(session, action=ALARM, limit=_ALARMS)

@@ -24,11 +24,11 @@ def sign_in(visit: Visit) -> Response:
     name, target = visit.form.get("name", ""), local_path(visit.form.get("next", ""))
     try:
         cookie = signing_in.sign_in(
-            visit.room.database,
+            visit.services.database,
             name=name,
             password=visit.form.get("password", ""),
             address=visit.address,
-            lifetimes=visit.room.lifetimes,
+            lifetimes=visit.services.lifetimes,
             now=visit.now,
         )
     except WrongPassword:
@@ -42,7 +42,7 @@ def sign_in(visit: Visit) -> Response:
 
 
 def sign_out(visit: Visit) -> Response:
-    with visit.room.database.begin() as session:
+    with visit.services.database.begin() as session:
         sessions.end(session, visit.staff)
     response = RedirectResponse("/sign-in", status_code=303)
     response.delete_cookie(visit.cookie_name(SESSION_COOKIE), path="/", secure=visit.is_https, httponly=True)
@@ -77,14 +77,14 @@ def welcome(visit: Visit) -> Response:
 def _choose(visit: Visit, link: Link, name: str) -> Response:
     digest = passwords.digest(visit.form.get("password", ""), name=name)
     actor = sessions.actor(name)
-    with visit.room.database.begin() as session:
+    with visit.services.database.begin() as session:
         accounts.spend(session, link)
         staff_id = link.staff_id or accounts.add(
             session, name=name, role=Role.ADMIN, locale=visit.locale, actor=actor, now=visit.now
         )
         accounts.set_password(session, staff_id, digest, actor=actor, now=visit.now)
         signing_in.forgive(session, name)
-        cookie = sessions.open_for(session, staff_id, visit.room.lifetimes, now=visit.now)
+        cookie = sessions.open_for(session, staff_id, visit.services.lifetimes, now=visit.now)
     response = visit.go("/", notice="welcome")
     visit.set_cookie(response, SESSION_COOKIE, cookie)
     return response
@@ -92,7 +92,7 @@ def _choose(visit: Visit, link: Link, name: str) -> Response:
 
 def _link(visit: Visit) -> Link:
     try:
-        with visit.room.database.read() as session:
+        with visit.services.database.read() as session:
             return accounts.find_link(session, visit.request.path_params["token"], now=visit.now)
     except LinkSpent:
         raise Refused(410, "error_link") from None

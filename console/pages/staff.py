@@ -23,7 +23,7 @@ def everyone(visit: Visit) -> Response:
 
 def add(visit: Visit) -> Response:
     """A new member, and the link by which they choose their password: shown once, here."""
-    with visit.room.database.begin() as session:
+    with visit.services.database.begin() as session:
         try:
             staff_id = accounts.add(
                 session,
@@ -44,7 +44,7 @@ def add(visit: Visit) -> Response:
 
 def renew_link(visit: Visit) -> Response:
     """For who has lost password or link; what they have goes on counting until the new one is chosen."""
-    with visit.room.database.begin() as session:
+    with visit.services.database.begin() as session:
         member = accounts.get(session, visit.path_id())
         if member is None or member.disabled_at is not None:
             raise Refused(404, "error_not_found")
@@ -66,14 +66,14 @@ def enable(visit: Visit) -> Response:
 
 
 def link_url(visit: Visit, token: str) -> str:
-    base = visit.room.settings.console_url or str(visit.request.base_url).rstrip("/")
+    base = visit.services.settings.console_url or str(visit.request.base_url).rstrip("/")
     return f"{base}/welcome/{token}"
 
 
 def _page(
     visit: Visit, *, status: int = 200, error: str | None = None, link: str | None = None, linked: Staff | None = None
 ) -> Response:
-    with visit.room.database.read() as session:
+    with visit.services.database.read() as session:
         members = accounts.everyone(session)
     return visit.page(
         "staff.html",
@@ -96,7 +96,7 @@ class _Change(Protocol):
 
 def _change(visit: Visit, change: _Change) -> Response:
     try:
-        with visit.room.database.begin() as session:
+        with visit.services.database.begin() as session:
             member = accounts.get(session, visit.path_id())
             if member is None:
                 raise Refused(404, "error_not_found")

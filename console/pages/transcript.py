@@ -49,7 +49,7 @@ def say(visit: Visit) -> Response:
             conversation_id,
             visit.form.get("text", ""),
             by=actor(visit),
-            max_length=visit.room.settings.max_message_length,
+            max_length=visit.services.settings.max_message_length,
             once=once,
             now=visit.now,
         ),
@@ -59,7 +59,7 @@ def say(visit: Visit) -> Response:
 
 def pulse(visit: Visit) -> Response:
     """A mark that changes when something was said; no words, no ids."""
-    with visit.room.database.read() as session:
+    with visit.services.database.read() as session:
         return JSONResponse({"mark": _mark(session, _known(session, visit.path_id()))})
 
 
@@ -72,7 +72,7 @@ def _page(visit: Visit, conversation: Listed, lines: list[Line], mark: str) -> R
         once=new_id(),
         is_open=conversation.closed_at is None,
         is_mine=conversation.taken_over_by == visit.staff.actor,
-        max_length=visit.room.settings.max_message_length,
+        max_length=visit.services.settings.max_message_length,
     )
 
 

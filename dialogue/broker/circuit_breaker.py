@@ -3,7 +3,7 @@
 import time
 
 
-class Rest:
+class CircuitBreaker:
     """Of something that is away; usable from any thread."""
 
     def __init__(self, seconds: float = 1.0) -> None:

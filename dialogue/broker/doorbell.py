@@ -10,7 +10,7 @@ from celery.exceptions import CeleryError
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from dialogue.broker.circuit_breaker import Rest
+from dialogue.broker.circuit_breaker import CircuitBreaker
 
 REPLY_TASK = "reply"
 QUEUE = "mindglm"
@@ -47,7 +47,7 @@ class Doorbell:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        self._rest = Rest()
+        self._rest = CircuitBreaker()
 
     def ring(self, conversation_ids: Iterable[UUID]) -> None:
         """Best effort: a ring that fails is logged, and the sweep rings again."""

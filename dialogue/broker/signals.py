@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from dialogue.broker.circuit_breaker import Rest
+from dialogue.broker.circuit_breaker import CircuitBreaker
 from dialogue.errors import DialogueError
 
 CANCEL = "mindglm:cancel"
@@ -52,7 +52,7 @@ class Signals:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._rest = Rest()
+        self._rest = CircuitBreaker()
         self._nearby: list[tuple[str, Callable[[], object]]] = []
 
     @classmethod

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from bot.services import Room
+from bot.services import BotServices
 from dialogue.process.settings import DialogueSettings
 from dialogue.storage import schema
 from dialogue.storage.database import sqlite_url
@@ -25,11 +25,11 @@ def asks_consent() -> bool:
 
 
 @pytest.fixture
-def room(tmp_path: Path, broker_url: str, *, asks_consent: bool) -> Iterator[Room]:
+def services(tmp_path: Path, broker_url: str, *, asks_consent: bool) -> Iterator[BotServices]:
     """What a channel's process has, on SQLite and a real broker, without its sweep."""
     url = sqlite_url(tmp_path / "bot.db")
     schema.upgrade_at(url)
-    opened = Room.open(
+    opened = BotServices.open(
         DialogueSettings(
             home=tmp_path,
             database_url=SecretStr(url),
@@ -45,5 +45,5 @@ def room(tmp_path: Path, broker_url: str, *, asks_consent: bool) -> Iterator[Roo
 
 
 @pytest.fixture
-def practice(room: Room) -> Practice:
-    return Practice(room)
+def practice(services: BotServices) -> Practice:
+    return Practice(services)

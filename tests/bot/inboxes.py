@@ -1,8 +1,8 @@
-"""Another way in beside a room's own: with another broker, or another database connection."""
+"""Another way in beside the services' own: with another broker, or another database connection."""
 
 from bot.incoming.inbox import Inbox
 from bot.incoming.limits import UNLIMITED, Limits
-from bot.services import Room
+from bot.services import BotServices
 from care.hotlines import directory
 from care.scripts import Voice
 from dialogue.broker.doorbell import Doorbell, ringing_app
@@ -12,20 +12,20 @@ from dialogue.storage.database import Database
 
 
 def inbox_beside(
-    room: Room,
+    services: BotServices,
     *,
     database: Database | None = None,
     broker_url: str | None = None,
     limits: Limits = UNLIMITED,
     clock: Clock = utc_now,
 ) -> Inbox:
-    broker_url = broker_url or room.broker_url
+    broker_url = broker_url or services.broker_url
     return Inbox(
-        database=database or room.database,
-        keys=room.keys,
-        texts=room.texts,
+        database=database or services.database,
+        keys=services.keys,
+        texts=services.texts,
         voice=Voice(locale="zh", directory=directory("cn")),
-        gate=room.inbox.gate,
+        gate=services.inbox.gate,
         doorbell=Doorbell(ringing_app(broker_url)),
         signals=Signals.connect(broker_url),
         max_message_length=100,

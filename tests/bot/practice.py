@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from bot.incoming.consent import gate
 from bot.incoming.inbox import Inbox
 from bot.incoming.receipt import Receipt
-from bot.services import Room
+from bot.services import BotServices
 from care import texts
 from care.hotlines import directory
 from care.scripts import Voice
@@ -23,10 +23,10 @@ ACTIVE = "我最近一直想自杀"
 class Practice:
     """An inbox and what it said."""
 
-    def __init__(self, room: Room) -> None:
-        self.room = room
+    def __init__(self, services: BotServices) -> None:
+        self.services = services
         self.clock = FakeClock()
-        self.rooms = Rooms(room.database, room.keys, clock=self.clock)
+        self.rooms = Rooms(services.database, services.keys, clock=self.clock)
         self.words = texts.load("zh")
         self.directory = directory("cn")
         self._heard = 0
@@ -41,11 +41,11 @@ class Practice:
         is_labelling: bool = False,
     ) -> Inbox:
         self.inbox = Inbox(
-            database=self.room.database,
-            keys=self.room.keys,
+            database=self.services.database,
+            keys=self.services.keys,
             texts=self.words,
-            doorbell=self.room.doorbell,
-            signals=self.room.signals,
+            doorbell=self.services.doorbell,
+            signals=self.services.signals,
             voice=Voice(locale="zh", directory=self.directory),
             gate=gate(
                 self.words,
@@ -84,7 +84,7 @@ class Practice:
 
     def answer_all(self) -> list[str]:
         """Let the model answer whatever waits; the words that it was given."""
-        with self.room.database.read() as session:
+        with self.services.database.read() as session:
             waiting = session.scalars(select(Turn.conversation_id).where(Turn.state == TurnState.WAITING)).all()
         seen = []
         for conversation_id in waiting:
@@ -94,13 +94,13 @@ class Practice:
         return seen
 
     def person(self) -> Person:
-        with self.room.database.read() as session:
+        with self.services.database.read() as session:
             return session.scalars(select(Person)).one()
 
     def stored_texts(self) -> int:
-        with self.room.database.read() as session:
+        with self.services.database.read() as session:
             return session.scalar(select(func.count(Message.id)).where(Message.text.is_not(None))) or 0
 
     def actions(self) -> list[str]:
-        with self.room.database.read() as session:
+        with self.services.database.read() as session:
             return list(session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)))

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from console import accounts, passwords
 from console.app import create_app
-from console.services import Room
+from console.services import ConsoleServices
 from console.settings import ConsoleSettings
 from dialogue.states import Role
 from dialogue.storage import schema
@@ -61,27 +61,27 @@ class Browser:
 class House:
     """A console with staff of every role, and the domain's use cases on the same database."""
 
-    room: Room
+    services: ConsoleServices
     rooms: Rooms
     clock: FakeClock
     digest: str
 
     def browser(self, role: Role | None = None) -> Browser:
-        browser = Browser(TestClient(create_app(self.room), base_url=LOOPBACK, raise_server_exceptions=False))
+        browser = Browser(TestClient(create_app(self.services), base_url=LOOPBACK, raise_server_exceptions=False))
         if role is not None:
             assert browser.sign_in(NAMES[role]).status_code == 303
         return browser
 
     def hire(self, name: str, role: Role) -> None:
-        with self.room.database.begin() as session:
+        with self.services.database.begin() as session:
             accounts.add(
                 session, name=name, role=role, locale="zh", password_hash=self.digest, actor="test", now=self.clock()
             )
 
     def restart(self) -> None:
         """Another process on the same database."""
-        self.room.close()
-        self.room = Room.open(self.room.settings, clock=self.clock)
+        self.services.close()
+        self.services = ConsoleServices.open(self.services.settings, clock=self.clock)
 
 
 def form_token(page: Response) -> str:
@@ -107,9 +107,9 @@ def _opened(url: str, home: Path, digest: str) -> Iterator[House]:
     database.close()
     clock = FakeClock()
     settings = ConsoleSettings(home=home / "home", database_url=SecretStr(url), secret_key=SecretStr(new_secret()))
-    room = Room.open(settings, clock=clock)
-    house = House(room, Rooms(room.database, room.keys, clock), clock, digest)
+    services = ConsoleServices.open(settings, clock=clock)
+    house = House(services, Rooms(services.database, services.keys, clock), clock, digest)
     for role, name in NAMES.items():
         house.hire(name, role)
     yield house
-    house.room.close()
+    house.services.close()

@@ -20,14 +20,14 @@ WORDS = "<b>回复</b>没有帮助"
 
 def complain(house: House, text: str = WORDS, *, who: str = "小王") -> UUID:
     received = house.rooms.heard("你好", who=who)
-    with house.room.database.begin() as session:
-        person = people.locked(session, house.room.keys, channel=CHANNEL, user_id=who, now=house.clock())
+    with house.services.database.begin() as session:
+        person = people.locked(session, house.services.keys, channel=CHANNEL, user_id=who, now=house.clock())
         house.clock.tick(1)
         return complaints.make(session, person, text, conversation_id=received.conversation_id, now=house.clock())
 
 
 def actions(house: House) -> list[tuple[str, str]]:
-    with house.room.database.read() as session:
+    with house.services.database.read() as session:
         entries = audit.entries(session)
     return [(entry.action, entry.actor) for entry in reversed(entries) if entry.action.startswith("complaint")]
 
@@ -62,8 +62,8 @@ def test_what_was_settled_is_not_settled_again_and_what_is_not_there_is_not_foun
 
 def test_words_that_are_gone_are_said_to_be(house: House) -> None:
     complaint_id, browser = complain(house), house.browser(Role.COUNSELLOR)
-    with house.room.database.begin() as session:
-        person = people.locked(session, house.room.keys, channel=CHANNEL, user_id="小王", now=house.clock())
+    with house.services.database.begin() as session:
+        person = people.locked(session, house.services.keys, channel=CHANNEL, user_id="小王", now=house.clock())
         erasure.erase(session, person.id, by=ClosedBy.PERSON, actor="person", farewell_to=None, now=house.clock())
     gone = load()["zh"].say("complaint_gone")
     assert gone in browser.get("/complaints").text
@@ -72,7 +72,7 @@ def test_words_that_are_gone_are_said_to_be(house: House) -> None:
 
 def test_pages_go_back_to_the_oldest(any_house: House) -> None:
     made = [complain(any_house, who=f"来访者{number % 7}") for number in range(60)]
-    with any_house.room.database.begin() as session:
+    with any_house.services.database.begin() as session:
         session.execute(update(COMPLAINTS).where(COMPLAINTS.c.id.in_(made[:52])).values(settled_at=any_house.clock()))
     browser, found, path = any_house.browser(Role.COUNSELLOR), list[str](), "/complaints?settled=1"
     while path:
@@ -84,9 +84,9 @@ def test_pages_go_back_to_the_oldest(any_house: House) -> None:
 
 
 def test_a_day_has_room_for_so_many_of_one_person(house: House) -> None:
-    with house.room.database.begin() as session:
-        person = people.locked(session, house.room.keys, channel=CHANNEL, user_id="小王", now=house.clock())
-        other = people.locked(session, house.room.keys, channel=CHANNEL, user_id="小李", now=house.clock())
+    with house.services.database.begin() as session:
+        person = people.locked(session, house.services.keys, channel=CHANNEL, user_id="小王", now=house.clock())
+        other = people.locked(session, house.services.keys, channel=CHANNEL, user_id="小李", now=house.clock())
         began_at = house.clock()
         for _ in range(complaints.MAX_A_DAY):
             assert complaints.may_make(session, person, now=house.clock())

@@ -20,7 +20,7 @@ NOW = datetime(2026, 11, 21, 3, 20, tzinfo=UTC)
 def ids(house: House) -> list[UUID]:
     """A week's conversations, oldest first."""
     house.clock.now = NOW
-    return demo.fill(house.room.database, house.room.keys, now=NOW, count=60)
+    return demo.fill(house.services.database, house.services.keys, now=NOW, count=60)
 
 
 def listed(browser: Browser, query: str = "") -> list[str]:
@@ -40,7 +40,7 @@ def test_pages_go_back_to_the_first_conversation_without_leaving_one_out(house: 
 
 def test_filters_by_channel_state_risk_and_days_of_the_readers_time_zone(house: House, ids: list[UUID]) -> None:
     browser = house.browser(Role.VIEWER)
-    with house.room.database.read() as session:
+    with house.services.database.read() as session:
         rows = {row.id: row for row in session.scalars(select(Conversation))}
     wechat = listed(browser, "channel=wechat&tier=2")
     assert set(wechat) == {str(row.id) for row in rows.values() if row.channel == "wechat" and row.tier >= 2}
@@ -53,7 +53,7 @@ def test_filters_by_channel_state_risk_and_days_of_the_readers_time_zone(house: 
 
 def test_any_id_finds_its_conversation(house: House, ids: list[UUID]) -> None:
     browser, wanted = house.browser(Role.COUNSELLOR), ids[7]
-    with house.room.database.read() as session:
+    with house.services.database.read() as session:
         turn = session.scalars(select(Turn).where(Turn.conversation_id == wanted)).first()
         delivery = session.scalars(select(Delivery).where(Delivery.conversation_id == wanted)).first()
         row = session.get_one(Conversation, wanted)
@@ -76,7 +76,7 @@ def test_each_opening_of_a_transcript_is_an_entry_of_the_audit(house: House, ids
         assert page.status_code == 200
         assert demo.TALK[0][0] in page.text
         assert demo.TALK[0][1] in page.text
-        with house.room.database.read() as session:
+        with house.services.database.read() as session:
             assert len(audit.entries(session, actor="console:lin", action="read", conversation_id=ids[7])) == count
     assert house.browser(Role.VIEWER).post(f"/conversations/{ids[7]}/transcript").status_code == 403
 
@@ -97,7 +97,7 @@ def test_a_human_takes_over_says_something_once_and_gives_back(house: House, ids
     colleague = house.browser(Role.ADMIN)
     assert colleague.post(f"{place}/say", text="我也在", once=str(ME)).status_code == 409
     assert colleague.post(f"{place}/release").status_code == 303
-    with house.room.database.read() as session:
+    with house.services.database.read() as session:
         entries = audit.entries(session, conversation_id=ids[-1])
         assert session.get_one(Conversation, ids[-1]).taken_over_by is None
     assert [entry.action for entry in entries if entry.actor == "console:lin"][-1] == "take_over"
@@ -125,7 +125,7 @@ def test_reset_close_block_and_unblock(house: House) -> None:
 
 def test_a_failed_delivery_is_owed_again(house: House, ids: list[UUID]) -> None:
     browser = house.browser(Role.COUNSELLOR)
-    with house.room.database.read() as session:
+    with house.services.database.read() as session:
         failed = session.scalars(select(Delivery).where(Delivery.state == DeliveryState.FAILED)).first()
     assert failed is not None
     assert "不知道是否送到" in browser.get("/deliveries").text
@@ -138,8 +138,8 @@ def test_a_failed_delivery_is_owed_again(house: House, ids: list[UUID]) -> None:
 
 def test_failed_deliveries_are_paged_to_the_oldest(any_house: House) -> None:
     any_house.clock.now = NOW
-    demo.fill(any_house.room.database, any_house.room.keys, now=NOW, count=30)
-    with any_house.room.database.begin() as session:
+    demo.fill(any_house.services.database, any_house.services.keys, now=NOW, count=30)
+    with any_house.services.database.begin() as session:
         session.execute(update(Delivery).values(state=DeliveryState.FAILED))
         expected = list(session.scalars(select(Delivery.id).order_by(Delivery.created_at.desc(), Delivery.id.desc())))
     browser, found, path = any_house.browser(Role.COUNSELLOR), list[str](), "/deliveries"
@@ -155,7 +155,7 @@ def test_failed_deliveries_are_paged_to_the_oldest(any_house: House) -> None:
 def test_an_erased_persons_words_cannot_be_opened_and_that_is_said(house: House, ids: list[UUID]) -> None:
     from dialogue.tables import PEOPLE
 
-    with house.room.database.begin() as session:
+    with house.services.database.begin() as session:
         session.execute(update(PEOPLE).values(data_key=None))
     page = house.browser(Role.COUNSELLOR).post(f"/conversations/{ids[7]}/transcript")
     assert page.status_code == 409
@@ -168,7 +168,7 @@ def test_the_overview_tells_who_waits_and_which_adapter_hears_nothing(house: Hou
     assert "没有工作进程" in empty
     assert "没有渠道在运行" in empty
     now = house.clock()
-    with house.room.database.begin() as session:
+    with house.services.database.begin() as session:
         worker = {"batch": 3, "capacity": 16, "tokens_per_second": 88.0}
         for kind, figures in (("worker", worker), ("telegram", {"last_heard_seconds": 3.0})):
             beat(session, Identity(kind=kind, name=kind, started_at=now), figures, now=now)
@@ -178,7 +178,7 @@ def test_the_overview_tells_who_waits_and_which_adapter_hears_nothing(house: Hou
     assert "<strong>88</strong>" in well
     house.rooms.heard()
     house.clock.tick(61)
-    with house.room.database.begin() as session:
+    with house.services.database.begin() as session:
         told = {"last_heard_seconds": 300.0}
         beat(session, Identity(kind="wechat", name="wechat", started_at=now), told, now=house.clock())
     late = browser.get("/").text
@@ -189,7 +189,7 @@ def test_the_overview_tells_who_waits_and_which_adapter_hears_nothing(house: Hou
 
 def test_times_are_those_of_the_readers_zone(house: House, ids: list[UUID]) -> None:
     browser = house.browser(Role.VIEWER)
-    with house.room.database.read() as session:
+    with house.services.database.read() as session:
         opened_at = session.get_one(Conversation, ids[-1]).opened_at
     assert f"{opened_at + timedelta(hours=8):%Y-%m-%d %H:%M:%S}" in browser.get("/conversations").text
     assert browser.post("/account/preferences", locale="en", time_zone="Nowhere/Else").status_code == 422

@@ -29,7 +29,7 @@ def test_a_quantile_of_buckets_is_near_that_of_the_lengths(any_house: House, sha
     lengths = sorted(chance.random() ** 3 * 40 for _ in range(300))
     now = any_house.clock()
     heard = any_house.rooms.heard()
-    with any_house.room.database.begin() as session:
+    with any_house.services.database.begin() as session:
         counts: dict[int, int] = {}
         for length in lengths:
             times = {"created_at": now, "finished_at": now + timedelta(seconds=length)}
@@ -44,22 +44,22 @@ def test_a_quantile_of_buckets_is_near_that_of_the_lengths(any_house: House, sha
 
 def test_what_has_no_end_yet_is_in_no_bucket(any_house: House) -> None:
     any_house.rooms.heard()
-    with any_house.room.database.read() as session:
+    with any_house.services.database.read() as session:
         assert session.scalars(select(bucket(TURNS.c.finished_at, TURNS.c.created_at))).one() is None
     assert quantile({}, 0.5) is None
 
 
 def test_the_hours_of_a_week_hold_every_turn_once(any_house: House) -> None:
-    room = any_house.room
-    demo.fill(room.database, room.keys, now=NOW)
+    services = any_house.services
+    demo.fill(services.database, services.keys, now=NOW)
     any_house.clock.now = NOW
-    gatherer = Gatherer(room.database, clock=any_house.clock)
+    gatherer = Gatherer(services.database, clock=any_house.clock)
     assert gatherer.week().as_of is None
     gatherer.gather()
     week = gatherer.week()
     assert week.is_complete
     assert len(week.hours) == KEPT_HOURS
-    with room.database.read() as session:
+    with services.database.read() as session:
         stored = session.scalars(select(TURNS.c.state)).all()
     for state in TurnState:
         assert sum(hour.turns.get(state, 0) for hour in week.hours.values()) == stored.count(state)
@@ -72,11 +72,11 @@ def test_an_hour_with_open_turns_is_counted_again_and_a_settled_one_is_not(house
     starts_at = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     late = starts_at + HOUR + timedelta(minutes=10)
     heard = house.rooms.heard()
-    with house.room.database.read() as session:
+    with house.services.database.read() as session:
         assert not count(session, starts_at, now=late).is_settled
-    with house.room.database.begin() as session:
+    with house.services.database.begin() as session:
         session.execute(update(TURNS).where(TURNS.c.id == heard.turn_id).values(state=TurnState.DISCARDED))
-    with house.room.database.read() as session:
+    with house.services.database.read() as session:
         assert count(session, starts_at, now=late).is_settled
         assert not count(session, starts_at, now=starts_at + timedelta(minutes=59)).is_settled
 
@@ -85,7 +85,7 @@ def test_an_hour_with_open_turns_is_counted_again_and_a_settled_one_is_not(house
 @pytest.mark.parametrize("span", list(Span))
 def test_the_bars_hold_every_hour_once_in_every_time_zone(house: House, span: Span, zone: str) -> None:
     house.clock.now = datetime(2026, 11, 3, 6, 30, tzinfo=UTC)  # New York put its clocks back two days before
-    gatherer = Gatherer(house.room.database, clock=house.clock)
+    gatherer = Gatherer(house.services.database, clock=house.clock)
     gatherer.gather()
     bars = periods(gatherer.week(), span, ZoneInfo(zone), now=house.clock())
     hours = [hour.starts_at for bar in bars for hour in bar.hours]
@@ -96,10 +96,10 @@ def test_the_bars_hold_every_hour_once_in_every_time_zone(house: House, span: Sp
 
 
 def test_a_chart_draws_what_its_numbers_say(house: House) -> None:
-    demo.fill(house.room.database, house.room.keys, now=NOW)
+    demo.fill(house.services.database, house.services.keys, now=NOW)
     house.clock.now = NOW
-    house.room.gatherer.gather()
-    turns, _, first_token, *_ = all_charts(house.room.gatherer.week(), Span.WEEK, SHANGHAI, now=NOW)
+    house.services.gatherer.gather()
+    turns, _, first_token, *_ = all_charts(house.services.gatherer.week(), Span.WEEK, SHANGHAI, now=NOW)
     assert not turns.is_empty
     values = [value for *_, numbers in turns.columns for value in numbers if value]
     assert len(turns.boxes) == len(values)

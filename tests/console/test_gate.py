@@ -64,9 +64,9 @@ def paths(house: House) -> Callable[[str], str]:
     """A path of something that is there."""
     received = house.rooms.answered("你好", "我在听")
     (delivery,) = house.rooms.due(owner=ME)
-    with house.room.database.begin() as session:
+    with house.services.database.begin() as session:
         session.execute(DELIVERIES.update().values(state=DeliveryState.FAILED, error="unknown"))
-        person = people.locked(session, house.room.keys, channel=CHANNEL, user_id="小王", now=house.clock())
+        person = people.locked(session, house.services.keys, channel=CHANNEL, user_id="小王", now=house.clock())
         complaint = complaints.make(session, person, "我在听", conversation_id=None, now=house.clock())
     ids = {
         "conversations": received.conversation_id,
@@ -85,7 +85,7 @@ def paths(house: House) -> Callable[[str], str]:
 
 def contents(house: House) -> dict[str, int]:
     """A mark of every row of every table."""
-    with house.room.database.read() as session:
+    with house.services.database.read() as session:
         return {
             table.name: hash(tuple(sorted(map(repr, session.execute(select(table)).all()))))
             for table in Table.metadata.sorted_tables
@@ -94,7 +94,7 @@ def contents(house: House) -> dict[str, int]:
 
 def test_the_matrix_has_every_page_and_the_application_nothing_else(house: House) -> None:
     assert {(page.method, page.path): page.role for page in PAGES} == MATRIX
-    routes = [route for route in create_app(house.room).routes if isinstance(route, Route)]
+    routes = [route for route in create_app(house.services).routes if isinstance(route, Route)]
     assert len(routes) == len(PAGES)
 
 
@@ -276,8 +276,8 @@ def test_a_form_that_is_no_form_or_too_large_is_refused(house: House) -> None:
 
 def test_a_database_that_is_away_is_told_in_words(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     browser = house.browser(Role.VIEWER)
-    house.room.database.engine.dispose()
-    monkeypatch.setattr(house.room.database, "read", _away)
+    house.services.database.engine.dispose()
+    monkeypatch.setattr(house.services.database, "read", _away)
     answer = browser.get("/")
     assert answer.status_code == 503
     assert "现在连不上数据库" in answer.text

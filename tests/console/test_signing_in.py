@@ -13,7 +13,7 @@ def test_name_and_password_open_the_overview(house: House) -> None:
     answer = browser.sign_in("Lin ")
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     assert browser.get("/").status_code == 200
-    with house.room.database.read() as session:
+    with house.services.database.read() as session:
         assert audit.entries(session, actor="console:lin", action="staff_signed_in")
 
 
@@ -28,7 +28,7 @@ def test_after_signing_in_one_is_where_one_wanted_to_be_and_never_elsewhere(hous
 
 
 def test_a_wrong_password_a_wrong_name_and_a_disabled_account_look_the_same(house: House) -> None:
-    with house.room.database.begin() as session:
+    with house.services.database.begin() as session:
         wei = accounts.by_name(session, "wei")
         assert wei is not None
         accounts.disable(session, wei.id, actor="test", now=house.clock())
@@ -120,7 +120,9 @@ def test_the_cookie_is_for_this_site_only_and_hidden_from_scripts(house: House) 
 
 
 def test_behind_tls_the_cookie_never_travels_in_the_clear(house: House) -> None:
-    object.__setattr__(house.room, "settings", house.room.settings.model_copy(update={"console_url": LOOPBACK_TLS}))
+    object.__setattr__(
+        house.services, "settings", house.services.settings.model_copy(update={"console_url": LOOPBACK_TLS})
+    )
     browser = house.browser()
     browser.client.base_url = LOOPBACK_TLS
     answer = browser.sign_in("lin")
@@ -133,7 +135,7 @@ LOOPBACK_TLS = "https://127.0.0.1"
 
 
 def test_the_first_admin_is_made_by_a_link_that_works_once(house: House) -> None:
-    with house.room.database.begin() as session:
+    with house.services.database.begin() as session:
         for member in accounts.everyone(session):
             session.delete(member)
         token = accounts.make_link(session, None, actor="", now=house.clock())
@@ -153,7 +155,7 @@ def test_the_first_admin_is_made_by_a_link_that_works_once(house: House) -> None
 
 
 def test_a_first_admins_link_is_worth_nothing_once_there_is_an_admin(house: House) -> None:
-    with house.room.database.begin() as session:
+    with house.services.database.begin() as session:
         token = accounts.make_link(session, None, actor="", now=house.clock())
     assert house.browser().get(f"/welcome/{token}").status_code == 410
 

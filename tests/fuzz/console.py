@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from console import accounts, app, gate, passwords, sessions
-from console.services import Room
+from console.services import ConsoleServices
 from console.sessions import SignedIn
 from console.settings import ConsoleSettings
 from console.visit import SESSION_COOKIE
@@ -80,7 +80,7 @@ class Console:
         schema.upgrade_at(url)
         settings = ConsoleSettings(home=home, database_url=SecretStr(url), secret_key=SecretStr(new_secret()))
         clock = FakeClock()
-        self._room = Room.open(settings, clock=clock)
+        self._room = ConsoleServices.open(settings, clock=clock)
         self._undoing = _Undoing(self._room.database)
         self._app = app.create_app(replace(self._room, database=self._undoing))
         self.ids = _furnish(self._room, clock)
@@ -116,8 +116,8 @@ class Console:
         self._runner.close()
 
     def _sign_in(self, role: Role) -> SignedIn:
-        room, name = self._room, f"{role}-of-the-house"
-        with room.database.begin() as session, _cheaply():
+        services, name = self._room, f"{role}-of-the-house"
+        with services.database.begin() as session, _cheaply():
             staff_id = accounts.add(
                 session,
                 name=name,
@@ -125,10 +125,10 @@ class Console:
                 locale="zh",
                 password_hash=passwords.digest(PASSWORD, name=name),
                 actor="test",
-                now=room.clock(),
+                now=services.clock(),
             )
-            cookie = sessions.open_for(session, staff_id, room.lifetimes, now=room.clock())
-            found = sessions.find(session, cookie, room.lifetimes, now=room.clock())
+            cookie = sessions.open_for(session, staff_id, services.lifetimes, now=services.clock())
+            found = sessions.find(session, cookie, services.lifetimes, now=services.clock())
         assert found is not None
         self.ids[f"staff {role}"] = staff_id
         return found
@@ -200,14 +200,14 @@ def _scope(asked: Asked, address: str) -> dict[str, Any]:
     }
 
 
-def _furnish(room: Room, clock: FakeClock) -> dict[str, UUID]:
+def _furnish(services: ConsoleServices, clock: FakeClock) -> dict[str, UUID]:
     """Something of everything that a page can be about."""
-    rooms = Rooms(room.database, room.keys, clock)
+    rooms = Rooms(services.database, services.keys, clock)
     received = rooms.answered("我睡不着", "我在听", who="wxid_wang")
     (delivery,) = rooms.due(owner=UUID(int=1))
-    with room.database.begin() as session:
+    with services.database.begin() as session:
         session.execute(DELIVERIES.update().values(state=DeliveryState.FAILED, error="unknown"))
-        person = people.locked(session, room.keys, channel=CHANNEL, user_id="wxid_wang", now=clock())
+        person = people.locked(session, services.keys, channel=CHANNEL, user_id="wxid_wang", now=clock())
         complaint_id = complaints.make(session, person, "太慢", conversation_id=received.conversation_id, now=clock())
     return {
         "conversations": received.conversation_id,

@@ -18,7 +18,7 @@ from telegram import Bot, Update
 
 from bot.channels.telegram import splitting as telegram_splitting
 from bot.channels.telegram import updates
-from bot.channels.telegram.bot_api import Line
+from bot.channels.telegram.bot_api import BotApi
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.polling import Poller
 from bot.channels.wechat import puppet, reading
@@ -65,7 +65,7 @@ def telegram_envelope(mutator: Mutator) -> None:
     raw = mutator.document(mutator.chance.choice(_recordings()))
     if not isinstance(raw, dict) or not isinstance(raw.get("update_id"), int):
         return  # without an id there is nothing to confirm
-    poller = Poller(cast("Line", _bot()), cast("Intake", _Reader()), cast("Health", None), asyncio.Event())
+    poller = Poller(cast("BotApi", _bot()), cast("Intake", _Reader()), cast("Health", None), asyncio.Event())
 
     async def take() -> None:
         poller.begin([raw])

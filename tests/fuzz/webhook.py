@@ -10,7 +10,7 @@ from telegram import Bot, Update
 from tornado.iostream import IOStream
 
 from bot.channels.telegram import updates
-from bot.channels.telegram.bot_api import Line
+from bot.channels.telegram.bot_api import BotApi
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.webhook import SECRET_HEADER, Webhook
 from bot.health import Health
@@ -60,7 +60,7 @@ class Post:
         self._runner.close()
 
     async def _open(self, bot: Bot) -> Webhook:
-        return Webhook(cast("Line", bot), cast("Intake", self.reader), cast("Health", _Health()), secret=SECRET)
+        return Webhook(cast("BotApi", bot), cast("Intake", self.reader), cast("Health", _Health()), secret=SECRET)
 
     async def _deliver(self, request: bytes) -> bytes:
         ours, theirs = socket.socketpair()

@@ -19,7 +19,7 @@ from sqlalchemy import select
 from bot.incoming.receipt import Receipt
 from bot.outgoing.courier import Courier
 from bot.outgoing.listener import Listener
-from bot.services import Room
+from bot.services import BotServices
 from dialogue.messages import OwedText
 from dialogue.process.settings import DialogueSettings
 from dialogue.storage import schema
@@ -105,7 +105,7 @@ class Road:
             messages_per_minute=0,
         )
         schema.upgrade_at(database_url or f"sqlite:///{home / 'mindglm.db'}")
-        self.room = Room.open(self.settings)
+        self.services = BotServices.open(self.settings)
         self._workers: list[Worker] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
@@ -127,13 +127,13 @@ class Road:
 
     def start_courier(self) -> None:
         self._courier = Courier(
-            database=self.room.database, keys=self.room.keys, sender=self.recorder, poll_seconds=0.5
+            database=self.services.database, keys=self.services.keys, sender=self.recorder, poll_seconds=0.5
         )
-        listener = Listener(self.room.broker_url, CHANNEL, on_owed=self._courier.wake)
+        listener = Listener(self.services.broker_url, CHANNEL, on_owed=self._courier.wake)
         self._delivering = [self._run(self._courier.run()), self._run(listener.run())]
 
     def say(self, text: str, *, who: str = "小王") -> Receipt:
-        return self.room.inbox.receive_blocking(message(text, who=who))
+        return self.services.inbox.receive_blocking(message(text, who=who))
 
     def answers(self, who: str = "小王") -> list[str]:
         return list(self.recorder.sent[who])
@@ -143,7 +143,7 @@ class Road:
         return self.answers(who)
 
     def states(self) -> list[str]:
-        with self.room.database.read() as session:
+        with self.services.database.read() as session:
             return [state.value for state in session.scalars(select(Turn.state).order_by(Turn.id))]
 
     def close(self) -> None:
@@ -159,7 +159,7 @@ class Road:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-        self.room.close()
+        self.services.close()
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop)

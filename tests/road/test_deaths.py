@@ -44,7 +44,7 @@ def test_a_worker_killed_while_it_generates_is_replaced_and_the_person_answered_
     slow_road.say("你还在吗")
     slow_road.start_worker()
     answers = slow_road.wait_for_answers(2, seconds=2 * LEASE_SECONDS)
-    with slow_road.room.database.read() as session:
+    with slow_road.services.database.read() as session:
         claimed_again_at = session.scalars(select(Turn.claimed_at).order_by(Turn.id)).first()
     assert claimed_again_at is not None
     assert claimed_again_at - killed_at <= timedelta(seconds=2 * LEASE_SECONDS)
@@ -56,7 +56,7 @@ def test_a_flushed_broker_loses_nobody(quick_road: Road) -> None:
     quick_road.start_courier()
     for number in range(20):
         quick_road.say("在吗", who=f"人{number}")
-    with Redis.from_url(in_redis_form(quick_road.room.broker_url)) as redis:
+    with Redis.from_url(in_redis_form(quick_road.services.broker_url)) as redis:
         redis.flushall()
     quick_road.start_worker()
     for number in range(20):
@@ -107,9 +107,9 @@ def test_a_lost_doorbell_is_made_good_by_the_sweep(quick_road: Road) -> None:
     quick_road.start_courier()
     quick_road.start_worker()
     deaf = Doorbell(ringing_app(f"redis+socket://{quick_road.home / 'nobody.sock'}"))
-    quick_road.room.inbox._doorbell, bell = deaf, quick_road.room.inbox._doorbell
+    quick_road.services.inbox._doorbell, bell = deaf, quick_road.services.inbox._doorbell
     quick_road.say("没人按铃")
-    quick_road.room.inbox._doorbell = bell
+    quick_road.services.inbox._doorbell = bell
     assert quick_road.wait_for_answers(1, seconds=6) == ["收到：没人按铃"]
 
 

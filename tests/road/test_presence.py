@@ -5,7 +5,7 @@ from tests.road.harness import Road, road, wait_until
 
 
 def workers(opened: Road) -> list[Presence]:
-    with opened.room.database.read() as session:
+    with opened.services.database.read() as session:
         return [one for one in present(session) if one.identity.kind == "worker"]
 
 

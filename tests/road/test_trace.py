@@ -27,7 +27,7 @@ def test_bot_and_worker_tell_one_trace_that_holds_no_words(
         opened.wait_for_answers(1)
         worker.terminate()
         assert worker.wait() == 0
-        opened.room.meters.traces.close()
+        opened.services.meters.traces.close()
     told = [*spans(capsys.readouterr().err), *spans(worker.log.read_text())]
     assert receipt.turn_id is not None
     contexts = [span["context"] for span in told]

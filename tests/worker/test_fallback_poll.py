@@ -3,7 +3,7 @@ from queue import Queue
 from uuid import UUID
 
 from tests.builders import Rooms
-from worker.fallback_poll import OwnEars
+from worker.fallback_poll import FallbackPoller
 
 
 def test_as_many_are_taken_as_there_are_free_places(rooms: Rooms) -> None:
@@ -11,7 +11,7 @@ def test_as_many_are_taken_as_there_are_free_places(rooms: Rooms) -> None:
     rooms.clock.tick(2)
     taken: Queue[UUID] = Queue()
     free = [2]
-    ears = OwnEars(
+    ears = FallbackPoller(
         database=rooms.database,
         answer=taken.put,
         free_places=lambda: free[0],
@@ -41,7 +41,7 @@ def test_one_that_cannot_be_answered_does_not_stop_the_looking(rooms: Rooms) -> 
             both.set()
         raise RuntimeError("秘密")
 
-    ears = OwnEars(
+    ears = FallbackPoller(
         database=rooms.database,
         answer=answer,
         free_places=lambda: 4,

@@ -11,7 +11,7 @@ from worker.tokenizer import Decoder
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Flight:
+class ActiveRequest:
     """A request's ids, its text so far, and where its asker waits. Only the model's thread changes it."""
 
     request_id: str

@@ -9,12 +9,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 
-from worker.engine.active_request import Flight
+from worker.engine.active_request import ActiveRequest
 from worker.engine.mailbox import Mailbox
-from worker.engine.open_requests import Openings
+from worker.engine.open_requests import OpenRequests
 from worker.engine.port import EngineFailed, Load, Progress, Request
 from worker.engine.schedule import TokenSequence
-from worker.engine.step_loop import Crew, Machine
+from worker.engine.step_loop import Machine, StepLoop
 
 _STUCK_SECONDS = 300.0
 """Longer than any step takes, on the slowest machine that is of use."""
@@ -30,8 +30,8 @@ class Batched:
         self._thread: threading.Thread | None = None
         self._changed = threading.Condition()
         self._is_stopping = False
-        self._arrivals: deque[Flight] = deque()
-        self._openings = Openings()
+        self._arrivals: deque[ActiveRequest] = deque()
+        self._openings = OpenRequests()
         self._load = Load(running=0, waiting=0)
         self._trouble: str | None = None
         self._step_began_at: float | None = None
@@ -52,7 +52,7 @@ class Batched:
         return self._load
 
     def trouble(self) -> str | None:
-        """Why only a new process can help: see `Crew.trouble`; or the model's thread hangs, or has ended."""
+        """Why only a new process can help: see `StepLoop.trouble`; or the model's thread hangs, or has ended."""
         began_at, thread = self._step_began_at, self._thread
         if began_at is not None and time.monotonic() - began_at > _STUCK_SECONDS:
             return f"a step has not ended for {time.monotonic() - began_at:.0f} s"
@@ -91,7 +91,7 @@ class Batched:
         machine = self._started()
         with self._openings.opened(request.id, mailbox):
             ids = machine.prompter.ids(request)
-            flight = Flight(
+            flight = ActiveRequest(
                 request_id=request.id,
                 sequence=TokenSequence(
                     tokens=ids, max_length=min(len(ids) + max(request.max_tokens, 1), machine.prompter.context)
@@ -111,7 +111,7 @@ class Batched:
         return self._machine
 
     def _run(self, machine: Machine) -> None:
-        crew = Crew(machine, capacity=self.capacity)
+        crew = StepLoop(machine, capacity=self.capacity)
         while (arrivals := self._wait(crew)) is not None:
             crew.add(arrivals)
             self._step_began_at = time.monotonic()
@@ -123,7 +123,7 @@ class Batched:
             self._load = crew.load()
             self._trouble = crew.trouble()
 
-    def _wait(self, crew: Crew) -> list[Flight] | None:
+    def _wait(self, crew: StepLoop) -> list[ActiveRequest] | None:
         """New arrivals, at once if there is work; None when it is time to stop."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_stopping or self._arrivals or crew.is_busy)

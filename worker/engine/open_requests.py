@@ -8,7 +8,7 @@ from worker.engine.mailbox import Mailbox
 from worker.engine.port import Cancelled
 
 
-class Openings:
+class OpenRequests:
     """The open mailboxes by request id; one id may be open more than once. For many threads."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from worker.engine.completions import Completions, Server
 from worker.engine.mailbox import Mailbox
-from worker.engine.open_requests import Openings
+from worker.engine.open_requests import OpenRequests
 from worker.engine.port import EngineFailed, Load, Progress, Request
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ class OpenAI:
     def __init__(self, server: Server, *, capacity: int) -> None:
         self.capacity = capacity
         self._completions = Completions(server, max_connections=capacity)
-        self._openings = Openings()
+        self._openings = OpenRequests()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from worker.engine.active_request import Flight
+from worker.engine.active_request import ActiveRequest
 from worker.engine.blocks import BlockPool
 from worker.engine.port import EngineError, EngineFailed, Finish, Load, Progress
 from worker.engine.prompter import Prompter
@@ -45,14 +45,14 @@ class Machine:
     step_tokens: int
 
 
-class Crew:
+class StepLoop:
     """The flights in the air and how they are flown; lives in the model's thread alone."""
 
     def __init__(self, machine: Machine, *, capacity: int) -> None:
         self._machine = machine
         self._capacity = capacity
         self._step_tokens = machine.step_tokens
-        self._flights: dict[TokenSequence, Flight] = {}
+        self._flights: dict[TokenSequence, ActiveRequest] = {}
         self._planned: list[Slice] = []
         self._must_reset = False
         self._lost: dict[str, str] = {}
@@ -64,7 +64,7 @@ class Crew:
         """Whether there is anything to compute."""
         return bool(self._flights)
 
-    def add(self, arrivals: Sequence[Flight]) -> None:
+    def add(self, arrivals: Sequence[ActiveRequest]) -> None:
         """Take new flights in, in order."""
         for flight in arrivals:
             self._flights[flight.sequence] = flight
@@ -127,7 +127,7 @@ class Crew:
             held_blocks=self._scheduler.held_blocks,
         )
 
-    def _advance(self, flight: Flight, token: int | None) -> None:
+    def _advance(self, flight: ActiveRequest, token: int | None) -> None:
         flight.sequence.is_suspect, flight.failures = False, 0
         try:
             progress = self._progress(flight, token)
@@ -145,7 +145,7 @@ class Crew:
             self._turn_seconds = time.monotonic() - flight.arrived_at
         self._end(flight)
 
-    def _progress(self, flight: Flight, token: int | None) -> Progress:
+    def _progress(self, flight: ActiveRequest, token: int | None) -> Progress:
         if token is None:
             raise EngineFailed("the model gave no number")
         finish = None
@@ -159,7 +159,7 @@ class Crew:
                 finish = Finish.LENGTH
         return flight.progress(finish)
 
-    def _end(self, flight: Flight) -> None:
+    def _end(self, flight: ActiveRequest) -> None:
         del self._flights[flight.sequence]
         self._scheduler.remove(flight.sequence)
 

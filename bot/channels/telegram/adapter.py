@@ -11,23 +11,23 @@ from telegram.error import InvalidToken, TelegramError
 
 from bot.channels.telegram import CHANNEL, menu
 from bot.channels.telegram.bot_api import TokenRefused, connect, wait_seconds, webhook_secret
-from bot.channels.telegram.chat import Place
+from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.flood_limits import Limiter, Pace, SharedSlots
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.polling import Poller
-from bot.channels.telegram.progress import Live
+from bot.channels.telegram.progress import Progress
 from bot.channels.telegram.records import Records
 from bot.channels.telegram.sender import TelegramSender, Thanks
 from bot.channels.telegram.splitting import split
-from bot.channels.telegram.stale_placeholders import Strays
+from bot.channels.telegram.stale_placeholders import StalePlaceholders
 from bot.channels.telegram.updates import ALLOWED, Account
 from bot.health import Health
 from bot.outgoing import journal
 from bot.outgoing.courier import Courier
-from bot.outgoing.late_texts import WritingSender
+from bot.outgoing.late_texts import LateTextSender
 from bot.outgoing.listener import Listener
-from bot.outgoing.queue_position import WaitingLine
-from bot.services import Room
+from bot.outgoing.queue_position import QueuePositions
+from bot.services import BotServices
 from bot.settings import BotSettings
 from dialogue.tables import Figure
 
@@ -42,44 +42,44 @@ _GROUP_PER_SECOND = 20 / 60
 class Adapter:
     """One bot account. `run` returns when stopped."""
 
-    def __init__(self, room: Room, settings: BotSettings, *, home: Path) -> None:
-        self._room = room
+    def __init__(self, services: BotServices, settings: BotSettings, *, home: Path) -> None:
+        self._services = services
         self._settings = settings
         self._home = home
-        self._line = connect(settings, max_connections=_MAX_CONNECTIONS)
-        self._records = Records(room.database, room.keys)
-        self._slots = SharedSlots.connect(room.broker_url, str(self._line.token).partition(":")[0])
+        self._api = connect(settings, max_connections=_MAX_CONNECTIONS)
+        self._records = Records(services.database, services.keys)
+        self._slots = SharedSlots.connect(services.broker_url, str(self._api.token).partition(":")[0])
         self._limiter = Limiter(self._slots)
-        line = WaitingLine(room.database, room.texts, patience_seconds=settings.waiting_notice_seconds)
-        self._strays = Strays(self._line, self._records)
-        self._live = Live(
-            bot=self._line,
+        queue = QueuePositions(services.database, services.texts, patience_seconds=settings.waiting_notice_seconds)
+        self._strays = StalePlaceholders(self._api, self._records)
+        self._live = Progress(
+            bot=self._api,
             limiter=self._limiter,
             paces=self._pace,
             turns=self._records,
             strays=self._strays,
-            line=line,
+            queue=queue,
         )
-        self._thanks = Thanks(self._line, room.texts.say("telegram_thanks"))
+        self._thanks = Thanks(self._api, services.texts.say("telegram_thanks"))
         self._health = Health(
             home=home,
             channel=CHANNEL,
-            database=room.database,
+            database=services.database,
             ask_pending=self._pending_updates,
-            instruments=room.instruments,
+            instruments=services.instruments,
         )
         self._journal = journal.open_journal(home)
         sender = self._sender()
         self._courier = Courier(
-            database=room.database,
-            keys=room.keys,
-            sender=WritingSender(sender, room.pen, send_files=sender.send_files),
+            database=services.database,
+            keys=services.keys,
+            sender=LateTextSender(sender, services.pen, send_files=sender.send_files),
             split=split,
             max_at_once=_MAX_AT_ONCE,
             owner=self._journal.owner,
-            meters=room.meters,
+            meters=services.meters,
         )
-        self._listener = Listener(room.broker_url, CHANNEL, on_owed=self._courier.wake, on_partial=self._live.grow)
+        self._listener = Listener(services.broker_url, CHANNEL, on_owed=self._courier.wake, on_partial=self._live.grow)
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -101,13 +101,13 @@ class Adapter:
             account = await self._greet()
             if account is None:
                 return
-            journal.take_over_from_the_dead(self._home, self._room.database)
+            journal.take_over_from_the_dead(self._home, self._services.database)
             await self._resume_waiting()
             delivering = asyncio.create_task(self._courier.run())
             beside = asyncio.gather(
                 self._listener.run(), self._health.run(), self._offer_menu(), self._strays.take_down_all()
             )
-            with self._courier.woken_by(self._room.signals):
+            with self._courier.woken_by(self._services.signals):
                 await self._receive(self._intake(account), on_ready)
         finally:
             self._courier.stop()
@@ -120,17 +120,17 @@ class Adapter:
 
     async def _receive(self, intake: Intake, on_ready: Callable[[], None]) -> None:
         if self._settings.telegram_webhook_url is None:
-            if await self._insist(self._line.delete_webhook):  # Telegram polls no bot that has one
+            if await self._insist(self._api.delete_webhook):  # Telegram polls no bot that has one
                 on_ready()
-                await Poller(self._line, intake, self._health, self._stopping).run()
+                await Poller(self._api, intake, self._health, self._stopping).run()
             return
         from bot.channels.telegram.webhook import Webhook  # a web server costs memory that polling does not need
 
         secret = webhook_secret(self._settings)
-        webhook = Webhook(self._line, intake, self._health, secret=secret)
+        webhook = Webhook(self._api, intake, self._health, secret=secret)
         webhook.listen(self._settings.telegram_webhook_listen)
         set_webhook = partial(
-            self._line.set_webhook, self._settings.telegram_webhook_url, allowed_updates=ALLOWED, secret_token=secret
+            self._api.set_webhook, self._settings.telegram_webhook_url, allowed_updates=ALLOWED, secret_token=secret
         )
         try:
             if await self._insist(set_webhook):
@@ -141,7 +141,7 @@ class Adapter:
 
     def _intake(self, account: Account) -> Intake:
         return Intake(
-            inbox=self._room.inbox,
+            inbox=self._services.inbox,
             account=account,
             are_groups_served=self._settings.telegram_groups,
             on_waiting=self._live.begin,
@@ -150,9 +150,9 @@ class Adapter:
 
     async def _greet(self) -> Account | None:
         """Who we are, as soon as Telegram can be reached; None when stopped first."""
-        if not await self._insist(self._line.initialize):
+        if not await self._insist(self._api.initialize):
             return None
-        me = self._line.bot
+        me = self._api.bot
         log.info("telegram_greets", account=me.id, username=me.username)
         return Account(id=me.id, username=me.username or "")
 
@@ -176,7 +176,7 @@ class Adapter:
 
     async def _offer_menu(self) -> None:
         try:
-            await menu.offer(self._line, self._settings.locale)
+            await menu.offer(self._api, self._settings.locale)
         except TelegramError as error:
             log.warning("menu_not_offered", error=type(error).__name__)
 
@@ -186,7 +186,7 @@ class Adapter:
 
     async def _pending_updates(self) -> int | None:
         try:
-            pending = (await self._line.get_webhook_info()).pending_update_count
+            pending = (await self._api.get_webhook_info()).pending_update_count
         except TelegramError:
             return None
         if not pending:
@@ -195,7 +195,7 @@ class Adapter:
 
     def _sender(self) -> TelegramSender:
         return TelegramSender(
-            bot=self._line,
+            bot=self._api,
             limiter=self._limiter,
             paces=self._pace,
             shown=self._live,
@@ -203,19 +203,19 @@ class Adapter:
             reply_to=self._records.reply_to,
             on_gone=self._on_gone,
             has_ratings=self._settings.telegram_feedback,
-            texts=self._room.texts,
+            texts=self._services.texts,
         )
 
-    def _pace(self, place: Place) -> Pace:
+    def _pace(self, place: TelegramChat) -> Pace:
         per_second = self._settings.telegram_chat_messages_per_second if place.is_private else _GROUP_PER_SECOND
         return Pace(account_per_second=self._settings.telegram_messages_per_second, chat_per_second=per_second)
 
-    async def _on_gone(self, place: Place) -> None:
-        await self._room.inbox.leave(place.address())
+    async def _on_gone(self, place: TelegramChat) -> None:
+        await self._services.inbox.leave(place.address())
 
     async def _close(self) -> None:
         await self._live.close()
         await self._slots.close()
         self._journal.close(is_settled=self._courier.is_settled)
         with contextlib.suppress(TelegramError):
-            await self._line.shutdown()
+            await self._api.shutdown()

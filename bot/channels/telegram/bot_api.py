@@ -42,7 +42,7 @@ class TokenRefused(Misconfigured):
     """Telegram refuses MINDGLM_TELEGRAM_TOKEN: it is wrong, or was revoked. @BotFather gives a new one."""
 
 
-class Line(Bot):
+class BotApi(Bot):
     """A bot that hands over updates as Telegram sent them, so that one odd update cannot hold up the others."""
 
     async def raw_updates(self, offset: int | None) -> list[dict[str, Any]]:
@@ -55,7 +55,7 @@ class Line(Bot):
         return list(updates)
 
 
-def connect(settings: BotSettings, *, max_connections: int) -> Line:
+def connect(settings: BotSettings, *, max_connections: int) -> BotApi:
     """Nothing is opened yet. Raises `Misconfigured`."""
     if settings.telegram_token is None:
         raise Misconfigured("MINDGLM_TELEGRAM_TOKEN is not set; @BotFather gives one.")
@@ -63,7 +63,7 @@ def connect(settings: BotSettings, *, max_connections: int) -> Line:
     proxy = settings.telegram_proxy.get_secret_value() if settings.telegram_proxy else None
     tls = httpx.create_ssl_context()  # one for both clients: each would hold all the certificate authorities
     try:
-        return Line(
+        return BotApi(
             settings.telegram_token.get_secret_value().strip(),
             base_url=settings.telegram_api_url,
             request=_request(max_connections, proxy, tls),

@@ -8,7 +8,7 @@ from dialogue.messages import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class TelegramChat:
     """A private chat, or one person in a group (and in one topic of it)."""
 
     chat_id: int

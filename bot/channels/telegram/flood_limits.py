@@ -19,7 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from bot.outgoing.courier import TryLater
-from dialogue.broker.circuit_breaker import Rest
+from dialogue.broker.circuit_breaker import CircuitBreaker
 from dialogue.broker.signals import redis_url
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -209,7 +209,7 @@ class SharedSlots:
         self._redis = redis
         self._prefix = f"mindglm:limit:{account}"
         self._local = LocalSlots()
-        self._rest = Rest()
+        self._rest = CircuitBreaker()
 
     @classmethod
     def connect(cls, broker_url: str, account: str) -> "SharedSlots":

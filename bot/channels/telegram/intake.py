@@ -7,10 +7,10 @@ import structlog
 from telegram import Update
 
 from bot.channels.telegram import CHANNEL
-from bot.channels.telegram.chat import Place
+from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.updates import Account, Chose, Event, Left, Rated, Revised, Said, Showed, chat_of, read
-from bot.incoming.admission import Places
-from bot.incoming.chat_locks import Lanes
+from bot.incoming.admission import AdmissionQueue
+from bot.incoming.chat_locks import PerChatLocks
 from bot.incoming.inbox import Inbox
 from bot.incoming.receipt import Receipt
 from care.screening import screen_safely
@@ -18,7 +18,7 @@ from dialogue.messages import Address
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-OnWaiting = Callable[[UUID, Place], None]
+OnWaiting = Callable[[UUID, TelegramChat], None]
 """Called with a turn that now waits for its reply."""
 
 OnPressed = Callable[[str], None]
@@ -45,12 +45,12 @@ class Intake:
         self._are_groups_served = are_groups_served
         self._on_waiting = on_waiting
         self._on_pressed = on_pressed
-        self._lanes = Lanes()
-        self._places = Places()
+        self._chat_locks = PerChatLocks()
+        self._places = AdmissionQueue()
 
     async def take(self, update: Update) -> None:
         """Safe when this returns; a repeat changes nothing. Raises `DatabaseUnavailable`."""
-        async with self._lanes.turn(chat_of(update)):
+        async with self._chat_locks.hold(chat_of(update)):
             events = read(update, self._account, are_groups_served=self._are_groups_served)
             async with self._places.one(_urgency(events) if self._places.are_taken else 0):
                 for event in events:
@@ -75,7 +75,7 @@ class Intake:
 
     def _hear(self, address: Address, receipt: Receipt) -> None:
         if receipt.turn_id is not None:
-            self._on_waiting(receipt.turn_id, Place.at(address))
+            self._on_waiting(receipt.turn_id, TelegramChat.at(address))
 
 
 def _urgency(events: list[Event]) -> int:

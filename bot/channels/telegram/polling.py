@@ -9,7 +9,7 @@ import structlog
 from telegram import Update
 from telegram.error import Conflict, InvalidToken, TelegramError
 
-from bot.channels.telegram.bot_api import POLL_SECONDS, Line, TokenRefused, wait_seconds
+from bot.channels.telegram.bot_api import POLL_SECONDS, BotApi, TokenRefused, wait_seconds
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.updates import chat_of
 from bot.health import Deaf, Health, hangs_for_good
@@ -37,8 +37,8 @@ class Poller:
     them go first. Telegram tells again what is not confirmed, and only what is new is begun.
     """
 
-    def __init__(self, line: Line, intake: Intake, health: Health, stopping: asyncio.Event) -> None:
-        self._line = line
+    def __init__(self, api: BotApi, intake: Intake, health: Health, stopping: asyncio.Event) -> None:
+        self._api = api
         self._intake = intake
         self._health = health
         self._stopping = stopping
@@ -85,7 +85,7 @@ class Poller:
 
     async def _fetch(self) -> list[dict[str, Any]]:
         """Nothing, if stopped while waiting."""
-        poll = asyncio.create_task(self._line.raw_updates(self._offset))
+        poll = asyncio.create_task(self._api.raw_updates(self._offset))
         stop = asyncio.create_task(self._stopping.wait())
         try:
             async with asyncio.timeout(_STUCK_SECONDS):
@@ -137,7 +137,7 @@ class Poller:
         chats: dict[int, list[Update]] = {}
         for raw in updates:
             try:
-                update = Update.de_json(raw, self._line)
+                update = Update.de_json(raw, self._api)
                 chats.setdefault(chat_of(update), []).append(update)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is the same at the next try
                 _tell_skipped(int(raw["update_id"]), error)

@@ -1,4 +1,4 @@
-"""What a person sees while a reply is on its way: their place in the line, typing, then the words as they grow.
+"""What a person sees while a reply is on its way: their queue position, typing, then the words as they grow.
 
 In private chats the words grow in a draft, elsewhere in a placeholder message that is edited. All of it is best effort
 and gives way to texts; nothing is shown any more once the reply itself is sent.
@@ -18,7 +18,7 @@ from telegram.constants import ChatAction
 from telegram.error import BadRequest, InvalidToken, RetryAfter, TelegramError
 
 from bot.channels.telegram.bot_api import retry_seconds
-from bot.channels.telegram.chat import Place
+from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.flood_limits import Limiter, Pace, Urgency
 from bot.channels.telegram.splitting import LIMIT, split
 from dialogue.errors import DialogueError
@@ -35,7 +35,7 @@ _CHECK_SECONDS = 8.0
 _HANDOVER_SECONDS = 3.0
 _ELLIPSIS = "…"
 _PLACE_SECONDS = 5.0
-"""A place in the line is not renewed more often."""
+"""Seconds between two updates of the queue position."""
 
 _DRAFT_SECONDS = 20.0
 """Telegram shows a draft for half a minute."""
@@ -47,10 +47,10 @@ class _Waiting:
     """One turn that somebody waits for."""
 
     turn_id: UUID
-    place: Place
+    place: TelegramChat
     sealed: bytes | None = field(default=None, repr=False)
     shown: str = field(default="", repr=False)
-    place_in_line: str = ""
+    queue_position: str = ""
     told_at: float = 0.0
     began_at: float = field(default_factory=time.monotonic)
     placeholder: int | None = None
@@ -72,13 +72,13 @@ class Turns(Protocol):
     async def note_placeholder(self, turn_id: UUID, message_id: int) -> None: ...
 
 
-class Strays(Protocol):
+class StalePlaceholders(Protocol):
     """Placeholders that no reply will replace."""
 
     async def take_down(self, turn_id: UUID) -> None: ...
 
 
-class Line(Protocol):
+class WaitingQueue(Protocol):
     """Who waits for a worker."""
 
     patience_seconds: float
@@ -86,7 +86,7 @@ class Line(Protocol):
     async def words_for(self, turn_id: UUID) -> str | None: ...
 
 
-class Live:
+class Progress:
     """Shows growing replies for one bot."""
 
     def __init__(
@@ -94,22 +94,22 @@ class Live:
         *,
         bot: Bot,
         limiter: Limiter,
-        paces: Callable[[Place], Pace],
+        paces: Callable[[TelegramChat], Pace],
         turns: Turns,
-        strays: Strays,
-        line: Line,
+        strays: StalePlaceholders,
+        queue: WaitingQueue,
     ) -> None:
         self._bot = bot
         self._limiter = limiter
         self._paces = paces
         self._turns = turns
         self._strays = strays
-        self._line = line
+        self._queue = queue
         self._waiting: dict[UUID, _Waiting] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._has_drafts = True
 
-    def begin(self, turn_id: UUID, place: Place) -> None:
+    def begin(self, turn_id: UUID, place: TelegramChat) -> None:
         """Somebody waits for the reply to that turn."""
         if turn_id in self._waiting:
             return
@@ -192,19 +192,19 @@ class Live:
 
     async def _show_place(self, waiting: _Waiting, now: float) -> bool:
         """Whether it can be seen that nobody has begun to answer, and how many come before."""
-        if waiting.shown or not self._line.patience_seconds <= now - waiting.began_at:
+        if waiting.shown or not self._queue.patience_seconds <= now - waiting.began_at:
             return False
-        words = await self._line.words_for(waiting.turn_id)
+        words = await self._queue.words_for(waiting.turn_id)
         if words is None:
             return False
-        is_seen = words == waiting.place_in_line and (
+        is_seen = words == waiting.queue_position and (
             waiting.placeholder is not None or now - waiting.told_at < _DRAFT_SECONDS
         )
         if is_seen or now - waiting.told_at < _PLACE_SECONDS:
             return True
         if not await self._put(waiting, words, words):
             return False
-        waiting.place_in_line, waiting.told_at = words, now
+        waiting.queue_position, waiting.told_at = words, now
         return True
 
     async def _put(self, waiting: _Waiting, draft: str, placeholder: str) -> bool:
@@ -212,7 +212,7 @@ class Live:
             return await self._draft(waiting, draft, placeholder)
         return await self._edit(waiting, placeholder)
 
-    async def _type(self, place: Place) -> bool:
+    async def _type(self, place: TelegramChat) -> bool:
         if not await self._has_room(place, Urgency.PASSING):
             return False
         return await self._bot.send_chat_action(place.chat_id, ChatAction.TYPING, message_thread_id=place.thread_id)
@@ -251,5 +251,5 @@ class Live:
         waiting.placeholder = message.message_id
         await self._turns.note_placeholder(waiting.turn_id, message.message_id)
 
-    async def _has_room(self, place: Place, urgency: Urgency) -> bool:
+    async def _has_room(self, place: TelegramChat, urgency: Urgency) -> bool:
         return await self._limiter.has_room(str(place.chat_id), self._paces(place), urgency)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from bot.channels.telegram import CHANNEL
-from bot.channels.telegram.chat import Place
+from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.updates import message_id_of
 from dialogue.core import history, pending, placeholders
 from dialogue.core.placeholders import Stray
@@ -28,10 +28,10 @@ class Records:
         self._keys = keys
         self._clock = clock
 
-    async def waiting(self) -> list[tuple[UUID, Place]]:
+    async def waiting(self) -> list[tuple[UUID, TelegramChat]]:
         """Who waits for a reply."""
         turns = await self._read(lambda session: pending.waiting_turns(session, CHANNEL))
-        return [(turn_id, Place.at(address)) for turn_id, address in turns]
+        return [(turn_id, TelegramChat.at(address)) for turn_id, address in turns]
 
     async def is_awaited(self, turn_id: UUID) -> bool:
         return await self._read(lambda session: pending.is_awaited(session, turn_id))

@@ -15,7 +15,7 @@ from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, Tele
 
 from bot.channels.telegram import CHANNEL, buttons
 from bot.channels.telegram.bot_api import never_arrived, retry_seconds, told_before_it_leaves
-from bot.channels.telegram.chat import Place
+from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.flood_limits import Limiter, Pace, Urgency
 from bot.outgoing.courier import TryLater, Undeliverable
 from care.texts import Texts
@@ -48,11 +48,11 @@ class TelegramSender:
         *,
         bot: Bot,
         limiter: Limiter,
-        paces: Callable[[Place], Pace],
+        paces: Callable[[TelegramChat], Pace],
         shown: Shown,
         begin: Callable[[UUID], None],
         reply_to: Callable[[UUID], Awaitable[int | None]],
-        on_gone: Callable[[Place], Awaitable[None]],
+        on_gone: Callable[[TelegramChat], Awaitable[None]],
         has_ratings: bool,
         texts: Texts,
     ) -> None:
@@ -67,16 +67,16 @@ class TelegramSender:
         self._texts = texts
 
     async def send(self, text: OwedText) -> str | None:
-        place = Place.at(text.address)
+        place = TelegramChat.at(text.address)
         placeholder = await self._placeholder(text)
         return await self._in_turn(place, text, partial(self._replace_or_say, place, text, placeholder))
 
     async def send_files(self, text: OwedText, files: Sequence[File]) -> str | None:
         """All files in one request, which arrives whole or not at all; the text stands beneath the last."""
-        place = Place.at(text.address)
+        place = TelegramChat.at(text.address)
         return await self._in_turn(place, text, partial(self._say_with_files, place, text, files))
 
-    async def _in_turn(self, place: Place, text: OwedText, say: Callable[[], Awaitable[str]]) -> str:
+    async def _in_turn(self, place: TelegramChat, text: OwedText, say: Callable[[], Awaitable[str]]) -> str:
         """When the pace allows; raises `Undeliverable`, `TryLater`."""
         urgency = Urgency.CRISIS if text.kind in URGENT_KINDS else Urgency.TEXT
         await self._limiter.wait(str(place.chat_id), self._paces(place), urgency)
@@ -92,12 +92,12 @@ class TelegramSender:
         except BadRequest as error:
             raise Undeliverable(_short_name(error)) from None
 
-    async def _replace_or_say(self, place: Place, text: OwedText, placeholder: int | None) -> str:
+    async def _replace_or_say(self, place: TelegramChat, text: OwedText, placeholder: int | None) -> str:
         if placeholder is not None:
             return await self._replace(place, text, placeholder)
         return await self._say(place, text)
 
-    async def _say_with_files(self, place: Place, text: OwedText, files: Sequence[File]) -> str:
+    async def _say_with_files(self, place: TelegramChat, text: OwedText, files: Sequence[File]) -> str:
         documents = [InputMediaDocument(file.content, filename=file.name) for file in files[:-1]]
         last = InputMediaDocument(files[-1].content, filename=files[-1].name, caption=text.text)
         try:
@@ -118,7 +118,7 @@ class TelegramSender:
             return None
         return made_here or (int(text.placeholder_id) if text.placeholder_id is not None else None)
 
-    async def _say(self, place: Place, text: OwedText) -> str:
+    async def _say(self, place: TelegramChat, text: OwedText) -> str:
         reply = await self._reply_parameters(place, text)
         try:
             with told_before_it_leaves(partial(self._depart, place, text.id)):
@@ -130,11 +130,13 @@ class TelegramSender:
         except TelegramError as error:
             raise _fate(error, may_be_repeated=text.kind in REPEATABLE_KINDS) from None
 
-    async def _depart(self, place: Place, delivery_id: UUID) -> None:
+    async def _depart(self, place: TelegramChat, delivery_id: UUID) -> None:
         await self._limiter.depart(str(place.chat_id), self._paces(place))
         self._begin(delivery_id)
 
-    async def _send_message(self, chat_id: int, place: Place, text: OwedText, reply: ReplyParameters | None) -> str:
+    async def _send_message(
+        self, chat_id: int, place: TelegramChat, text: OwedText, reply: ReplyParameters | None
+    ) -> str:
         message = await self._bot.send_message(
             chat_id,
             text.text,
@@ -145,7 +147,7 @@ class TelegramSender:
         )
         return str(message.message_id)
 
-    async def _replace(self, place: Place, text: OwedText, message_id: int) -> str:
+    async def _replace(self, place: TelegramChat, text: OwedText, message_id: int) -> str:
         """Repeating it is harmless, so an unknown fate is no trouble; a placeholder that is gone is sent anew."""
         try:
             with told_before_it_leaves(partial(self._limiter.depart, str(place.chat_id), self._paces(place))):
@@ -177,7 +179,7 @@ class TelegramSender:
             return buttons.rating(text.turn_id)
         return None
 
-    async def _reply_parameters(self, place: Place, text: OwedText) -> ReplyParameters | None:
+    async def _reply_parameters(self, place: TelegramChat, text: OwedText) -> ReplyParameters | None:
         """In a group it must be seen who is answered."""
         if place.is_private or text.turn_id is None or text.part:
             return None

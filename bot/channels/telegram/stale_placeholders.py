@@ -10,7 +10,7 @@ import structlog
 from telegram import Bot
 from telegram.error import BadRequest, Forbidden, TelegramError
 
-from bot.channels.telegram.chat import Place
+from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.records import Records
 from dialogue.core.placeholders import Stray
 from dialogue.errors import DatabaseUnavailable
@@ -22,7 +22,7 @@ MAY_BE_DELETED = timedelta(hours=48)
 """Older messages Telegram lets no bot delete: https://core.telegram.org/bots/api#deletemessage"""
 
 
-class Strays:
+class StalePlaceholders:
     """Of one bot."""
 
     def __init__(self, bot: Bot, records: Records) -> None:
@@ -45,7 +45,7 @@ class Strays:
 
     async def _delete(self, stray: Stray) -> None:
         try:
-            await self._bot.delete_message(Place.at(stray.address).chat_id, int(stray.platform_message_id))
+            await self._bot.delete_message(TelegramChat.at(stray.address).chat_id, int(stray.platform_message_id))
         except (BadRequest, Forbidden) as error:  # it is gone, or out of reach for good
             log.debug("stray_not_deleted", delivery_id=str(stray.id), error=type(error).__name__)
         await self._records.taken_down(stray.id)

@@ -11,7 +11,7 @@ from telegram import CallbackQuery, Chat, ChatMember, ChatMemberUpdated, MaybeIn
 from telegram.constants import ChatType
 
 from bot.channels.telegram import buttons
-from bot.channels.telegram.chat import Place
+from bot.channels.telegram.chat import TelegramChat
 from care.disclosure import Answer
 from dialogue.messages import Address, InboundMessage
 from dialogue.storage.clock import utc_now
@@ -164,11 +164,11 @@ def _without_mention(text: str, account: Account) -> str:
     return _mention(account).sub("", text).strip()
 
 
-def _place(chat: Chat, user_id: int, message: Message) -> Place:
+def _place(chat: Chat, user_id: int, message: Message) -> TelegramChat:
     if chat.type == ChatType.PRIVATE:
-        return Place(chat_id=chat.id)
+        return TelegramChat(chat_id=chat.id)
     thread_id = message.message_thread_id if message.is_topic_message else None
-    return Place(chat_id=chat.id, user_id=user_id, thread_id=thread_id)
+    return TelegramChat(chat_id=chat.id, user_id=user_id, thread_id=thread_id)
 
 
 def _external_id(message: Message) -> str:
@@ -193,10 +193,10 @@ def _pressed(query: CallbackQuery, account: Account) -> list[Event]:
 
 def _pressed_on(query: CallbackQuery, message: MaybeInaccessibleMessage, account: Account) -> InboundMessage:
     user_id = query.from_user.id
-    place = Place(chat_id=message.chat.id)
+    place = TelegramChat(chat_id=message.chat.id)
     if message.chat.type != ChatType.PRIVATE:
         thread_id = message.message_thread_id if isinstance(message, Message) and message.is_topic_message else None
-        place = Place(chat_id=message.chat.id, user_id=user_id, thread_id=thread_id)
+        place = TelegramChat(chat_id=message.chat.id, user_id=user_id, thread_id=thread_id)
     return InboundMessage(
         address=place.address(),
         account=str(account.id),
@@ -210,5 +210,5 @@ def _pressed_on(query: CallbackQuery, message: MaybeInaccessibleMessage, account
 def _membership(change: ChatMemberUpdated) -> list[Event]:
     is_gone = change.new_chat_member.status in {ChatMember.BANNED, ChatMember.LEFT}
     if is_gone and change.chat.type == ChatType.PRIVATE:
-        return [Left(Place(chat_id=change.chat.id).address())]
+        return [Left(TelegramChat(chat_id=change.chat.id).address())]
     return []

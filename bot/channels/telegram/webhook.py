@@ -14,7 +14,7 @@ from tornado.netutil import bind_sockets
 from tornado.routing import URLSpec
 from tornado.web import Application, RequestHandler
 
-from bot.channels.telegram.bot_api import Line
+from bot.channels.telegram.bot_api import BotApi
 from bot.channels.telegram.intake import Intake
 from bot.health import Health
 from dialogue.errors import DatabaseUnavailable, Misconfigured
@@ -28,8 +28,8 @@ _MAX_UPDATE_BYTES = 1 << 20
 class Webhook:
     """Listens until closed; `/healthz` beside it tells whether it lives."""
 
-    def __init__(self, line: Line, intake: Intake, health: Health, *, secret: str) -> None:
-        shared = {"line": line, "intake": intake, "health": health, "secret": secret.encode()}
+    def __init__(self, api: BotApi, intake: Intake, health: Health, *, secret: str) -> None:
+        shared = {"api": api, "intake": intake, "health": health, "secret": secret.encode()}
         routes = [URLSpec(r"/healthz", _Alive), URLSpec(r"/.*", _Updates, shared)]
         self._server = HTTPServer(
             Application(list[Any](routes), log_function=_log_nothing), max_body_size=_MAX_UPDATE_BYTES
@@ -52,8 +52,8 @@ class Webhook:
 
 
 class _Updates(RequestHandler):
-    def initialize(self, line: Line, intake: Intake, health: Health, secret: bytes) -> None:
-        self._line = line
+    def initialize(self, api: BotApi, intake: Intake, health: Health, secret: bytes) -> None:
+        self._api = api
         self._intake = intake
         self._health = health
         self._secret = secret
@@ -64,7 +64,7 @@ class _Updates(RequestHandler):
             return
         self._health.heard()
         try:
-            await self._intake.take(Update.de_json(json.loads(self.request.body), self._line))
+            await self._intake.take(Update.de_json(json.loads(self.request.body), self._api))
         except DatabaseUnavailable as error:
             log.warning("update_refused", error=str(error))
             self.set_status(503)

@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 
 from bot.channels.wechat import CHANNEL
-from bot.channels.wechat.connection import Line
+from bot.channels.wechat.connection import Connection
 from bot.channels.wechat.contacts import Contacts
 from bot.channels.wechat.intake import Intake
 from bot.channels.wechat.pace import Pace
@@ -22,11 +22,11 @@ from bot.channels.wechat.sender import WechatSender
 from bot.health import Health
 from bot.outgoing import journal
 from bot.outgoing.courier import Courier
-from bot.outgoing.late_texts import WritingSender
+from bot.outgoing.late_texts import LateTextSender
 from bot.outgoing.listener import Listener
 from bot.outgoing.queue_position import words_for
 from bot.outgoing.splitting import split
-from bot.services import Room
+from bot.services import BotServices
 from bot.settings import BotSettings
 from dialogue.core import feedback
 from dialogue.core import queue_position as waiting
@@ -45,22 +45,22 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 class Adapter:
     """One WeChat account. `run` returns when stopped, and never otherwise without an error."""
 
-    def __init__(self, room: Room, settings: BotSettings, *, home: Path) -> None:
-        self._room = room
+    def __init__(self, services: BotServices, settings: BotSettings, *, home: Path) -> None:
+        self._services = services
         self._home = home
         self._on_ready: Callable[[], None] = _nothing
-        self._line = Line(partial(Puppet, *_place(settings)), self._on_event, on_alive=self._alive)
+        self._connection = Connection(partial(Puppet, *_place(settings)), self._on_event, on_alive=self._alive)
         self._health = Health(
             home=home,
             channel=CHANNEL,
-            database=room.database,
+            database=services.database,
             ask_pending=_unknown,
-            instruments=room.instruments,
+            instruments=services.instruments,
         )
-        contacts = Contacts(self._line)
+        contacts = Contacts(self._connection)
         self._intake = Intake(
-            inbox=room.inbox,
-            line=self._line,
+            inbox=services.inbox,
+            connection=self._connection,
             contacts=contacts,
             last_reply=self._last_reply,
             are_rooms_served=settings.wechat_rooms,
@@ -71,11 +71,13 @@ class Adapter:
             part_pause_seconds=settings.wechat_part_pause_seconds,
         )
         self._journal = journal.open_journal(home)
-        self._sender = WechatSender(line=self._line, contacts=contacts, pace=self._pace, begin=self._journal.begin)
+        self._sender = WechatSender(
+            connection=self._connection, contacts=contacts, pace=self._pace, begin=self._journal.begin
+        )
         self._waiting_seconds = settings.wechat_waiting_notice_seconds
         self._part_length = settings.wechat_part_length
         self._courier = self._new_courier()
-        self._listener = Listener(room.broker_url, CHANNEL, on_owed=self._courier.wake)
+        self._listener = Listener(services.broker_url, CHANNEL, on_owed=self._courier.wake)
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -93,12 +95,12 @@ class Adapter:
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Until stopped; `on_ready` is called when the line first stands. Raises `TokenRefused`."""
         self._on_ready = on_ready
-        await asyncio.to_thread(journal.take_over_from_the_dead, self._home, self._room.database)
+        await asyncio.to_thread(journal.take_over_from_the_dead, self._home, self._services.database)
         delivering = asyncio.create_task(self._deliver())
         beside = [
             asyncio.create_task(work)
             for work in (
-                self._line.run(),
+                self._connection.run(),
                 self._intake.run(),
                 self._listener.run(),
                 self._health.run(),
@@ -107,7 +109,7 @@ class Adapter:
         ]
         stopping = asyncio.create_task(self._stopping.wait())
         try:
-            with self._courier.woken_by(self._room.signals):
+            with self._courier.woken_by(self._services.signals):
                 done, _ = await asyncio.wait({stopping, delivering, *beside}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
@@ -123,11 +125,11 @@ class Adapter:
         """Only while the account can speak: without it nothing is claimed, and another adapter may."""
         stopping = asyncio.create_task(self._stopping.wait())
         while not self._stopping.is_set():
-            await _first(stopping, asyncio.create_task(self._line.wait_until_logged_in()))
+            await _first(stopping, asyncio.create_task(self._connection.wait_until_logged_in()))
             if self._stopping.is_set():
                 return
             delivering = asyncio.create_task(self._courier.run())
-            await _first(stopping, asyncio.create_task(self._line.wait_until_logged_out()))
+            await _first(stopping, asyncio.create_task(self._connection.wait_until_logged_out()))
             self._courier.stop()
             await delivering
 
@@ -135,7 +137,7 @@ class Adapter:
         """Only while it can be said at once: later it would be wrong."""
         while self._waiting_seconds:
             await asyncio.sleep(_WAITING_LOOK_SECONDS)
-            if not self._line.is_logged_in:
+            if not self._connection.is_logged_in:
                 continue
             try:
                 if await asyncio.to_thread(self._owe_places):
@@ -146,19 +148,19 @@ class Adapter:
 
     def _owe_places(self) -> int:
         now, patience = utc_now(), timedelta(seconds=self._waiting_seconds)
-        with self._room.database.begin() as session:
-            say = partial(words_for, self._room.texts)
-            return waiting.tell(session, self._room.keys, CHANNEL, say, since=now - patience, now=now)
+        with self._services.database.begin() as session:
+            say = partial(words_for, self._services.texts)
+            return waiting.tell(session, self._services.keys, CHANNEL, say, since=now - patience, now=now)
 
     def _new_courier(self) -> Courier:
         cut = partial(split, limit=self._part_length)
         return Courier(
-            database=self._room.database,
-            keys=self._room.keys,
-            sender=WritingSender(self._sender, self._room.pen, split=cut),
+            database=self._services.database,
+            keys=self._services.keys,
+            sender=LateTextSender(self._sender, self._services.pen, split=cut),
             split=cut,
             owner=self._journal.owner,
-            meters=self._room.meters,
+            meters=self._services.meters,
         )
 
     def _on_event(self, event: Event) -> None:
@@ -173,14 +175,14 @@ class Adapter:
         self._intake.offer(event)
 
     def _alive(self) -> None:
-        if self._line.is_logged_in:
+        if self._connection.is_logged_in:
             self._health.heard()
         on_ready, self._on_ready = self._on_ready, _nothing
         on_ready()
 
     async def _last_reply(self, address: Address) -> UUID | None:
         def ask() -> UUID | None:
-            with self._room.database.read() as session:
+            with self._services.database.read() as session:
                 return feedback.latest_reply(session, address)
 
         return await asyncio.to_thread(ask)

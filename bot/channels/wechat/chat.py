@@ -11,7 +11,7 @@ _SEPARATOR = "/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class WechatChat:
     """A contact, and the room in which they wrote."""
 
     contact_id: str

@@ -27,7 +27,7 @@ OnEvent = Callable[[Event], None]
 """Called with each event, in order."""
 
 
-class Line:
+class Connection:
     """One account's line; `run` keeps it."""
 
     def __init__(

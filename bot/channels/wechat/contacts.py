@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from bot.channels.wechat.connection import Line
+from bot.channels.wechat.connection import Connection
 from bot.channels.wechat.puppet import Puppet, PuppetTrouble
 
 _OFFICIAL = 2
@@ -14,18 +14,18 @@ _MAX_KEPT = 5000
 class Contacts:
     """Names and kinds of contacts; raises `LineBroken` where it has to ask and cannot."""
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._kept: OrderedDict[str, tuple[str, int]] = OrderedDict()
 
     async def is_person(self, contact_id: str) -> bool:
         """A puppet that does not know the contact has no say: better one answer too many than a person unheard."""
-        _, kind = await self._get(await self._line.wait_until_up(), contact_id)
+        _, kind = await self._get(await self._connection.wait_until_up(), contact_id)
         return kind != _OFFICIAL
 
     async def name(self, contact_id: str) -> str:
         """What others see of them; may be empty."""
-        name, _ = await self._get(self._line.puppet, contact_id)
+        name, _ = await self._get(self._connection.puppet, contact_id)
         return name
 
     async def _get(self, puppet: Puppet, contact_id: str) -> tuple[str, int]:

@@ -16,13 +16,13 @@ from uuid import UUID
 import structlog
 
 from bot.channels.wechat import CHANNEL
-from bot.channels.wechat.chat import Place
-from bot.channels.wechat.connection import Line
+from bot.channels.wechat.chat import WechatChat
+from bot.channels.wechat.connection import Connection
 from bot.channels.wechat.contacts import Contacts
 from bot.channels.wechat.puppet import Event, Happening, LineBroken, Puppet, PuppetTrouble
 from bot.channels.wechat.reading import Account, Ignored, Payload, Said, Showed, read
-from bot.incoming.admission import Places
-from bot.incoming.chat_locks import Lanes
+from bot.incoming.admission import AdmissionQueue
+from bot.incoming.chat_locks import PerChatLocks
 from bot.incoming.receipt import Receipt
 from care.screening import screen_safely
 from dialogue.errors import DatabaseUnavailable
@@ -64,7 +64,7 @@ class Intake:
         self,
         *,
         inbox: Inbox,
-        line: Line,
+        connection: Connection,
         contacts: Contacts,
         last_reply: Callable[[Address], Awaitable[UUID | None]],
         are_rooms_served: bool,
@@ -72,7 +72,7 @@ class Intake:
         clock: Clock = utc_now,
     ) -> None:
         self._inbox = inbox
-        self._line = line
+        self._connection = connection
         self._contacts = contacts
         self._last_reply = last_reply
         self._are_rooms_served = are_rooms_served
@@ -81,8 +81,8 @@ class Intake:
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._pending: set[tuple[Happening, str]] = set()
         self._account: Account | None = None
-        self._lanes = Lanes()
-        self._places = Places()
+        self._chat_locks = PerChatLocks()
+        self._places = AdmissionQueue()
 
     def offer(self, event: Event) -> None:
         """Queue an event; a message or a request that is queued already is not queued twice."""
@@ -133,7 +133,7 @@ class Intake:
         """Our gateway sorts out what is older than the account's login; with others it is older than this one."""
         if self._account is not None and self._account.id == account_id:
             return
-        puppet = await self._line.wait_until_up()
+        puppet = await self._connection.wait_until_up()
         self._account = Account(
             id=account_id,
             name=await self._contacts.name(account_id) if self._are_rooms_served else "",
@@ -158,17 +158,17 @@ class Intake:
             log.error("wechat_message_unreadable", message_id=message_id)
             return
         step.after.set()
-        async with self._lanes.turn((payload.room_id, payload.from_id)):
+        async with self._chat_locks.hold((payload.room_id, payload.from_id)):
             await self._insist(partial(self._take_payload, payload))
             await self._insist(partial(self._acknowledge, message_id))
 
     async def _acknowledge(self, message_id: str) -> None:
-        puppet = await self._line.wait_until_up()
+        puppet = await self._connection.wait_until_up()
         await puppet.acknowledge(message_id)
 
     async def _fetch(self, message_id: str) -> Payload | None:
         """None when the puppet cannot tell, also when it is asked again."""
-        puppet = await self._line.wait_until_up()
+        puppet = await self._connection.wait_until_up()
         for attempt in range(_READ_ATTEMPTS):
             try:
                 payload: Payload = await puppet.call("message_payload", id=message_id)
@@ -203,7 +203,7 @@ class Intake:
 
     async def _take_request(self, friendship_id: str) -> None:
         """Without the setting it is left to a human; what the puppet refuses is left to one too."""
-        puppet = await self._line.wait_until_up()
+        puppet = await self._connection.wait_until_up()
         if self._accepts_friends:
             try:
                 await self._befriend(puppet, friendship_id)
@@ -220,7 +220,7 @@ class Intake:
         log.info("wechat_friend_accepted", friendship_id=friendship_id)
         await self._inbox.receive(
             InboundMessage(
-                address=Place(contact_id=request.contact_id).address,
+                address=WechatChat(contact_id=request.contact_id).address,
                 account=self._account.id if self._account else "",
                 user_id=request.contact_id,
                 external_id=f"hello {request.contact_id}",

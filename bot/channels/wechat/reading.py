@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Protocol
 
-from bot.channels.wechat.chat import Place
+from bot.channels.wechat.chat import WechatChat
 from dialogue.messages import InboundMessage
 
 _MENTION = re.compile("@[^\u2005\\s]+(?:\u2005|\\s|$)")
@@ -102,7 +102,7 @@ def read(payload: Payload, account: Account, *, are_rooms_served: bool, now: dat
     for is_so, reason in _reasons(payload, account, form, sent_at, are_rooms_served=are_rooms_served):
         if is_so():
             return Ignored(reason)
-    place = Place(contact_id=payload.from_id, room_id=payload.room_id or None)
+    place = WechatChat(contact_id=payload.from_id, room_id=payload.room_id or None)
     message = InboundMessage(
         address=place.address,
         account=account.id,

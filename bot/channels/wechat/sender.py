@@ -11,8 +11,8 @@ from uuid import UUID
 import structlog
 
 from bot.channels.wechat import CHANNEL
-from bot.channels.wechat.chat import Place
-from bot.channels.wechat.connection import Line
+from bot.channels.wechat.chat import WechatChat
+from bot.channels.wechat.connection import Connection
 from bot.channels.wechat.contacts import Contacts
 from bot.channels.wechat.pace import Pace
 from bot.channels.wechat.puppet import LineBroken, Puppet, PuppetTrouble
@@ -36,12 +36,12 @@ class WechatSender:
     def __init__(
         self,
         *,
-        line: Line,
+        connection: Connection,
         contacts: Contacts,
         pace: Pace,
         begin: Callable[[UUID], None],
     ) -> None:
-        self._line = line
+        self._connection = connection
         self._contacts = contacts
         self._pace = pace
         self._begin = begin
@@ -49,17 +49,17 @@ class WechatSender:
 
     async def send(self, text: OwedText) -> str | None:
         await self._pace.wait(text)
-        if not self._line.is_logged_in:
+        if not self._connection.is_logged_in:
             raise TryLater(_NO_LINE_SECONDS)
         try:
-            puppet = self._line.puppet
+            puppet = self._connection.puppet
             words, mentions = await self._addressed(text)
         except LineBroken:
             raise TryLater(_NO_LINE_SECONDS) from None
         return await self._say(puppet, text, words, mentions)
 
     async def _say(self, puppet: Puppet, text: OwedText, words: str, mentions: list[str]) -> str | None:
-        place = Place.at(text.address)
+        place = WechatChat.at(text.address)
         if not puppet.is_durable:
             self._begin(text.id)
         try:
@@ -86,7 +86,7 @@ class WechatSender:
 
     async def _addressed(self, text: OwedText) -> tuple[str, list[str]]:
         """In a room the first part names the person whom it answers."""
-        place = Place.at(text.address)
+        place = WechatChat.at(text.address)
         if place.room_id is None or text.part > 0:
             return text.text, []
         name = await self._contacts.name(place.contact_id)

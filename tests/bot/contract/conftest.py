@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from bot.services import Room
+from bot.services import BotServices
 from tests.bot.contract.console import ConsoleSeat
 from tests.bot.contract.seat import PlatformSeat, Seat
 from tests.bot.contract.telegram import TelegramSeat
@@ -14,13 +14,13 @@ from tests.bot.wechat.gateway import Gateway
 
 
 @pytest.fixture
-def make_seat(room: Room, tmp_path: Path) -> Iterator[Callable[[str], Seat]]:
+def make_seat(services: BotServices, tmp_path: Path) -> Iterator[Callable[[str], Seat]]:
     with Gateway(is_durable=True) as gateway:
         telegram = Telegram().start()
         seats: dict[str, Callable[[], Seat]] = {
-            "console": lambda: ConsoleSeat(room, tmp_path / "exports"),
-            "telegram": lambda: TelegramSeat(room, telegram, tmp_path),
-            "wechat": lambda: WechatSeat(room, gateway, tmp_path),
+            "console": lambda: ConsoleSeat(services, tmp_path / "exports"),
+            "telegram": lambda: TelegramSeat(services, telegram, tmp_path),
+            "wechat": lambda: WechatSeat(services, gateway, tmp_path),
         }
         yield lambda name: seats[name]()
         telegram.stop()

@@ -11,9 +11,9 @@ from uuid import UUID
 from bot.channels.console import CHANNEL, Console, ConsoleFiles, ConsoleSender
 from bot.incoming.receipt import Receipt
 from bot.outgoing.courier import Courier
-from bot.outgoing.late_texts import WritingSender
+from bot.outgoing.late_texts import LateTextSender
 from bot.outgoing.listener import Listener
-from bot.services import Room
+from bot.services import BotServices
 from dialogue.core import pending
 from dialogue.messages import Address, InboundMessage
 
@@ -25,8 +25,8 @@ class ConsoleSeat:
     name = CHANNEL
     longest_part = 1_000_000
 
-    def __init__(self, room: Room, exports: Path) -> None:
-        self._room = room
+    def __init__(self, services: BotServices, exports: Path) -> None:
+        self._services = services
         self._exports = exports
         self._address = Address(channel=CHANNEL, chat_id=_NOBODY)
         self._lines: queue.Queue[str | None] = queue.Queue()
@@ -38,18 +38,18 @@ class ConsoleSeat:
     async def start(self) -> None:
         self._is_open = True
         self._sender = ConsoleSender()
-        files = ConsoleFiles(self._sender, self._exports, self._room.texts)
+        files = ConsoleFiles(self._sender, self._exports, self._services.texts)
         self._courier = Courier(
-            database=self._room.database,
-            keys=self._room.keys,
-            sender=WritingSender(self._sender, self._room.pen, send_files=files.send),
+            database=self._services.database,
+            keys=self._services.keys,
+            sender=LateTextSender(self._sender, self._services.pen, send_files=files.send),
             chat_id=self._address.chat_id,
         )
-        listener = Listener(self._room.broker_url, CHANNEL, on_owed=self._courier.wake)
+        listener = Listener(self._services.broker_url, CHANNEL, on_owed=self._courier.wake)
         self._tasks = [asyncio.create_task(self._courier.run()), asyncio.create_task(listener.run())]
         console = Console(
             sender=self._sender,
-            texts=self._room.texts,
+            texts=self._services.texts,
             address=self._address,
             read_line=self._read_line,
             say=self._say,
@@ -90,7 +90,7 @@ class ConsoleSeat:
     def _sit(self, console: Console) -> None:
         """Whoever ends the conversation opens the terminal again."""
         while self._is_open:
-            with self._room.database.read() as session:
+            with self._services.database.read() as session:
                 unanswered = pending.unanswered(session, self._address)
             console.run(unanswered)
 
@@ -101,10 +101,10 @@ class ConsoleSeat:
         return line
 
     def _say(self, message: InboundMessage) -> Receipt:
-        receipt = self._room.inbox.receive_blocking(message)
+        receipt = self._services.inbox.receive_blocking(message)
         self._acknowledged += 1
         return receipt
 
     def _is_awaited(self, awaited: UUID) -> bool:
-        with self._room.database.read() as session:
+        with self._services.database.read() as session:
             return self._is_open and pending.is_awaited(session, awaited)

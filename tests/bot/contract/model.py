@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import select
 
-from bot.services import Room
+from bot.services import BotServices
 from dialogue.core import turns
 from dialogue.core.turns import ClaimedTurn
 from dialogue.states import TurnState
@@ -24,9 +24,9 @@ def echo(text: str) -> str:
 class Model:
     """Owns the turns that it claims, as a worker does."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, services: BotServices) -> None:
         self.says: Callable[[str], str] = echo
-        self._room = room
+        self._services = services
         self._owner = uuid4()
 
     async def run(self) -> None:
@@ -49,10 +49,10 @@ class Model:
         conversation_id = self._waiting()
         if conversation_id is None:
             return None
-        with self._room.database.begin() as session:
+        with self._services.database.begin() as session:
             return turns.claim(
                 session,
-                self._room.keys,
+                self._services.keys,
                 conversation_id,
                 owner=self._owner,
                 lease_seconds=60,
@@ -61,10 +61,10 @@ class Model:
             )
 
     def _waiting(self) -> UUID | None:
-        with self._room.database.read() as session:
+        with self._services.database.read() as session:
             return session.scalar(select(Turn.conversation_id).where(Turn.state == TurnState.WAITING).limit(1))
 
     def _complete(self, turn: ClaimedTurn) -> None:
-        with self._room.database.begin() as session:
+        with self._services.database.begin() as session:
             turns.complete(session, turn, reply(self.says(turn.text)), owner=self._owner, now=utc_now())
-        self._room.signals.owe([turn.address.channel])
+        self._services.signals.owe([turn.address.channel])

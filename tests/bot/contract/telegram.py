@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from bot.channels.telegram import CHANNEL
 from bot.channels.telegram.adapter import Adapter
 from bot.channels.telegram.splitting import LIMIT
-from bot.services import Room
+from bot.services import BotServices
 from bot.settings import BotSettings
 from tests.bot.running import Running
 from tests.bot.telegram.loopback import TOKEN, Telegram
@@ -21,8 +21,8 @@ class TelegramSeat:
     name = CHANNEL
     longest_part = LIMIT
 
-    def __init__(self, room: Room, telegram: Telegram, home: Path) -> None:
-        self._room = room
+    def __init__(self, services: BotServices, telegram: Telegram, home: Path) -> None:
+        self._services = services
         self._telegram = telegram
         self._home = home
         self._said = 0
@@ -34,7 +34,7 @@ class TelegramSeat:
             telegram_messages_per_second=1000,
             telegram_chat_messages_per_second=1000,
         )
-        self._running = await Running(Adapter(self._room, settings, home=self._home)).listens()
+        self._running = await Running(Adapter(self._services, settings, home=self._home)).listens()
 
     async def stop(self) -> None:
         await self._running.stop()

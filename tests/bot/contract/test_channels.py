@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import create_engine, event, func, select, text
 
-from bot.services import Room
+from bot.services import BotServices
 from dialogue.states import DeliveryState
 from dialogue.tables import Conversation, Delivery, Feedback, Message
 from tests.bot.contract.model import Model
@@ -27,9 +27,9 @@ STILL_SECONDS = 0.3
 
 
 @pytest_asyncio.fixture
-async def model(room: Room) -> AsyncIterator[Model]:
+async def model(services: BotServices) -> AsyncIterator[Model]:
     """Answers whatever waits."""
-    model = Model(room)
+    model = Model(services)
     answering = asyncio.create_task(model.run())
     yield model
     answering.cancel()
@@ -37,19 +37,19 @@ async def model(room: Room) -> AsyncIterator[Model]:
         await answering
 
 
-def stored_count(room: Room) -> int:
-    with room.database.read() as session:
+def stored_count(services: BotServices) -> int:
+    with services.database.read() as session:
         return session.scalar(select(func.count(Message.id))) or 0
 
 
-def fates(room: Room) -> list[tuple[DeliveryState, str | None]]:
-    with room.database.read() as session:
+def fates(services: BotServices) -> list[tuple[DeliveryState, str | None]]:
+    with services.database.read() as session:
         return [(row.state, row.error) for row in session.scalars(select(Delivery).order_by(Delivery.id))]
 
 
-def give_up_soon(room: Room) -> None:
+def give_up_soon(services: BotServices) -> None:
     """Wait for a locked database a tenth of a second instead of fifteen."""
-    engine = room.database.engine
+    engine = services.database.engine
     event.listen(engine, "connect", lambda raw, _record: raw.execute("PRAGMA busy_timeout = 100"))
     engine.dispose()  # what is connected already
 
@@ -60,10 +60,10 @@ def said(seat: Seat) -> list[str]:
 
 
 class TestChannel:
-    async def test_what_is_said_is_answered_and_marked(self, seat: Seat, model: Model, room: Room) -> None:
+    async def test_what_is_said_is_answered_and_marked(self, seat: Seat, model: Model, services: BotServices) -> None:
         seat.say("我睡不着")
         await until(lambda: seat.told() == ["收到：我睡不着"])
-        await until(lambda: fates(room) == [(DeliveryState.SENT, None)])
+        await until(lambda: fates(services) == [(DeliveryState.SENT, None)])
 
     async def test_somebody_gets_their_data_has_it_deleted_and_begins_anew(self, seat: Seat, model: Model) -> None:
         seat.say("我睡不着")
@@ -79,9 +79,9 @@ class TestChannel:
         await until(lambda: seat.told()[-1] == "收到：我回来了")
 
     async def test_a_message_is_acknowledged_only_when_it_is_stored(
-        self, seat: Seat, room: Room, tmp_path: Path
+        self, seat: Seat, services: BotServices, tmp_path: Path
     ) -> None:
-        give_up_soon(room)
+        give_up_soon(services)
         blocker = create_engine(f"sqlite:///{tmp_path / 'bot.db'}")
         with blocker.connect() as connection:
             connection.execute(text("BEGIN EXCLUSIVE"))
@@ -92,7 +92,7 @@ class TestChannel:
         blocker.dispose()
         seat.say_again()
         await until(lambda: seat.acknowledged_count() == 1)
-        assert stored_count(room) == 1
+        assert stored_count(services) == 1
 
     async def test_everything_is_answered_in_the_order_in_which_it_was_said(self, seat: Seat, model: Model) -> None:
         for number in range(8):
@@ -100,23 +100,23 @@ class TestChannel:
         await until(lambda: said(seat) == [f"第{number}句" for number in range(8)])
 
     async def test_a_long_reply_comes_whole_in_parts_that_the_channel_takes(
-        self, seat: Seat, model: Model, room: Room
+        self, seat: Seat, model: Model, services: BotServices
     ) -> None:
         reply = SENTENCE * (REPLY_LENGTH // len(SENTENCE))
         model.says = lambda _text: reply
         seat.say("我睡不着")
         await until(lambda: "".join(seat.told()) == reply)
         assert all(len(part) <= seat.longest_part and part.endswith("。") for part in seat.told())
-        await until(lambda: {state for state, _ in fates(room)} == {DeliveryState.SENT})
+        await until(lambda: {state for state, _ in fates(services)} == {DeliveryState.SENT})
 
     async def test_after_the_end_words_there_is_a_farewell_and_then_a_new_conversation(
-        self, seat: Seat, model: Model, room: Room
+        self, seat: Seat, model: Model, services: BotServices
     ) -> None:
         for count, words in enumerate(("我睡不着", "结束对话", "我又来了"), start=1):
             seat.say(words)
             await until(lambda count=count: len(seat.told()) == count)  # type: ignore[misc]  # a default binds it
         assert "照顾好自己" in seat.told()[1]
-        with room.database.read() as session:
+        with services.database.read() as session:
             assert session.scalar(select(func.count(Conversation.id))) == 2
 
     async def test_what_is_too_long_is_refused_kindly_and_the_next_words_are_answered(
@@ -128,18 +128,18 @@ class TestChannel:
         assert "101 个字" in seat.told()[0]
 
     async def test_what_was_owed_while_the_channel_was_away_is_said_when_it_is_back(
-        self, seat: Seat, room: Room
+        self, seat: Seat, services: BotServices
     ) -> None:
         seat.say("我睡不着")
-        await until(lambda: stored_count(room) == 1)
+        await until(lambda: stored_count(services) == 1)
         await seat.stop()
-        model = Model(room)
+        model = Model(services)
         await model.finish(await model.begin())
         assert seat.told() == []
         await seat.start()
         await until(lambda: seat.told() == ["收到：我睡不着"])
 
-    async def test_a_repeat_changes_nothing(self, platform: PlatformSeat, model: Model, room: Room) -> None:
+    async def test_a_repeat_changes_nothing(self, platform: PlatformSeat, model: Model, services: BotServices) -> None:
         platform.say("我睡不着")
         await until(lambda: platform.told() == ["收到：我睡不着"])
         platform.repeat()
@@ -148,12 +148,12 @@ class TestChannel:
         await until(lambda: len(platform.told()) == 2)
         await asyncio.sleep(STILL_SECONDS)
         assert said(platform) == ["我睡不着", "还在吗"]
-        assert stored_count(room) == 2
+        assert stored_count(services) == 2
 
     async def test_a_reply_that_comes_after_the_end_words_is_never_said(
-        self, platform: PlatformSeat, room: Room
+        self, platform: PlatformSeat, services: BotServices
     ) -> None:
-        model = Model(room)
+        model = Model(services)
         platform.say("我睡不着")
         turn = await model.begin()
         platform.say("结束对话")
@@ -164,44 +164,44 @@ class TestChannel:
         assert "照顾好自己" in farewell
 
     async def test_what_is_no_text_is_excused_once_for_several_in_a_row(
-        self, platform: PlatformSeat, model: Model, room: Room
+        self, platform: PlatformSeat, model: Model, services: BotServices
     ) -> None:
         for _ in range(3):
             platform.show()
-        await until(lambda: stored_count(room) == 3)
+        await until(lambda: stored_count(services) == 3)
         platform.say("好的")
         await until(lambda: platform.told()[1:] == ["收到：好的"])
         assert "文字" in platform.told()[0]
 
     @pytest.mark.parametrize("value", [1, -1])
     async def test_the_last_reply_can_be_liked_and_disliked(
-        self, platform: PlatformSeat, model: Model, room: Room, value: int
+        self, platform: PlatformSeat, model: Model, services: BotServices, value: int
     ) -> None:
         def ratings() -> list[int]:
-            with room.database.read() as session:
+            with services.database.read() as session:
                 return list(session.scalars(select(Feedback.value)))
 
         platform.say("我睡不着")
         await until(lambda: platform.told() == ["收到：我睡不着"])
-        await until(lambda: fates(room) == [(DeliveryState.SENT, None)])
+        await until(lambda: fates(services) == [(DeliveryState.SENT, None)])
         platform.rate(value)
         await until(lambda: ratings() == [value])
 
     async def test_a_text_that_is_not_taken_now_is_said_later_and_once(
-        self, platform: PlatformSeat, model: Model, room: Room
+        self, platform: PlatformSeat, model: Model, services: BotServices
     ) -> None:
         platform.refuse_once()
         platform.say("我睡不着")
-        await until(lambda: fates(room) == [(DeliveryState.SENT, None)])
+        await until(lambda: fates(services) == [(DeliveryState.SENT, None)])
         await asyncio.sleep(STILL_SECONDS)
         assert platform.told() == ["收到：我睡不着"]
 
     async def test_a_text_that_is_never_taken_is_given_up_and_holds_up_nothing(
-        self, platform: PlatformSeat, model: Model, room: Room
+        self, platform: PlatformSeat, model: Model, services: BotServices
     ) -> None:
         platform.refuse_for_good()
         platform.say("我睡不着")
-        await until(lambda: [state for state, _ in fates(room)] == [DeliveryState.FAILED])
+        await until(lambda: [state for state, _ in fates(services)] == [DeliveryState.FAILED])
         platform.say("还在吗")
         await until(lambda: platform.told() == ["收到：还在吗"])
 

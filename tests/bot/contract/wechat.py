@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from bot.channels.wechat import CHANNEL
 from bot.channels.wechat.adapter import Adapter
 from bot.channels.wechat.reading import Form
-from bot.services import Room
+from bot.services import BotServices
 from bot.settings import BotSettings
 from tests.bot.running import Running
 from tests.bot.wechat.gateway import TOKEN, Gateway
@@ -21,8 +21,8 @@ class WechatSeat:
     name = CHANNEL
     longest_part = _PART_LENGTH
 
-    def __init__(self, room: Room, gateway: Gateway, home: Path) -> None:
-        self._room = room
+    def __init__(self, services: BotServices, gateway: Gateway, home: Path) -> None:
+        self._services = services
         self._gateway = gateway
         self._home = home
         self._last = ""
@@ -35,7 +35,7 @@ class WechatSeat:
             wechat_part_pause_seconds=0,
             wechat_part_length=_PART_LENGTH,
         )
-        self._running = await Running(Adapter(self._room, settings, home=self._home)).listens()
+        self._running = await Running(Adapter(self._services, settings, home=self._home)).listens()
 
     async def stop(self) -> None:
         await self._running.stop()

@@ -1,10 +1,10 @@
 import asyncio
 
-from bot.incoming.admission import Places
+from bot.incoming.admission import AdmissionQueue
 
 
 async def test_when_all_places_are_taken_the_most_urgent_goes_first_then_who_came_first() -> None:
-    places, went = Places(1), []
+    places, went = AdmissionQueue(1), []
 
     async def go(name: str, urgency: int) -> None:
         async with places.one(urgency):
@@ -22,7 +22,7 @@ async def test_when_all_places_are_taken_the_most_urgent_goes_first_then_who_cam
 
 
 async def test_who_gives_up_waiting_takes_no_place() -> None:
-    places = Places(1)
+    places = AdmissionQueue(1)
     async with places.one():
         waiting = [asyncio.create_task(_stay(places)) for _ in range(2)]
         await asyncio.sleep(0.01)
@@ -32,6 +32,6 @@ async def test_who_gives_up_waiting_takes_no_place() -> None:
     assert not places.are_taken
 
 
-async def _stay(places: Places) -> None:
+async def _stay(places: AdmissionQueue) -> None:
     async with places.one():
         pass

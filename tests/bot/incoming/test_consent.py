@@ -164,7 +164,7 @@ def test_a_person_who_agreed_costs_no_query_of_its_own(practice: Practice) -> No
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         statements.append(statement)
 
-    event.listen(practice.room.database.engine, "before_cursor_execute", note)
+    event.listen(practice.services.database.engine, "before_cursor_execute", note)
     practice.say("我还是睡不着")
     read = [statement.rsplit("FROM ", 1)[1].split()[0] for statement in statements if statement.startswith("SELECT")]
     assert read == ["people", "messages", "conversations", "conversations", "turns"]
@@ -176,12 +176,12 @@ def test_of_who_never_answers_nothing_is_left_in_the_end(practice: Practice) -> 
     practice.say("我睡不着")
     practice.say("/help")
     practice.new_answers()
-    keeper = Housekeeper(database=practice.room.database, retention_days=30, clock=practice.clock)
+    keeper = Housekeeper(database=practice.services.database, retention_days=30, clock=practice.clock)
     for _ in range(2):
         practice.clock.tick(31 * 86400)
         practice.rooms.sweep()
         keeper.keep()
-    with practice.room.database.read() as session:
+    with practice.services.database.read() as session:
         assert [session.scalars(select(table)).all() for table in (Person, Message, Conversation)] == [[], [], []]
     practice.say("我又来了")
     assert practice.new_answers() == [practice.notice]

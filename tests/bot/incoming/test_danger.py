@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from bot.services import Room
+from bot.services import BotServices
 from dialogue.core import danger_course as danger
 from dialogue.states import DeliveryKind, TurnState
 from dialogue.tables import AuditEntry, Conversation, Turn
@@ -22,120 +22,122 @@ PASSIVE = "活着没意思"
 
 
 @pytest.fixture
-def rooms(room: Room) -> Rooms:
-    return Rooms(room.database, room.keys)
+def rooms(services: BotServices) -> Rooms:
+    return Rooms(services.database, services.keys)
 
 
-def states(room: Room) -> list[TurnState]:
-    with room.database.read() as session:
+def states(services: BotServices) -> list[TurnState]:
+    with services.database.read() as session:
         return list(session.scalars(select(Turn.state).order_by(Turn.id)))
 
 
-async def test_acute_danger_gets_our_words_and_not_the_models(room: Room, redis_url: str) -> None:
-    receipt = await room.inbox.receive(message(ACUTE))
+async def test_acute_danger_gets_our_words_and_not_the_models(services: BotServices, redis_url: str) -> None:
+    receipt = await services.inbox.receive(message(ACUTE))
     assert receipt.turn_id is None
     assert rings(redis_url) == []
-    (words,) = answers(room)
+    (words,) = answers(services)
     assert "120" in words
     assert "程序" in words
 
 
-async def test_it_is_answered_with_broker_and_worker_down_within_two_seconds(room: Room, tmp_path: Path) -> None:
+async def test_it_is_answered_with_broker_and_worker_down_within_two_seconds(
+    services: BotServices, tmp_path: Path
+) -> None:
     nobody = f"redis+socket://{tmp_path}/nobody.sock"
-    alone = inbox_beside(room, broker_url=nobody)
+    alone = inbox_beside(services, broker_url=nobody)
     began_at = time.monotonic()
     await alone.receive(message(ACUTE))
-    assert "120" in answers(room)[0]
+    assert "120" in answers(services)[0]
     assert time.monotonic() - began_at < 2
 
 
-async def test_such_words_are_sent_at_least_once(room: Room, rooms: Rooms) -> None:
-    await room.inbox.receive(message(ACUTE))
+async def test_such_words_are_sent_at_least_once(services: BotServices, rooms: Rooms) -> None:
+    await services.inbox.receive(message(ACUTE))
     assert [delivery.kind for delivery in rooms.deliveries()] == [DeliveryKind.CRISIS]
 
 
-async def test_we_stay_in_the_conversation_and_never_repeat_ourselves(room: Room) -> None:
+async def test_we_stay_in_the_conversation_and_never_repeat_ourselves(services: BotServices) -> None:
     for words in (ACUTE, "没有人在", "不知道", "嗯", "我不想打电话"):
-        receipt = await room.inbox.receive(message(words))
+        receipt = await services.inbox.receive(message(words))
         assert receipt.turn_id is None
-    said = answers(room)
+    said = answers(services)
     assert len(said) == len(set(said)) == 5
 
 
-async def test_what_the_model_was_about_to_say_is_taken_back(room: Room) -> None:
-    heard = await room.inbox.receive(message("我睡不着"))
-    receipt = await room.inbox.receive(message(ACUTE))
+async def test_what_the_model_was_about_to_say_is_taken_back(services: BotServices) -> None:
+    heard = await services.inbox.receive(message("我睡不着"))
+    receipt = await services.inbox.receive(message(ACUTE))
     assert receipt.cancelled_turn_ids == [heard.turn_id]
-    assert states(room) == [TurnState.DISCARDED]
+    assert states(services) == [TurnState.DISCARDED]
     assert receipt.conversation_id == heard.conversation_id
 
 
-async def test_active_danger_gets_our_words_first_and_the_models_after(room: Room, rooms: Rooms) -> None:
-    receipt = await room.inbox.receive(message(ACTIVE))
+async def test_active_danger_gets_our_words_first_and_the_models_after(services: BotServices, rooms: Rooms) -> None:
+    receipt = await services.inbox.receive(message(ACTIVE))
     assert receipt.conversation_id is not None
-    (words,) = answers(room)
+    (words,) = answers(services)
     assert "12356" in words
     assert rooms.claimed(receipt.conversation_id, owner=ME).text == ACTIVE
 
 
-async def test_distress_adds_a_gentle_question_to_the_models_reply(room: Room, rooms: Rooms) -> None:
-    receipt = await room.inbox.receive(message(PASSIVE))
+async def test_distress_adds_a_gentle_question_to_the_models_reply(services: BotServices, rooms: Rooms) -> None:
+    receipt = await services.inbox.receive(message(PASSIVE))
     assert receipt.conversation_id is not None
-    assert answers(room) == []
+    assert answers(services) == []
     rooms.complete(rooms.claimed(receipt.conversation_id, owner=ME), "我在听", owner=ME)
-    (reply,) = answers(room)
+    (reply,) = answers(services)
     assert reply.startswith("我在听\n\n")
     assert "不想活" in reply
-    await room.inbox.receive(message("嗯"))
+    await services.inbox.receive(message("嗯"))
     assert rooms.claimed(receipt.conversation_id, owner=ME).history == [(PASSIVE, "我在听")]
 
 
-async def test_the_tier_stays_with_the_conversation_and_ends_with_it(room: Room) -> None:
-    await room.inbox.receive(message(ACUTE))
+async def test_the_tier_stays_with_the_conversation_and_ends_with_it(services: BotServices) -> None:
+    await services.inbox.receive(message(ACUTE))
     for _ in range(3):
-        await room.inbox.receive(message("哦"))
-    with room.database.read() as session:
+        await services.inbox.receive(message("哦"))
+    with services.database.read() as session:
         assert session.scalars(select(Conversation.tier)).all() == [3]
-    await room.inbox.receive(message("结束对话"))
-    fresh = await room.inbox.receive(message("你好"))
+    await services.inbox.receive(message("结束对话"))
+    fresh = await services.inbox.receive(message("你好"))
     assert fresh.turn_id is not None
 
 
-async def test_an_alarm_is_left_for_the_admins_without_a_word_of_it(room: Room) -> None:
-    await room.inbox.receive(message(ACUTE))
-    with room.database.read() as session:
+async def test_an_alarm_is_left_for_the_admins_without_a_word_of_it(services: BotServices) -> None:
+    await services.inbox.receive(message(ACUTE))
+    with services.database.read() as session:
         (entry,) = session.scalars(select(AuditEntry).where(AuditEntry.action == danger.ALARM))
     assert (entry.actor, entry.reason) == ("screening", "tier 3")
 
 
-async def test_danger_in_a_message_that_is_too_long_is_answered_all_the_same(room: Room) -> None:
-    await room.inbox.receive(message("长" * 200 + ACUTE))
-    words, explanation = answers(room)
+async def test_danger_in_a_message_that_is_too_long_is_answered_all_the_same(services: BotServices) -> None:
+    await services.inbox.receive(message("长" * 200 + ACUTE))
+    words, explanation = answers(services)
     assert "120" in words
     assert "个字" in explanation
 
 
 @pytest.mark.parametrize("question", ["你是真人吗", "你是AI吗？", "你是机器人吗", "你是心理咨询师吗"])
 async def test_who_answers_here_is_told_truthfully_and_without_the_model(
-    room: Room, redis_url: str, question: str
+    services: BotServices, redis_url: str, question: str
 ) -> None:
-    receipt = await room.inbox.receive(message(question))
+    receipt = await services.inbox.receive(message(question))
     assert receipt.turn_id is None
     assert rings(redis_url) == []
-    (truth,) = answers(room)
+    (truth,) = answers(services)
     assert "程序" in truth
 
 
-async def test_in_acute_danger_the_truth_is_told_and_we_go_on_looking_after_the_person(room: Room) -> None:
-    await room.inbox.receive(message(ACUTE))
-    await room.inbox.receive(message("你是真人吗"))
-    _, truth, next_step = answers(room)
+async def test_in_acute_danger_the_truth_is_told_and_we_go_on_looking_after_the_person(services: BotServices) -> None:
+    await services.inbox.receive(message(ACUTE))
+    await services.inbox.receive(message("你是真人吗"))
+    _, truth, next_step = answers(services)
     assert "不是真人" in truth
     assert next_step != truth
 
 
-async def test_ordinary_words_go_to_the_model_alone(room: Room) -> None:
-    receipt = await room.inbox.receive(message("今天笑死我了，工作累死了"))
+async def test_ordinary_words_go_to_the_model_alone(services: BotServices) -> None:
+    receipt = await services.inbox.receive(message("今天笑死我了，工作累死了"))
     assert receipt.turn_id is not None
     assert receipt.answered_at_once is None
-    assert answers(room) == []
+    assert answers(services) == []

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from bot.incoming.inbox import Inbox
 from bot.incoming.limits import Limits
 from bot.incoming.receipt import Receipt
-from bot.services import Room
+from bot.services import BotServices
 from dialogue.errors import Misconfigured
 from dialogue.messages import Address, InboundMessage
 from dialogue.process.settings import DialogueSettings
@@ -23,10 +23,10 @@ CRISIS = "我今晚就要去死，药已经买好了"
 class Door:
     """An inbox with limits, and its clock."""
 
-    def __init__(self, room: Room, **limits: object) -> None:
+    def __init__(self, services: BotServices, **limits: object) -> None:
         self.clock = FakeClock()
-        self.rooms = Rooms(room.database, room.keys, clock=self.clock)
-        self._inbox: Inbox = inbox_beside(room, limits=Limits(**limits), clock=self.clock)  # type: ignore[arg-type]  # as told
+        self.rooms = Rooms(services.database, services.keys, clock=self.clock)
+        self._inbox: Inbox = inbox_beside(services, limits=Limits(**limits), clock=self.clock)  # type: ignore[arg-type]  # as told
 
     def hear(self, text: str, *, who: str = "小王") -> Receipt:
         return self._inbox.receive_blocking(message(text, who=who))
@@ -44,8 +44,8 @@ class Door:
         return next(text.text for text in owed if text.id == receipt.answered_at_once)
 
 
-def test_the_message_above_the_limit_of_a_minute_gets_a_kind_word_once(room: Room) -> None:
-    door = Door(room, per_minute=3)
+def test_the_message_above_the_limit_of_a_minute_gets_a_kind_word_once(services: BotServices) -> None:
+    door = Door(services, per_minute=3)
     heard = [door.hear(f"第{number}句") for number in range(3)]
     assert all(receipt.turn_id for receipt in heard)
     refused, silent = door.hear("第四句"), door.hear("第五句")
@@ -54,16 +54,16 @@ def test_the_message_above_the_limit_of_a_minute_gets_a_kind_word_once(room: Roo
     assert (silent.turn_id, silent.answered_at_once) == (None, None)
 
 
-def test_a_minute_later_they_are_heard_again_however_much_was_refused(room: Room) -> None:
-    door = Door(room, per_minute=2)
+def test_a_minute_later_they_are_heard_again_however_much_was_refused(services: BotServices) -> None:
+    door = Door(services, per_minute=2)
     for number in range(20):
         door.hear(f"第{number}句")
     door.clock.tick(61)
     assert door.hear("缓过来了").turn_id is not None
 
 
-def test_a_day_has_a_limit_too_and_ends_a_day_after_the_first_words(room: Room) -> None:
-    door = Door(room, per_day=3)
+def test_a_day_has_a_limit_too_and_ends_a_day_after_the_first_words(services: BotServices) -> None:
+    door = Door(services, per_day=3)
     for number in range(3):
         door.hear(f"第{number}句")
         door.clock.tick(3600)
@@ -72,13 +72,13 @@ def test_a_day_has_a_limit_too_and_ends_a_day_after_the_first_words(room: Room) 
     assert door.hear("第二天").turn_id is not None
 
 
-def test_others_are_not_counted_in(room: Room) -> None:
-    door = Door(room, per_minute=1)
+def test_others_are_not_counted_in(services: BotServices) -> None:
+    door = Door(services, per_minute=1)
     assert [bool(door.hear("在吗", who=who).turn_id) for who in ("小王", "小李", "小王")] == [True, True, False]
 
 
-def test_commands_and_what_we_answer_ourselves_do_not_count(room: Room) -> None:
-    door = Door(room, per_minute=1)
+def test_commands_and_what_we_answer_ourselves_do_not_count(services: BotServices) -> None:
+    door = Door(services, per_minute=1)
     for text in ("/help", "你是真人吗", "/reset", "", "长" * 500):
         door.hear(text)
     assert door.hear("终于说了").turn_id is not None
@@ -86,8 +86,8 @@ def test_commands_and_what_we_answer_ourselves_do_not_count(room: Room) -> None:
 
 
 @pytest.mark.parametrize("limits", [{"per_minute": 1}, {"per_day": 1}], ids=["minute", "day"])
-def test_danger_is_answered_above_every_limit(room: Room, limits: dict[str, int]) -> None:
-    door = Door(room, **limits)
+def test_danger_is_answered_above_every_limit(services: BotServices, limits: dict[str, int]) -> None:
+    door = Door(services, **limits)
     door.hear("在吗")
     assert door.hear("还在吗").turn_id is None
     receipt = door.hear(CRISIS)
@@ -96,8 +96,8 @@ def test_danger_is_answered_above_every_limit(room: Room, limits: dict[str, int]
     assert "crisis" in door.said()
 
 
-def test_whoever_is_in_danger_is_looked_after_above_every_limit(room: Room) -> None:
-    door = Door(room, per_minute=1)
+def test_whoever_is_in_danger_is_looked_after_above_every_limit(services: BotServices) -> None:
+    door = Door(services, per_minute=1)
     door.hear(CRISIS)
     door.hear("在吗")
     before = len(door.said())
@@ -105,8 +105,8 @@ def test_whoever_is_in_danger_is_looked_after_above_every_limit(room: Room) -> N
     assert door.said()[before:] == ["crisis"] * len(door.said()[before:]) != []
 
 
-def test_a_limit_of_nothing_is_no_limit(room: Room) -> None:
-    door = Door(room)
+def test_a_limit_of_nothing_is_no_limit(services: BotServices) -> None:
+    door = Door(services)
     assert all(door.hear(f"第{number}句").turn_id for number in range(30))
 
 
@@ -119,25 +119,25 @@ def from_(user_id: str, text: str, *, channel: str = "telegram") -> InboundMessa
     return replace(message(text, who=user_id), address=Address(channel=channel, chat_id=f"chat of {user_id}"))
 
 
-def test_in_a_pilot_only_those_who_were_invited_are_heard(room: Room) -> None:
-    door = Door(room, invited=frozenset({GUEST}))
+def test_in_a_pilot_only_those_who_were_invited_are_heard(services: BotServices) -> None:
+    door = Door(services, invited=frozenset({GUEST}))
     assert door.receive(from_("7", "在吗")).turn_id is not None
     stranger = door.receive(from_("8", "在吗"))
     assert (stranger.turn_id, stranger.conversation_id) == (None, None)
     assert door.receive(from_("7", "在吗", channel="wechat")).turn_id is None, "another channel, another person"
 
 
-def test_a_stranger_is_told_once_a_day_and_their_words_are_not_kept(room: Room) -> None:
-    door = Door(room, invited=frozenset({GUEST}))
+def test_a_stranger_is_told_once_a_day_and_their_words_are_not_kept(services: BotServices) -> None:
+    door = Door(services, invited=frozenset({GUEST}))
     first, second = door.receive(from_("8", "在吗")), door.receive(from_("8", "/start"))
     assert first.answered_at_once is not None
     assert second.answered_at_once is None
-    with room.database.read() as session:
+    with services.database.read() as session:
         assert {row.conversation_id for row in session.scalars(select(Message))} == {None}
 
 
-def test_a_stranger_in_danger_is_answered(room: Room) -> None:
-    door = Door(room, invited=frozenset({GUEST}))
+def test_a_stranger_in_danger_is_answered(services: BotServices) -> None:
+    door = Door(services, invited=frozenset({GUEST}))
     receipt = door.receive(from_("8", CRISIS))
     assert receipt.risk is not None
     assert receipt.risk.is_alarm

@@ -12,8 +12,8 @@ from bot.channels.console import CHANNEL as CONSOLE
 from bot.channels.console import ConsoleFiles, ConsoleSender
 from bot.incoming.receipt import Receipt
 from bot.outgoing.courier import Courier, TryLater, Undeliverable
-from bot.outgoing.late_texts import WritingSender
-from bot.services import Room
+from bot.outgoing.late_texts import LateTextSender
+from bot.services import BotServices
 from dialogue.core import people
 from dialogue.core.commands import Command
 from dialogue.messages import Address, InboundMessage, OwedText
@@ -46,26 +46,26 @@ class Platform:
         return None
 
 
-async def say(room: Room, text: str, **fields: Any) -> Receipt:
-    return await room.inbox.receive(message(text, **fields))
+async def say(services: BotServices, text: str, **fields: Any) -> Receipt:
+    return await services.inbox.receive(message(text, **fields))
 
 
-async def delivered(room: Room, *, has_files: bool = True, part_length: int = 10_000) -> Platform:
+async def delivered(services: BotServices, *, has_files: bool = True, part_length: int = 10_000) -> Platform:
     """Everything that is owed, sent."""
     platform = Platform()
 
     def cut(text: str) -> list[str]:
         return [text[start : start + part_length] for start in range(0, len(text), part_length)] or [text]
 
-    sender = WritingSender(platform, room.pen, send_files=platform.send_files if has_files else None, split=cut)
-    courier = Courier(database=room.database, keys=room.keys, sender=sender, split=cut)
+    sender = LateTextSender(platform, services.pen, send_files=platform.send_files if has_files else None, split=cut)
+    courier = Courier(database=services.database, keys=services.keys, sender=sender, split=cut)
     while await courier.deliver_due():
         pass
     return platform
 
 
-def person(room: Room, who: str = "小王") -> Person | None:
-    with room.database.read() as session:
+def person(services: BotServices, who: str = "小王") -> Person | None:
+    with services.database.read() as session:
         return session.scalar(select(Person).where(Person.user_id == who))
 
 
@@ -81,20 +81,22 @@ def person(room: Room, who: str = "小王") -> Person | None:
         ("/contact", Command.CONTACT, "自愿"),
     ],
 )
-async def test_each_is_explained_and_nothing_happens_yet(room: Room, said: str, command: Command, words: str) -> None:
-    receipt = await say(room, said)
+async def test_each_is_explained_and_nothing_happens_yet(
+    services: BotServices, said: str, command: Command, words: str
+) -> None:
+    receipt = await say(services, said)
     assert receipt.command is command
-    (answer,) = (await delivered(room)).sent
+    (answer,) = (await delivered(services)).sent
     assert words in answer
     assert "{" not in answer
 
 
-async def test_an_export_holds_what_was_said_and_says_what_a_model_wrote(room: Room) -> None:
-    rooms = Rooms(room.database, room.keys)
+async def test_an_export_holds_what_was_said_and_says_what_a_model_wrote(services: BotServices) -> None:
+    rooms = Rooms(services.database, services.keys)
     rooms.answered(SECRET, "我在听你说")
-    await say(room, "紧急联系人：妈妈 13800000000")
-    await say(room, "导出我的数据")
-    platform = await delivered(room)
+    await say(services, "紧急联系人：妈妈 13800000000")
+    await say(services, "导出我的数据")
+    platform = await delivered(services)
     text, document = (file.content.decode() for file in platform.files)
     assert f"我：{SECRET}" in text
     assert "支持者（AI生成）：我在听你说" in text
@@ -110,38 +112,38 @@ async def test_an_export_holds_what_was_said_and_says_what_a_model_wrote(room: R
     assert "人工智能" in platform.sent[-1]
 
 
-async def test_an_export_is_never_stored_where_files_can_be_sent(room: Room) -> None:
-    await say(room, SECRET)
-    await say(room, "/export")
-    await delivered(room)
-    with room.database.read() as session:
+async def test_an_export_is_never_stored_where_files_can_be_sent(services: BotServices) -> None:
+    await say(services, SECRET)
+    await say(services, "/export")
+    await delivered(services)
+    with services.database.read() as session:
         export = session.execute(select(DELIVERIES).where(DELIVERIES.c.kind == DeliveryKind.EXPORT)).one()
     assert (export.text, export.state) == (None, DeliveryState.SENT)
 
 
-async def test_where_no_files_can_be_sent_it_comes_as_text_in_parts(room: Room) -> None:
-    await say(room, SECRET)
-    await say(room, "/export")
-    platform = await delivered(room, has_files=False, part_length=40)
+async def test_where_no_files_can_be_sent_it_comes_as_text_in_parts(services: BotServices) -> None:
+    await say(services, SECRET)
+    await say(services, "/export")
+    platform = await delivered(services, has_files=False, part_length=40)
     assert len(platform.sent) > 2
     assert SECRET in "".join(platform.sent)
     assert max(map(len, platform.sent)) <= 40
 
 
-async def test_asking_twice_for_an_export_owes_one(room: Room) -> None:
-    await say(room, "/export")
-    await say(room, "/export")
-    assert len((await delivered(room)).files) == 2
+async def test_asking_twice_for_an_export_owes_one(services: BotServices) -> None:
+    await say(services, "/export")
+    await say(services, "/export")
+    assert len((await delivered(services)).files) == 2
 
 
-async def test_an_export_holds_nothing_of_anybody_else(room: Room) -> None:
-    await say(room, SECRET, who="小李")
-    await say(room, "你好")
-    await say(room, "/export")
-    assert all(SECRET not in file.content.decode() for file in (await delivered(room)).files)
+async def test_an_export_holds_nothing_of_anybody_else(services: BotServices) -> None:
+    await say(services, SECRET, who="小李")
+    await say(services, "你好")
+    await say(services, "/export")
+    assert all(SECRET not in file.content.decode() for file in (await delivered(services)).files)
 
 
-async def test_in_a_group_nothing_is_shown_that_others_may_not_read(room: Room) -> None:
+async def test_in_a_group_nothing_is_shown_that_others_may_not_read(services: BotServices) -> None:
     among_others = InboundMessage(
         address=Address(channel=CHANNEL, chat_id="组/小王"),
         account="bot",
@@ -150,88 +152,88 @@ async def test_in_a_group_nothing_is_shown_that_others_may_not_read(room: Room) 
         text="/export",
         sent_at=message().sent_at,
     )
-    await room.inbox.receive(among_others)
-    platform = await delivered(room)
+    await services.inbox.receive(among_others)
+    platform = await delivered(services)
     assert platform.files == []
     assert "私聊" in platform.sent[0]
 
 
-async def test_a_deletion_that_is_confirmed_erases_and_says_goodbye(room: Room) -> None:
-    heard = await say(room, SECRET)
-    await say(room, "/delete")
-    receipt = await say(room, "确认删除。")
+async def test_a_deletion_that_is_confirmed_erases_and_says_goodbye(services: BotServices) -> None:
+    heard = await say(services, SECRET)
+    await say(services, "/delete")
+    receipt = await say(services, "确认删除。")
     assert receipt.cancelled_turn_ids == [heard.turn_id]
-    assert person(room) is None
-    platform = await delivered(room)
+    assert person(services) is None
+    platform = await delivered(services)
     assert len(platform.sent) == 1  # the question was not sent yet, and cannot be read any more
     assert "12356" in platform.sent[0]
-    assert (await say(room, "我又来了")).turn_id is not None
-    assert person(room) is not None
+    assert (await say(services, "我又来了")).turn_id is not None
+    assert person(services) is not None
 
 
 @pytest.mark.parametrize("between", ["等一下", "/help"])
-async def test_a_deletion_is_confirmed_right_after_the_question_only(room: Room, between: str) -> None:
-    await say(room, "/delete")
-    await say(room, between)
-    await say(room, "确认删除")
-    assert person(room) is not None
+async def test_a_deletion_is_confirmed_right_after_the_question_only(services: BotServices, between: str) -> None:
+    await say(services, "/delete")
+    await say(services, between)
+    await say(services, "确认删除")
+    assert person(services) is not None
 
 
-async def test_the_question_stands_for_ten_minutes(room: Room) -> None:
-    rooms = Rooms(room.database, room.keys)
-    room.inbox._clock = rooms.clock
-    await say(room, "/delete")
+async def test_the_question_stands_for_ten_minutes(services: BotServices) -> None:
+    rooms = Rooms(services.database, services.keys)
+    services.inbox._clock = rooms.clock
+    await say(services, "/delete")
     rooms.clock.tick(timedelta(minutes=10).total_seconds() + 1)
-    await say(room, "/delete confirm")
-    assert person(room) is not None
-    await say(room, "/delete")
+    await say(services, "/delete confirm")
+    assert person(services) is not None
+    await say(services, "/delete")
     rooms.clock.tick(60)
-    await say(room, "/delete confirm")
-    assert person(room) is None
+    await say(services, "/delete confirm")
+    assert person(services) is None
 
 
-async def test_deleting_everything_does_not_lift_a_block(room: Room) -> None:
-    await say(room, SECRET)
-    before = person(room)
+async def test_deleting_everything_does_not_lift_a_block(services: BotServices) -> None:
+    await say(services, SECRET)
+    before = person(services)
     assert before is not None
-    with room.database.begin() as session:
+    with services.database.begin() as session:
         session.execute(update(PEOPLE).values(blocked_at=message().sent_at))
-    await say(room, "删除我的数据")
-    await say(room, "确认删除")
-    after = person(room)
+    await say(services, "删除我的数据")
+    await say(services, "确认删除")
+    after = person(services)
     assert after is not None
     assert after.id != before.id
     assert after.blocked_at == message().sent_at
-    assert (await say(room, "我又来了")).turn_id is None
+    assert (await say(services, "我又来了")).turn_id is None
 
 
-async def test_a_confirmation_that_the_platform_repeats_does_nothing(room: Room) -> None:
-    await say(room, "/delete")
-    await say(room, "确认删除", external_id="7")
-    assert (await say(room, "确认删除", external_id="7")).is_repeat
-    assert len((await delivered(room)).sent) == 1
+async def test_a_confirmation_that_the_platform_repeats_does_nothing(services: BotServices) -> None:
+    await say(services, "/delete")
+    await say(services, "确认删除", external_id="7")
+    assert (await say(services, "确认删除", external_id="7")).is_repeat
+    assert len((await delivered(services)).sent) == 1
 
 
-async def test_an_export_that_was_owed_when_the_person_was_erased_is_not_sent(room: Room) -> None:
-    await say(room, "/export")
-    sender = WritingSender(Platform(), room.pen)
-    rooms = Rooms(room.database, room.keys)
+async def test_an_export_that_was_owed_when_the_person_was_erased_is_not_sent(services: BotServices) -> None:
+    await say(services, "/export")
+    sender = LateTextSender(Platform(), services.pen)
+    rooms = Rooms(services.database, services.keys)
     rooms.clock.tick(timedelta(days=365).total_seconds())
     (owed,) = rooms.due(owner=UUID(int=1))
-    found = person(room)
+    found = person(services)
     assert found is not None
-    with room.database.begin() as session:
+    with services.database.begin() as session:
         erasure.erase(session, found.id, by=ClosedBy.ADMIN, actor="x", farewell_to=None, now=message().sent_at)
     with pytest.raises(Undeliverable, match="erased"):
         await sender.send(owed)
 
 
-async def test_a_complaint_is_kept_sealed_for_the_admins(room: Room) -> None:
-    await say(room, "投诉：回复没有帮助")
-    assert "收到" in (await delivered(room)).sent[0]
-    with room.database.begin() as session:
+async def test_a_complaint_is_kept_sealed_for_the_admins(services: BotServices) -> None:
+    await say(services, "投诉：回复没有帮助")
+    assert "收到" in (await delivered(services)).sent[0]
+    with services.database.begin() as session:
         (one,) = complaints.open_ones(session)
-        words = complaints.read(session, room.keys, one.id, by="admin", now=message().sent_at)
+        words = complaints.read(session, services.keys, one.id, by="admin", now=message().sent_at)
         raw = session.scalar(select(Complaint.text))
     assert words is not None
     assert words.text == "回复没有帮助"
@@ -239,46 +241,46 @@ async def test_a_complaint_is_kept_sealed_for_the_admins(room: Room) -> None:
     assert "回复".encode() not in raw
 
 
-async def test_danger_in_a_complaint_is_answered_like_all_danger(room: Room) -> None:
-    await say(room, "/complain 你们都没用，我今晚就想结束自己")
-    platform = await delivered(room)
+async def test_danger_in_a_complaint_is_answered_like_all_danger(services: BotServices) -> None:
+    await say(services, "/complain 你们都没用，我今晚就想结束自己")
+    platform = await delivered(services)
     assert any("120" in text for text in platform.sent)
-    with room.database.read() as session:
+    with services.database.read() as session:
         assert len(complaints.open_ones(session)) == 1
 
 
-async def test_after_so_many_complaints_a_day_the_next_is_kindly_not_passed_on(room: Room) -> None:
+async def test_after_so_many_complaints_a_day_the_next_is_kindly_not_passed_on(services: BotServices) -> None:
     for number in range(complaints.MAX_A_DAY):
-        await say(room, f"投诉：第{number}件")
-    await say(room, "投诉：又一件")
-    await say(room, "投诉：我今晚就想结束自己")
-    sent = (await delivered(room)).sent
+        await say(services, f"投诉：第{number}件")
+    await say(services, "投诉：又一件")
+    await say(services, "投诉：我今晚就想结束自己")
+    sent = (await delivered(services)).sent
     assert sum("收到了" in text for text in sent) == complaints.MAX_A_DAY
     assert sum("没有转过去" in text for text in sent) == 2
     assert any("拨打 120" in text for text in sent)
-    with room.database.read() as session:
+    with services.database.read() as session:
         assert len(complaints.open_ones(session)) == complaints.MAX_A_DAY
 
 
-async def test_a_contact_is_shown_changed_and_removed(room: Room) -> None:
-    await say(room, "紧急联系人：妈妈 1")
-    await say(room, "/contact 爸爸 2")
-    await say(room, "紧急联系人")
-    await say(room, "/contact remove")
-    await say(room, "/contact")
-    shown = (await delivered(room)).sent
+async def test_a_contact_is_shown_changed_and_removed(services: BotServices) -> None:
+    await say(services, "紧急联系人：妈妈 1")
+    await say(services, "/contact 爸爸 2")
+    await say(services, "紧急联系人")
+    await say(services, "/contact remove")
+    await say(services, "/contact")
+    shown = (await delivered(services)).sent
     assert "爸爸 2" in shown[2]
     assert "自愿" in shown[4]
-    found = person(room)
+    found = person(services)
     assert found is not None
-    with room.database.begin() as session:
-        known = people.locked(session, room.keys, channel=CHANNEL, user_id="小王", now=message().sent_at)
+    with services.database.begin() as session:
+        known = people.locked(session, services.keys, channel=CHANNEL, user_id="小王", now=message().sent_at)
         assert contacts.shown(session, known) is None
 
 
-async def test_a_terminal_gets_files_that_nobody_else_can_read(room: Room, tmp_path: Path) -> None:
+async def test_a_terminal_gets_files_that_nobody_else_can_read(services: BotServices, tmp_path: Path) -> None:
     sender = ConsoleSender()
-    files = ConsoleFiles(sender, tmp_path / "exports", room.texts)
+    files = ConsoleFiles(sender, tmp_path / "exports", services.texts)
     address = Address(channel=CONSOLE, chat_id="me")
     sender.close()  # what is written is written, whoever looks
     owed = OwedText(id=UUID(int=1), address=address, kind=DeliveryKind.EXPORT, text="", turn_id=None, part=0, attempt=1)
@@ -290,20 +292,24 @@ async def test_a_terminal_gets_files_that_nobody_else_can_read(room: Room, tmp_p
     }
 
 
-async def test_an_admin_hears_of_a_complaint_but_not_its_words(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_admin_hears_of_a_complaint_but_not_its_words(
+    services: BotServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
     admin = Address(channel=CHANNEL, chat_id="管理员")
-    monkeypatch.setattr(room.inbox, "_office", replace(room.inbox._office, admins=(admin,)))
-    await say(room, "你好")
-    receipt = await say(room, f"投诉：{SECRET}")
+    monkeypatch.setattr(services.inbox, "_office", replace(services.inbox._office, admins=(admin,)))
+    await say(services, "你好")
+    receipt = await say(services, f"投诉：{SECRET}")
     assert receipt.channels == {CHANNEL}
-    alerts = [text for text in (await delivered(room)).sent if "新的投诉" in text]
+    alerts = [text for text in (await delivered(services)).sent if "新的投诉" in text]
     assert len(alerts) == 1
     assert SECRET not in alerts[0]
 
 
-async def test_nobody_who_has_not_agreed_leaves_a_contact(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room.inbox, "gate", replace(room.inbox.gate, is_required=True))
-    await say(room, "紧急联系人：妈妈 1")
-    with room.database.begin() as session:
-        known = people.locked(session, room.keys, channel=CHANNEL, user_id="小王", now=message().sent_at)
+async def test_nobody_who_has_not_agreed_leaves_a_contact(
+    services: BotServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services.inbox, "gate", replace(services.inbox.gate, is_required=True))
+    await say(services, "紧急联系人：妈妈 1")
+    with services.database.begin() as session:
+        known = people.locked(session, services.keys, channel=CHANNEL, user_id="小王", now=message().sent_at)
         assert contacts.shown(session, known) is None

@@ -32,7 +32,7 @@ def test_the_young_begin_anew_after_a_pause_and_grown_people_go_on(practice: Pra
     practice.answer_all()
     practice.clock.tick(3600)
     young, grown = practice.say("我又来了", who="小王"), practice.say("我又来了", who="小李")
-    with practice.room.database.read() as session:
+    with practice.services.database.read() as session:
         closed = session.scalars(select(Conversation.closed_by).where(Conversation.closed_at.is_not(None))).all()
     assert closed == [ClosedBy.PAUSE]
     for receipt, count in ((young, 0), (grown, 1)):

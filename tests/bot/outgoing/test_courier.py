@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from bot.channels.console import ConsoleSender
 from bot.outgoing.courier import Courier, Sender, TryLater, Undeliverable
 from bot.outgoing.listener import Listener
-from bot.services import Room
+from bot.services import BotServices
 from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import OwedText
 from dialogue.states import DeliveryKind, DeliveryState
@@ -53,29 +53,33 @@ class HeldPlatform(Platform):
 
 
 @pytest.fixture
-def rooms(room: Room) -> Rooms:
-    found = Rooms(room.database, room.keys)
-    found.clock.now = utc_now()  # the room's own sweep must not find what is being sent abandoned
+def rooms(services: BotServices) -> Rooms:
+    found = Rooms(services.database, services.keys)
+    found.clock.now = utc_now()  # the services' own sweep must not find what is being sent abandoned
     return found
 
 
-def courier(room: Room, rooms: Rooms, sender: Sender, *, poll_seconds: float = 0.05) -> Courier:
-    return Courier(database=room.database, keys=room.keys, sender=sender, poll_seconds=poll_seconds, clock=rooms.clock)
+def courier(services: BotServices, rooms: Rooms, sender: Sender, *, poll_seconds: float = 0.05) -> Courier:
+    return Courier(
+        database=services.database, keys=services.keys, sender=sender, poll_seconds=poll_seconds, clock=rooms.clock
+    )
 
 
-async def test_what_is_owed_is_sent_and_marked_with_the_platforms_id(room: Room, rooms: Rooms) -> None:
+async def test_what_is_owed_is_sent_and_marked_with_the_platforms_id(services: BotServices, rooms: Rooms) -> None:
     rooms.answered("在吗", "我在")
     platform = Platform()
-    assert await courier(room, rooms, platform).deliver_due() == 1
+    assert await courier(services, rooms, platform).deliver_due() == 1
     assert platform.sent == ["我在"]
     (delivery,) = rooms.deliveries()
     assert (delivery.state, delivery.platform_message_id) == (DeliveryState.SENT, "id 1")
 
 
-async def test_a_platform_that_wants_us_to_wait_is_tried_again_after_that_time(room: Room, rooms: Rooms) -> None:
+async def test_a_platform_that_wants_us_to_wait_is_tried_again_after_that_time(
+    services: BotServices, rooms: Rooms
+) -> None:
     rooms.answered("在吗", "我在")
     platform = Platform(TryLater(30))
-    messenger = courier(room, rooms, platform)
+    messenger = courier(services, rooms, platform)
     await messenger.deliver_due()
     rooms.clock.tick(29)
     assert await messenger.deliver_due() == 0
@@ -84,34 +88,36 @@ async def test_a_platform_that_wants_us_to_wait_is_tried_again_after_that_time(r
     assert platform.sent == ["我在"]
 
 
-async def test_without_a_time_the_waits_double(room: Room, rooms: Rooms) -> None:
+async def test_without_a_time_the_waits_double(services: BotServices, rooms: Rooms) -> None:
     rooms.answered("在吗", "我在")
     platform = Platform(TryLater(), TryLater(), TryLater())
-    messenger = courier(room, rooms, platform)
+    messenger = courier(services, rooms, platform)
     for wait in (0, 1, 2, 4):
         rooms.clock.tick(wait)
         assert await messenger.deliver_due() == 1
     assert platform.sent == ["我在"]
 
 
-async def test_words_for_somebody_in_danger_never_wait_long_for_the_next_try(room: Room, rooms: Rooms) -> None:
-    room.inbox.receive_blocking(message("我今晚就想结束自己"))
+async def test_words_for_somebody_in_danger_never_wait_long_for_the_next_try(
+    services: BotServices, rooms: Rooms
+) -> None:
+    services.inbox.receive_blocking(message("我今晚就想结束自己"))
     platform = Platform(*[TryLater()] * 12)
-    messenger = courier(room, rooms, platform)
+    messenger = courier(services, rooms, platform)
     for _ in range(12):
         rooms.clock.tick(1)
         assert await messenger.deliver_due() >= 1
 
 
 async def test_words_for_somebody_in_danger_do_not_wait_for_an_answer_that_is_under_way(
-    room: Room, rooms: Rooms
+    services: BotServices, rooms: Rooms
 ) -> None:
     await asyncio.to_thread(rooms.answered, "在吗", "慢")
     platform = HeldPlatform()
-    messenger = courier(room, rooms, platform)
+    messenger = courier(services, rooms, platform)
     running = asyncio.create_task(messenger.run())
     await platform.has_begun.wait()
-    await asyncio.to_thread(room.inbox.receive_blocking, message("我今晚就想结束自己"))
+    await asyncio.to_thread(services.inbox.receive_blocking, message("我今晚就想结束自己"))
     rooms.clock.now = utc_now()
     while not platform.sent:
         await asyncio.sleep(0.01)
@@ -121,11 +127,13 @@ async def test_words_for_somebody_in_danger_do_not_wait_for_an_answer_that_is_un
     assert platform.sent[-1] == "慢"
 
 
-async def test_what_breaks_in_a_channel_is_repeated_only_where_it_must_arrive(room: Room, rooms: Rooms) -> None:
+async def test_what_breaks_in_a_channel_is_repeated_only_where_it_must_arrive(
+    services: BotServices, rooms: Rooms
+) -> None:
     await asyncio.to_thread(rooms.answered, "在吗", "我在", who="小李")
-    room.inbox.receive_blocking(message("我今晚就想结束自己"))
+    services.inbox.receive_blocking(message("我今晚就想结束自己"))
     platform = Platform(RuntimeError(), RuntimeError(), RuntimeError())
-    messenger = courier(room, rooms, platform)
+    messenger = courier(services, rooms, platform)
     for _ in range(4):
         rooms.clock.tick(1)
         await messenger.deliver_due()
@@ -134,10 +142,10 @@ async def test_what_breaks_in_a_channel_is_repeated_only_where_it_must_arrive(ro
     assert {state for _, state in states} == {DeliveryState.SENT}
 
 
-async def test_what_the_platform_refuses_is_not_tried_again(room: Room, rooms: Rooms) -> None:
+async def test_what_the_platform_refuses_is_not_tried_again(services: BotServices, rooms: Rooms) -> None:
     rooms.answered("在吗", "我在")
     platform = Platform(Undeliverable("blocked"))
-    messenger = courier(room, rooms, platform)
+    messenger = courier(services, rooms, platform)
     await messenger.deliver_due()
     rooms.clock.tick(3600)
     assert await messenger.deliver_due() == 0
@@ -145,15 +153,15 @@ async def test_what_the_platform_refuses_is_not_tried_again(room: Room, rooms: R
     assert (delivery.state, delivery.error) == (DeliveryState.FAILED, "blocked")
 
 
-async def test_a_signal_wakes_the_courier_before_its_poll(room: Room, rooms: Rooms) -> None:
+async def test_a_signal_wakes_the_courier_before_its_poll(services: BotServices, rooms: Rooms) -> None:
     platform = Platform()
-    messenger = courier(room, rooms, platform, poll_seconds=30)
-    listener = Listener(room.broker_url, CHANNEL, on_owed=messenger.wake)
+    messenger = courier(services, rooms, platform, poll_seconds=30)
+    listener = Listener(services.broker_url, CHANNEL, on_owed=messenger.wake)
     tasks = [asyncio.create_task(messenger.run()), asyncio.create_task(listener.run())]
     await asyncio.sleep(0.5)
     began_at = time.monotonic()
     await asyncio.to_thread(rooms.answered, "在吗", "我在")
-    await asyncio.to_thread(room.signals.owe, [CHANNEL])
+    await asyncio.to_thread(services.signals.owe, [CHANNEL])
     while not platform.sent:
         await asyncio.sleep(0.01)
         assert time.monotonic() - began_at < 5
@@ -162,10 +170,10 @@ async def test_a_signal_wakes_the_courier_before_its_poll(room: Room, rooms: Roo
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_a_stopping_courier_marks_what_it_sent(room: Room, rooms: Rooms) -> None:
+async def test_a_stopping_courier_marks_what_it_sent(services: BotServices, rooms: Rooms) -> None:
     rooms.answered("在吗", "我在")
     platform = Platform()
-    messenger = courier(room, rooms, platform)
+    messenger = courier(services, rooms, platform)
     running = asyncio.create_task(messenger.run())
     while not platform.sent:
         await asyncio.sleep(0.01)
@@ -190,16 +198,18 @@ class Doubtful:
             raise DatabaseUnavailable("gone")
 
 
-def doubtful_courier(room: Room, rooms: Rooms, sender: Sender) -> tuple[Courier, Doubtful]:
-    database = Doubtful(room.database)
+def doubtful_courier(services: BotServices, rooms: Rooms, sender: Sender) -> tuple[Courier, Doubtful]:
+    database = Doubtful(services.database)
     lost = cast("Database", database)
-    return Courier(database=lost, keys=room.keys, sender=sender, poll_seconds=0.02, clock=rooms.clock), database
+    return Courier(database=lost, keys=services.keys, sender=sender, poll_seconds=0.02, clock=rooms.clock), database
 
 
-async def test_what_was_claimed_when_the_database_was_lost_is_due_again_at_once(room: Room, rooms: Rooms) -> None:
+async def test_what_was_claimed_when_the_database_was_lost_is_due_again_at_once(
+    services: BotServices, rooms: Rooms
+) -> None:
     rooms.answered("在吗", "我在")
     platform = Platform()
-    messenger, database = doubtful_courier(room, rooms, platform)
+    messenger, database = doubtful_courier(services, rooms, platform)
     database.lost_count = 1
     with pytest.raises(DatabaseUnavailable):
         await messenger.deliver_due()
@@ -211,10 +221,12 @@ async def test_what_was_claimed_when_the_database_was_lost_is_due_again_at_once(
     assert (delivery.state, delivery.attempt) == (DeliveryState.SENT, 1)
 
 
-async def test_what_is_being_sent_while_the_database_is_lost_is_not_sent_twice(room: Room, rooms: Rooms) -> None:
+async def test_what_is_being_sent_while_the_database_is_lost_is_not_sent_twice(
+    services: BotServices, rooms: Rooms
+) -> None:
     await asyncio.to_thread(rooms.answered, "在吗", "慢")
     platform = HeldPlatform()
-    messenger, database = doubtful_courier(room, rooms, platform)
+    messenger, database = doubtful_courier(services, rooms, platform)
     running = asyncio.create_task(messenger.run())
     await platform.has_begun.wait()
     database.lost_count = 3
@@ -229,10 +241,12 @@ async def test_what_is_being_sent_while_the_database_is_lost_is_not_sent_twice(r
     assert [delivery.state for delivery in rooms.deliveries()] == [DeliveryState.SENT]
 
 
-async def test_a_courier_that_stops_without_the_database_marks_when_it_runs_again(room: Room, rooms: Rooms) -> None:
+async def test_a_courier_that_stops_without_the_database_marks_when_it_runs_again(
+    services: BotServices, rooms: Rooms
+) -> None:
     await asyncio.to_thread(rooms.answered, "在吗", "慢")
     platform = HeldPlatform()
-    messenger, database = doubtful_courier(room, rooms, platform)
+    messenger, database = doubtful_courier(services, rooms, platform)
     running = asyncio.create_task(messenger.run())
     await platform.has_begun.wait()
     database.lost_count = 1_000
@@ -250,12 +264,12 @@ async def test_a_courier_that_stops_without_the_database_marks_when_it_runs_agai
     assert platform.sent == ["慢"]
 
 
-async def test_what_a_closing_terminal_never_showed_stays_owed(room: Room, rooms: Rooms) -> None:
+async def test_what_a_closing_terminal_never_showed_stays_owed(services: BotServices, rooms: Rooms) -> None:
     rooms.receive(message("在吗"))
     rooms.answered("在吗", "我在", who="小李")
     sender = ConsoleSender()
     sender.name = CHANNEL
-    messenger = courier(room, rooms, sender)
+    messenger = courier(services, rooms, sender)
     running = asyncio.create_task(messenger.run())
     while sender.events.empty():
         await asyncio.sleep(0.01)
@@ -278,9 +292,9 @@ class SlowPlatform(Platform):
         return await super().send(text)
 
 
-async def test_a_slow_chat_holds_up_nobody_else_and_everything_is_marked(room: Room, rooms: Rooms) -> None:
+async def test_a_slow_chat_holds_up_nobody_else_and_everything_is_marked(services: BotServices, rooms: Rooms) -> None:
     platform = SlowPlatform()
-    messenger = courier(room, rooms, platform, poll_seconds=30)
+    messenger = courier(services, rooms, platform, poll_seconds=30)
     await asyncio.to_thread(rooms.answered, "在吗", "慢", who="慢人")
     running = asyncio.create_task(messenger.run())
     for number in range(5):
@@ -296,16 +310,23 @@ async def test_a_slow_chat_holds_up_nobody_else_and_everything_is_marked(room: R
     assert {delivery.state for delivery in rooms.deliveries()} == {DeliveryState.SENT}
 
 
-async def test_slow_answers_take_no_place_from_words_for_somebody_in_danger(room: Room, rooms: Rooms) -> None:
+async def test_slow_answers_take_no_place_from_words_for_somebody_in_danger(
+    services: BotServices, rooms: Rooms
+) -> None:
     platform = HeldPlatform()
     messenger = Courier(
-        database=room.database, keys=room.keys, sender=platform, max_at_once=1, poll_seconds=0.05, clock=rooms.clock
+        database=services.database,
+        keys=services.keys,
+        sender=platform,
+        max_at_once=1,
+        poll_seconds=0.05,
+        clock=rooms.clock,
     )
     await asyncio.to_thread(rooms.answered, "在吗", "慢", who="慢人")
     await asyncio.to_thread(rooms.answered, "在吗", "我在", who="小李")
     running = asyncio.create_task(messenger.run())
     await platform.has_begun.wait()
-    await asyncio.to_thread(room.inbox.receive_blocking, message("我今晚就想结束自己"))
+    await asyncio.to_thread(services.inbox.receive_blocking, message("我今晚就想结束自己"))
     rooms.clock.now = utc_now()
     while not platform.sent:
         await asyncio.sleep(0.01)
@@ -317,13 +338,13 @@ async def test_slow_answers_take_no_place_from_words_for_somebody_in_danger(room
     assert platform.sent[-2:] == ["慢", "我在"]
 
 
-async def test_long_texts_become_parts_that_keep_their_place(room: Room, rooms: Rooms) -> None:
+async def test_long_texts_become_parts_that_keep_their_place(services: BotServices, rooms: Rooms) -> None:
     rooms.answered("在吗", "一二三四五")
     rooms.answered("还在吗", "完")
     platform = Platform()
     messenger = Courier(
-        database=room.database,
-        keys=room.keys,
+        database=services.database,
+        keys=services.keys,
         sender=platform,
         split=lambda text: [text[start : start + 2] for start in range(0, len(text), 2)],
         clock=rooms.clock,

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import select
 
-from bot.services import Room
+from bot.services import BotServices
 from dialogue.core import people, sending
 from dialogue.messages import Address, InboundMessage
 from dialogue.states import TurnState
@@ -31,24 +31,24 @@ def written(text: str, *, by: Address = BOSS, reply_to_id: str | None = None) ->
     )
 
 
-async def order(room: Room, text: str, *, by: Address = BOSS, reply_to_id: str | None = None) -> str:
+async def order(services: BotServices, text: str, *, by: Address = BOSS, reply_to_id: str | None = None) -> str:
     """An admin's message and the answer to it."""
-    owed(room, by)
-    receipt = await room.inbox.receive(written(text, by=by, reply_to_id=reply_to_id))
+    owed(services, by)
+    receipt = await services.inbox.receive(written(text, by=by, reply_to_id=reply_to_id))
     assert receipt.turn_id is None
-    return "\n".join(owed(room, by))
+    return "\n".join(owed(services, by))
 
 
-def owed(room: Room, address: Address) -> list[str]:
+def owed(services: BotServices, address: Address) -> list[str]:
     """What is owed there now, as the platform takes it; each is sent, and known as its own text's hash."""
-    rooms = Rooms(room.database, room.keys)
+    rooms = Rooms(services.database, services.keys)
     texts: list[str] = []
     rooms.clock.tick(365 * 86400)
     while True:
-        with room.database.begin() as session:
+        with services.database.begin() as session:
             claimed = sending.claim_due(
                 session,
-                room.keys,
+                services.keys,
                 address.channel,
                 owner=ME,
                 lease_seconds=60,
@@ -68,16 +68,16 @@ def short(conversation_id: UUID | None) -> str:
     return conversation_id.hex[:14]
 
 
-def states(room: Room) -> list[TurnState]:
-    with room.database.read() as session:
+def states(services: BotServices) -> list[TurnState]:
+    with services.database.read() as session:
         return list(session.scalars(select(Turn.state).order_by(Turn.id)))
 
 
-def person_id(room: Room, user_id: str) -> UUID:
-    with room.database.read() as session:
+def person_id(services: BotServices, user_id: str) -> UUID:
+    with services.database.read() as session:
         return session.scalars(select(Person.id).where(Person.user_id == user_id)).one()
 
 
-def person_key(room: Room, user_id: str) -> PersonKey:
-    with room.database.read() as session:
-        return people.key_of(session, room.keys, person_id(room, user_id))
+def person_key(services: BotServices, user_id: str) -> PersonKey:
+    with services.database.read() as session:
+        return people.key_of(session, services.keys, person_id(services, user_id))

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from bot.services import Room
+from bot.services import BotServices
 from dialogue.process.settings import DialogueSettings
 from dialogue.storage import schema
 from dialogue.storage.database import connect, sqlite_url
@@ -28,11 +28,11 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, redis_url: str) -> 
 
 
 @pytest.fixture
-def desk(settings: DialogueSettings) -> Iterator[Room]:
+def desk(settings: DialogueSettings) -> Iterator[BotServices]:
     assert settings.database_url is not None
     database = connect(settings.database_url.get_secret_value())
     schema.upgrade(database)
     database.close()
-    room = Room.open(settings)
-    yield room
-    room.close()
+    services = BotServices.open(settings)
+    yield services
+    services.close()

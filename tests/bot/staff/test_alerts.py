@@ -1,11 +1,11 @@
 """Danger is told to the admins, unless they want no alerts."""
 
-from bot.services import Room
+from bot.services import BotServices
 from tests.bot.staff.chat import BOSS, OTHER, order, owed
 from tests.builders import message
 
 
-async def test_danger_alarms_the_admins_in_the_same_breath(desk: Room) -> None:
+async def test_danger_alarms_the_admins_in_the_same_breath(desk: BotServices) -> None:
     receipt = await desk.inbox.receive(message("我最近一直想自杀"))
     assert receipt.channels == {"telegram"}
     for admin in (BOSS, OTHER):
@@ -18,7 +18,7 @@ async def test_danger_alarms_the_admins_in_the_same_breath(desk: Room) -> None:
     assert "等级 3" in owed(desk, BOSS)[0]
 
 
-async def test_alerts_can_be_turned_off_by_each_admin(desk: Room) -> None:
+async def test_alerts_can_be_turned_off_by_each_admin(desk: BotServices) -> None:
     assert "其他管理员" in await order(desk, "/admin alerts off")
     assert "没有任何管理员" in await order(desk, "/admin 提醒 关", by=OTHER)
     await desk.inbox.receive(message("我今晚就想结束自己"))

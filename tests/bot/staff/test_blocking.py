@@ -2,7 +2,7 @@
 
 from sqlalchemy import select
 
-from bot.services import Room
+from bot.services import BotServices
 from dialogue.core.commands import Command
 from dialogue.states import TurnState
 from dialogue.tables import Message
@@ -10,7 +10,7 @@ from tests.bot.staff.chat import BOSS, PERSON, order, owed, person_key, short, s
 from tests.builders import message
 
 
-async def test_a_blocked_person_is_told_once_a_day_and_answered_in_danger(desk: Room) -> None:
+async def test_a_blocked_person_is_told_once_a_day_and_answered_in_danger(desk: BotServices) -> None:
     heard = await desk.inbox.receive(message("广告"))
     assert "已拉黑" in await order(desk, f"/admin block {short(heard.conversation_id)} 广告")
     assert states(desk) == [TurnState.DISCARDED]
@@ -30,7 +30,7 @@ async def test_a_blocked_person_is_told_once_a_day_and_answered_in_danger(desk: 
     )
 
 
-async def test_a_blocked_person_keeps_their_rights(desk: Room) -> None:
+async def test_a_blocked_person_keeps_their_rights(desk: BotServices) -> None:
     await desk.inbox.receive(message("你好"))
     await order(desk, "/admin block test:小王")
     assert (await desk.inbox.receive(message("/export"))).command is Command.EXPORT
@@ -38,7 +38,7 @@ async def test_a_blocked_person_keeps_their_rights(desk: Room) -> None:
     assert (await desk.inbox.receive(message("确认删除"))).command is Command.CONFIRM_DELETE
 
 
-async def test_danger_of_a_blocked_person_is_answered_and_we_stay(desk: Room) -> None:
+async def test_danger_of_a_blocked_person_is_answered_and_we_stay(desk: BotServices) -> None:
     await desk.inbox.receive(message("广告"))
     await order(desk, "/admin block test:小王")
     await desk.inbox.receive(message("我今晚就想结束自己"))

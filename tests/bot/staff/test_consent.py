@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from bot.services import Room
+from bot.services import BotServices
 from dialogue.process.settings import DialogueSettings
 from dialogue.storage.database import sqlite_url
 from dialogue.storage.vault import new_secret
@@ -25,7 +25,7 @@ def settings(tmp_path: Path, redis_url: str) -> DialogueSettings:
     )
 
 
-async def test_words_of_danger_reach_the_human_without_consent(desk: Room) -> None:
+async def test_words_of_danger_reach_the_human_without_consent(desk: BotServices) -> None:
     await desk.inbox.receive(message("你好"))
     receipt = await desk.inbox.receive(message("我今晚就想结束自己"))
     assert "120" in owed(desk, PERSON)[-1]
@@ -34,7 +34,7 @@ async def test_words_of_danger_reach_the_human_without_consent(desk: Room) -> No
     assert "我在天台上" in "".join(owed(desk, BOSS))
 
 
-async def test_other_words_wait_and_reach_the_human_after_the_consent_and_never_the_model(desk: Room) -> None:
+async def test_other_words_wait_and_reach_the_human_after_the_consent_and_never_the_model(desk: BotServices) -> None:
     receipt = await desk.inbox.receive(message("我睡不着"))
     await order(desk, f"/admin takeover {short(receipt.conversation_id)}")
     await desk.inbox.receive(message("已经三天了"))

@@ -4,14 +4,14 @@ import time
 
 from sqlalchemy import select
 
-from bot.services import Room
+from bot.services import BotServices
 from dialogue.states import TurnState
 from dialogue.tables import Conversation
 from tests.bot.staff.chat import BOSS, PERSON, order, owed, short, states, written
 from tests.builders import message
 
 
-async def test_a_reset_cancels_and_the_next_message_begins_anew(desk: Room) -> None:
+async def test_a_reset_cancels_and_the_next_message_begins_anew(desk: BotServices) -> None:
     heard = await desk.inbox.receive(message("你好"))
     receipt = await desk.inbox.receive(written(f"/admin reset {short(heard.conversation_id)} 试用结束"))
     assert receipt.cancelled_turn_ids == [heard.turn_id]
@@ -23,7 +23,7 @@ async def test_a_reset_cancels_and_the_next_message_begins_anew(desk: Room) -> N
     assert owed(desk, PERSON) == [desk.texts.say("admin_closed")]
 
 
-async def test_a_reset_of_all_asks_first_and_then_says_when_it_is_done(desk: Room) -> None:
+async def test_a_reset_of_all_asks_first_and_then_says_when_it_is_done(desk: BotServices) -> None:
     for number in range(3):
         await desk.inbox.receive(message("你好", who=f"人{number}"))
     assert "全部 3 段" in await order(desk, "/admin reset all")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.services import Room
+from bot.services import BotServices
 from dialogue.admin import audit
 from dialogue.states import TurnState
 from tests.bot.staff.chat import BOSS, OTHER, PERSON, order, owed, short, states, written
@@ -10,7 +10,7 @@ from tests.builders import message
 
 
 @pytest.mark.parametrize("settings", ["sqlite", "postgresql"], indirect=True)
-async def test_a_takeover_from_its_beginning_to_its_end(desk: Room) -> None:
+async def test_a_takeover_from_its_beginning_to_its_end(desk: BotServices) -> None:
     heard = await desk.inbox.receive(message("我睡不着"))
     taken, relayed = (await order(desk, f"/admin takeover {short(heard.conversation_id)} 夜班")).split("\n", 1)
     assert "已接手" in taken or "已接手" in relayed
@@ -42,7 +42,9 @@ async def test_a_takeover_from_its_beginning_to_its_end(desk: Room) -> None:
     ]
 
 
-async def test_an_answer_to_a_relayed_message_goes_to_the_person_even_if_it_reads_like_a_command(desk: Room) -> None:
+async def test_an_answer_to_a_relayed_message_goes_to_the_person_even_if_it_reads_like_a_command(
+    desk: BotServices,
+) -> None:
     heard = await desk.inbox.receive(message("我能删掉这些吗"))
     await desk.inbox.receive(written(f"/admin takeover {short(heard.conversation_id)}"))
     (relay,) = [text for text in owed(desk, BOSS) if text.endswith("我能删掉这些吗")]
@@ -51,7 +53,7 @@ async def test_an_answer_to_a_relayed_message_goes_to_the_person_even_if_it_read
     assert "已交还" in await order(desk, "/admin release", reply_to_id=f"p-{relay}")
 
 
-async def test_a_human_is_not_contradicted_when_the_person_asks_who_is_there(desk: Room) -> None:
+async def test_a_human_is_not_contradicted_when_the_person_asks_who_is_there(desk: BotServices) -> None:
     heard = await desk.inbox.receive(message("你好"))
     await order(desk, f"/admin takeover {short(heard.conversation_id)}")
     owed(desk, PERSON)
@@ -60,7 +62,7 @@ async def test_a_human_is_not_contradicted_when_the_person_asks_who_is_there(des
     assert owed(desk, BOSS)[-1].endswith("你是真人吗")
 
 
-async def test_danger_in_a_conversation_that_a_human_holds_is_still_answered_and_told(desk: Room) -> None:
+async def test_danger_in_a_conversation_that_a_human_holds_is_still_answered_and_told(desk: BotServices) -> None:
     heard = await desk.inbox.receive(message("你好"))
     await order(desk, f"/admin takeover {short(heard.conversation_id)}")
     owed(desk, PERSON)
@@ -73,7 +75,7 @@ async def test_danger_in_a_conversation_that_a_human_holds_is_still_answered_and
     assert owed(desk, PERSON) == []  # the human speaks; we do not go on beside them
 
 
-async def test_what_cannot_be_read_is_mentioned_to_who_holds_the_conversation(desk: Room) -> None:
+async def test_what_cannot_be_read_is_mentioned_to_who_holds_the_conversation(desk: BotServices) -> None:
     heard = await desk.inbox.receive(message("你好"))
     await order(desk, f"/admin takeover {short(heard.conversation_id)}")
     await desk.inbox.excuse(message(""))
@@ -81,7 +83,7 @@ async def test_what_cannot_be_read_is_mentioned_to_who_holds_the_conversation(de
 
 
 @pytest.mark.parametrize("words", ["结束对话", "/reset", "撤回同意"])
-async def test_the_person_may_end_a_conversation_that_a_human_holds(desk: Room, words: str) -> None:
+async def test_the_person_may_end_a_conversation_that_a_human_holds(desk: BotServices, words: str) -> None:
     heard = await desk.inbox.receive(message("你好"))
     await order(desk, f"/admin takeover {short(heard.conversation_id)}")
     await desk.inbox.receive(message(words))
@@ -92,14 +94,14 @@ async def test_the_person_may_end_a_conversation_that_a_human_holds(desk: Room, 
     assert "已经结束" in await order(desk, f"/admin say {short(heard.conversation_id)} 在吗")
 
 
-async def test_who_leaves_while_a_human_answers_is_reported(desk: Room) -> None:
+async def test_who_leaves_while_a_human_answers_is_reported(desk: BotServices) -> None:
     heard = await desk.inbox.receive(message("你好"))
     await order(desk, f"/admin takeover {short(heard.conversation_id)}")
     await desk.inbox.leave(PERSON)
     assert "接手已经结束" in owed(desk, BOSS)[-1]
 
 
-async def test_mistakes_in_a_takeover_are_explained_and_change_nothing(desk: Room) -> None:
+async def test_mistakes_in_a_takeover_are_explained_and_change_nothing(desk: BotServices) -> None:
     heard = await desk.inbox.receive(message("你好"))
     whom = short(heard.conversation_id)
     assert "先接手" in await order(desk, f"/admin say {whom} 你好")

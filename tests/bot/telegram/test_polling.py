@@ -8,7 +8,7 @@ from telegram import Update
 
 from bot.channels.telegram import bot_api as telegram_line
 from bot.channels.telegram import polling
-from bot.channels.telegram.bot_api import Line
+from bot.channels.telegram.bot_api import BotApi
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.polling import Poller
 from bot.channels.telegram.updates import Account
@@ -66,7 +66,7 @@ class FakeHealth:
 
 async def poll(line: FakeLine, intake: FakeIntake, *, until: int) -> list[int]:
     stopping = asyncio.Event()
-    poller = Poller(cast("Line", line), cast("Intake", intake), cast("Health", FakeHealth()), stopping)
+    poller = Poller(cast("BotApi", line), cast("Intake", intake), cast("Health", FakeHealth()), stopping)
     running = asyncio.create_task(poller.run())
     async with asyncio.timeout(10):
         while len(intake.stored) < until:
@@ -129,7 +129,7 @@ class LockedIntake(FakeIntake):
 async def test_a_conversation_that_is_held_holds_up_nobody_else_and_nothing_of_it_is_confirmed() -> None:
     line, intake = FakeLine(said(1, who=7), said(2, who=8)), LockedIntake()
     stopping = asyncio.Event()
-    poller = Poller(cast("Line", line), cast("Intake", intake), cast("Health", FakeHealth()), stopping)
+    poller = Poller(cast("BotApi", line), cast("Intake", intake), cast("Health", FakeHealth()), stopping)
     running = asyncio.create_task(poller.run())
     async with asyncio.timeout(10):
         while intake.stored != [2]:
@@ -180,7 +180,7 @@ class HangingIntake(FakeIntake):
 
 
 def poller(line: object, intake: object) -> Poller:
-    return Poller(cast("Line", line), cast("Intake", intake), cast("Health", FakeHealth()), asyncio.Event())
+    return Poller(cast("BotApi", line), cast("Intake", intake), cast("Health", FakeHealth()), asyncio.Event())
 
 
 async def test_polling_that_breaks_again_and_again_ends_so_that_a_new_process_starts(

@@ -9,7 +9,7 @@ import pytest
 from telegram import Bot, InlineKeyboardMarkup, Update
 
 from bot.channels.telegram import buttons
-from bot.channels.telegram.chat import Place
+from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.updates import Account, Chose, Event, Left, Rated, Revised, Said, Showed, read
 from care import texts
 from care.age import AgeBand
@@ -77,7 +77,7 @@ def test_words_come_as_they_were_written_with_their_place_and_time() -> None:
     assert isinstance(event, Said)
     message = event.message
     assert message.text == "我最近总是睡不好"
-    assert message.address == Place(chat_id=123456789).address()
+    assert message.address == TelegramChat(chat_id=123456789).address()
     assert (message.account, message.user_id, message.external_id) == ("4242", "123456789", "123456789:17")
     assert message.sent_at.isoformat() == "2026-11-21T03:00:00+00:00"
 
@@ -102,8 +102,12 @@ def test_a_repeated_edit_has_the_same_id_and_another_edit_another() -> None:
 
 
 def test_a_place_is_found_again_by_its_address() -> None:
-    for place in (Place(chat_id=5), Place(chat_id=-5, user_id=6), Place(chat_id=-5, user_id=6, thread_id=7)):
-        assert Place.at(place.address()) == place
+    for place in (
+        TelegramChat(chat_id=5),
+        TelegramChat(chat_id=-5, user_id=6),
+        TelegramChat(chat_id=-5, user_id=6, thread_id=7),
+    ):
+        assert TelegramChat.at(place.address()) == place
 
 
 @pytest.mark.parametrize("markup", [buttons.rating(uuid4()), buttons.consent(texts.load("zh"))])

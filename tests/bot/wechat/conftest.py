@@ -7,7 +7,7 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from bot.channels.wechat.adapter import Adapter
-from bot.services import Room
+from bot.services import BotServices
 from bot.settings import BotSettings
 from tests.bot.running import Running
 from tests.bot.wechat.gateway import TOKEN, Gateway
@@ -28,7 +28,7 @@ def durable_gateway() -> Iterator[Gateway]:
 
 
 @pytest_asyncio.fixture
-async def start(room: Room, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
+async def start(services: BotServices, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
     """Start an adapter on a gateway and wait until it listens; settings can be changed."""
     running: list[Running] = []
 
@@ -40,7 +40,7 @@ async def start(room: Room, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]
             "wechat_part_pause_seconds": 0.0,
             **settings,
         }
-        one = Running(Adapter(room, BotSettings(**values), home=tmp_path))
+        one = Running(Adapter(services, BotSettings(**values), home=tmp_path))
         running.append(one)
         if is_awaited:
             await one.listens()

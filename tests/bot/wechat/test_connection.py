@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from bot.channels.wechat.connection import Line
+from bot.channels.wechat.connection import Connection
 from bot.channels.wechat.puppet import Event, Happening, LineBroken, Puppet, TokenRefused
 from tests.bot.wechat.eventually import until
 from tests.bot.wechat.gateway import TOKEN, Gateway
@@ -33,9 +33,11 @@ class Heard:
 @asynccontextmanager
 async def running(
     gateway: Gateway, *, token: str = TOKEN, probe_seconds: float = 20
-) -> AsyncIterator[tuple[Line, Heard, "asyncio.Task[None]"]]:
+) -> AsyncIterator[tuple[Connection, Heard, "asyncio.Task[None]"]]:
     heard = Heard()
-    line = Line(partial(Puppet, gateway.endpoint, token), heard.note, on_alive=heard.alive, probe_seconds=probe_seconds)
+    line = Connection(
+        partial(Puppet, gateway.endpoint, token), heard.note, on_alive=heard.alive, probe_seconds=probe_seconds
+    )
     task = asyncio.create_task(line.run())
     try:
         yield line, heard, task

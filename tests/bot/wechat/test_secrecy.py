@@ -10,7 +10,7 @@ import pytest
 
 from bot.channels.wechat.puppet import Happening
 from bot.channels.wechat.reading import Form
-from bot.services import Room
+from bot.services import BotServices
 from tests.bot.wechat.gateway import Gateway
 from tests.bot.wechat.test_hearing import stored, words
 from tests.ears import Ears, chinese_in, files, leaks
@@ -42,7 +42,7 @@ def logged(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) 
 
 
 async def test_a_new_friend_is_asked_and_answered_and_no_word_is_found_anywhere_else(
-    room: Room, gateway: Gateway, start: Start, heard: Callable[[], bytes], logged: Callable[[], str]
+    services: BotServices, gateway: Gateway, start: Start, heard: Callable[[], bytes], logged: Callable[[], str]
 ) -> None:
     async def told(count: int) -> str:
         return (await asyncio.to_thread(gateway.wait_for, count, to=WHO))[-1]
@@ -55,8 +55,8 @@ async def test_a_new_friend_is_asked_and_answered_and_no_word_is_found_anywhere_
     assert "“同意”" in notice
     gateway.say(BEFORE, who=WHO)
     gateway.say("同意", who=WHO)
-    assert await told(2) == room.texts.say("disclosure_agreed_held")
-    assert words(room) == [BEFORE]
+    assert await told(2) == services.texts.say("disclosure_agreed_held")
+    assert words(services) == [BEFORE]
     gateway.say("", who=WHO, form=Form.IMAGE)
     gateway.say(LONG, who=WHO)
     await told(4)
@@ -66,7 +66,7 @@ async def test_a_new_friend_is_asked_and_answered_and_no_word_is_found_anywhere_
     await asyncio.sleep(0.2)
     await adapter.stop()
 
-    assert len(stored(room)) == 6
+    assert len(stored(services)) == 6
     assert leaks([BEFORE, DANGER, LONG, *gateway.texts(WHO)], heard()) == []
     logs = logged()
     assert "message_received" in logs

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from bot.channels.wechat import CHANNEL
 from bot.channels.wechat.puppet import Happening
 from bot.outgoing.journal import Journal
-from bot.services import Room
+from bot.services import BotServices
 from dialogue.core import outbox, people, sending
 from dialogue.messages import Address, InboundMessage
 from dialogue.states import DeliveryKind, DeliveryState
@@ -29,8 +29,8 @@ Start = Callable[..., Any]
 
 
 @pytest.fixture
-def rooms(room: Room) -> Rooms:
-    rooms = Rooms(room.database, room.keys)
+def rooms(services: BotServices) -> Rooms:
+    rooms = Rooms(services.database, services.keys)
     rooms.clock.now = utc_now()
     return rooms
 
@@ -52,9 +52,9 @@ def owe(rooms: Rooms, reply: str, *, chat_id: str = "wxid_wang") -> UUID:
     return received.turn_id
 
 
-def owe_crisis(room: Room, text: str) -> None:
-    with room.database.begin() as session:
-        person = people.locked(session, room.keys, channel=CHANNEL, user_id="wxid_wang", now=utc_now())
+def owe_crisis(services: BotServices, text: str) -> None:
+    with services.database.begin() as session:
+        person = people.locked(session, services.keys, channel=CHANNEL, user_id="wxid_wang", now=utc_now())
         outbox.owe(
             session,
             person.key,
@@ -177,24 +177,24 @@ async def test_a_delivery_over_which_the_gateway_died_is_given_up(
 
 
 async def test_words_that_must_arrive_are_rather_said_twice(
-    room: Room, rooms: Rooms, gateway: Gateway, start: Start
+    services: BotServices, rooms: Rooms, gateway: Gateway, start: Start
 ) -> None:
     gateway.loses_answers = True
-    owe_crisis(room, "请现在拨打 120")
+    owe_crisis(services, "请现在拨打 120")
     await start(gateway)
     await until(lambda: fates(rooms) == [("sent", None)])
     assert gateway.texts() == ["请现在拨打 120"] * 2
 
 
 async def test_what_a_dead_adapter_had_claimed_is_said_at_once(
-    room: Room, rooms: Rooms, gateway: Gateway, start: Start, tmp_path: Path
+    services: BotServices, rooms: Rooms, gateway: Gateway, start: Start, tmp_path: Path
 ) -> None:
     owe(rooms, "一", chat_id="wxid_a")
     owe(rooms, "二", chat_id="wxid_b")
     dead = Journal(tmp_path / "journals", uuid4())
-    with room.database.begin() as session:
+    with services.database.begin() as session:
         claimed = sending.claim_due(
-            session, room.keys, CHANNEL, owner=dead.owner, lease_seconds=60, limit=9, now=utc_now()
+            session, services.keys, CHANNEL, owner=dead.owner, lease_seconds=60, limit=9, now=utc_now()
         )
     dead.begin(next(text.id for text in claimed if text.text == "二"))
     dead._lock.close()  # what the end of its process does

@@ -104,7 +104,7 @@ def busy_road(short_path: Path, redis_url: str) -> Iterator[Road]:
 @pytest.fixture
 def week(busy_road: Road) -> list[UUID]:
     """Conversations of the last seven days, there before the console starts; oldest first."""
-    return demo.fill(busy_road.room.database, busy_road.room.keys, now=utc_now())
+    return demo.fill(busy_road.services.database, busy_road.services.keys, now=utc_now())
 
 
 @pytest.fixture

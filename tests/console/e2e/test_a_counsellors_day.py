@@ -20,13 +20,13 @@ Open = Callable[..., Page]
 
 
 def conversations(road: Road, who: str = "小王") -> list[Conversation]:
-    with road.room.database.read() as session:
+    with road.services.database.read() as session:
         found = select(Conversation).where(Conversation.chat_id == who).order_by(Conversation.epoch)
         return list(session.scalars(found))
 
 
 def audited(road: Road, action: str, actor: str = "console:lin") -> int:
-    with road.room.database.read() as session:
+    with road.services.database.read() as session:
         return len(audit.entries(session, action=action, actor=actor))
 
 
@@ -115,7 +115,7 @@ def test_find_read_reset_and_send_again(
     rows = page.locator("tbody tr").count()
     page.locator("tbody tr").first.locator("button").click()
     expect(page.locator("tbody tr")).to_have_count(rows - 1)
-    with busy_road.room.database.read() as session:
+    with busy_road.services.database.read() as session:
         assert session.scalars(select(Delivery).where(Delivery.state == DeliveryState.PENDING)).all()
     page.goto("/audit")
     expect(page.locator("tbody")).to_contain_text("测试")
