@@ -116,7 +116,7 @@ def people(counts: Sequence[int], *, seconds: float, plot: Path | None) -> list[
 
 
 def _compared(what: str, rooms: Mapping[int, BotServices], *, seconds: float, plot: Path | None) -> list[Line]:
-    """One person talks in each database in turn, for several rounds: other load on the machine then meets all of them."""
+    """One person talks in each database in turn, for several rounds: other load then meets all of them."""
     for services in rooms.values():
         _measure(services, people=1, seconds=_WARM_SECONDS)
     rounds = [
