@@ -1,7 +1,7 @@
 """How danger runs through one conversation: it rises at once, falls slowly, and outlives the model's window.
 
-Pure: `hear` takes the course so far and one screened message and gives the new course and what to say. Every field of a
-course can be stored as JSON; the caller keeps it with the conversation and never shortens it.
+Pure: `assess` takes the course so far and one screened message and gives the new course and what to say. Every field
+of a course can be stored as JSON; the caller keeps it with the conversation and never shortens it.
 """
 
 from dataclasses import dataclass, replace
@@ -47,8 +47,8 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """What one message led to."""
+class Assessment:
+    """What one message led to: the new course, and what we say ourselves."""
 
     course: Course
     scripts: tuple[Script, ...]  # in the order in which they are to be sent
@@ -60,13 +60,13 @@ class Turn:
         return self.course.tier is Tier.ACUTE
 
 
-def hear(course: Course, screening: Screening, now: datetime, voice: Voice) -> Turn:
+def assess(course: Course, screening: Screening, now: datetime, voice: Voice) -> Assessment:
     """Take one message into the course and choose what we say ourselves."""
     risen = _rise(course, screening, now) if screening.tier else _ease(course, now)
     risen = replace(risen, age=screening.age if screening.age is not None else course.age, heard_at=now)
     scripts = _scripts(course, risen, screening, now, voice)
     said = (*risen.said, *(script.key for script in scripts))
-    return Turn(
+    return Assessment(
         course=replace(risen, said=said, asked_at=now if scripts else course.asked_at),
         scripts=scripts,
         raises_alarm=screening.tier >= Tier.ACTIVE,

@@ -151,12 +151,12 @@ class Doorstep:
     def _stay(self, text: str, screening: Screening) -> Receipt | None:
         """Our own words to somebody in danger; None where there are none to say to this message."""
         conversation_id = self.reception.conversation()
-        step = self.reception.take_into_course(conversation_id, screening, self.voice)
-        words = [(script.text, DeliveryKind.CRISIS) for script in step.scripts if script.says is not Says.AFTER]
+        assessment = self.reception.take_into_course(conversation_id, screening, self.voice)
+        words = [(script.text, DeliveryKind.CRISIS) for script in assessment.scripts if script.says is not Says.AFTER]
         if not words:
             return None
         message_id, conversation_id = self._hold(text)
-        return replace(self._say(message_id, conversation_id, words), risk=risk_of(screening, step))
+        return replace(self._say(message_id, conversation_id, words), risk=risk_of(screening, assessment))
 
     def _question(self, text: str | None, *, is_greeting: bool) -> str | None:
         """What is asked now, if anything is."""
@@ -235,15 +235,15 @@ class Doorstep:
             return None, []
         if reception.danger_tier() is Tier.ACUTE:
             consent.keep(reception.session, [words.message_id for words in held])
-            step = reception.take_into_course(conversation_id, screen_safely(""), self.voice)
-            return None, [script.text for script in step.scripts]
+            assessment = reception.take_into_course(conversation_id, screen_safely(""), self.voice)
+            return None, [script.text for script in assessment.scripts]
         if not held:
             return None, []
         afterwards: list[str] = []
         worst = max(screenings, key=lambda screening: screening.tier)
         if worst.tier is Tier.DISTRESS:
-            step = reception.take_into_course(conversation_id, worst, self.voice)
-            afterwards = [script.text for script in step.scripts]
+            assessment = reception.take_into_course(conversation_id, worst, self.voice)
+            afterwards = [script.text for script in assessment.scripts]
         turn_id = intake.release(
             reception.session,
             reception.person,

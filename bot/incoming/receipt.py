@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from care.course import Turn as Step
+from care.course import Assessment
 from care.screening import Screening
 from dialogue.core.commands import Command
 
@@ -48,6 +48,6 @@ class Receipt:
         return "answered" if self.answered_at_once is not None else "silent"
 
 
-def risk_of(screening: Screening, step: Step) -> Risk:
+def risk_of(screening: Screening, assessment: Assessment) -> Risk:
     """For the counts of what was found."""
-    return Risk(tier=int(screening.tier), alarm_tier=int(step.course.tier) if step.raises_alarm else None)
+    return Risk(tier=int(screening.tier), alarm_tier=int(assessment.course.tier) if assessment.raises_alarm else None)

@@ -10,8 +10,7 @@ from sqlalchemy.orm import Session
 
 from bot.incoming.receipt import Receipt, Risk, risk_of
 from bot.staff.desk import Done
-from care.course import Turn as Step
-from care.course import hear as take
+from care.course import Assessment, assess
 from care.screening import Screening, Tier
 from care.scripts import Says, Voice
 from dialogue.admin import alerts, takeover
@@ -68,16 +67,16 @@ class Reception:
         if held.holder is not None:
             return self._relay(held, text, screening, voice)
         conversation_id = held.id
-        step = self.take_into_course(conversation_id, screening, voice)
-        risk = risk_of(screening, step)
-        at_once = [(script.text, DeliveryKind.CRISIS) for script in step.scripts if script.says is not Says.AFTER]
-        if step.course.tier < Tier.ACTIVE:
+        assessment = self.take_into_course(conversation_id, screening, voice)
+        risk = risk_of(screening, assessment)
+        at_once = [(script.text, DeliveryKind.CRISIS) for script in assessment.scripts if script.says is not Says.AFTER]
+        if assessment.course.tier < Tier.ACTIVE:
             at_once[:0] = [(text, DeliveryKind.NOTICE) for text in due]
         if preface is not None:
             at_once.insert(0, (preface, DeliveryKind.CRISIS))
-        if step.bypasses_model:
+        if assessment.bypasses_model:
             return self._stay_without_the_model(conversation_id, text, at_once, risk)
-        afterwards = [script.text for script in step.scripts if script.says is Says.AFTER]
+        afterwards = [script.text for script in assessment.scripts if script.says is Says.AFTER]
         received = intake.hear(
             self.session,
             self.person,
@@ -118,17 +117,19 @@ class Reception:
 
     def _relay(self, held: OpenConversation, text: str, screening: Screening, voice: Voice) -> Receipt:
         """A human answers; of our own words only those to danger that was told just now are said beside theirs."""
-        step = self.take_into_course(held.id, screening, voice)
+        assessment = self.take_into_course(held.id, screening, voice)
         is_danger = screening.tier >= Tier.ACTIVE
         words = [
-            (script.text, DeliveryKind.CRISIS) for script in step.scripts if is_danger and script.says is not Says.AFTER
+            (script.text, DeliveryKind.CRISIS)
+            for script in assessment.scripts
+            if is_danger and script.says is not Says.AFTER
         ]
         message_id = self._store(text, held.id)
-        self._pass_on(held, text, tier=int(step.course.tier) if is_danger else 0)
+        self._pass_on(held, text, tier=int(assessment.course.tier) if is_danger else 0)
         return Receipt(
             conversation_id=held.id,
             answered_at_once=self.say(message_id, words, held.id),
-            risk=risk_of(screening, step),
+            risk=risk_of(screening, assessment),
         )
 
     def _pass_on(self, held: OpenConversation, text: str, *, tier: int = 0) -> None:
@@ -178,28 +179,28 @@ class Reception:
         answer = self._answer(message_id, truth, conversation_id=conversation_id)
         return Receipt(conversation_id=conversation_id, answered_at_once=answer)
 
-    def take_into_course(self, conversation_id: UUID, screening: Screening, voice: Voice) -> Step:
+    def take_into_course(self, conversation_id: UUID, screening: Screening, voice: Voice) -> Assessment:
         course = danger.course_of(self.session, self.person, conversation_id)
-        step = take(course, screening, self.now, voice)
-        if step.course.tier or course.tier:
-            danger.keep(self.session, self.person, conversation_id, step.course)
-        if step.raises_alarm:
-            step = replace(step, raises_alarm=self._alarm(conversation_id, step))
+        assessment = assess(course, screening, self.now, voice)
+        if assessment.course.tier or course.tier:
+            danger.keep(self.session, self.person, conversation_id, assessment.course)
+        if assessment.raises_alarm:
+            assessment = replace(assessment, raises_alarm=self._alarm(conversation_id, assessment))
         if screening.tier or screening.failures:
             log.warning(
                 "risk_screened",
                 conversation_id=str(conversation_id),
                 tier=int(screening.tier),
-                raises_alarm=step.raises_alarm,
+                raises_alarm=assessment.raises_alarm,
                 failures=screening.failures,
             )
-        return step
+        return assessment
 
-    def _alarm(self, conversation_id: UUID, step: Step) -> bool:
+    def _alarm(self, conversation_id: UUID, assessment: Assessment) -> bool:
         """Whether this was news."""
-        tier = int(step.course.tier)
+        tier = int(assessment.course.tier)
         alarm = alerts.alarm(
-            self.session, self.office, conversation_id, tier=tier, is_urgent=step.is_urgent, now=self.now
+            self.session, self.office, conversation_id, tier=tier, is_urgent=assessment.is_urgent, now=self.now
         )
         self.told.update(alarm.channels)
         return alarm.is_news
@@ -236,12 +237,12 @@ class Reception:
     def refuse_but_stay(self, explanation: str | None, screening: Screening, voice: Voice) -> Receipt:
         """What was refused told of danger."""
         conversation_id = conversations.open_for(self.session, self.person, self.message.address, now=self.now)
-        step = self.take_into_course(conversation_id, screening, voice)
-        words = [script.text for script in step.scripts]
+        assessment = self.take_into_course(conversation_id, screening, voice)
+        words = [script.text for script in assessment.scripts]
         if explanation is not None:
             words.append(explanation)
         at_once = [(text, DeliveryKind.CRISIS) for text in words]
-        return self._stay_without_the_model(conversation_id, "", at_once, risk_of(screening, step))
+        return self._stay_without_the_model(conversation_id, "", at_once, risk_of(screening, assessment))
 
     def keep_out(self, explanation: str, screening: Screening, voice: Voice) -> Receipt:
         """Somebody who is blocked: danger is answered all the same; else they are told so, once a day at most."""
