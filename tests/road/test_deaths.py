@@ -13,7 +13,8 @@ from dialogue.broker.doorbell import Doorbell, ringing_app
 from dialogue.broker.signals import redis_url as in_redis_form
 from dialogue.storage.clock import utc_now
 from dialogue.tables import Turn
-from tests.road.harness import Road, road, wait_until
+from tests.patience import wait_until
+from tests.road.harness import Road, road
 from tests.services.postgres import PostgresServer
 from tests.services.valkey import ValkeyServer
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.road.harness import Road, road, wait_until
+from tests.patience import wait_until
+from tests.road.harness import Road, road
 from tests.services.valkey import ValkeyServer
 
 

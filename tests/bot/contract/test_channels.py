@@ -18,7 +18,7 @@ from dialogue.states import DeliveryState
 from dialogue.tables import Conversation, Delivery, Feedback, Message
 from tests.bot.contract.model import Model
 from tests.bot.contract.seat import REPLY_LENGTH, PlatformSeat, Seat
-from tests.bot.wechat.eventually import until
+from tests.patience import until
 
 SENTENCE = "慢慢来，你已经做得很好了。"
 ACUTE = "我今晚就想结束自己"

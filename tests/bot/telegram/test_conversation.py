@@ -11,7 +11,7 @@ from dialogue.states import TurnState
 from dialogue.tables import AuditEntry, Conversation, Feedback
 from tests.bot.telegram.clinic import Clinic
 from tests.bot.telegram.wire import BOT
-from tests.road.harness import wait_until
+from tests.patience import wait_until
 
 _ids = itertools.count(1000)
 

@@ -9,8 +9,8 @@ import pytest
 
 from bot.channels.wechat.connection import Connection
 from bot.channels.wechat.puppet import Event, Happening, LineBroken, Puppet, TokenRefused
-from tests.bot.wechat.eventually import until
 from tests.bot.wechat.gateway import TOKEN, Gateway
+from tests.patience import until
 
 
 class Heard:
