@@ -5,8 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.patience import wait_until
-from tests.road.harness import is_alive
+from tests.road.harness import is_alive, wait_until
 
 
 def test_without_any_channel_it_says_what_to_set() -> None:

@@ -1,8 +1,7 @@
 import os
 from pathlib import Path
 
-from tests.patience import wait_until
-from tests.road.harness import road
+from tests.road.harness import road, wait_until
 
 
 def test_a_worker_whose_engine_is_beyond_help_ends_and_its_successor_answers(tmp_path: Path, redis_url: str) -> None:

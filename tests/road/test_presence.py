@@ -1,8 +1,7 @@
 from pathlib import Path
 
 from dialogue.telemetry.heartbeat import Presence, present
-from tests.patience import wait_until
-from tests.road.harness import Road, road
+from tests.road.harness import Road, road, wait_until
 
 
 def workers(opened: Road) -> list[Presence]:

@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import pytest
 
-from tests.patience import wait_until
 from tests.worker.engine.builders import (
     FakeRunner,
     Gate,
@@ -16,6 +15,7 @@ from tests.worker.engine.builders import (
     machine,
     request,
     running,
+    wait_until,
 )
 from worker.engine.batched import Batched
 from worker.engine.port import (

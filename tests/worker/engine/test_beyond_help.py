@@ -5,8 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.patience import wait_until
-from tests.worker.engine.builders import FakeRunner, bundled_tokenizer, last, machine, request
+from tests.worker.engine.builders import FakeRunner, bundled_tokenizer, last, machine, request, wait_until
 from worker.engine import batched
 from worker.engine.batched import Batched
 from worker.engine.port import EngineFailed

@@ -6,8 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.patience import wait_until
-from tests.worker.engine.builders import FakeRunner, Gate, asking, bundled_tokenizer, last, request, running
+from tests.worker.engine.builders import FakeRunner, Gate, asking, bundled_tokenizer, last, request, running, wait_until
 from worker.engine.port import EngineFailed, Finish
 from worker.engine.work import OutOfMemory, Work
 

@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.patience import wait_until
-from tests.worker.engine.builders import FakeRunner, bundled_tokenizer, last, machine, request
+from tests.worker.engine.builders import FakeRunner, bundled_tokenizer, last, machine, request, wait_until
 from worker.engine.batched import Batched
 from worker.engine.port import EngineError, Exchange, Finish, Load
 from worker.engine.work import OutOfMemory, Work

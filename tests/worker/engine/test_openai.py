@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from dialogue.errors import Misconfigured
-from tests.patience import wait_until
-from tests.worker.engine.builders import request
+from tests.worker.engine.builders import request, wait_until
 from worker.engine.choose import build
 from worker.engine.completions import Server
 from worker.engine.openai import OpenAI
