@@ -15,10 +15,10 @@ from worker.engine.blocks import BlockPool
 from worker.engine.port import Request
 from worker.engine.prompter import Prompter
 from worker.engine.runner import Runner
+from worker.engine.runner_input import RunnerInput
 from worker.engine.sampling import Sampler, Sampling
 from worker.engine.schedule import Scheduler, TokenSequence
-from worker.engine.step_loop import Machine
-from worker.engine.work import Work
+from worker.engine.step_loop import LoadedModel
 
 SAMPLING: dict[str, Any] = {"temperature": 0.8, "top_p": 0.8, "top_k": 50}
 BLOCK_SIZE = 16
@@ -45,9 +45,9 @@ def _ours(
     First tokens are those of the first round, which arrives together.
     """
 
-    def assemble() -> Machine:
+    def assemble() -> LoadedModel:
         block_count = conversations * CACHE_TOKENS // BLOCK_SIZE
-        return Machine(
+        return LoadedModel(
             runner=_runner(model, block_count),
             prompter=prompter,
             stop_ids=frozenset(),
@@ -109,16 +109,18 @@ def _run_bare(scheduler: Scheduler, runner: Runner, sequences: Sequence[TokenSeq
     for sequence in sequences:
         scheduler.add(sequence)
     while len(scheduler):
-        planned = scheduler.plan()
-        works = [
-            Work(part.sequence.tokens[part.start : part.stop], part.start, part.sequence.blocks, part.is_last)
-            for part in planned
+        scheduled = scheduler.schedule()
+        inputs = [
+            RunnerInput(
+                part.sequence.tokens[part.start : part.stop], part.start, part.sequence.blocks, part.needs_token
+            )
+            for part in scheduled
         ]
-        drawn = iter(runner.run(works))
-        for part in planned:
-            is_last = part.is_last
-            scheduler.done(part)
-            if is_last:
+        drawn = iter(runner.run(inputs))
+        for part in scheduled:
+            needs_token = part.needs_token
+            scheduler.mark_computed(part)
+            if needs_token:
                 part.sequence.tokens.append(next(drawn) or 0)
                 if len(part.sequence.tokens) >= part.sequence.max_length:
                     scheduler.remove(part.sequence)

@@ -18,7 +18,7 @@ class FakeEngine:
         self.cancelled: list[str] = []
         self._replies = list(replies)
 
-    def trouble(self) -> str | None:
+    def fatal_error(self) -> str | None:
         return None
 
     def start(self) -> None:

@@ -21,26 +21,26 @@ from dialogue.process.logs import configure
 from dialogue.process.systemd import notify_ready
 from worker import tasks
 from worker.engine.choose import build
-from worker.engine.port import Engine, ModelAway, ModelUnusable
+from worker.engine.port import Engine, ModelServerUnavailable, ModelUnusable
 from worker.service import WorkerService
 from worker.settings import WorkerSettings
 
-_THREADS_PER_PLACE = 1.25
-"""While a quarter of the threads read and write the database, the engine's batch stays full."""
+_THREADS_PER_SLOT = 1.25
+"""Spare threads: while some read or write the database, the engine's batch stays full."""
 
 
-_LAST_RESORT_SECONDS = 30.0
-"""When an engine that is beyond help has not ended by then, its thread hangs in the driver."""
+_FORCED_EXIT_SECONDS = 30.0
+"""If an unrecoverable engine has not stopped by then, its thread hangs in the driver."""
 
 
 def create_app(settings: WorkerSettings) -> Celery:
-    """Put the worker together; the database and the model are opened when it starts."""
+    """Build the worker; the database and the model are opened when it starts."""
     engine = build(settings)
     app = Celery("worker", broker=home.broker_url(settings))
     app.conf.update(
         COMMON_CONFIGURATION,
         worker_pool="threads",
-        worker_concurrency=math.ceil(_THREADS_PER_PLACE * engine.capacity),
+        worker_concurrency=math.ceil(_THREADS_PER_SLOT * engine.capacity),
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
@@ -54,7 +54,7 @@ def create_app(settings: WorkerSettings) -> Celery:
     model = _Model(settings, engine, Doorbell(app))
 
     class ModelStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no types
-        """After the pool and before the consumer; stopped between them, when nothing new comes in."""
+        """Starts after the pool and before the consumer; stops after the consumer, when no new task arrives."""
 
         requires = ("celery.worker.components:Pool",)
 
@@ -80,7 +80,7 @@ def _name(node: str) -> str:
 
 
 class _Model:
-    """The worker's service from its start to its stop; before that, nothing is opened."""
+    """The worker's service, created when Celery starts it; until then nothing is opened."""
 
     def __init__(self, settings: WorkerSettings, engine: Engine, doorbell: Doorbell) -> None:
         self._settings = settings
@@ -89,17 +89,17 @@ class _Model:
         self._service: WorkerService | None = None
 
     def start(self, name: str) -> None:
-        """A foreseeable trouble ends the process with one line, not with a traceback."""
+        """An expected error ends the process with one line, not with a traceback."""
         try:
-            self._service = WorkerService(self._settings, self._engine, self._doorbell, name=name, end=_end_in_order)
+            self._service = WorkerService(self._settings, self._engine, self._doorbell, name=name, end=_shut_down)
             self._service.start()
-        except (DatabaseUnavailable, ModelAway) as error:
-            _end(error, os.EX_TEMPFAIL)  # the next start may find it
+        except (DatabaseUnavailable, ModelServerUnavailable) as error:
+            _end(error, os.EX_TEMPFAIL)  # a later start may succeed
         except (DialogueError, ModelUnusable) as error:
             _end(error, os.EX_CONFIG)
 
     def claim_no_more(self) -> None:
-        """Celery still consumes for up to a second after SIGTERM; what comes then is left to others."""
+        """Celery still consumes for up to a second after SIGTERM; those turns are left to other workers."""
         if self._service is not None:
             self._service.claim_no_more()
 
@@ -109,23 +109,23 @@ class _Model:
 
     def answer(self, conversation_id: UUID) -> None:
         if self._service is None:
-            raise RuntimeError("A task came before the model was loaded.")
+            raise RuntimeError("A task arrived before the model was loaded.")
         self._service.answer(conversation_id)
 
 
 def _end(error: Exception, status: int) -> NoReturn:
-    """Of the whole process, whatever thread of Celery's this is."""
+    """End the whole process, from whichever thread of Celery's."""
     sys.stderr.write(f"mindglm worker: {error}\n")
     sys.stderr.flush()
     os._exit(status)
 
 
-def _end_in_order() -> None:
-    """Celery stops as on SIGTERM, but with a status after which supervisors start a new process; what hangs is left."""
+def _shut_down() -> None:
+    """Stop as on SIGTERM, but with a status after which supervisors restart; a hanging thread does not prevent it."""
     state.should_stop = os.EX_SOFTWARE
-    last_resort = threading.Timer(_LAST_RESORT_SECONDS, os._exit, (os.EX_SOFTWARE,))
-    last_resort.daemon = True
-    last_resort.start()
+    forced_exit = threading.Timer(_FORCED_EXIT_SECONDS, os._exit, (os.EX_SOFTWARE,))
+    forced_exit.daemon = True
+    forced_exit.start()
 
 
 def __getattr__(name: str) -> Celery:

@@ -1,4 +1,4 @@
-"""A worker with room answers what nobody came for, whatever became of the ring: a broker that is away only delays."""
+"""Polls the database for turns whose task message was lost, so that a broker outage only delays replies."""
 
 import threading
 from collections.abc import Callable
@@ -16,10 +16,10 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class FallbackPoller:
-    """Looks into the database at a steady pace, in a thread of its own, while there are free places.
+    """Polls at a fixed interval in a thread of its own, while the engine has free slots.
 
-    A ring may be lost, its broker away, or the consumer deaf; and the sweep that rings again may run in a process that
-    has no other way to tell a worker. Whoever else comes for a turn meets the claim, so nothing is answered twice.
+    A message may be lost, the broker down or the consumer stuck. Another worker may take the same turn; only one of
+    them can claim it, so nothing is answered twice.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class FallbackPoller:
         *,
         database: Database,
         answer: Callable[[UUID], None],
-        free_places: Callable[[], int],
+        free_slots: Callable[[], int],
         max_threads: int,
         max_attempts: int,
         period_seconds: float = 1.0,
@@ -35,47 +35,47 @@ class FallbackPoller:
     ) -> None:
         self._database = database
         self._answer = answer
-        self._free_places = free_places
+        self._free_slots = free_slots
         self._max_attempts = max_attempts
         self._period_seconds = period_seconds
         self._clock = clock
-        self._hands = ThreadPoolExecutor(max_threads, thread_name_prefix="own-ears")
+        self._pool = ThreadPoolExecutor(max_threads, thread_name_prefix="fallback-poll")
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="own-ears", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="fallback-poll", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        """Take nothing more; what is being answered goes on."""
+        """Take no more turns; those being answered continue."""
         self._stopping.set()
         self._thread.join()
-        self._hands.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def look(self) -> int:
-        """Look once, and take as many as there are free places; returns how many those are."""
-        free = self._free_places()
+    def poll(self) -> int:
+        """Poll once and take up to as many turns as there are free slots; returns how many."""
+        free = self._free_slots()
         if free <= 0:
             return 0
         with self._database.read() as session:
             found = overlooked(session, limit=free, max_attempts=self._max_attempts, now=self._clock())
         for conversation_id in found:
-            self._hands.submit(self._answer_one, conversation_id)
+            self._pool.submit(self._answer_one, conversation_id)
         return len(found)
 
     def _run(self) -> None:
         while not self._stopping.wait(self._period_seconds):
             try:
-                self.look()
+                self.poll()
             except DialogueError as error:
-                log.warning("look_failed", error=str(error))
-            except Exception as error:  # noqa: BLE001 - a thread's outermost loop: the next look may succeed
-                log.error("look_broke", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold texts
+                log.warning("fallback_poll_failed", error=str(error))
+            except Exception as error:  # noqa: BLE001 - a thread's outermost loop: the next poll may succeed
+                log.error("fallback_poll_failed", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold texts
 
     def _answer_one(self, conversation_id: UUID) -> None:
         try:
             self._answer(conversation_id)
         except DialogueError as error:
-            log.warning("look_failed", conversation_id=str(conversation_id), error=str(error))
-        except Exception as error:  # noqa: BLE001 - a thread's outermost place; what it says may hold words
-            log.error("look_broke", conversation_id=str(conversation_id), error=type(error).__name__)  # noqa: TRY400 - as above
+            log.warning("fallback_poll_failed", conversation_id=str(conversation_id), error=str(error))
+        except Exception as error:  # noqa: BLE001 - a thread's outermost frame; its message may quote people
+            log.error("fallback_poll_failed", conversation_id=str(conversation_id), error=type(error).__name__)  # noqa: TRY400 - as above

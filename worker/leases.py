@@ -1,6 +1,6 @@
-"""Keeps the turns that this worker is answering its own, and cancels those that are not any more.
+"""Extends the leases of the turns that this worker is answering, and cancels those whose lease it lost.
 
-One thread prolongs all leases at once. A turn is lost by a reset, or when its lease ran out unnoticed.
+One thread extends all leases at once. A lease is lost by a reset, or when it expired before it was extended.
 """
 
 import threading
@@ -47,13 +47,13 @@ class Leases:
         self._thread.start()
 
     def stop(self) -> None:
-        """Returns when the thread has ended; leases still held run out by themselves."""
+        """Returns when the thread has ended; leases still held expire by themselves."""
         self._stopping.set()
         self._thread.join()
 
     @contextmanager
     def kept(self, turn_id: UUID) -> Iterator[None]:
-        """While the block runs, the turn's lease is prolonged; if it is lost, its generation is cancelled."""
+        """While the block runs, the turn's lease is extended; if it is lost, its generation is cancelled."""
         with self._lock:
             self._held.add(turn_id)
         try:
@@ -68,7 +68,7 @@ class Leases:
             return list(self._held)
 
     def extend(self) -> None:
-        """Prolong every lease, and cancel the turns that are not ours any more."""
+        """Extend every lease, and cancel the turns whose lease was lost."""
         held = self.held()
         if not held:
             return
@@ -84,5 +84,5 @@ class Leases:
                 self.extend()
             except DialogueError as error:
                 log.warning("leases_not_extended", error=str(error))
-            except Exception as error:  # noqa: BLE001 - a thread's outermost loop: without it every lease would run out
-                log.error("leases_broke", error=type(error).__name__)  # noqa: TRY400 - no traceback: it may hold texts
+            except Exception as error:  # noqa: BLE001 - a thread's outermost loop: if it ended, every lease would expire
+                log.error("leases_not_extended", error=type(error).__name__)  # noqa: TRY400 - no traceback: it may hold texts

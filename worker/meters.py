@@ -1,4 +1,4 @@
-"""What a worker counts: how long people wait for what, what ends how, and how full the batch is."""
+"""A worker's metrics: waiting and generation times, outcomes, and how full the batch is."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ from worker.engine.port import Engine
 
 
 class WorkerMeters:
-    """The figures of one worker process; labels are outcomes and the guard's reasons."""
+    """The metrics of one worker process; labels are outcomes and the guard's reasons."""
 
     def __init__(self, instruments: Instruments, traces: Traces = UNTRACED) -> None:
         self.traces = traces
@@ -33,7 +33,7 @@ class WorkerMeters:
 
     @contextmanager
     def traced(self, turn_id: UUID, attempt: int) -> Iterator[None]:
-        """One try to answer a turn, from the claim to its ending, whatever it is."""
+        """Trace one attempt to answer a turn, from the claim to its end, also when it fails."""
         began_ns = epoch_ns()
         try:
             yield
@@ -56,7 +56,7 @@ class WorkerMeters:
 
 
 class TokenPace:
-    """Tokens a second between two looks; counted by many threads, looked at by one."""
+    """Tokens per second between two readings; counted by many threads, read by one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -68,7 +68,7 @@ class TokenPace:
             self._count += count
 
     def tokens_per_second(self) -> float:
-        """Since the last look."""
+        """Since the last reading."""
         now = time.monotonic()
         with self._lock:
             count, self._count = self._count, 0

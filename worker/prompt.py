@@ -1,7 +1,6 @@
 """The seed's prompt in ChatGLM2's rounds, character for character.
 
-The frame is kept apart from what people said, so that a tokenizer can read control tokens in the one and never in
-the other.
+The frame is kept apart from what people said, so that a tokenizer reads control tokens in the frame only.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ _FULLWIDTH = str.maketrans(",:;?!", "，：；？！")
 
 
 class Piece(NamedTuple):
-    """A stretch of the prompt; `is_frame` says that it is ours and may hold control tokens."""
+    """A part of the prompt; `is_frame`: written by us, so it may hold control tokens."""
 
     text: str
     is_frame: bool

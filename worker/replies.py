@@ -1,4 +1,4 @@
-"""Answers turns: claim, window, engine, complete. Knows what to do when any of them does not work out."""
+"""Answers turns: claim, trim the window, generate, complete; and handles the failure of each."""
 
 import threading
 from collections.abc import Callable
@@ -39,13 +39,13 @@ from worker.streams import Stream
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-_DATABASE_PATIENCE_SECONDS = 60.0
+_DATABASE_RETRY_SECONDS = 60.0
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyPolicy:
-    """How replies are asked for. Lengths in characters, `max_tokens` in tokens."""
+    """Limits of a reply. Lengths in characters, `max_tokens` in tokens."""
 
     instruction: str
     window_max_length: int
@@ -56,7 +56,7 @@ class ReplyPolicy:
 
 
 class _Blocked(Exception):
-    """The guard does not let this reply pass."""
+    """The guard rejected this reply."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -102,9 +102,9 @@ class Replies:
         self._stopping = threading.Event()
 
     def answer(self, conversation_id: UUID) -> None:
-        """Answer what waits in a conversation, turn by turn; nothing to do is fine. Raises `DatabaseUnavailable`.
+        """Answer the waiting turns of a conversation, if any, one by one. Raises `DatabaseUnavailable`.
 
-        A worker that is stopping leaves what waits to the sweep of the others.
+        A worker that is stopping leaves them to the others' fallback poll.
         """
         while not self._stopping.is_set():
             turn = self._claim(conversation_id)
@@ -115,14 +115,14 @@ class Replies:
             ):
                 self._answer_turn(turn)
 
-    def give_everything_back(self) -> None:
-        """Cancel what is still being generated; other workers have it at once. Nothing is claimed after this."""
+    def give_all_back(self) -> None:
+        """Cancel the running generations, so that other workers can claim their turns. Claims nothing after this."""
         self._stopping.set()
         for turn_id in self._leases.held():
             self._engine.cancel(str(turn_id))
 
     def claim_no_more(self) -> None:
-        """Finish what is being generated and take nothing new."""
+        """Finish the running generations and claim no more."""
         self._stopping.set()
 
     def _claim(self, conversation_id: UUID) -> ClaimedTurn | None:
@@ -156,7 +156,7 @@ class Replies:
                 self._complete(turn, reply, claimed_at)
 
     def _generate_guarded(self, turn: ClaimedTurn) -> FinishedReply:
-        """A reply that the guard blocks is generated once more; after that our own words stand in for it."""
+        """A blocked reply is generated once more; if that is blocked too, a written text replaces it."""
         try:
             return self._generate(turn)
         except _Blocked as blocked:
@@ -190,7 +190,7 @@ class Replies:
                 if stream.is_due or progress.finish is not None:
                     stream.show(self._showable(turn, progress))
         if progress is None or not progress.text:
-            raise EngineError("The engine ended without a word.")
+            raise EngineError("The engine ended without any text.")
         return self._finished(progress.text, progress, first_token_at)
 
     def _showable(self, turn: ClaimedTurn, progress: Progress) -> str:
@@ -257,7 +257,7 @@ class Replies:
         self._meters.reply_tokens.add(reply.reply_tokens)
 
     def _after_cancel(self, turn: ClaimedTurn) -> None:
-        """A reset took the turn away, or this worker is stopping and somebody else shall have it."""
+        """The turn was reset, or this worker is stopping and another one shall answer it."""
         self._meters.cancelled.add()
         self._meters.ended.add(outcome="given_back")
         log.info("generation_cancelled")
@@ -265,7 +265,7 @@ class Replies:
 
     def _after_failure(self, turn: ClaimedTurn, error: EngineError) -> None:
         log.warning("generation_failed", error=type(error).__name__)
-        if self._engine.trouble() is not None:  # not this turn's fault: others shall have it, and nothing more comes
+        if self._engine.fatal_error() is not None:  # not this turn's fault: another worker answers it
             self._stopping.set()
             self._meters.ended.add(outcome="given_back")
             self._write(lambda session: turns.give_back(session, turn.id, owner=self._leases.owner, now=self._clock()))
@@ -287,14 +287,14 @@ class Replies:
         log.warning("turn_failed", error=error)
 
     def _write(self, use_case: Callable[[Session], T]) -> T:
-        """A finished reply is worth waiting for the database; the fence keeps a late one harmless."""
-        patience = Retrying(
+        """Retry while the database is down, as the reply is finished; the fence makes a late write harmless."""
+        retrying = Retrying(
             retry=retry_if_exception_type(DatabaseUnavailable),
-            stop=stop_after_delay(_DATABASE_PATIENCE_SECONDS),
+            stop=stop_after_delay(_DATABASE_RETRY_SECONDS),
             wait=wait_exponential(multiplier=0.1, max=2),
             reraise=True,
         )
-        for attempt in patience:
+        for attempt in retrying:
             with attempt, self._database.begin() as session:
                 return use_case(session)
         raise AssertionError("tenacity either returns or raises")

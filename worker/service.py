@@ -1,4 +1,4 @@
-"""Everything a worker process runs, put together once and taken apart in order."""
+"""Everything a worker process runs: built once, started and stopped in order."""
 
 import threading
 import time
@@ -29,8 +29,8 @@ from worker.settings import WorkerSettings
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-_LISTEN_AGAIN_SECONDS = 0.5
-_LOOK_SECONDS = 0.05
+_RECONNECT_SECONDS = 0.5
+_IDLE_CHECK_SECONDS = 0.05
 
 
 class WorkerService:
@@ -67,10 +67,10 @@ class WorkerService:
             policy=_policy(settings),
             meters=self._meters,
         )
-        self._ears = FallbackPoller(
+        self._fallback_poll = FallbackPoller(
             database=self._database,
             answer=self.answer,
-            free_places=self._free_places,
+            free_slots=self._free_slots,
             max_threads=engine.capacity,
             max_attempts=settings.max_attempts,
         )
@@ -88,17 +88,17 @@ class WorkerService:
             database=self._database,
             me=Identity(kind="worker", name=name),
             figures=self._figures,
-            checks={"broker": self._signals.check, "model": self._model_trouble},
+            checks={"broker": self._signals.check, "model": self._model_error},
             instruments=instruments,
             settings=settings,
         )
 
     def start(self) -> None:
-        """Load the model, then watch; raises `ModelUnusable`."""
+        """Load the model, then start the threads; raises `ModelUnusable`."""
         self._engine.start()
         self._leases.start()
         self._sweeper.start()
-        self._ears.start()
+        self._fallback_poll.start()
         self._cancellations.start()
         self._meters.watch(self._engine)
         self._watch.start()
@@ -107,20 +107,26 @@ class WorkerService:
     def answer(self, conversation_id: UUID) -> None:
         self._replies.answer(conversation_id)
 
-    def _free_places(self) -> int:
+    def _free_slots(self) -> int:
         return self._engine.capacity - len(self._leases.held())
 
     def claim_no_more(self) -> None:
-        """SIGTERM has come: take nothing new from now on."""
+        """After SIGTERM: claim no new turns."""
         self._replies.claim_no_more()
 
     def stop(self) -> None:
-        """Let replies finish for `shutdown_seconds`, give the rest back, release the model."""
+        """Let replies finish for `shutdown_seconds`, give the rest back, release the model.
+
+        The order: first everything that brings new turns, then the replies, and only then what replies need while
+        they finish. Leases come near the end, or another worker would claim a turn that is still being written;
+        the watch too, or this worker would count as dead during a long shutdown. Cancellations last while a reply
+        may still be reset. The signals, traces and database close after every thread that uses them.
+        """
         self._replies.claim_no_more()
         self._sweeper.stop()
-        self._ears.stop()
+        self._fallback_poll.stop()
         self._wait_until_idle(self._settings.shutdown_seconds)
-        self._replies.give_everything_back()
+        self._replies.give_all_back()
         self._engine.stop()
         self._wait_until_idle(self._settings.lease_seconds)
         self._cancellations.stop()
@@ -131,15 +137,15 @@ class WorkerService:
         self._database.close()
         log.info("worker_stopped")
 
-    def _model_trouble(self) -> str | None:
-        """Looked at every few seconds: an engine that is beyond help ends the process, so that a new one starts."""
-        trouble = self._engine.trouble()
-        if trouble is not None and not self._is_ending:
+    def _model_error(self) -> str | None:
+        """Checked every few seconds: an unrecoverable engine ends the process; the supervisor starts a new one."""
+        error = self._engine.fatal_error()
+        if error is not None and not self._is_ending:
             self._is_ending = True
-            log.error("engine_beyond_help", trouble=trouble)
-            self._replies.give_everything_back()
+            log.error("engine_unrecoverable", error=error)
+            self._replies.give_all_back()
             self._end()
-        return trouble
+        return error
 
     def _figures(self) -> dict[str, Figure]:
         return {
@@ -154,11 +160,11 @@ class WorkerService:
     def _wait_until_idle(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while self._leases.held() and time.monotonic() < deadline:
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_IDLE_CHECK_SECONDS)
 
 
 class _Cancellations:
-    """Hears of resets at once; without Redis the lease keeper notices them within a second."""
+    """Receives resets at once; without Redis the lease thread notices them within a second."""
 
     def __init__(self, broker_url: str, engine: Engine) -> None:
         self._url = redis_url(broker_url)
@@ -179,12 +185,12 @@ class _Cancellations:
                 with Redis.from_url(self._url) as redis, redis.pubsub(ignore_subscribe_messages=True) as topics:
                     topics.subscribe(CANCEL)
                     while not self._stopping.is_set():
-                        event = topics.get_message(timeout=_LISTEN_AGAIN_SECONDS)
+                        event = topics.get_message(timeout=_RECONNECT_SECONDS)
                         if event is not None:
                             self._engine.cancel(str(UUID(bytes=event["data"])))
             except (RedisError, OSError, ValueError) as error:
                 log.debug("cancellations_reconnect", error=type(error).__name__)
-                self._stopping.wait(_LISTEN_AGAIN_SECONDS)
+                self._stopping.wait(_RECONNECT_SECONDS)
 
 
 def _policy(settings: WorkerSettings) -> ReplyPolicy:

@@ -1,4 +1,4 @@
-"""What the GPU worker must know besides the dialogue's settings: which model, where, and how much at once."""
+"""The worker's settings beside the dialogue's: which model, on which device, how many replies at once."""
 
 from typing import Literal
 
@@ -23,14 +23,14 @@ class WorkerSettings(DialogueSettings):
         default="seed", description="Punctuation of the prompt's frame; `mindglm model probe` measures which fits."
     )
     concurrency: int | None = Field(
-        default=None, ge=1, description="Conversations generated at once by one worker. Default: by the hardware."
+        default=None, ge=1, description="Replies generated at once by one worker. Default: by the hardware."
     )
     threads: int | None = Field(default=None, ge=1, description="CPU threads of torch. Default: measured choice.")
     max_reply_tokens: int = Field(default=512, ge=1, description="Tokens of one reply.")
     temperature: float = Field(default=0.8, gt=0, description="The seed's sampling temperature.")
     top_p: float = Field(default=0.8, gt=0, le=1, description="The seed's nucleus.")
     top_k: int = Field(default=50, ge=1, description="The seed's effective top k.")
-    turn_seconds: float = Field(default=120, gt=0, description="A reply that takes longer is cut off and tried again.")
+    turn_seconds: float = Field(default=120, gt=0, description="A reply that takes longer is cancelled and retried.")
     shutdown_seconds: float = Field(
         default=50, ge=0, description="After SIGTERM, how long replies may finish before they are given back."
     )
@@ -49,8 +49,8 @@ class WorkerSettings(DialogueSettings):
         default=None, gt=0, description="Scripted pace, one token per character, on top of the delay."
     )
     scripted_break_after: int | None = Field(
-        default=None, ge=0, description="After so many scripted replies the engine is beyond help, to rehearse that."
+        default=None, ge=0, description="Scripted replies after which the engine is unrecoverable, to rehearse that."
     )
     scripted_fail_every: int | None = Field(
-        default=None, ge=1, description="Each n-th scripted reply breaks half-way, to rehearse failures."
+        default=None, ge=1, description="Every n-th scripted reply fails half-way, to rehearse failures."
     )

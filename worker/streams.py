@@ -1,15 +1,15 @@
-"""The reply while it grows: sealed, throttled, best effort. The final text comes from the outbox."""
+"""Publishes the partial reply: sealed, throttled, best effort. The final text comes from the outbox."""
 
 import time
 
 from dialogue.broker.signals import PARTIAL_COLUMN, Signals
 from dialogue.core.turns import ClaimedTurn
 
-_MIN_PAUSE_SECONDS = 0.1
+_MIN_INTERVAL_SECONDS = 0.1
 
 
 class Stream:
-    """Shows one turn's reply, at most every tenth of a second."""
+    """Publishes one turn's partial reply, at most every tenth of a second."""
 
     def __init__(self, signals: Signals, turn: ClaimedTurn) -> None:
         self._signals = signals
@@ -19,14 +19,14 @@ class Stream:
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time to show more."""
+        """Whether the interval since the last publication has passed."""
         return time.monotonic() >= self._next_at
 
     def show(self, text: str) -> None:
-        """`text` is the whole reply so far, as far as it may be shown."""
+        """Publish `text`, the whole reply so far as it may be shown, if it is due and new."""
         if text in {"", self._shown} or not self.is_due:
             return
         self._shown = text
-        self._next_at = time.monotonic() + _MIN_PAUSE_SECONDS
+        self._next_at = time.monotonic() + _MIN_INTERVAL_SECONDS
         sealed = self._turn.key.seal(text, row=self._turn.id, column=PARTIAL_COLUMN)
         self._signals.show(self._turn.address.channel, self._turn.id, sealed)

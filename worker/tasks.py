@@ -1,4 +1,4 @@
-"""What the doorbell starts. A task is a door: it decodes, calls, and says what went wrong without anybody's words."""
+"""The Celery task that the doorbell sends: it decodes, calls, and logs errors without anybody's words."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -22,5 +22,5 @@ def register(app: Celery, answer: Callable[[UUID], None]) -> None:
         except DialogueError as error:
             log.warning("task_failed", conversation_id=conversation_id, error=str(error))
         except Exception:
-            # the outermost place: Celery would log what the error says, and with it perhaps what a person said
+            # outermost: Celery would log the error's message, which may quote a person
             log.exception("task_broke", conversation_id=conversation_id)

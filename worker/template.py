@@ -1,4 +1,4 @@
-"""Chat templates of other models: rendered as their makers wrote them, with the frame and the words kept apart."""
+"""Chat templates of other models, rendered as published, with frame and people's words kept apart."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,12 +8,12 @@ from typing import Any
 from worker.engine.port import Exchange
 from worker.prompt import Piece
 
-_MARK = "\ue000{}\ue001"  # private use: nobody's words, and no template's
+_MARK = "\ue000{}\ue001"  # private-use characters, which neither people nor templates use
 _MARKED = re.compile("\ue000([0-9]+)\ue001")
 
 
 class ChatTemplate:
-    """A Jinja template with the instruction as system message, or before the first words where it knows none."""
+    """A Jinja template with the instruction as system message, or before the first message if it supports none."""
 
     def __init__(self, source: str, *, tokens: dict[str, str]) -> None:
         """`tokens` are the special tokens that the template may name (bos_token, eos_token …)."""
@@ -51,7 +51,7 @@ class ChatTemplate:
             conversations=[messages],
             chat_template=self._source,
             add_generation_prompt=True,
-            enable_thinking=False,  # a reply, not a train of thought; templates that do not know it ignore it
+            enable_thinking=False,  # reply without reasoning; other templates ignore it
             **self._tokens,
         )
         return str(rendered[0])

@@ -1,4 +1,4 @@
-"""Text to ids and back, id for id as the model was trained; what a person types is text, never control."""
+"""Text to ids and back, exactly as in the model's training; what a person types never becomes a control token."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 class Tokenizer:
     """A model's tokenizer as the engine needs it; its methods may be called by many threads at once.
 
-    `has_prefix` says that its own post-processor opens every prompt ([gMASK] sop); chat templates bring theirs.
+    `has_prefix`: its post-processor opens every prompt with [gMASK] sop; chat templates contain their own.
     """
 
     def __init__(self, fast: FastTokenizer, *, has_prefix: bool) -> None:
@@ -35,12 +35,12 @@ class Tokenizer:
 
     @property
     def size(self) -> int:
-        """The first id that has no text of its own and no meaning."""
+        """Number of ids with a text or a meaning; larger ones are padding rows."""
         return self._fast.get_vocab_size(with_added_tokens=True)
 
     @cached_property
     def control_ids(self) -> frozenset[int]:
-        """Ids that show nothing: tags such as <pad> or sop, but neither bytes nor pieces of the prompt's frame."""
+        """Ids without text: tags such as <pad> or sop, but neither byte tokens nor pieces of the prompt's frame."""
         tags = {
             id_
             for id_, token in self._added.items()
@@ -76,7 +76,7 @@ class Tokenizer:
         return list(self._plain.encode(text, add_special_tokens=False).ids)
 
     def frame_ids(self, text: str) -> list[int]:
-        """The ids of a stretch of the frame, control tokens included."""
+        """The ids of a part of the frame, control tokens included."""
         return self._ids(text)
 
     def text(self, ids: Sequence[int]) -> str:
@@ -84,7 +84,7 @@ class Tokenizer:
         return str(self._fast.decode(list(ids), skip_special_tokens=False))
 
     def decoder(self) -> "Decoder":
-        """For one reply, id by id."""
+        """An incremental decoder for one reply."""
         return Decoder(self._fast)
 
     def save(self, path: Path) -> None:
@@ -99,7 +99,7 @@ class Tokenizer:
 
 
 class Decoder:
-    """Turns ids into text as they come, whole characters only; the bytes of an unfinished one are kept back."""
+    """Decodes ids one by one into whole characters; bytes of an incomplete one are held back."""
 
     def __init__(self, fast: FastTokenizer) -> None:
         self._fast = fast

@@ -154,7 +154,7 @@ def test_a_cancelled_turn_is_free_for_others_and_owes_nothing(
 
     class Stopping(FakeEngine):
         def stream(self, request: Request) -> Generator[Progress, None, None]:
-            stopping.give_everything_back()
+            stopping.give_all_back()
             yield from super().stream(request)
 
     engine = Stopping(Cancelled())
@@ -165,7 +165,7 @@ def test_a_cancelled_turn_is_free_for_others_and_owes_nothing(
     assert rooms.claimed(received.conversation_id, owner=uuid4()).attempt == 1
 
 
-def test_growing_replies_travel_sealed(rooms: Rooms, replies: Callable[[FakeEngine], Replies], redis_url: str) -> None:
+def test_partial_replies_travel_sealed(rooms: Rooms, replies: Callable[[FakeEngine], Replies], redis_url: str) -> None:
     received = rooms.heard()
     with Redis.from_url(in_redis_form(redis_url)) as redis, redis.pubsub(ignore_subscribe_messages=True) as topics:
         topics.subscribe(partial(CHANNEL))
@@ -206,7 +206,7 @@ def test_after_two_such_replies_our_own_words_are_sent(
 def test_nothing_of_a_blocked_phrase_is_ever_shown(
     rooms: Rooms, replies: Callable[[FakeEngine], Replies], redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.streams._MIN_PAUSE_SECONDS", 0)
+    monkeypatch.setattr("worker.streams._MIN_INTERVAL_SECONDS", 0)
     received = rooms.heard()
     shown = []
     with Redis.from_url(in_redis_form(redis_url)) as redis, redis.pubsub(ignore_subscribe_messages=True) as topics:

@@ -1,9 +1,9 @@
-"""One request on its way through the model."""
+"""One request from its admission to its last token."""
 
 import time
 from dataclasses import dataclass, field
 
-from worker.engine.mailbox import Mailbox
+from worker.engine.output_collector import OutputCollector
 from worker.engine.port import Finish, Progress
 from worker.engine.schedule import TokenSequence
 from worker.engine.text import ReplyText
@@ -12,24 +12,24 @@ from worker.tokenizer import Decoder
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class ActiveRequest:
-    """A request's ids, its text so far, and where its asker waits. Only the model's thread changes it."""
+    """A request's sequence, its text so far, and where its output goes. Only the model's thread changes it."""
 
     request_id: str
     sequence: TokenSequence
     prompt_tokens: int
     decoder: Decoder
-    mailbox: Mailbox
+    collector: OutputCollector
     text: ReplyText = field(default_factory=ReplyText)
     failures: int = 0
     arrived_at: float = field(default_factory=time.monotonic)
 
-    def say(self, token: int) -> None:
+    def append(self, token: int) -> None:
         """Append a token of the reply."""
         self.sequence.tokens.append(token)
         self.text.add(self.decoder.push(token))
 
     def progress(self, finish: Finish | None) -> Progress:
-        """What the asker may see of the reply so far."""
+        """The reply so far, without what may still turn out to be part of a stop marker."""
         return Progress(
             text=self.text.shown() if finish is None else self.text.whole(),
             prompt_tokens=self.prompt_tokens,

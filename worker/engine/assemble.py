@@ -1,4 +1,4 @@
-"""Puts the batching engine's parts together: the model on its device, a cache that fits, the right prompt."""
+"""Loads a model for the batching engine: the weights on their device, a cache that fits, the right prompt."""
 
 from pathlib import Path
 from typing import Any
@@ -7,9 +7,9 @@ import torch
 from transformers import PreTrainedModel
 
 from worker.engine.prompter import build_prompter
-from worker.engine.sampling import Sampler, Sampling, silent_ids
+from worker.engine.sampling import Sampler, Sampling, suppressed_ids
 from worker.engine.sizing import BLOCK_SIZE, fit
-from worker.engine.step_loop import Machine
+from worker.engine.step_loop import LoadedModel
 from worker.model.examine import Examined, examine
 from worker.model.find import BUNDLED, find_model, fingerprint
 from worker.model.hardware import choose_device, choose_threads
@@ -17,10 +17,10 @@ from worker.model.load import load_model
 from worker.settings import WorkerSettings
 
 
-def assemble(settings: WorkerSettings, *, capacity: int) -> Machine:
+def assemble(settings: WorkerSettings, *, capacity: int) -> LoadedModel:
     """Load the model that the settings name, ready to run. Raises `ModelUnusable`."""
     examined, model = open_model(settings)
-    return build_machine(examined, model, settings, capacity=capacity)
+    return prepare_model(examined, model, settings, capacity=capacity)
 
 
 def open_model(settings: WorkerSettings) -> tuple[Examined, PreTrainedModel]:
@@ -31,8 +31,10 @@ def open_model(settings: WorkerSettings) -> tuple[Examined, PreTrainedModel]:
     return examined, load_model(examined, dtype=settings.dtype, device=device, adapter=_adapter(settings))
 
 
-def build_machine(examined: Examined, model: PreTrainedModel, settings: WorkerSettings, *, capacity: int) -> Machine:
-    """Take the model over: from now on it computes paged steps only. Raises `ModelUnusable`."""
+def prepare_model(
+    examined: Examined, model: PreTrainedModel, settings: WorkerSettings, *, capacity: int
+) -> LoadedModel:
+    """Prepare the model for paged steps, after which it can run nothing else. Raises `ModelUnusable`."""
     config: Any = model.config
     prompter = build_prompter(
         examined,
@@ -45,7 +47,7 @@ def build_machine(examined: Examined, model: PreTrainedModel, settings: WorkerSe
         temperature=settings.temperature,
         top_p=settings.top_p,
         top_k=settings.top_k,
-        silent_ids=silent_ids(
+        suppressed_ids=suppressed_ids(
             prompter.tokenizer.control_ids,
             text_size=prompter.tokenizer.size,
             vocabulary_size=config.vocab_size,
@@ -53,7 +55,7 @@ def build_machine(examined: Examined, model: PreTrainedModel, settings: WorkerSe
         ),
     )
     fitted = fit(model, Sampler(sampling, device=model.device), capacity=capacity, context=prompter.context)
-    return Machine(
+    return LoadedModel(
         runner=fitted.runner,
         prompter=prompter.within(fitted.block_count * BLOCK_SIZE),
         stop_ids=stop_ids,

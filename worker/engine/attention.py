@@ -37,25 +37,27 @@ class KeyValues:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prompt:
-    """A slice of one prompt: `rows` of the step, over `length` tokens of which the last are its own."""
+class PrefillChunk:
+    """A chunk of one prompt: `rows` of the step, attending to `length` tokens of which the last are its own."""
 
     rows: slice
     length: int
     table: Tensor
-    mask: Tensor | None  # [own, length], True where a token may look; None: plainly causal from the first token on
+    mask: (
+        Tensor | None
+    )  # [own, length], True where a token may attend; None: causal, and the chunk is the whole prompt so far
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """Where each token of a step finds its past: first `growing` rows of one token each, then slices of prompts."""
+    """Where each token of a step finds its keys and values: `decoding` rows of one token each, then prefill chunks."""
 
     caches: tuple[KeyValues, ...]
     slots: Tensor
-    growing: int
+    decoding: int
     table: Tensor
-    mask: Tensor  # [growing, 1, 1, blocks × size], 0 or -inf
-    prompts: tuple[Prompt, ...]
+    mask: Tensor  # [decoding, 1, 1, blocks × size], 0 or -inf
+    prompts: tuple[PrefillChunk, ...]
 
 
 def register() -> None:
@@ -79,25 +81,23 @@ def paged_attention(
         raise NotImplementedError("attention with a sliding window, a soft cap or sinks")
     cache = paged.caches[module.layer_idx]  # type: ignore[index]  # every attention layer of transformers has it
     cache.write(paged.slots, key[0], value[0])
-    parts = [_grow(query, cache, paged, scaling)] if paged.growing else []
-    parts.extend(
-        _read_prompt(query, key, value, cache=cache, prompt=prompt, scaling=scaling) for prompt in paged.prompts
-    )
+    parts = [_decode(query, cache, paged, scaling)] if paged.decoding else []
+    parts.extend(_prefill(query, key, value, cache=cache, prompt=prompt, scaling=scaling) for prompt in paged.prompts)
     return (parts[0] if len(parts) == 1 else torch.cat(parts)).unsqueeze(0), None
 
 
-def _grow(query: Tensor, cache: KeyValues, step: Step, scaling: float) -> Tensor:
-    """One token of each sequence; heads that share keys are rows of one product, so nothing is repeated."""
+def _decode(query: Tensor, cache: KeyValues, step: Step, scaling: float) -> Tensor:
+    """One token of each sequence; query heads that share a key head are rows of one product, so no key is repeated."""
     keys, values = cache.read(step.table)
-    tokens, (_, heads, _, width) = step.growing, query.shape
+    tokens, (_, heads, _, width) = step.decoding, query.shape
     folded = query[0, :, :tokens].transpose(0, 1).reshape(tokens, keys.shape[1], -1, width)
     scores = torch.matmul(folded * scaling, keys.transpose(2, 3)) + step.mask
     weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
     return torch.matmul(weights, values).reshape(tokens, heads, width)
 
 
-def _read_prompt(
-    query: Tensor, key: Tensor, value: Tensor, *, cache: KeyValues, prompt: Prompt, scaling: float
+def _prefill(
+    query: Tensor, key: Tensor, value: Tensor, *, cache: KeyValues, prompt: PrefillChunk, scaling: float
 ) -> Tensor:
     own = query[:, :, prompt.rows]
     if prompt.mask is None:
@@ -117,7 +117,7 @@ def _read_prompt(
 
 
 def _gather(cache: Tensor, table: Tensor) -> Tensor:
-    """Copies whole blocks of one head, so that what is multiplied next lies in one piece."""
+    """Copies whole blocks of each head, so that the next product reads contiguous memory."""
     _, _, size, width = cache.shape
     sequences, heads, blocks = table.shape
     rows = cache.view(-1, size * width).index_select(0, table.reshape(-1))

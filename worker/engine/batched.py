@@ -1,7 +1,7 @@
-"""The engine that owns the model: one thread computes steps over all open conversations, many threads wait.
+"""The engine that owns the model: one thread runs steps over all open requests, the callers' threads wait for output.
 
-A conversation joins at the next step and leaves at the end of one. Whatever breaks, no waiter is left waiting: one
-reply's failure ends that reply; a failure of a step empties the cache and tries its replies once more.
+Continuous batching: a request joins at the next step and leaves at the end of one. No failure leaves a caller
+waiting: an error in one reply ends that reply; an error in a step empties the cache and retries the requests in it.
 """
 
 import threading
@@ -10,30 +10,30 @@ from collections import deque
 from collections.abc import Callable, Generator
 
 from worker.engine.active_request import ActiveRequest
-from worker.engine.mailbox import Mailbox
 from worker.engine.open_requests import OpenRequests
+from worker.engine.output_collector import OutputCollector
 from worker.engine.port import EngineFailed, Load, Progress, Request
 from worker.engine.schedule import TokenSequence
-from worker.engine.step_loop import Machine, StepLoop
+from worker.engine.step_loop import LoadedModel, StepLoop
 
 _STUCK_SECONDS = 300.0
-"""Longer than any step takes, on the slowest machine that is of use."""
+"""A step that takes longer hangs: the slowest useful machine needs less."""
 
 
 class Batched:
-    """Generates for up to `capacity` conversations at once; the others wait in order."""
+    """Generates up to `capacity` replies at once; further requests queue in order of arrival."""
 
-    def __init__(self, assemble: Callable[[], Machine], *, capacity: int) -> None:
+    def __init__(self, assemble: Callable[[], LoadedModel], *, capacity: int) -> None:
         self.capacity = capacity
         self._assemble = assemble
-        self._machine: Machine | None = None
+        self._model: LoadedModel | None = None
         self._thread: threading.Thread | None = None
         self._changed = threading.Condition()
         self._is_stopping = False
         self._arrivals: deque[ActiveRequest] = deque()
-        self._openings = OpenRequests()
+        self._open_requests = OpenRequests()
         self._load = Load(running=0, waiting=0)
-        self._trouble: str | None = None
+        self._fatal_error: str | None = None
         self._step_began_at: float | None = None
 
     @property
@@ -43,7 +43,7 @@ class Batched:
 
     @property
     def prompt_version(self) -> str:
-        """Names the prompt's form."""
+        """Names the prompt format."""
         return self._started().prompter.version
 
     @property
@@ -51,82 +51,82 @@ class Batched:
         """As of the last step."""
         return self._load
 
-    def trouble(self) -> str | None:
-        """Why only a new process can help: see `StepLoop.trouble`; or the model's thread hangs, or has ended."""
+    def fatal_error(self) -> str | None:
+        """Why only a new process can help: see `StepLoop.fatal_error`; or the model's thread hangs or has ended."""
         began_at, thread = self._step_began_at, self._thread
         if began_at is not None and time.monotonic() - began_at > _STUCK_SECONDS:
             return f"a step has not ended for {time.monotonic() - began_at:.0f} s"
         if thread is not None and not thread.is_alive() and not self._is_stopping:
             return "the model's thread has ended"
-        return self._trouble
+        return self._fatal_error
 
     def start(self) -> None:
         """Load the model and begin. Raises `ModelUnusable`."""
-        self._machine = self._assemble()
+        self._model = self._assemble()
         self._is_stopping = False
-        self._openings.open()
-        self._thread = threading.Thread(target=self._run, args=(self._machine,), name="engine", daemon=True)
+        self._open_requests.open()
+        self._thread = threading.Thread(target=self._run, args=(self._model,), name="engine", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Cancel what is open, end the thread, release the model."""
-        self._openings.close()
+        """Cancel open requests, end the thread, release the model."""
+        self._open_requests.close()
         with self._changed:
             self._is_stopping = True
             self._changed.notify()
         if self._thread is not None:
             self._thread.join()
         self._arrivals.clear()
-        self._thread = self._machine = None
+        self._thread = self._model = None
 
     def cancel(self, request_id: str) -> None:
-        """End the open streams of this id at once; their places are free at the next step."""
-        self._openings.cancel(request_id)
+        """End the open streams of this id at once; their slots are free at the next step."""
+        self._open_requests.cancel(request_id)
 
     def stream(self, request: Request) -> Generator[Progress, None, None]:
-        """Yield the growing reply; see the port."""
-        return self._stream(request, Mailbox(time.monotonic() + request.deadline_seconds))
+        """Yield the reply as it grows; see the port."""
+        return self._stream(request, OutputCollector(time.monotonic() + request.deadline_seconds))
 
-    def _stream(self, request: Request, mailbox: Mailbox) -> Generator[Progress, None, None]:
-        machine = self._started()
-        with self._openings.opened(request.id, mailbox):
-            ids = machine.prompter.ids(request)
-            flight = ActiveRequest(
+    def _stream(self, request: Request, collector: OutputCollector) -> Generator[Progress, None, None]:
+        model = self._started()
+        with self._open_requests.opened(request.id, collector):
+            ids = model.prompter.ids(request)
+            active = ActiveRequest(
                 request_id=request.id,
                 sequence=TokenSequence(
-                    tokens=ids, max_length=min(len(ids) + max(request.max_tokens, 1), machine.prompter.context)
+                    tokens=ids, max_length=min(len(ids) + max(request.max_tokens, 1), model.prompter.context)
                 ),
                 prompt_tokens=len(ids),
-                decoder=machine.prompter.tokenizer.decoder(),
-                mailbox=mailbox,
+                decoder=model.prompter.tokenizer.decoder(),
+                collector=collector,
             )
             with self._changed:
-                self._arrivals.append(flight)
+                self._arrivals.append(active)
                 self._changed.notify()
-            yield from mailbox.read()
+            yield from collector.read()
 
-    def _started(self) -> Machine:
-        if self._machine is None:
+    def _started(self) -> LoadedModel:
+        if self._model is None:
             raise EngineFailed("the engine is not running")
-        return self._machine
+        return self._model
 
-    def _run(self, machine: Machine) -> None:
-        crew = StepLoop(machine, capacity=self.capacity)
-        while (arrivals := self._wait(crew)) is not None:
-            crew.add(arrivals)
+    def _run(self, model: LoadedModel) -> None:
+        loop = StepLoop(model, capacity=self.capacity)
+        while (arrivals := self._wait(loop)) is not None:
+            loop.add(arrivals)
             self._step_began_at = time.monotonic()
             try:
-                crew.step()
-            except Exception as error:  # noqa: BLE001  # outermost loop: whatever broke, the waiters must hear of it
-                crew.recover(error)
+                loop.step()
+            except Exception as error:  # noqa: BLE001  # outermost loop: the waiting callers must be told of any failure
+                loop.recover(error)
             self._step_began_at = None
-            self._load = crew.load()
-            self._trouble = crew.trouble()
+            self._load = loop.load()
+            self._fatal_error = loop.fatal_error()
 
-    def _wait(self, crew: StepLoop) -> list[ActiveRequest] | None:
-        """New arrivals, at once if there is work; None when it is time to stop."""
+    def _wait(self, loop: StepLoop) -> list[ActiveRequest] | None:
+        """New requests, without waiting if others are running; None when the engine stops."""
         with self._changed:
-            self._changed.wait_for(lambda: self._is_stopping or self._arrivals or crew.is_busy)
+            self._changed.wait_for(lambda: self._is_stopping or self._arrivals or loop.is_busy)
             if self._is_stopping:
                 return None
             arrivals = list(self._arrivals)

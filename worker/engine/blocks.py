@@ -1,7 +1,7 @@
-"""The key-value cache as numbered blocks of tokens: who holds which, and which prefixes are already computed.
+"""The key-value cache as numbered blocks of tokens: reference counts, and which prefixes are already computed.
 
-A block is held by one or more sequences, or free. A free block keeps its content and is found again by it until it
-is taken for something else; the one freed longest ago is taken first.
+A block is held by one or more sequences, or free. A free block keeps its content and can be reused by prefix until
+it is allocated again; the one freed longest ago is allocated first (LRU).
 """
 
 import hashlib
@@ -13,27 +13,27 @@ ROOT = b""
 
 
 class BlockPool:
-    """`count` blocks of `size` tokens each. Not for several threads."""
+    """`count` blocks of `size` tokens each. Not thread-safe."""
 
     def __init__(self, *, count: int, size: int) -> None:
         self.count = count
         self.size = size
         self._holders = [0] * count
-        self._free: dict[int, None] = dict.fromkeys(range(count))  # in the order in which they were freed
+        self._free: dict[int, None] = dict.fromkeys(range(count))  # ordered by the time they were freed
         self._by_key: dict[bytes, int] = {}
         self._key_of: dict[int, bytes] = {}
 
     @property
     def free_count(self) -> int:
-        """Blocks that can be taken."""
+        """Blocks that can be allocated."""
         return len(self._free)
 
     def key(self, parent: bytes, tokens: Sequence[int]) -> bytes:
-        """Names the content of one full block and of everything before it."""
+        """Hash of one full block's tokens and of everything before it."""
         return hashlib.blake2b(parent + array("q", tokens).tobytes(), digest_size=16).digest()
 
     def share(self, tokens: Sequence[int]) -> tuple[list[int], list[bytes]]:
-        """Hold the blocks of the longest computed prefix that leaves a token to compute; also gives their keys."""
+        """Hold the blocks of the longest cached prefix, but leave a token to compute; also gives their keys."""
         blocks: list[int] = []
         keys: list[bytes] = []
         parent = ROOT
@@ -47,8 +47,8 @@ class BlockPool:
             keys.append(parent)
         return blocks, keys
 
-    def take(self) -> int | None:
-        """Hold a block of unknown content, if one is free."""
+    def allocate(self) -> int | None:
+        """Hold a block with undefined content, if one is free."""
         if not self._free:
             return None
         block = next(iter(self._free))
@@ -57,14 +57,14 @@ class BlockPool:
             del self._by_key[key]
         return block
 
-    def remember(self, block: int, key: bytes) -> None:
-        """Let a full block be found by its content; of two equal ones the first is kept."""
+    def register(self, block: int, key: bytes) -> None:
+        """Make a full block reusable by its prefix; of two equal ones the first is kept."""
         if key not in self._by_key:
             self._by_key[key] = block
             self._key_of[block] = key
 
     def release(self, blocks: Sequence[int]) -> None:
-        """Give blocks back, in the order of their tokens; the end of a prefix is forgotten before its beginning."""
+        """Release blocks, given in token order; the end of a prefix is reused before its beginning."""
         for block in reversed(blocks):
             self._holders[block] -= 1
             if not self._holders[block]:

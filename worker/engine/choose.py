@@ -1,4 +1,4 @@
-"""Which engine the settings ask for; heavy libraries are imported only for the one that needs them."""
+"""Builds the engine that the settings name; heavy libraries are imported only for the one that needs them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ def build(settings: WorkerSettings) -> Engine:
 
 @contextmanager
 def _installed(extra: str) -> Iterator[None]:
-    """A library that is not there is named together with the extra that brings it."""
+    """Turn a missing library into an error that names the extra to install."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -36,11 +36,11 @@ def _installed(extra: str) -> Iterator[None]:
 
 def _batched(settings: WorkerSettings) -> Engine:
     from worker.engine.batched import Batched
-    from worker.engine.step_loop import Machine
+    from worker.engine.step_loop import LoadedModel
 
     capacity = settings.concurrency or _default_capacity(settings.device)
 
-    def load() -> Machine:
+    def load() -> LoadedModel:
         with _installed("local"):
             from worker.engine.assemble import assemble
 
@@ -69,7 +69,7 @@ def _openai(settings: WorkerSettings) -> Engine:
 
 
 def _default_capacity(device: str) -> int:
-    """More at once would make each wait too long for its next token."""
+    """With more at once each reply would wait too long for its next token."""
     from worker.model.hardware import choose_device
 
     return _GPU_CAPACITY if choose_device(device).type == "cuda" else _CPU_CAPACITY

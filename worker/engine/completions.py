@@ -1,4 +1,4 @@
-"""OpenAI's protocol, as much of it as a reply needs: streamed completions, back-off while the server is busy.
+"""The part of OpenAI's protocol that a reply needs: streamed completions, with backoff while the server is busy.
 
 ChatGLM2 models get our own rendered prompt as a plain completion, all others their server's chat template.
 """
@@ -14,13 +14,13 @@ from typing import Any, Literal, NamedTuple
 import httpx
 import structlog
 
-from worker.engine.mailbox import Mailbox
+from worker.engine.output_collector import OutputCollector
 from worker.engine.port import (
     EngineError,
     EngineFailed,
     Exchange,
     Finish,
-    ModelAway,
+    ModelServerUnavailable,
     ModelUnusable,
     Progress,
     PromptTooLong,
@@ -38,13 +38,13 @@ _START_SECONDS = 15.0
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 8.0
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
-_STOPS = ("[Round ", "求助者:", "求助者：")  # saves the server work; ReplyText knows all marks
+_STOPS = ("[Round ", "求助者:", "求助者：")  # spares the server tokens; ReplyText knows all markers
 _DATA = "data:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """Where to ask, and how. Without `model` it is the one that the server has; without `form`, by its name."""
+    """The server and how to prompt it. Default `model`: the server's only one; default `form`: by the model's name."""
 
     base_url: str
     api_key: str | None = field(default=None, repr=False)
@@ -67,22 +67,22 @@ class Completions:
 
     @property
     def form(self) -> PromptForm:
-        """How this model is asked."""
+        """Whether this model gets our rendered prompt or the server's chat template."""
         is_chatglm2 = any(name in self.model.lower() for name in ("mindglm", "chatglm2"))
         return self._server.form or ("rounds" if is_chatglm2 else "chat")
 
     @property
     def prompt_version(self) -> str:
-        """Names the prompt's form."""
+        """Names the prompt format."""
         return f"rounds-{self._server.style}" if self.form == "rounds" else "chat"
 
     async def start(self) -> None:
-        """Connect, and see that the server has the model. Raises `ModelUnusable`."""
+        """Connect and check that the server has the model. Raises `ModelUnusable`."""
         key = self._server.api_key
         self._client = httpx.AsyncClient(
             base_url=self._server.base_url.rstrip("/") + "/",
             headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),  # the mailbox's deadline ends what takes too long
+            timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),  # the collector enforces the deadline
             limits=httpx.Limits(max_connections=self._max_connections),
         )
         names = await self._model_names(self._client)
@@ -97,21 +97,21 @@ class Completions:
         if self._client is not None:
             await self._client.aclose()
 
-    async def reply(self, request: Request, mailbox: Mailbox) -> None:
-        """Put the growing reply into the mailbox, and its ending, whatever it is."""
+    async def reply(self, request: Request, collector: OutputCollector) -> None:
+        """Stream the reply into the collector; it is always closed, with the reply or with an error."""
         try:
-            await self._reply(request, mailbox)
+            await self._reply(request, collector)
         except EngineError as error:
-            mailbox.fail(error)
-        except Exception as error:  # noqa: BLE001  # the waiter must hear of whatever broke
+            collector.fail(error)
+        except Exception as error:  # noqa: BLE001  # the waiting caller must be told of any failure
             log.warning("completion_failed", error=type(error).__name__)
-            mailbox.fail(EngineFailed(type(error).__name__))
+            collector.fail(EngineFailed(type(error).__name__))
 
-    async def _reply(self, request: Request, mailbox: Mailbox) -> None:
+    async def _reply(self, request: Request, collector: OutputCollector) -> None:
         history = list(request.history)
         pause = _FIRST_PAUSE_SECONDS
         while True:
-            reply = _Reply(mailbox)
+            reply = _Reply(collector)
             try:
                 return await self._ask(request, history, reply)
             except _TooLong:
@@ -119,10 +119,10 @@ class Completions:
                     raise PromptTooLong from None
                 del history[1 if len(history) > 1 else 0]
             except (_Busy, httpx.TransportError) as error:
-                if reply.has_begun or time.monotonic() + pause > mailbox.deadline:
+                if reply.has_begun or time.monotonic() + pause > collector.deadline:
                     raise EngineFailed(type(error).__name__) from error
                 log.info("completion_retried", error=type(error).__name__, pause_seconds=pause)
-                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  # spreads retries, hides nothing
+                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  # jitter, not cryptography
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     async def _ask(self, request: Request, history: Sequence[Exchange], reply: "_Reply") -> None:
@@ -162,8 +162,8 @@ class Completions:
             except (httpx.HTTPError, KeyError, TypeError, ValueError) as error:
                 is_final = isinstance(error, httpx.HTTPStatusError) and error.response.status_code not in _BUSY
                 if is_final or time.monotonic() > give_up_at:
-                    trouble = ModelUnusable if is_final else ModelAway
-                    raise trouble(
+                    reason = ModelUnusable if is_final else ModelServerUnavailable
+                    raise reason(
                         f"{self._server.base_url} does not answer as an OpenAI server ({type(error).__name__}). "
                         "Check MINDGLM_OPENAI_BASE_URL (it ends in /v1), MINDGLM_OPENAI_API_KEY and the server."
                     ) from error
@@ -179,10 +179,10 @@ class _Part(NamedTuple):
 
 
 class _Reply:
-    """Builds progress from the server's parts; a part is counted as a token until the server says better."""
+    """Builds progress from the server's events; each counts as one token until the server reports usage."""
 
-    def __init__(self, mailbox: Mailbox) -> None:
-        self._mailbox = mailbox
+    def __init__(self, collector: OutputCollector) -> None:
+        self._collector = collector
         self._text = ReplyText()
         self._parts = 0
         self._prompt_tokens = 0
@@ -190,11 +190,11 @@ class _Reply:
 
     @property
     def has_begun(self) -> bool:
-        """Whether anything was shown, so that asking again would take it back."""
+        """Whether text was already published, which a retry would have to take back."""
         return self._parts > 0
 
     def add(self, part: _Part) -> bool:
-        """Whether nothing more is needed."""
+        """Append an event; whether the reply is complete."""
         if part.usage is not None:
             self._prompt_tokens = part.usage.get("prompt_tokens", 0)
             self._parts = part.usage.get("completion_tokens", self._parts)
@@ -212,13 +212,13 @@ class _Reply:
         return False
 
     def end(self) -> None:
-        """The stream is over. Raises `EngineFailed` if it broke off."""
+        """The stream has ended. Raises `EngineFailed` if it ended without a finish reason."""
         if self._finish is None:
             raise EngineFailed("the server broke off")
         self._put(self._text.whole(), self._finish)
 
     def _put(self, text: str, finish: Finish | None) -> None:
-        self._mailbox.put(
+        self._collector.put(
             Progress(text=text, prompt_tokens=self._prompt_tokens, reply_tokens=self._parts, finish=finish)
         )
 

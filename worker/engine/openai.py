@@ -1,6 +1,6 @@
-"""The same port over a server that speaks OpenAI's protocol (vLLM, SGLang): for fleets and for larger models.
+"""The engine port over a server that speaks OpenAI's protocol (vLLM, SGLang): for fleets and for larger models.
 
-A request is cancelled by closing its connection, which is how such servers are told. One thread runs all connections.
+Closing a request's connection cancels it; such servers expect that. One thread runs all connections.
 """
 
 import asyncio
@@ -10,20 +10,20 @@ from collections.abc import Coroutine, Generator
 from typing import Any, TypeVar
 
 from worker.engine.completions import Completions, Server
-from worker.engine.mailbox import Mailbox
 from worker.engine.open_requests import OpenRequests
+from worker.engine.output_collector import OutputCollector
 from worker.engine.port import EngineFailed, Load, Progress, Request
 
 T = TypeVar("T")
 
 
 class OpenAI:
-    """Asks for up to `capacity` replies at once; the others wait for a connection."""
+    """Sends up to `capacity` requests at once; further ones wait for a connection."""
 
     def __init__(self, server: Server, *, capacity: int) -> None:
         self.capacity = capacity
         self._completions = Completions(server, max_connections=capacity)
-        self._openings = OpenRequests()
+        self._open_requests = OpenRequests()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -34,17 +34,17 @@ class OpenAI:
 
     @property
     def prompt_version(self) -> str:
-        """Names the prompt's form."""
+        """Names the prompt format."""
         return self._completions.prompt_version
 
     @property
     def load(self) -> Load:
-        """How many have a connection, and how many wait for one; the server's own queue is not seen."""
-        open_count = len(self._openings)
+        """Requests with a connection and requests waiting for one; the server's own queue is not visible."""
+        open_count = len(self._open_requests)
         return Load(running=min(open_count, self.capacity), waiting=max(0, open_count - self.capacity))
 
-    def trouble(self) -> str | None:
-        """None: a server that is away may come back, and a new process would not find it sooner."""
+    def fatal_error(self) -> str | None:
+        """None: a server that is down may come back, and a new process would not reach it sooner."""
         return None
 
     def start(self) -> None:
@@ -57,11 +57,11 @@ class OpenAI:
         except BaseException:
             self.stop()
             raise
-        self._openings.open()
+        self._open_requests.open()
 
     def stop(self) -> None:
-        """Cancel what is open and close the connections."""
-        self._openings.close()
+        """Cancel open requests and close the connections."""
+        self._open_requests.close()
         if self._loop is None or self._thread is None:
             return
         self._wait(self._completions.stop())
@@ -72,19 +72,19 @@ class OpenAI:
 
     def cancel(self, request_id: str) -> None:
         """End the open streams of this id at once."""
-        self._openings.cancel(request_id)
+        self._open_requests.cancel(request_id)
 
     def stream(self, request: Request) -> Generator[Progress, None, None]:
-        """Yield the growing reply; see the port."""
-        return self._stream(request, Mailbox(time.monotonic() + request.deadline_seconds))
+        """Yield the reply as it grows; see the port."""
+        return self._stream(request, OutputCollector(time.monotonic() + request.deadline_seconds))
 
-    def _stream(self, request: Request, mailbox: Mailbox) -> Generator[Progress, None, None]:
+    def _stream(self, request: Request, collector: OutputCollector) -> Generator[Progress, None, None]:
         if self._loop is None:
             raise EngineFailed("the engine is not running")
-        with self._openings.opened(request.id, mailbox):
-            task = asyncio.run_coroutine_threadsafe(self._completions.reply(request, mailbox), self._loop)
+        with self._open_requests.opened(request.id, collector):
+            task = asyncio.run_coroutine_threadsafe(self._completions.reply(request, collector), self._loop)
             try:
-                yield from mailbox.read()
+                yield from collector.read()
             finally:
                 task.cancel()
 

@@ -1,7 +1,7 @@
-"""On a CPU in bfloat16: linear layers whose weights are laid out once as oneDNN multiplies them.
+"""On a CPU in bfloat16: linear layers whose weights are reordered once into oneDNN's blocked layout.
 
-The products are the same to the bit; without this each call lays the weights out anew, which takes half the time of
-a step (docs/performance.md).
+The products are bit-identical; without this every call reorders the weights again, which takes half the time of a
+step (docs/performance.md).
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
-"""The port between the worker and whatever generates text.
+"""The port between the worker and the engine that generates replies.
 
-An engine is shared by many threads: each calls `stream` for one turn and iterates; the engine batches them.
+An engine is shared by many threads: each calls `stream` for one request and iterates; the engine batches them.
 """
 
 from collections.abc import Generator, Sequence
@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 
 class Exchange(NamedTuple):
-    """One earlier turn as the people said it, without the prompt's frame."""
+    """One earlier turn in the speakers' own words, without the prompt's frame."""
 
     text: str
     reply: str
@@ -35,8 +35,8 @@ class Request:
 class Finish(StrEnum):
     """Why a generation ended."""
 
-    STOP = "stop"  # the model was done
-    LENGTH = "length"  # max_tokens or the model's context was used up
+    STOP = "stop"  # the model ended the reply
+    LENGTH = "length"  # max_tokens or the model's context is exhausted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +51,12 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """How busy the engine is; `wait_seconds` is a guess at how long a new conversation waits for its place."""
+    """How busy the engine is, in requests; `wait_seconds` estimates how long a new one waits for its first step."""
 
     running: int
     waiting: int
     wait_seconds: float = 0.0
-    held_blocks: int = 0  # of the cache; what is only remembered does not count
+    held_blocks: int = 0  # of the cache, by running sequences; cached prefixes do not count
 
 
 class EngineError(Exception):
@@ -72,23 +72,23 @@ class DeadlineExceeded(EngineError):
 
 
 class PromptTooLong(EngineError):
-    """The person's words do not fit into the model's context, even without any history."""
+    """The person's message does not fit into the model's context, even without any history."""
 
 
 class EngineFailed(EngineError):
-    """The engine broke while it generated this reply; a second try may succeed."""
+    """The engine failed while it generated this reply; a retry may succeed."""
 
 
 class ModelUnusable(Exception):
     """The model cannot be loaded; the message says what is wrong and what to do, for the operator."""
 
 
-class ModelAway(ModelUnusable):
-    """The model's server does not answer now; another start may find it."""
+class ModelServerUnavailable(ModelUnusable):
+    """The model's server does not answer now; a later start may reach it."""
 
 
 class Engine(Protocol):
-    """Generates replies for many conversations at once."""
+    """Generates replies for many requests at once."""
 
     @property
     def model_version(self) -> str:
@@ -96,29 +96,29 @@ class Engine(Protocol):
 
     @property
     def prompt_version(self) -> str:
-        """Names the way the prompt is rendered, for the conversation's record."""
+        """Names the prompt format, for the conversation's record."""
 
     @property
     def capacity(self) -> int:
-        """How many conversations are generated at once."""
+        """How many replies are generated at once."""
 
     @property
     def load(self) -> Load:
         """How busy it is now; answers at once."""
 
-    def trouble(self) -> str | None:
+    def fatal_error(self) -> str | None:
         """Why only a new process can help; None while replies can be generated. Answers at once."""
 
     def start(self) -> None:
         """Load the model; raises `ModelUnusable`."""
 
     def stop(self) -> None:
-        """Cancel what is left and release the model; returns when its threads have ended."""
+        """Cancel open requests and release the model; returns when its threads have ended."""
 
     def stream(self, request: Request) -> Generator[Progress, None, None]:
-        """Yield the growing reply, the finished one last; raises `EngineError`.
+        """Yield the reply as it grows, the finished one last; raises `EngineError`.
 
-        Closing it early frees the request's place like `cancel`.
+        Closing the generator early frees the request's slot like `cancel`.
         """
 
     def cancel(self, request_id: str) -> None:

@@ -13,11 +13,11 @@ from worker.template import ChatTemplate
 from worker.tokenizer import Tokenizer, load_tokenizer
 
 Render = Callable[[Sequence[Exchange], str, str], Iterable[Piece]]
-"""History, the person's words and the instruction to the pieces of a prompt."""
+"""From history, the person's message and the instruction to the pieces of a prompt."""
 
 _ROUNDS_MARK = "[Round "
-_LEAST_REPLY = 0.25
-"""The part of the context that a prompt may never take from the reply."""
+_MIN_REPLY_SHARE = 0.25
+"""Share of the context that is always left for the reply."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +30,8 @@ class Prompter:
     version: str
 
     def ids(self, request: Request) -> list[int]:
-        """The prompt's ids; the oldest exchanges but the first go until it fits. Raises `PromptTooLong`."""
-        room = self.context - min(max(request.max_tokens, 1), int(self.context * _LEAST_REPLY))
+        """The prompt's ids; the oldest exchanges except the first are dropped until it fits. Raises `PromptTooLong`."""
+        room = self.context - min(max(request.max_tokens, 1), int(self.context * _MIN_REPLY_SHARE))
         history = list(request.history)
         while True:
             ids = self.tokenizer.prompt_ids(self.render(history, request.text, request.instruction))
@@ -42,7 +42,7 @@ class Prompter:
             del history[1 if len(history) > 1 else 0]
 
     def within(self, tokens: int) -> "Prompter":
-        """The same for a cache of so many tokens."""
+        """The same with a context of at most `tokens`."""
         return replace(self, context=min(self.context, tokens))
 
 

@@ -1,4 +1,4 @@
-"""Computes steps on the device: slices of sequences in, next tokens out. Knows tensors and blocks, no requests."""
+"""Runs steps on the device: chunks of sequences in, next tokens out. Knows tensors and blocks, no requests."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,10 +8,10 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from worker.engine import attention
-from worker.engine.attention import KeyValues, Prompt, Step
+from worker.engine.attention import KeyValues, PrefillChunk, Step
 from worker.engine.packed import pack
+from worker.engine.runner_input import OutOfMemory, RunnerInput
 from worker.engine.sampling import Sampler
-from worker.engine.work import OutOfMemory, Work
 
 
 class Runner:
@@ -30,13 +30,13 @@ class Runner:
         self.reset()
 
     def resize(self, block_count: int) -> None:
-        """Make an empty cache of another size."""
+        """Replace the cache by an empty one of another size."""
         self._block_count = block_count
         self.reset()
 
     def reset(self) -> None:
-        """Throw the cache away and make an empty one."""
-        self._caches: tuple[KeyValues, ...] = ()  # first, so that both never exist at once
+        """Replace the cache by an empty one."""
+        self._caches: tuple[KeyValues, ...] = ()  # first, so that the old and the new one never exist together
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
         shape = (self._block_count, self._shape.heads, self._block_size, self._shape.width)
@@ -45,64 +45,69 @@ class Runner:
         )
 
     @torch.inference_mode()
-    def run(self, works: Sequence[Work]) -> list[int | None]:
-        """The next token of each work that asks for one, in order; None where the model gave no number.
+    def run(self, inputs: Sequence[RunnerInput]) -> list[int | None]:
+        """The next token of each work that asks for one, in order; None where the logits were unusable.
 
-        Works of one token come first. Raises `OutOfMemory`.
+        Inputs of one token (decode) come before longer ones (prefill). Raises `OutOfMemory`.
         """
         try:
-            logits = self.logits(works)
-            return self._sampler.draw(logits) if len(logits) else []
+            logits = self.logits(inputs)
+            return self._sampler.sample(logits) if len(logits) else []
         except torch.OutOfMemoryError as error:
             raise OutOfMemory from error
 
     @torch.inference_mode()
-    def logits(self, works: Sequence[Work]) -> Tensor:
+    def logits(self, inputs: Sequence[RunnerInput]) -> Tensor:
         """The logits after the last token of each work that asks for them: [asking, vocabulary]."""
-        ids = [token for work in works for token in work.tokens]
-        positions = [work.start + offset for work in works for offset in range(len(work.tokens))]
-        ends = torch.tensor([len(work.tokens) for work in works]).cumsum(0) - 1
-        asked = ends[torch.tensor([work.is_drawn for work in works])]
+        ids = [token for item in inputs for token in item.tokens]
+        positions = [item.start + offset for item in inputs for offset in range(len(item.tokens))]
+        ends = torch.tensor([len(item.tokens) for item in inputs]).cumsum(0) - 1
+        asked = ends[torch.tensor([item.needs_token for item in inputs])]
         output = self._model(
             input_ids=self._tensor(ids).unsqueeze(0),
             position_ids=self._tensor(positions).unsqueeze(0),
             use_cache=False,
             logits_to_keep=asked.to(self._device),
-            paged=self._step(works),
+            paged=self._step(inputs),
         )
         result: Tensor = output.logits[0]
         return result
 
-    def _step(self, works: Sequence[Work]) -> Step:
-        growing = [work for work in works if len(work.tokens) == 1]
-        table = self._table([work.blocks[: self._blocks_until(work.start + 1)] for work in growing])
+    def _step(self, inputs: Sequence[RunnerInput]) -> Step:
+        decoding = [item for item in inputs if len(item.tokens) == 1]
+        table = self._table([item.blocks[: self._blocks_until(item.start + 1)] for item in decoding])
         return Step(
             caches=self._caches,
-            slots=self._slots(works),
-            growing=len(growing),
+            slots=self._slots(inputs),
+            decoding=len(decoding),
             table=table,
-            mask=self._mask([work.start + 1 for work in growing], width=table.shape[2] * self._block_size),
-            prompts=tuple(self._prompts(works[len(growing) :], first_row=len(growing))),
+            mask=self._mask([item.start + 1 for item in decoding], width=table.shape[2] * self._block_size),
+            prompts=tuple(self._prompts(inputs[len(decoding) :], first_row=len(decoding))),
         )
 
-    def _prompts(self, works: Sequence[Work], *, first_row: int) -> list[Prompt]:
+    def _prompts(self, inputs: Sequence[RunnerInput], *, first_row: int) -> list[PrefillChunk]:
         prompts = []
         row = first_row
-        for work in works:
-            own, length = len(work.tokens), work.start + len(work.tokens)
+        for item in inputs:
+            own, length = len(item.tokens), item.start + len(item.tokens)
             mask = None
-            if work.start:
-                mask = torch.ones(own, length, dtype=torch.bool, device=self._device).tril(work.start)
-            table = self._table([work.blocks[: self._blocks_until(length)]])
-            prompts.append(Prompt(rows=slice(row, row + own), length=length, table=table, mask=mask))
+            if item.start:
+                mask = torch.ones(own, length, dtype=torch.bool, device=self._device).tril(item.start)
+            table = self._table([item.blocks[: self._blocks_until(length)]])
+            prompts.append(PrefillChunk(rows=slice(row, row + own), length=length, table=table, mask=mask))
             row += own
         return prompts
 
-    def _slots(self, works: Sequence[Work]) -> Tensor:
+    def _slots(self, inputs: Sequence[RunnerInput]) -> Tensor:
         """Where each head of each token is stored: [heads * tokens]."""
         size, heads = self._block_size, self._shape.heads
-        places = ((work, work.start + offset) for work in works for offset in range(len(work.tokens)))
-        first = self._tensor([work.blocks[place // size] * heads * size + place % size for work, place in places])
+        first = self._tensor(
+            [
+                item.blocks[position // size] * heads * size + position % size
+                for item in inputs
+                for position in range(item.start, item.start + len(item.tokens))
+            ]
+        )
         return (torch.arange(heads, device=self._device).unsqueeze(1) * size + first).reshape(-1)
 
     def _table(self, blocks: Sequence[Sequence[int]]) -> Tensor:

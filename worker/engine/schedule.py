@@ -1,7 +1,7 @@
-"""Decides what the model computes next: every conversation's next token, and prompts in slices beside them.
+"""Decides what the model computes next: a decode token for each running sequence, and prefill chunks beside them.
 
-First come, first served. A sequence that finds no block for its next token takes the youngest one's; that one is
-computed again later from its ids. Knows ids and blocks, no tensors and no requests.
+First come, first served. A sequence that finds no free block preempts the youngest one, which is recomputed later
+from its ids. Knows ids and blocks, no tensors and no requests.
 """
 
 from collections import deque
@@ -15,20 +15,20 @@ from worker.engine.blocks import ROOT, BlockPool
 class TokenSequence:
     """A prompt and its reply so far as ids, and how much of them the cache holds.
 
-    `max_length` counts both; it must fit into the pool. A suspect was part of a step that broke: no two of them are
-    computed together, so that only the one that breaks steps breaks another.
+    `max_length` counts both; it must fit into the pool. `retry_alone` marks a sequence that was part of a failed
+    step: no two of them share a step, so that the faulty one cannot fail another again.
     """
 
     tokens: list[int]
     max_length: int
-    is_suspect: bool = False
+    retry_alone: bool = False
     computed: int = 0
     blocks: list[int] = field(default_factory=list)
     keys: list[bytes] = field(default_factory=list)
 
     @property
     def pending(self) -> int:
-        """Tokens that are not in the cache yet; one while the reply grows."""
+        """Tokens that are not in the cache yet; one in decode."""
         return len(self.tokens) - self.computed
 
     def reset(self) -> None:
@@ -37,7 +37,7 @@ class TokenSequence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slice:
+class Chunk:
     """The tokens from `start` to `stop` of a sequence, to be computed in this step."""
 
     sequence: TokenSequence
@@ -48,13 +48,13 @@ class Slice:
         return self.stop - self.start
 
     @property
-    def is_last(self) -> bool:
-        """Whether the model's answer to it is the sequence's next token."""
+    def needs_token(self) -> bool:
+        """Whether it reaches the sequence's end, so that the next token is sampled."""
         return self.stop == len(self.sequence.tokens)
 
 
 class Scheduler:
-    """Plans steps of at most `max_tokens` tokens over at most `max_running` sequences."""
+    """Schedules steps of at most `max_tokens` tokens over at most `max_running` sequences."""
 
     def __init__(self, pool: BlockPool, *, max_running: int, max_tokens: int) -> None:
         self._pool = pool
@@ -73,7 +73,7 @@ class Scheduler:
 
     @property
     def waiting_count(self) -> int:
-        """Sequences that wait for a place or for blocks."""
+        """Sequences that wait for a slot or for blocks."""
         return len(self._waiting)
 
     @property
@@ -86,76 +86,76 @@ class Scheduler:
         self._waiting.append(sequence)
 
     def remove(self, sequence: TokenSequence) -> None:
-        """Free the place and the blocks of a sequence, wherever it is."""
+        """Free the slot and the blocks of a sequence, running or waiting."""
         if sequence in self._running:
             self._running.remove(sequence)
-            self._evict(sequence)
+            self._release(sequence)
         else:
             self._waiting.remove(sequence)
 
-    def plan(self) -> list[Slice]:
-        """The next step: growing replies first, then prompts in order; empty if there is nothing to do."""
+    def schedule(self) -> list[Chunk]:
+        """The next step: decode first, then prefill in order of arrival; empty if there is nothing to do."""
         for sequence in list(self._running):
-            self._make_room(sequence)
-        growing = [sequence for sequence in self._running if sequence.pending == 1]
-        slices = [_slice(sequence, 1) for sequence in growing]
-        budget = self._max_tokens - len(slices)
-        for sequence in self._prompts():
+            self._reserve(sequence)
+        decoding = [sequence for sequence in self._running if sequence.pending == 1]
+        chunks = [_chunk(sequence, 1) for sequence in decoding]
+        budget = self._max_tokens - len(chunks)
+        for sequence in self._prefilling():
             if budget <= 0:
                 break
-            slices.append(_slice(sequence, budget))
-            budget -= len(slices[-1])
-        return sorted(slices, key=lambda planned: len(planned) > 1)  # single tokens are computed together
+            chunks.append(_chunk(sequence, budget))
+            budget -= len(chunks[-1])
+        return sorted(chunks, key=lambda chunk: len(chunk) > 1)  # the runner wants single tokens first
 
-    def done(self, planned: Slice) -> None:
-        """The slice is in the cache; its full blocks may be shared from now on."""
-        sequence, size = planned.sequence, self._pool.size
-        sequence.computed = planned.stop
-        for number in range(len(sequence.keys), planned.stop // size):
+    def mark_computed(self, chunk: Chunk) -> None:
+        """The chunk is in the cache; its full blocks may be shared from now on."""
+        sequence, size = chunk.sequence, self._pool.size
+        sequence.computed = chunk.stop
+        for number in range(len(sequence.keys), chunk.stop // size):
             parent = sequence.keys[-1] if sequence.keys else ROOT
             key = self._pool.key(parent, sequence.tokens[number * size : (number + 1) * size])
             sequence.keys.append(key)
-            self._pool.remember(sequence.blocks[number], key)
+            self._pool.register(sequence.blocks[number], key)
 
-    def _prompts(self) -> Iterator[TokenSequence]:
-        """Prompts that are being computed, then waiting ones as they are let in."""
+    def _prefilling(self) -> Iterator[TokenSequence]:
+        """Running sequences in prefill, then waiting ones as they are admitted."""
         yield from [sequence for sequence in self._running if sequence.pending > 1]
-        while self._waiting and self._has_place_for(self._waiting[0]) and self._admit(self._waiting[0]):
+        while self._waiting and self._has_slot_for(self._waiting[0]) and self._admit(self._waiting[0]):
             self._running.append(self._waiting.popleft())
             yield self._running[-1]
 
-    def _has_place_for(self, sequence: TokenSequence) -> bool:
-        if sequence.is_suspect and any(running.is_suspect for running in self._running):
+    def _has_slot_for(self, sequence: TokenSequence) -> bool:
+        if sequence.retry_alone and any(running.retry_alone for running in self._running):
             return False
         return len(self._running) < self._max_running
 
     def _admit(self, sequence: TokenSequence) -> bool:
-        """Give a waiting sequence its blocks, if every running one still has one to grow into."""
+        """Allocate a waiting sequence's blocks, if every running one can still get one more."""
         sequence.blocks, sequence.keys = self._pool.share(sequence.tokens)
         sequence.computed = len(sequence.blocks) * self._pool.size
         missing = self._blocks_for(len(sequence.tokens)) - len(sequence.blocks)
         if missing > self._pool.free_count - len(self._running):
-            self._evict(sequence)
+            self._release(sequence)
             return False
-        self._grow(sequence)
+        self._allocate(sequence)
         return True
 
-    def _make_room(self, sequence: TokenSequence) -> None:
-        """Let a running sequence's tokens have blocks, at the cost of younger ones, and last of itself."""
-        while sequence in self._running and not self._grow(sequence):
+    def _reserve(self, sequence: TokenSequence) -> None:
+        """Allocate blocks for a running sequence's tokens, preempting the youngest ones, and last of all itself."""
+        while sequence in self._running and not self._allocate(sequence):
             youngest = self._running.pop()
-            self._evict(youngest)
+            self._release(youngest)
             self._waiting.appendleft(youngest)
 
-    def _grow(self, sequence: TokenSequence) -> bool:
+    def _allocate(self, sequence: TokenSequence) -> bool:
         while len(sequence.blocks) < self._blocks_for(len(sequence.tokens)):
-            block = self._pool.take()
+            block = self._pool.allocate()
             if block is None:
                 return False
             sequence.blocks.append(block)
         return True
 
-    def _evict(self, sequence: TokenSequence) -> None:
+    def _release(self, sequence: TokenSequence) -> None:
         self._pool.release(sequence.blocks)
         sequence.reset()
 
@@ -163,6 +163,6 @@ class Scheduler:
         return -(-tokens // self._pool.size)
 
 
-def _slice(sequence: TokenSequence, budget: int) -> Slice:
+def _chunk(sequence: TokenSequence, budget: int) -> Chunk:
     stop = min(len(sequence.tokens), sequence.computed + budget)
-    return Slice(sequence=sequence, start=sequence.computed, stop=stop)
+    return Chunk(sequence=sequence, start=sequence.computed, stop=stop)

@@ -19,8 +19,8 @@ class Scripted:
     """Replies with a template after a fixed time, streamed in up to eight pieces.
 
     `reply` may hold ``{text}`` and ``{turns}``. `delay_seconds` is the time to the whole reply, to which
-    `tokens_per_second` adds one token per character. With `fail_every` N, each Nth reply breaks half-way; after
-    `break_after` replies every one breaks, and the engine says that it is beyond help.
+    `tokens_per_second` adds one token per character. With `fail_every` N, each Nth reply fails half-way; after
+    `break_after` replies every one fails, and the engine reports itself unrecoverable.
     """
 
     model_version = "scripted"
@@ -51,12 +51,12 @@ class Scripted:
 
     @property
     def load(self) -> Load:
-        """How many hold a place, and how many wait for one."""
+        """Requests that hold a slot and requests that wait for one."""
         with self._changed:
             return Load(running=self._running, waiting=max(0, self._open.total() - self._running))
 
-    def trouble(self) -> str | None:
-        """A rehearsal of what a broken device does."""
+    def fatal_error(self) -> str | None:
+        """Set after `break_after` replies: a rehearsal of a broken device."""
         return "a scripted end" if self._is_broken(self._begun) else None
 
     def start(self) -> None:
@@ -77,14 +77,14 @@ class Scripted:
                 self._changed.notify_all()
 
     def stream(self, request: Request) -> Generator[Progress, None, None]:
-        """Yield the growing reply; see the port."""
+        """Yield the reply as it grows; see the port."""
         return self._pieces(request, time.monotonic() + request.deadline_seconds)
 
     def _pieces(self, request: Request, deadline: float) -> Generator[Progress, None, None]:
         reply = self._reply.replace("{turns}", str(len(request.history))).replace("{text}", request.text)
         finish = Finish.STOP if len(reply) <= request.max_tokens else Finish.LENGTH
         reply = reply[: request.max_tokens]
-        with self._place(request.id, deadline) as number:
+        with self._slot(request.id, deadline) as number:
             fails = self._is_broken(number) or (self._fail_every is not None and number % self._fail_every == 0)
             pieces = min(_MAX_PIECES, len(reply)) or 1
             seconds = self._delay_seconds + (len(reply) / self._tokens_per_second if self._tokens_per_second else 0)
@@ -105,11 +105,11 @@ class Scripted:
         return self._break_after is not None and number > self._break_after
 
     @contextmanager
-    def _place(self, request_id: str, deadline: float) -> Iterator[int]:
-        """Wait for one of the `capacity` places and hold it; gives the number of this reply, from 1."""
+    def _slot(self, request_id: str, deadline: float) -> Iterator[int]:
+        """Wait for one of the `capacity` slots and hold it; gives the number of this reply, from 1."""
         with self._changed:
             self._open[request_id] += 1
-        is_placed = False
+        has_slot = False
         try:
             with self._changed:
                 while self._running >= self.capacity:
@@ -117,11 +117,11 @@ class Scripted:
                 self._check(request_id, deadline)
                 self._running += 1
                 self._begun += 1
-                is_placed, number = True, self._begun
+                has_slot, number = True, self._begun
             yield number
         finally:
             with self._changed:
-                self._running -= is_placed
+                self._running -= has_slot
                 self._open[request_id] -= 1
                 if not self._open[request_id]:
                     del self._open[request_id]

@@ -1,4 +1,4 @@
-"""How much of the device goes to the cache, and how long a step may be."""
+"""How much of the device's memory the cache gets, and how many tokens a step may have."""
 
 from dataclasses import dataclass
 
@@ -8,23 +8,23 @@ from transformers import PreTrainedModel
 
 from worker.engine.port import ModelUnusable
 from worker.engine.runner import CacheShape, Runner
+from worker.engine.runner_input import OutOfMemory, RunnerInput
 from worker.engine.sampling import Sampler
-from worker.engine.work import OutOfMemory, Work
 
 BLOCK_SIZE = 16
 """Tokens of a block: small, so that prefixes are shared to the exchange."""
 
 _GPU_STEP_TOKENS = 2048
-_CPU_STEP_TOKENS = 256  # a longer step would make the growing replies stutter
+_CPU_STEP_TOKENS = 256  # a longer step would make the replies in decode stutter
 _GPU_SHARE = 0.9
 _CPU_SHARE = 0.25
-_TOKENS_PER_PLACE = 4096  # a window of 600 characters, a message of 4,000 at most, and a reply
-_LEAST_CACHE_TOKENS = 1024
+_TOKENS_PER_REQUEST = 4096  # a window of 600 characters, a message of 4,000 at most, and a reply
+_MIN_CACHE_TOKENS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """A runner that has computed its first step."""
+    """A warm runner and the sizes that fit the device."""
 
     runner: Runner
     block_count: int
@@ -32,16 +32,16 @@ class Fitted:
 
 
 def fit(model: PreTrainedModel, sampler: Sampler, *, capacity: int, context: int) -> Fitted:
-    """A warm runner with as large a cache as is useful and fits. Raises `ModelUnusable`."""
+    """A warm runner with the largest cache that is useful and fits. Raises `ModelUnusable`."""
     is_gpu = model.device.type == "cuda"
     step_tokens = _GPU_STEP_TOKENS if is_gpu else _CPU_STEP_TOKENS
     least = -(-step_tokens // BLOCK_SIZE)
     runner = _warm(model, sampler, block_count=least, tokens=min(step_tokens, context) if is_gpu else BLOCK_SIZE)
     block_bytes = CacheShape.of(model).bytes_per_token(model.dtype) * BLOCK_SIZE
     affordable = _free_bytes(model.device) // block_bytes
-    useful = capacity * min(context, _TOKENS_PER_PLACE) // BLOCK_SIZE
+    useful = capacity * min(context, _TOKENS_PER_REQUEST) // BLOCK_SIZE
     block_count = min(useful, affordable)
-    if block_count * BLOCK_SIZE < min(context, _LEAST_CACHE_TOKENS):
+    if block_count * BLOCK_SIZE < min(context, _MIN_CACHE_TOKENS):
         raise ModelUnusable(
             f"Beside the model, {model.device} has memory for {block_count * BLOCK_SIZE} tokens only. "
             "Free the device, or set MINDGLM_DTYPE to a smaller type."
@@ -51,10 +51,10 @@ def fit(model: PreTrainedModel, sampler: Sampler, *, capacity: int, context: int
 
 
 def _warm(model: PreTrainedModel, sampler: Sampler, *, block_count: int, tokens: int) -> Runner:
-    """A first step: kernels are chosen, a GPU's working memory is taken, a model that cannot be run says so."""
+    """Run a first step: it selects kernels, takes a GPU's working memory, and shows whether the model can run."""
     try:
         runner = Runner(model, sampler=sampler, block_count=block_count, block_size=BLOCK_SIZE)
-        runner.run([Work(tokens=[0] * tokens, start=0, blocks=range(block_count), is_drawn=True)])
+        runner.run([RunnerInput(tokens=[0] * tokens, start=0, blocks=range(block_count), needs_token=True)])
     except OutOfMemory as error:
         raise ModelUnusable(f"{model.device} has no memory left to run the model that it holds.") from error
     except (AttributeError, NotImplementedError, TypeError, ValueError) as error:

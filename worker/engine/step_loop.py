@@ -1,4 +1,7 @@
-"""Flies the open flights: step by step, each failure kept to those it concerns. Lives in the model's thread alone."""
+"""Runs the open requests step by step and confines each failure to the requests it concerns.
+
+Lives in the model's thread alone.
+"""
 
 import time
 from collections.abc import Sequence
@@ -11,30 +14,30 @@ from worker.engine.active_request import ActiveRequest
 from worker.engine.blocks import BlockPool
 from worker.engine.port import EngineError, EngineFailed, Finish, Load, Progress
 from worker.engine.prompter import Prompter
-from worker.engine.schedule import Scheduler, Slice, TokenSequence
-from worker.engine.work import OutOfMemory, Work
+from worker.engine.runner_input import OutOfMemory, RunnerInput
+from worker.engine.schedule import Chunk, Scheduler, TokenSequence
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-_MAX_TRIES = 2
-_LEAST_STEP_TOKENS = 32
-_MAX_LOST = 3
-"""So many different replies may break the model with no step between them that does not: one alone is its own fault."""
+_MAX_ATTEMPTS = 2
+_MIN_STEP_TOKENS = 32
+_MAX_FAILED_REQUESTS = 3
+"""Different requests that fail with no successful step between them; a single one is its own fault."""
 
 
 class Runner(Protocol):
-    """Computes steps; worker/engine/runner.py is the real one."""
+    """Runs steps; worker/engine/runner.py is the real one."""
 
-    def run(self, works: Sequence[Work]) -> list[int | None]:
-        """The next token of each work that asks for one."""
+    def run(self, inputs: Sequence[RunnerInput]) -> list[int | None]:
+        """The next token of each input that needs one."""
 
     def reset(self) -> None:
         """Start over with an empty cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """A loaded model and what must be known to run it. Counts of blocks and tokens."""
+class LoadedModel:
+    """A model ready to run, and what must be known to run it. Counts of blocks and tokens."""
 
     runner: Runner
     prompter: Prompter
@@ -46,76 +49,76 @@ class Machine:
 
 
 class StepLoop:
-    """The flights in the air and how they are flown; lives in the model's thread alone."""
+    """The requests that are open, waiting or running."""
 
-    def __init__(self, machine: Machine, *, capacity: int) -> None:
-        self._machine = machine
+    def __init__(self, model: LoadedModel, *, capacity: int) -> None:
+        self._model = model
         self._capacity = capacity
-        self._step_tokens = machine.step_tokens
-        self._flights: dict[TokenSequence, ActiveRequest] = {}
-        self._planned: list[Slice] = []
+        self._step_tokens = model.step_tokens
+        self._requests: dict[TokenSequence, ActiveRequest] = {}
+        self._scheduled: list[Chunk] = []
         self._must_reset = False
-        self._lost: dict[str, str] = {}
-        self._turn_seconds = 0.0
+        self._failed: dict[str, str] = {}
+        self._last_request_seconds = 0.0
         self._scheduler = self._new_scheduler()
 
     @property
     def is_busy(self) -> bool:
         """Whether there is anything to compute."""
-        return bool(self._flights)
+        return bool(self._requests)
 
     def add(self, arrivals: Sequence[ActiveRequest]) -> None:
-        """Take new flights in, in order."""
-        for flight in arrivals:
-            self._flights[flight.sequence] = flight
-            self._scheduler.add(flight.sequence)
+        """Queue new requests, in order."""
+        for request in arrivals:
+            self._requests[request.sequence] = request
+            self._scheduler.add(request.sequence)
 
     def step(self) -> None:
-        """Drop who is not waited for, compute one step, hand out its tokens."""
+        """Drop closed requests, run one step, publish its tokens."""
         if self._must_reset:
-            self._machine.runner.reset()
+            self._model.runner.reset()
             self._must_reset = False
-        for flight in [flight for flight in self._flights.values() if flight.mailbox.is_closed]:
-            self._end(flight)
-        if not self._flights:
+        for request in [request for request in self._requests.values() if request.collector.is_closed]:
+            self._remove(request)
+        if not self._requests:
             return
-        self._planned = self._scheduler.plan()
-        tokens = iter(self._machine.runner.run([_work(planned) for planned in self._planned]))
-        for planned in self._planned:
-            is_last = planned.is_last
-            self._scheduler.done(planned)
-            if is_last:
-                self._advance(self._flights[planned.sequence], next(tokens))
-        self._planned = []
-        self._lost.clear()
+        self._scheduled = self._scheduler.schedule()
+        tokens = iter(self._model.runner.run([_runner_input(chunk) for chunk in self._scheduled]))
+        for chunk in self._scheduled:
+            needs_token = chunk.needs_token
+            self._scheduler.mark_computed(chunk)
+            if needs_token:
+                self._advance(self._requests[chunk.sequence], next(tokens))
+        self._scheduled = []
+        self._failed.clear()
 
     def recover(self, error: Exception) -> None:
-        """After a broken step: start over with an empty cache; what was in the step is tried once more, one by one."""
-        log.error("engine_restarted", error=type(error).__name__, at=_place(error), open=len(self._flights))
+        """After a failed step: empty the cache and retry the requests that were in the step, one at a time."""
+        log.error("step_failed", error=type(error).__name__, at=_raised_at(error), open=len(self._requests))
         if isinstance(error, OutOfMemory):
-            self._step_tokens = max(_LEAST_STEP_TOKENS, self._step_tokens // 2)
+            self._step_tokens = max(_MIN_STEP_TOKENS, self._step_tokens // 2)
         self._must_reset = True
-        hit = {planned.sequence for planned in self._planned} or set(self._flights)
-        self._planned = []
+        affected = {chunk.sequence for chunk in self._scheduled} or set(self._requests)
+        self._scheduled = []
         self._scheduler = self._new_scheduler()
-        for sequence, flight in list(self._flights.items()):
-            if sequence in hit:
-                flight.failures += 1
-                sequence.is_suspect = True
+        for sequence, request in list(self._requests.items()):
+            if sequence in affected:
+                request.failures += 1
+                sequence.retry_alone = True
             sequence.reset()
-            if flight.failures < _MAX_TRIES:
+            if request.failures < _MAX_ATTEMPTS:
                 self._scheduler.add(sequence)
             else:
-                del self._flights[sequence]
-                flight.mailbox.fail(EngineFailed(type(error).__name__))
-                if not isinstance(error, OutOfMemory):  # whoever took it may give it back
-                    self._lost[flight.request_id] = type(error).__name__
+                del self._requests[sequence]
+                request.collector.fail(EngineFailed(type(error).__name__))
+                if not isinstance(error, OutOfMemory):  # another process may release the memory again
+                    self._failed[request.request_id] = type(error).__name__
 
-    def trouble(self) -> str | None:
-        """Why the device cannot be trusted any more: several replies, one after the other, and no step between."""
-        if len(self._lost) < _MAX_LOST:
+    def fatal_error(self) -> str | None:
+        """Why the device cannot be trusted any more: several requests failed, with no successful step between."""
+        if len(self._failed) < _MAX_FAILED_REQUESTS:
             return None
-        return f"{len(self._lost)} replies broke one after the other ({', '.join(sorted(set(self._lost.values())))})"
+        return f"{len(self._failed)} requests failed in a row ({', '.join(sorted(set(self._failed.values())))})"
 
     def load(self) -> Load:
         """How busy it is now."""
@@ -123,63 +126,63 @@ class StepLoop:
         return Load(
             running=self._scheduler.running_count,
             waiting=waiting,
-            wait_seconds=self._turn_seconds * (waiting + 1) / self._capacity if waiting else 0.0,
+            wait_seconds=self._last_request_seconds * (waiting + 1) / self._capacity if waiting else 0.0,
             held_blocks=self._scheduler.held_blocks,
         )
 
-    def _advance(self, flight: ActiveRequest, token: int | None) -> None:
-        flight.sequence.is_suspect, flight.failures = False, 0
+    def _advance(self, request: ActiveRequest, token: int | None) -> None:
+        request.sequence.retry_alone, request.failures = False, 0
         try:
-            progress = self._progress(flight, token)
+            progress = self._progress(request, token)
         except EngineError as error:
-            flight.mailbox.fail(error)
-        except Exception as error:  # noqa: BLE001  # one reply's failure must not be the others'
+            request.collector.fail(error)
+        except Exception as error:  # noqa: BLE001  # an error in one reply must not end the others
             log.error(  # noqa: TRY400  # a traceback may quote what people said
-                "reply_failed", error=type(error).__name__, at=_place(error), request_id=flight.request_id
+                "reply_failed", error=type(error).__name__, at=_raised_at(error), request_id=request.request_id
             )
-            flight.mailbox.fail(EngineFailed(type(error).__name__))
+            request.collector.fail(EngineFailed(type(error).__name__))
         else:
-            flight.mailbox.put(progress)
+            request.collector.put(progress)
             if progress.finish is None:
                 return
-            self._turn_seconds = time.monotonic() - flight.arrived_at
-        self._end(flight)
+            self._last_request_seconds = time.monotonic() - request.arrived_at
+        self._remove(request)
 
-    def _progress(self, flight: ActiveRequest, token: int | None) -> Progress:
+    def _progress(self, request: ActiveRequest, token: int | None) -> Progress:
         if token is None:
-            raise EngineFailed("the model gave no number")
+            raise EngineFailed("the logits were unusable")
         finish = None
-        if token in self._machine.stop_ids:
+        if token in self._model.stop_ids:
             finish = Finish.STOP
         else:
-            flight.say(token)
-            if flight.text.is_stopped:
+            request.append(token)
+            if request.text.is_stopped:
                 finish = Finish.STOP
-            elif len(flight.sequence.tokens) >= flight.sequence.max_length:
+            elif len(request.sequence.tokens) >= request.sequence.max_length:
                 finish = Finish.LENGTH
-        return flight.progress(finish)
+        return request.progress(finish)
 
-    def _end(self, flight: ActiveRequest) -> None:
-        del self._flights[flight.sequence]
-        self._scheduler.remove(flight.sequence)
+    def _remove(self, request: ActiveRequest) -> None:
+        del self._requests[request.sequence]
+        self._scheduler.remove(request.sequence)
 
     def _new_scheduler(self) -> Scheduler:
-        pool = BlockPool(count=self._machine.block_count, size=self._machine.block_size)
+        pool = BlockPool(count=self._model.block_count, size=self._model.block_size)
         return Scheduler(pool, max_running=self._capacity, max_tokens=self._step_tokens)
 
 
-def _work(planned: Slice) -> Work:
-    sequence = planned.sequence
-    return Work(
-        tokens=sequence.tokens[planned.start : planned.stop],
-        start=planned.start,
+def _runner_input(chunk: Chunk) -> RunnerInput:
+    sequence = chunk.sequence
+    return RunnerInput(
+        tokens=sequence.tokens[chunk.start : chunk.stop],
+        start=chunk.start,
         blocks=sequence.blocks,
-        is_drawn=planned.is_last,
+        needs_token=chunk.needs_token,
     )
 
 
-def _place(error: BaseException) -> str:
-    """Where it was raised; never its message, which may quote what people said."""
+def _raised_at(error: BaseException) -> str:
+    """File and line; never the message, which may quote what people said."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -1,4 +1,4 @@
-"""What of a growing reply may be shown: whole characters, nothing of the prompt's frame, nothing to be taken back."""
+"""Which part of an unfinished reply may be shown: nothing of the prompt's frame, nothing taken back later."""
 
 import re
 
@@ -11,7 +11,7 @@ _MARKERS = (*_STOPS, *(old for old, _ in _REWRITES))
 class ReplyText:
     """The text of one reply, piece by piece.
 
-    It stops where the model begins to invent the next turn. A role name that it opens with is dropped.
+    It stops where the model begins to write the next turn. A role name at the start is dropped.
     """
 
     def __init__(self) -> None:
@@ -19,19 +19,19 @@ class ReplyText:
         self.is_stopped = False
 
     def add(self, piece: str) -> None:
-        """Append what the model said; once stopped, nothing is added any more."""
+        """Append decoded text; ignored once the reply has stopped."""
         if self.is_stopped or not piece:
             return
         self._raw += piece
         if echo := _ECHO.match(self._raw):
             self._raw = self._raw[echo.end() :]
-        stops = [place for marker in _STOPS if (place := self._raw.find(marker)) >= 0]
+        stops = [position for marker in _STOPS if (position := self._raw.find(marker)) >= 0]
         if stops:
             self.is_stopped = True
             self._raw = self._raw[: min(stops)]
 
     def shown(self) -> str:
-        """The text so far, without an end that may turn out to be a marker's beginning."""
+        """The text so far, without a tail that may be the beginning of a marker."""
         return _processed(self._raw[: len(self._raw) - self._held_back()])
 
     def whole(self) -> str:

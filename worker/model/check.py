@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from worker.engine.assemble import build_machine, open_model
+from worker.engine.assemble import open_model, prepare_model
 from worker.engine.batched import Batched
 from worker.engine.port import Exchange, Request
 from worker.engine.runner import Runner
-from worker.engine.work import Work
+from worker.engine.runner_input import RunnerInput
 from worker.settings import WorkerSettings
 
 _PARITY_TOKENS = 100
@@ -51,12 +51,12 @@ def check(settings: WorkerSettings, *, capacity: int, texts: Sequence[str]) -> R
     ids = torch.arange(_PARITY_TOKENS).mul(37).remainder(min(model.config.vocab_size, 5000)).tolist()
     expected = _plain_logits(model, ids)
     dtype = model.dtype
-    machine = build_machine(examined, model, settings, capacity=capacity)
-    runner = machine.runner
+    loaded = prepare_model(examined, model, settings, capacity=capacity)
+    runner = loaded.runner
     if not isinstance(runner, Runner):
         raise TypeError
-    error = _relative_error(_paged_logits(runner, ids, block_size=machine.block_size), expected)
-    engine = Batched(lambda: machine, capacity=capacity)
+    error = _relative_error(_paged_logits(runner, ids, block_size=loaded.block_size), expected)
+    engine = Batched(lambda: loaded, capacity=capacity)
     engine.start()
     try:
         conversation, first_token_seconds = _talk(engine, settings, texts)
@@ -64,13 +64,13 @@ def check(settings: WorkerSettings, *, capacity: int, texts: Sequence[str]) -> R
     finally:
         engine.stop()
     return Report(
-        model_version=machine.model_version,
-        prompt_version=machine.prompter.version,
+        model_version=loaded.model_version,
+        prompt_version=loaded.prompter.version,
         device=str(model.device),
         dtype=str(dtype).removeprefix("torch."),
         load_seconds=load_seconds,
         memory_gib=_memory(model.device) / 2**30,
-        cache_tokens=machine.block_count * machine.block_size,
+        cache_tokens=loaded.block_count * loaded.block_size,
         parity_error=error,
         is_exact_enough=error <= _LARGEST_ERROR[dtype],
         conversation=conversation,
@@ -91,7 +91,7 @@ def _paged_logits(runner: Runner, ids: list[int], *, block_size: int) -> Tensor:
     blocks = list(reversed(range(-(-len(ids) // block_size))))
     cuts = (0, block_size + 1, len(ids) - 1, len(ids))
     for start, stop in pairwise(cuts):
-        logits = runner.logits([Work(ids[start:stop], start, blocks, is_drawn=True)])
+        logits = runner.logits([RunnerInput(ids[start:stop], start, blocks, needs_token=True)])
     return logits[0].float()
 
 

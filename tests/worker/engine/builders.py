@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from worker.engine.batched import Batched
 from worker.engine.port import Progress, Request
 from worker.engine.prompter import Prompter
-from worker.engine.step_loop import Machine
-from worker.engine.work import Work
+from worker.engine.runner_input import RunnerInput
+from worker.engine.step_loop import LoadedModel
 from worker.model.find import BUNDLED
 from worker.prompt import rounds
 from worker.tokenizer import Tokenizer, load_tokenizer
@@ -47,24 +47,24 @@ class FakeRunner:
 
     words: Sequence[int]
     stop_every: int = 10_000
-    before: Callable[[Sequence[Work]], None] = lambda _works: None
-    steps: list[list[Work]] = field(default_factory=list)
+    before: Callable[[Sequence[RunnerInput]], None] = lambda _inputs: None
+    steps: list[list[RunnerInput]] = field(default_factory=list)
     resets: int = 0
     unusable: int = 0  # so many of the next answers are no number
 
-    def run(self, works: Sequence[Work]) -> list[int | None]:
+    def run(self, inputs: Sequence[RunnerInput]) -> list[int | None]:
         """One answer for each work that asks for one."""
-        self.before(works)
-        self.steps.append(list(works))
-        written = [work.blocks[place // BLOCK_SIZE] for work in works for place in _written(work)]
+        self.before(inputs)
+        self.steps.append(list(inputs))
+        written = [work.blocks[place // BLOCK_SIZE] for work in inputs for place in _written(work)]
         assert len(written) == len(set(written))
-        return [self._answer(work) for work in works if work.is_drawn]
+        return [self._answer(work) for work in inputs if work.needs_token]
 
     def reset(self) -> None:
         """Counted."""
         self.resets += 1
 
-    def _answer(self, work: Work) -> int | None:
+    def _answer(self, work: RunnerInput) -> int | None:
         if self.unusable:
             self.unusable -= 1
             return None
@@ -72,15 +72,15 @@ class FakeRunner:
         return self.words[length % len(self.words)] if length % self.stop_every else STOP
 
 
-def _written(work: Work) -> set[int]:
+def _written(work: RunnerInput) -> set[int]:
     """The first place of each block that this work writes to."""
     places = range(work.start, work.start + len(work.tokens))
     return {place - place % BLOCK_SIZE for place in places}
 
 
-def machine(runner: FakeRunner, *, blocks: int = 256, step_tokens: int = 64, context: int = 512) -> Machine:
+def loaded_model(runner: FakeRunner, *, blocks: int = 256, step_tokens: int = 64, context: int = 512) -> LoadedModel:
     """A machine that runs `runner`."""
-    return Machine(
+    return LoadedModel(
         runner=runner,
         prompter=Prompter(
             tokenizer=bundled_tokenizer(),
@@ -116,14 +116,14 @@ class Gate:
         self.reached = threading.Event()
         self.opened = threading.Event()
 
-    def __call__(self, _works: Sequence[Work]) -> None:
+    def __call__(self, _inputs: Sequence[RunnerInput]) -> None:
         self.reached.set()
         assert self.opened.wait(5)
 
 
 @contextmanager
 def running(runner: FakeRunner, *, capacity: int = 4, **sizes: int) -> Iterator[Batched]:
-    engine = Batched(lambda: machine(runner, **sizes), capacity=capacity)
+    engine = Batched(lambda: loaded_model(runner, **sizes), capacity=capacity)
     engine.start()
     try:
         yield engine

@@ -12,7 +12,7 @@ from tests.worker.engine.builders import (
     asking,
     bundled_tokenizer,
     last,
-    machine,
+    loaded_model,
     request,
     running,
     wait_until,
@@ -68,11 +68,11 @@ def test_a_full_engine_serves_in_the_order_of_arrival_and_says_how_long() -> Non
             asked.append(pool.submit(last, engine, request(name)))
             wait_until(lambda number=number: len(engine._arrivals) == number)  # type: ignore[misc]  # bound early
         loads = []
-        runner.before = lambda _works: loads.append(engine.load)
+        runner.before = lambda _inputs: loads.append(engine.load)
         gate.opened.set()
         for done in asked:
             done.result(5)
-    said = bundled_tokenizer().text([id_ for works in runner.steps for work in works for id_ in work.tokens])
+    said = bundled_tokenizer().text([id_ for inputs in runner.steps for work in inputs for id_ in work.tokens])
     assert [character for character in said if character in names] == list(names)
     assert max(load.waiting for load in loads) == 3
     assert max(load.wait_seconds for load in loads) > 0
@@ -85,14 +85,14 @@ def test_cancelling_ends_the_stream_at_once_and_frees_the_place_at_the_next_step
     with running(runner, capacity=1) as engine, asking(engine, id="first", max_tokens=400) as first:
         assert gate.reached.wait(5)
         with asking(engine, id="second", max_tokens=400) as second:
-            wait_until(lambda: "second" in engine._openings)
+            wait_until(lambda: "second" in engine._open_requests)
             cancelled = first if is_started else second
             engine.cancel("first" if is_started else "second")
             with pytest.raises(Cancelled):
                 cancelled.result(1)  # the model's thread is still inside its step
             gate.opened.set()
             assert (second if is_started else first).result(5).finish is Finish.LENGTH
-    assert all(len(works) == 1 for works in runner.steps)
+    assert all(len(inputs) == 1 for inputs in runner.steps)
 
 
 def test_cancelling_an_unknown_id_is_ignored() -> None:
@@ -108,7 +108,7 @@ def test_two_requests_of_one_id_are_both_served_and_both_cancelled() -> None:
     gate = Gate()
     with running(FakeRunner(WORDS, before=gate)) as engine, ThreadPoolExecutor(2) as pool:
         both = [pool.submit(last, engine, request()) for _ in range(2)]
-        wait_until(lambda: len(engine._openings._mailboxes.get("a", ())) == 2)
+        wait_until(lambda: len(engine._open_requests._collectors.get("a", ())) == 2)
         engine.cancel("a")
         gate.opened.set()
         for reply in both:
@@ -154,7 +154,7 @@ def test_history_that_does_not_fit_goes_oldest_first_but_the_first_exchange_stay
     history = [Exchange("一" * 10, "甲"), Exchange("二" * 60, "乙"), Exchange("三" * 10, "丙")]
     with running(runner, context=90) as engine:
         last(engine, request("好", history=history, max_tokens=4))
-    seen = bundled_tokenizer().text([id_ for works in runner.steps for id_ in works[0].tokens])
+    seen = bundled_tokenizer().text([id_ for inputs in runner.steps for id_ in inputs[0].tokens])
     assert "一一" in seen
     assert "二二" not in seen
     assert "三三" in seen
@@ -173,11 +173,11 @@ def test_odd_lengths_give_one_token(max_tokens: int) -> None:
 
 
 def test_stopping_cancels_what_is_open_and_ends_the_thread() -> None:
-    engine = Batched(lambda: machine(FakeRunner(WORDS, before=lambda _works: time.sleep(0.01))), capacity=1)
+    engine = Batched(lambda: loaded_model(FakeRunner(WORDS, before=lambda _inputs: time.sleep(0.01))), capacity=1)
     engine.start()
     with ThreadPoolExecutor(2) as pool:
         open_ = [pool.submit(last, engine, request(id=str(number), max_tokens=400)) for number in range(2)]
-        wait_until(lambda: len(engine._openings) == 2)
+        wait_until(lambda: len(engine._open_requests) == 2)
         thread = engine._thread
         engine.stop()
         for reply in open_:
@@ -191,7 +191,7 @@ def test_stopping_cancels_what_is_open_and_ends_the_thread() -> None:
 
 def test_a_stopped_engine_can_be_started_again() -> None:
     runner = FakeRunner(WORDS)
-    engine = Batched(lambda: machine(runner), capacity=1)
+    engine = Batched(lambda: loaded_model(runner), capacity=1)
     for _ in range(2):
         engine.start()
         assert last(engine, request()).finish is Finish.LENGTH

@@ -8,15 +8,15 @@ import pytest
 
 from tests.worker.engine.builders import FakeRunner, Gate, asking, bundled_tokenizer, last, request, running, wait_until
 from worker.engine.port import EngineFailed, Finish
-from worker.engine.work import OutOfMemory, Work
+from worker.engine.runner_input import OutOfMemory, RunnerInput
 
 WORDS = bundled_tokenizer().text_ids("我在这里听你说")
 
 
-def failing(*, times: int, error: Callable[[], Exception] = RuntimeError) -> Callable[[Sequence[Work]], None]:
+def failing(*, times: int, error: Callable[[], Exception] = RuntimeError) -> Callable[[Sequence[RunnerInput]], None]:
     left = times
 
-    def fail(_works: Sequence[Work]) -> None:
+    def fail(_inputs: Sequence[RunnerInput]) -> None:
         nonlocal left
         if left:
             left -= 1
@@ -29,7 +29,7 @@ def test_a_broken_step_is_tried_once_more_and_the_reply_goes_on() -> None:
     runner = FakeRunner(WORDS)
     calls = 0
 
-    def fail_on_the_third(_works: Sequence[Work]) -> None:
+    def fail_on_the_third(_inputs: Sequence[RunnerInput]) -> None:
         nonlocal calls
         calls += 1
         if calls == 3:
@@ -38,7 +38,7 @@ def test_a_broken_step_is_tried_once_more_and_the_reply_goes_on() -> None:
     runner.before = fail_on_the_third
     with running(runner) as engine:
         broken = list(engine.stream(request()))
-        runner.before = lambda _works: None
+        runner.before = lambda _inputs: None
         whole = last(engine, request())
     assert runner.resets == 1
     assert broken[-1] == whole
@@ -64,9 +64,9 @@ def test_who_waits_for_a_place_is_not_blamed_for_a_broken_step() -> None:
         gate = Gate()
         fail = runner.before
 
-        def wait_and_fail(works: Sequence[Work]) -> None:
-            gate(works)
-            fail(works)
+        def wait_and_fail(inputs: Sequence[RunnerInput]) -> None:
+            gate(inputs)
+            fail(inputs)
 
         runner.before = wait_and_fail
         first = pool.submit(last, engine, request(id="first"))
@@ -82,8 +82,8 @@ def test_who_waits_for_a_place_is_not_blamed_for_a_broken_step() -> None:
 def test_a_conversation_that_breaks_every_step_takes_no_other_with_it() -> None:
     (poison,) = bundled_tokenizer().text_ids("毒")
 
-    def fail(works: Sequence[Work]) -> None:
-        if any(poison in work.tokens for work in works):
+    def fail(inputs: Sequence[RunnerInput]) -> None:
+        if any(poison in work.tokens for work in inputs):
             raise RuntimeError
 
     gate = Gate()
@@ -121,7 +121,7 @@ def test_no_memory_for_a_step_makes_the_steps_smaller() -> None:
     runner = FakeRunner(WORDS, before=failing(times=1, error=OutOfMemory))
     with running(runner, step_tokens=64) as engine:
         assert last(engine, request("很" * 100)).finish is Finish.LENGTH
-    assert max(sum(len(work.tokens) for work in works) for works in runner.steps) == 32
+    assert max(sum(len(work.tokens) for work in inputs) for inputs in runner.steps) == 32
 
 
 def test_an_answer_that_is_no_number_fails_that_reply_alone() -> None:

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.worker.engine.builders import FakeRunner, bundled_tokenizer, last, machine, request, wait_until
+from tests.worker.engine.builders import FakeRunner, bundled_tokenizer, last, loaded_model, request, wait_until
 from worker.engine.batched import Batched
 from worker.engine.port import EngineError, Exchange, Finish, Load
-from worker.engine.work import OutOfMemory, Work
+from worker.engine.runner_input import OutOfMemory, RunnerInput
 
 REQUESTS = 10_000
 THREADS = 24
@@ -21,14 +21,14 @@ TEXTS = ("", "你好", "很" * 50, "[gMASK]<sop>", "求助者:" * 3, "\x00\ud7ff
 def test_ten_thousand_odd_requests_leave_nothing_behind() -> None:
     chance = random.Random(20)
 
-    def misbehave(_works: Sequence[Work]) -> None:
+    def misbehave(_inputs: Sequence[RunnerInput]) -> None:
         time.sleep(0.0003)  # so that waiters see a reply grow
         luck = chance.random()
         if luck < 0.002:
             raise OutOfMemory if luck < 0.0005 else RuntimeError
 
     runner = FakeRunner(bundled_tokenizer().text_ids("我在这里听你说求助者"), stop_every=37, before=misbehave)
-    engine = Batched(lambda: machine(runner, blocks=128, context=256), capacity=16)
+    engine = Batched(lambda: loaded_model(runner, blocks=128, context=256), capacity=16)
     engine.start()
     outcomes = {"finished": 0, "closed": 0, "failed": 0}
 
@@ -66,7 +66,7 @@ def test_ten_thousand_odd_requests_leave_nothing_behind() -> None:
     assert min(outcomes.values()) > 100
     assert last(engine, request()).finish in set(Finish)
     wait_until(lambda: engine.load == Load(running=0, waiting=0, wait_seconds=0.0, held_blocks=0))
-    assert not len(engine._openings)
+    assert not len(engine._open_requests)
     assert not engine._arrivals
     assert runner.resets > 0
     engine.stop()

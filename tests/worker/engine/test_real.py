@@ -43,7 +43,7 @@ def test_what_was_shown_is_never_taken_back(engine: Batched) -> None:
     assert seen[-1].finish in set(Finish)
 
 
-def test_a_growing_reply_is_cancelled_from_another_thread(engine: Batched) -> None:
+def test_an_unfinished_reply_is_cancelled_from_another_thread(engine: Batched) -> None:
     stream = engine.stream(request(instruction=INSTRUCTION, max_tokens=500))
     next(stream)
     with ThreadPoolExecutor(1) as pool:

@@ -8,9 +8,9 @@ from transformers import PreTrainedModel
 from tests.worker.engine import chatglm2
 from worker.engine.blocks import BlockPool
 from worker.engine.runner import CacheShape, Runner
+from worker.engine.runner_input import RunnerInput
 from worker.engine.sampling import Sampler, Sampling
 from worker.engine.schedule import Scheduler, TokenSequence
-from worker.engine.work import Work
 
 BLOCK_SIZE = 16
 LENGTHS = (1, 3, 17, 64, 200)
@@ -32,17 +32,19 @@ def run(
         scheduler.add(sequence)
     while len(scheduler):
         running = scheduler.running_count
-        slices = scheduler.plan()
+        slices = scheduler.schedule()
         evictions += scheduler.running_count < running
-        works = [
-            Work(part.sequence.tokens[part.start : part.stop], part.start, part.sequence.blocks, part.is_last)
+        inputs = [
+            RunnerInput(
+                part.sequence.tokens[part.start : part.stop], part.start, part.sequence.blocks, part.needs_token
+            )
             for part in slices
         ]
-        rows = iter(runner.logits(works))
+        rows = iter(runner.logits(inputs))
         for part in slices:
-            is_last = part.is_last
-            scheduler.done(part)
-            if is_last:
+            needs_token = part.needs_token
+            scheduler.mark_computed(part)
+            if needs_token:
                 logits = next(rows)
                 firsts.setdefault(id(part.sequence), logits)
                 part.sequence.tokens.append(int(logits.argmax()))
@@ -125,7 +127,7 @@ def test_generate_on_a_left_padded_batch_equals_the_reference(
 
 
 def test_a_row_without_numbers_is_reported_and_the_others_are_drawn() -> None:
-    drawn = greedy_sampler().draw(torch.tensor([[0.0, 3.0], [float("nan"), 1.0], [2.0, 1.0]]))
+    drawn = greedy_sampler().sample(torch.tensor([[0.0, 3.0], [float("nan"), 1.0], [2.0, 1.0]]))
     assert drawn == [1, None, 0]
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from worker.engine.sampling import Sampler, Sampling, silent_ids
+from worker.engine.sampling import Sampler, Sampling, suppressed_ids
 
 CPU = torch.device("cpu")
 
@@ -28,7 +28,7 @@ def test_it_draws_as_generate_does(top_p: float, top_k: int) -> None:
     torch.manual_seed(5)
     sampling = Sampling(temperature=0.8, top_p=top_p, top_k=top_k)
     logits = torch.randn(1, 60) * 2
-    drawn = Sampler(sampling, device=CPU).draw(logits.expand(20_000, -1))
+    drawn = Sampler(sampling, device=CPU).sample(logits.expand(20_000, -1))
     seen = torch.bincount(torch.tensor(drawn), minlength=60) / len(drawn)
     expected = seeds_distribution(logits, sampling)[0]
     assert (seen[expected == 0] == 0).all()
@@ -36,19 +36,19 @@ def test_it_draws_as_generate_does(top_p: float, top_k: int) -> None:
 
 
 def test_a_silent_id_is_never_drawn() -> None:
-    sampling = Sampling(temperature=1, top_p=1, top_k=2, silent_ids=frozenset({1}))
-    assert Sampler(sampling, device=CPU).draw(torch.tensor([[0.0, 9.0, 0.0]]).expand(50, -1)).count(1) == 0
+    sampling = Sampling(temperature=1, top_p=1, top_k=2, suppressed_ids=frozenset({1}))
+    assert Sampler(sampling, device=CPU).sample(torch.tensor([[0.0, 9.0, 0.0]]).expand(50, -1)).count(1) == 0
 
 
 def test_more_candidates_than_words_is_no_error() -> None:
-    assert Sampler(Sampling(temperature=1, top_p=1, top_k=99), device=CPU).draw(torch.tensor([[0.0, 9.0]])) != []
+    assert Sampler(Sampling(temperature=1, top_p=1, top_k=99), device=CPU).sample(torch.tensor([[0.0, 9.0]])) != []
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_row_that_holds_no_number_is_reported_alone(bad: float) -> None:
     sampler = Sampler(Sampling(temperature=1, top_p=1, top_k=2), device=CPU)
-    assert sampler.draw(torch.tensor([[0.0, bad, 0.0], [0.0, 90.0, 0.0]])) == [None, 1]
+    assert sampler.sample(torch.tensor([[0.0, bad, 0.0], [0.0, 90.0, 0.0]])) == [None, 1]
 
 
 def test_padding_rows_and_control_tokens_are_silent_but_not_the_end() -> None:
-    assert silent_ids({0, 2}, text_size=5, vocabulary_size=7, stop_ids={2}) == {0, 5, 6}
+    assert suppressed_ids({0, 2}, text_size=5, vocabulary_size=7, stop_ids={2}) == {0, 5, 6}

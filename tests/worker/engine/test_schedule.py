@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.engine.blocks import BlockPool
-from worker.engine.schedule import Scheduler, Slice, TokenSequence
+from worker.engine.schedule import Chunk, Scheduler, TokenSequence
 
 SIZE = 4
 
@@ -19,27 +19,27 @@ def scheduler(*, blocks: int = 32, at_once: int = 4, step_tokens: int = 16) -> t
     return Scheduler(pool, max_running=at_once, max_tokens=step_tokens), pool
 
 
-def step(chosen: Scheduler) -> list[Slice]:
+def step(chosen: Scheduler) -> list[Chunk]:
     """Compute the next step; every sequence says 7."""
-    slices = chosen.plan()
+    slices = chosen.schedule()
     for part in slices:
-        is_last = part.is_last
-        chosen.done(part)
-        if is_last:
+        needs_token = part.needs_token
+        chosen.mark_computed(part)
+        if needs_token:
             part.sequence.tokens.append(7)
             if len(part.sequence.tokens) >= part.sequence.max_length:
                 chosen.remove(part.sequence)
     return slices
 
 
-def spans(slices: list[Slice]) -> list[tuple[int, int]]:
+def spans(slices: list[Chunk]) -> list[tuple[int, int]]:
     return [(part.start, part.stop) for part in slices]
 
 
-def test_a_long_prompt_is_computed_in_slices_beside_the_growing_replies() -> None:
+def test_a_long_prompt_is_prefilled_in_chunks_beside_decoding() -> None:
     chosen, _ = scheduler(step_tokens=5)
-    growing, long = sequence([1, 2], reply=9), sequence(list(range(10)))
-    chosen.add(growing)
+    decoding, long = sequence([1, 2], reply=9), sequence(list(range(10)))
+    chosen.add(decoding)
     step(chosen)
     chosen.add(long)
     assert spans(step(chosen)) == [(2, 3), (0, 4)]
@@ -93,9 +93,9 @@ def test_another_beginning_is_not_taken_for_the_same() -> None:
 
 def test_a_shared_block_outlives_the_first_of_its_holders() -> None:
     pool = BlockPool(count=4, size=SIZE)
-    block = pool.take()
+    block = pool.allocate()
     assert block is not None
-    pool.remember(block, pool.key(b"", [1, 2, 3, 4]))
+    pool.register(block, pool.key(b"", [1, 2, 3, 4]))
     shared, _ = pool.share([1, 2, 3, 4, 5])
     assert shared == [block]
     pool.release([block])
@@ -106,11 +106,11 @@ def test_a_shared_block_outlives_the_first_of_its_holders() -> None:
 
 def test_a_forgotten_block_is_not_found_any_more() -> None:
     pool = BlockPool(count=1, size=SIZE)
-    block = pool.take()
+    block = pool.allocate()
     assert block is not None
-    pool.remember(block, pool.key(b"", [1, 2, 3, 4]))
+    pool.register(block, pool.key(b"", [1, 2, 3, 4]))
     pool.release([block])
-    assert pool.take() == block
+    assert pool.allocate() == block
     assert pool.share([1, 2, 3, 4, 5]) == ([], [])
 
 

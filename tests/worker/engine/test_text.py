@@ -1,4 +1,4 @@
-"""What is shown of a growing reply is never taken back, and never shows the prompt's frame."""
+"""What is shown of an unfinished reply is never taken back, and never shows the prompt's frame."""
 
 import random
 from itertools import pairwise

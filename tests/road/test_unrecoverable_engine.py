@@ -13,6 +13,6 @@ def test_a_worker_whose_engine_is_beyond_help_ends_and_its_successor_answers(tmp
         opened.say("二")
         wait_until(lambda: broken.process.poll() is not None, 40)
         assert broken.wait() == os.EX_SOFTWARE
-        assert "engine_beyond_help" in broken.log.read_text()
+        assert "engine_unrecoverable" in broken.log.read_text()
         opened.start_worker()
         assert opened.wait_for_answers(2) == ["收到：一", "收到：二"]

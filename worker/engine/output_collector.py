@@ -1,4 +1,4 @@
-"""Where the thread that asked waits for the one that answers."""
+"""Hands a reply's progress from the engine's thread to the caller's."""
 
 import math
 import threading
@@ -10,8 +10,8 @@ from worker.engine.port import DeadlineExceeded, EngineError, Progress
 
 
 @dataclass(slots=True, eq=False)
-class Mailbox:
-    """Holds the newest progress only, so a slow reader costs nothing; an ending stays the ending."""
+class OutputCollector:
+    """Keeps only the newest progress, so a slow reader delays nobody; the first ending is final."""
 
     deadline: float = math.inf
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -21,11 +21,11 @@ class Mailbox:
 
     @property
     def is_closed(self) -> bool:
-        """Whether nobody waits for this reply any more: it ended, was cancelled, or is too late."""
+        """Whether the request needs no more tokens: it finished, failed, was cancelled or passed its deadline."""
         return self._is_closed or time.monotonic() >= self.deadline
 
     def put(self, progress: Progress) -> None:
-        """Show progress; the finished one is the ending."""
+        """Publish progress; a finished one closes the collector."""
         with self._changed:
             if not self._is_closed:
                 self._newest = progress
@@ -33,7 +33,7 @@ class Mailbox:
                 self._changed.notify()
 
     def fail(self, error: EngineError) -> None:
-        """End with an error, at once."""
+        """Close with an error, which the reader raises at once."""
         with self._changed:
             if not self._is_closed:
                 self._newest = None
@@ -42,7 +42,7 @@ class Mailbox:
                 self._changed.notify()
 
     def read(self) -> Generator[Progress, None, None]:
-        """Yield progress as it comes, the finished one last. Raises `EngineError`; closing it closes the mailbox."""
+        """Yield progress as it comes, the finished one last. Raises `EngineError`; closing it closes the collector."""
         try:
             while True:
                 progress = self._next()
