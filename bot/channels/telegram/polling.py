@@ -12,6 +12,7 @@ from telegram.error import Conflict, InvalidToken, TelegramError
 from bot.channels.telegram.bot_api import POLL_SECONDS, BotApi, TokenRefused, wait_seconds
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.updates import chat_of
+from bot.ending import end_tasks
 from bot.health import Deaf, Health, hangs_for_good
 from dialogue.errors import DatabaseUnavailable
 
@@ -92,9 +93,7 @@ class Poller:
                 await asyncio.wait({poll, stop}, return_when=asyncio.FIRST_COMPLETED)
             return poll.result() if poll.done() else []
         finally:
-            for task in (poll, stop):
-                task.cancel()
-            await asyncio.gather(poll, stop, return_exceptions=True)
+            await end_tasks((poll, stop))
 
     def begin(self, updates: list[dict[str, Any]]) -> bool:
         """Begin with those that are new; returns whether there are any."""

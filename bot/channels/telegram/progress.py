@@ -21,6 +21,7 @@ from bot.channels.telegram.bot_api import retry_seconds
 from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.flood_limits import Limiter, Pace, Urgency
 from bot.channels.telegram.splitting import LIMIT, split
+from bot.ending import end_tasks
 from dialogue.errors import DialogueError
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -139,9 +140,9 @@ class Progress:
         return waiting.placeholder
 
     async def close(self) -> None:
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for waiting in self._waiting.values():
+            waiting.is_over = True
+        await end_tasks(self._tasks)
 
     async def _show(self, waiting: _Waiting) -> None:
         await asyncio.sleep(_FIRST_LOOK_SECONDS)
