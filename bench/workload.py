@@ -9,11 +9,11 @@ import torch
 from transformers import GlmConfig, GlmForCausalLM
 
 from dialogue.process.settings import INSTRUCTION
-from dialogue.window import trim
+from dialogue.window import window_of
 from worker.engine.port import Exchange, Request
 from worker.engine.prompter import Prompter
 from worker.model.find import BUNDLED
-from worker.prompt import rounds, seed_prompt
+from worker.prompt import rounds
 from worker.tokenizer import load_tokenizer
 
 SHAPES: dict[str, dict[str, Any]] = {
@@ -82,18 +82,14 @@ def jobs_for(prompter: Prompter, *, count: int) -> list[Job]:
     lines = (Path(__file__).parent / "dialogues.jsonl").read_text(encoding="utf-8").splitlines()
     jobs = []
     for number in range(count):
-        pairs = json.loads(lines[number % len(lines)])
-        turns = number % (len(pairs) - 1)
-        seen = [
-            (seed_prompt(text, instruction=INSTRUCTION if first else ""), reply, text)
-            for first, (text, reply) in zip([True, *[False] * turns], pairs[:turns], strict=False)
-        ]
-        history = [Exchange(text, reply) for _, reply, text in trim(seen, instruction=INSTRUCTION)]
+        exchanges = [Exchange(text, reply) for text, reply in json.loads(lines[number % len(lines)])]
+        turns = number % (len(exchanges) - 1)
+        history = window_of(exchanges[:turns], instruction=INSTRUCTION)
         request = Request(
             id=str(number),
             instruction=INSTRUCTION,
             history=history,
-            text=pairs[turns][0],
+            text=exchanges[turns].text,
             max_tokens=REPLY_LENGTHS[number % len(REPLY_LENGTHS)],
             deadline_seconds=3600,
         )

@@ -8,7 +8,7 @@ from redis import Redis
 
 from dialogue.broker.signals import redis_url as in_redis_form
 from tests.ears import Ears, chinese_in, leaks
-from tests.road.harness import wait_until
+from tests.patience import wait_until
 
 SECRET = "月亮背面的秘密"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from worker.prompt import seed_prompt
+from dialogue.window import CLIENT, SUPPORTER
 
 UNKNOWN, PAD, END, MASK, START = "<unk>", "<pad>", "<eos>", "[gMASK]", "<sop>"
 ROUND = "[Round "
@@ -45,8 +45,7 @@ def train(texts: Iterable[str], *, size: int, instruction: str) -> Tokenizer:
 
 def frame(instruction: str) -> list[str]:
     """The pieces that every prompt is framed with."""
-    opening, closing = seed_prompt("\0").split("\0")
-    pieces = [ROUND, NEXT_ROUND, "]\n\n问：", f"]\n\n问：{opening}", opening, f"{closing}\n\n答："]
+    pieces = [ROUND, NEXT_ROUND, "]\n\n问：", f"]\n\n问：{CLIENT}", CLIENT, f"{SUPPORTER}\n\n答："]
     return [*pieces, instruction] if instruction else pieces
 
 

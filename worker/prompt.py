@@ -6,11 +6,12 @@ The frame is kept apart from what people said, so that a tokenizer reads control
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
+from dialogue.window import CLIENT, SUPPORTER
 from worker.engine.port import Exchange
 
 PromptStyle = Literal["seed", "fullwidth"]
 
-_ROLES = {"seed": ("求助者:", "。支持者:"), "fullwidth": ("求助者：", "。支持者：")}
+_ROLES = {"seed": (CLIENT, SUPPORTER), "fullwidth": ("求助者：", "。支持者：")}  # equally long: one window fits both
 _FULLWIDTH = str.maketrans(",:;?!", "，：；？！")
 
 
@@ -19,15 +20,6 @@ class Piece(NamedTuple):
 
     text: str
     is_frame: bool
-
-
-def seed_prompt(text: str, *, instruction: str = "", style: PromptStyle = "seed") -> str:
-    """The person's words as MindGLM expects them; the first exchange carries `instruction`.
-
-    Both styles have the same number of characters.
-    """
-    opening, closing = _ROLES[style]
-    return f"{_punctuated(instruction, style)}{opening}{text}{closing}"
 
 
 def rounds(history: Sequence[Exchange], text: str, *, instruction: str, style: PromptStyle = "seed") -> Iterator[Piece]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 import structlog
@@ -22,7 +22,7 @@ from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
 from dialogue.storage.ids import made_at
 from dialogue.storage.vault import MasterKeys
-from dialogue.window import trim
+from dialogue.window import window_of
 from worker.engine.port import (
     Cancelled,
     Engine,
@@ -34,7 +34,6 @@ from worker.engine.port import (
 )
 from worker.leases import Leases
 from worker.meters import UNMETERED, TokenPace, WorkerMeters
-from worker.prompt import seed_prompt
 from worker.streams import Stream
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -61,14 +60,6 @@ class _Blocked(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-class _Seen(NamedTuple):
-    """A pair as the window counts it, and the bare words it was made of."""
-
-    prompt: str
-    response: str
-    text: str
 
 
 class Replies:
@@ -212,19 +203,13 @@ class Replies:
         )
 
     def _window(self, turn: ClaimedTurn) -> list[Exchange]:
-        """What the model sees of the history; lengths are those of the prompts as the seed writes them."""
-        instruction = self._policy.instruction
-        history = [
-            _Seen(seed_prompt(past.text, instruction="" if number else instruction), past.reply, past.text)
-            for number, past in enumerate(turn.history)
-        ]
-        window = trim(
-            history,
-            instruction=instruction,
+        window = window_of(
+            turn.history,
+            instruction=self._policy.instruction,
             max_length=self._policy.window_max_length,
             max_turns=self._policy.window_max_turns,
         )
-        return [Exchange(seen.text, seen.response) for seen in window]
+        return [Exchange(past.text, past.reply) for past in window]
 
     def _complete(self, turn: ClaimedTurn, reply: FinishedReply, claimed_at: datetime) -> None:
         self._measure(turn, reply, claimed_at)

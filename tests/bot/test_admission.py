@@ -1,6 +1,6 @@
 import asyncio
 
-from bot.incoming.admission import AdmissionQueue
+from bot.admission import AdmissionQueue
 
 
 async def test_when_all_places_are_taken_the_most_urgent_goes_first_then_who_came_first() -> None:

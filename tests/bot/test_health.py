@@ -5,11 +5,13 @@ import json
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.health import DEAF_SECONDS, OVERDUE_SECONDS, STUCK_SECONDS, Health, last_report
 from bot.settings import BotSettings
 from mindglm import adapters
 from tests.builders import CHANNEL, FakeClock, Rooms
+from tests.patience import until
 
 
 async def nothing_pending() -> int | None:
@@ -88,7 +90,9 @@ async def test_health_that_is_good_is_status_0(rooms: Rooms, capsys: pytest.Capt
 async def test_a_report_that_cannot_be_written_does_not_end_the_adapter(rooms: Rooms, tmp_path: Path) -> None:
     (tmp_path / "health").write_text("in the way")
     watched = health(rooms, tmp_path)
-    running = asyncio.create_task(watched.run())
-    await asyncio.sleep(0.5)
+    with capture_logs() as logs:
+        running = asyncio.create_task(watched.run())
+        await until(lambda: logs)
+    assert [log["event"] for log in logs] == ["health_not_written"]
     assert not running.done()
     running.cancel()

@@ -17,7 +17,7 @@ from tests.bot.telegram.loopback import TOKEN, Telegram
 from tests.deploy import image
 from tests.deploy.compose import ROOT, SERVICES, command, seconds
 from tests.deploy.image import Container
-from tests.road.harness import wait_until
+from tests.patience import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 

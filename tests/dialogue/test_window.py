@@ -1,12 +1,19 @@
+from typing import NamedTuple
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialogue.window import trim
+from dialogue.window import seed_prompt, trim, window_of
 
 INSTRUCTION = "假设你是友善的心理辅导师。"
 
 texts = st.text(alphabet="你我好难过,。 \n😀", max_size=120)
 histories = st.lists(st.tuples(texts, texts), max_size=30)
+
+
+class Exchange(NamedTuple):
+    text: str
+    reply: str
 
 
 def literal_loop(
@@ -64,3 +71,33 @@ def test_nothing_in_nothing_out_and_the_history_is_left_alone() -> None:
     history = [("问" * 400, "答" * 400)] * 3
     trim(history, instruction="")
     assert len(history) == 3
+
+
+def test_the_first_exchange_carries_the_instruction() -> None:
+    assert seed_prompt("我睡不着", instruction=INSTRUCTION) == f"{INSTRUCTION}求助者:我睡不着。支持者:"
+
+
+def test_later_exchanges_do_not() -> None:
+    assert seed_prompt("我睡不着") == "求助者:我睡不着。支持者:"
+
+
+@given(histories, st.integers(1, 900), st.integers(1, 15))
+def test_the_window_of_bare_words_is_that_of_the_seeds_prompts(
+    turns: list[tuple[str, str]], max_length: int, max_turns: int
+) -> None:
+    prompts = [
+        (f"{'' if number else INSTRUCTION}求助者:{text}。支持者:", reply) for number, (text, reply) in enumerate(turns)
+    ]
+    history = [Exchange(*turn) for turn in turns]
+    shown = window_of(history, instruction=INSTRUCTION, max_length=max_length, max_turns=max_turns)
+    as_prompts = [(seed_prompt(e.text, instruction="" if n else INSTRUCTION), e.reply) for n, e in enumerate(shown)]
+    expected = literal_loop(prompts, instruction=INSTRUCTION, max_length=max_length, max_turns=max_turns)
+    assert as_prompts == expected
+
+
+def test_the_instruction_counts_once_by_itself_and_once_in_the_first_prompt() -> None:
+    frame = len(seed_prompt("")) + len(" ")
+    first, second = Exchange("早", "早"), Exchange("累", "歇歇")
+    length = 2 * len(INSTRUCTION) + 2 * frame + len("早早累歇歇")
+    assert window_of([first, second], instruction=INSTRUCTION, max_length=length) == [first, second]
+    assert window_of([first, second], instruction=INSTRUCTION, max_length=length - 1) == [first]

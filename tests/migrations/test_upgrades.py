@@ -2,7 +2,6 @@
 
 import ast
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ import migrations
 from dialogue.errors import SchemaMismatch
 from dialogue.storage import schema
 from dialogue.storage.database import Database, connect
+from tests.patience import wait_until
 
 FILES = sorted(Path(migrations.__path__[0], "versions").glob("[0-9]*.py"))
 NEWEST = schema.known()[-1]
@@ -117,10 +117,10 @@ def test_the_first_version_goes_on_serving_while_all_migrations_run(database: Da
 
     serving = threading.Thread(target=serve)
     serving.start()
-    time.sleep(0.3)
+    wait_until(lambda: predecessor.written or troubles)
     schema.upgrade(database)
     written_before = predecessor.written
-    time.sleep(0.5)
+    wait_until(lambda: predecessor.written > written_before or troubles)
     is_over.set()
     serving.join()
     assert troubles == []

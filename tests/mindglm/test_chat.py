@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from dialogue.storage.vault import new_secret
-from tests.road.harness import wait_until
+from tests.patience import wait_until
 
 PATIENCE_SECONDS = 60
 

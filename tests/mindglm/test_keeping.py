@@ -22,7 +22,7 @@ from dialogue.storage.vault import new_secret
 from dialogue.tables import Person
 from mindglm.admin import app
 from tests.builders import Rooms
-from tests.road.harness import wait_until
+from tests.patience import wait_until
 
 
 @pytest.fixture

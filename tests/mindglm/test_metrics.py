@@ -14,7 +14,7 @@ import pytest
 
 from tests.bot.telegram.clinic import Clinic
 from tests.bot.telegram.loopback import Telegram
-from tests.road.harness import wait_until
+from tests.patience import wait_until
 
 WHO = 770011
 LABEL = re.compile(r'(\w+)="([^"]*)"')

@@ -1,6 +1,5 @@
 """Real little processes: kept running, restarted with back-off, stopped in order, shared by a lock."""
 
-import asyncio
 import os
 import sys
 import time
@@ -11,6 +10,7 @@ import psutil
 import pytest
 
 from mindglm.supervise import FinalExit, Kept, Program
+from tests.patience import until
 
 NOTIFY = (
     "import socket,os; socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM).sendto(b'READY=1',os.environ['NOTIFY_SOCKET'])"
@@ -42,13 +42,6 @@ def program(tmp_path: Path) -> Callable[..., Program]:
         )
 
     return make
-
-
-async def until(is_true: Callable[[], object], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_true():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
 
 
 def pid_of(kept: Kept) -> int:

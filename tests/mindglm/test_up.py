@@ -5,7 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.road.harness import is_alive, wait_until
+from tests.patience import wait_until
+from tests.road.harness import is_alive
 
 
 def test_without_any_channel_it_says_what_to_set() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dialogue.storage.vault import new_secret
 from tests.bot.wechat.gateway import TOKEN, Gateway
-from tests.road.harness import wait_until
+from tests.patience import wait_until
 
 
 def test_with_an_endpoint_and_a_token_people_on_wechat_are_answered(short_path: Path) -> None:

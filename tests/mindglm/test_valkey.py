@@ -7,8 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -26,6 +25,7 @@ from mindglm.valkey import (
     serving_process,
     start,
 )
+from tests.patience import wait_until
 
 
 @pytest.fixture
@@ -38,13 +38,6 @@ def valkey(socket: Path) -> Iterator[Valkey]:
     server = start(socket, log_file=socket.with_name("valkey.log"))
     yield server
     server.stop()
-
-
-def eventually(is_so: Callable[[], bool], *, seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
-    while not is_so() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return is_so()
 
 
 def test_it_answers_as_soon_as_start_returns(valkey: Valkey) -> None:
@@ -139,7 +132,7 @@ def test_it_ends_with_a_parent_that_is_killed(socket: Path) -> None:
     assert valkey_id is not None
     parent.kill()
     parent.wait()
-    assert eventually(lambda: not _is_running(valkey_id))
+    wait_until(lambda: not _is_running(valkey_id))
 
 
 def _is_running(process_id: int) -> bool:

@@ -6,9 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,10 +26,9 @@ from dialogue.storage.vault import new_secret
 from dialogue.tables import Turn
 from tests.builders import CHANNEL, message
 from tests.ears import chinese_in
+from tests.patience import wait_until
 
 _START_SECONDS = 30.0
-_PATIENCE = 3
-"""Other tests run beside this one, and something else may be busy on the machine."""
 
 
 class Recorder:
@@ -179,14 +177,6 @@ def road(home: Path, *, broker_url: str, database_url: str | None = None, **envi
         yield opened
     finally:
         opened.close()
-
-
-def wait_until(is_true: Callable[[], object], seconds: float) -> None:
-    """Fails the test when it does not come true in time: `seconds` on a quiet machine, more on one with much to do."""
-    deadline = time.monotonic() + seconds * _PATIENCE
-    while not is_true():
-        assert time.monotonic() < deadline, f"did not come true within {seconds} seconds"
-        time.sleep(0.02)
 
 
 def is_alive(pid: int) -> bool:

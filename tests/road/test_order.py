@@ -1,12 +1,12 @@
 """One conversation is answered in order by one worker at a time; a reset acts at once; a stopping worker is kind."""
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.road.harness import Road, road, wait_until
+from tests.patience import wait_until
+from tests.road.harness import Road, road
 from tests.services.valkey import ValkeyServer
 
 
@@ -35,7 +35,7 @@ def test_two_workers_answer_forty_people_once_each_and_in_order(
             for who in people:
                 opened.say(f"{who}第{number}句", who=who)
         wait_until(lambda: all(_lines(opened, who) >= 5 for who in people), 60)
-        time.sleep(1)
+        wait_until(lambda: set(opened.states()) == {"answered"}, 10)
         for who in people:
             said = [line.strip("[]") for answer in opened.answers(who) for line in answer.splitlines()]
             assert said == [f"{who}第{number}句" for number in range(5)]
@@ -52,9 +52,9 @@ def test_ending_the_conversation_cancels_the_reply_at_once(slow_road: Road) -> N
     (goodbye,) = slow_road.wait_for_answers(1)
     assert "好的" in goodbye
     wait_until(lambda: "generation_cancelled" in worker.log.read_text(), 2)
-    time.sleep(4)
-    assert slow_road.answers() == [goodbye]
-    assert slow_road.states() == ["discarded"]
+    slow_road.say("我又来了")
+    assert slow_road.wait_for_answers(2) == [goodbye, "收到：我又来了"]
+    assert slow_road.states() == ["discarded", "answered"]
 
 
 def test_a_stopping_worker_finishes_what_it_began_and_takes_nothing_new(slow_road: Road) -> None:
@@ -63,7 +63,7 @@ def test_a_stopping_worker_finishes_what_it_began_and_takes_nothing_new(slow_roa
     slow_road.say("一", who="小王")
     wait_until(lambda: slow_road.states() == ["generating"], 10)
     worker.terminate()
-    time.sleep(0.5)
+    wait_until(lambda: "Warm shutdown" in worker.log.read_text(), 10)
     slow_road.say("二", who="小李")
     assert worker.wait() == 0
     assert slow_road.wait_for_answers(1) == ["收到：一"]
@@ -81,8 +81,8 @@ def test_a_worker_out_of_time_gives_the_turn_back_for_another_at_once(slow_road:
     worker.terminate()
     worker.wait()
     assert slow_road.wait_for_answers(1, seconds=10) == ["收到：一"]
-    time.sleep(4)
-    assert slow_road.answers() == ["收到：一"]
+    slow_road.say("二")
+    assert slow_road.wait_for_answers(2) == ["收到：一", "收到：二"]
 
 
 def test_a_reply_that_breaks_is_tried_again_and_at_last_apologised_for(

@@ -1,7 +1,8 @@
 from pathlib import Path
 
 from dialogue.telemetry.heartbeat import Presence, present
-from tests.road.harness import Road, road, wait_until
+from tests.patience import wait_until
+from tests.road.harness import Road, road
 
 
 def workers(opened: Road) -> list[Presence]:

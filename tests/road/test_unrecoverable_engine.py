@@ -1,7 +1,8 @@
 import os
 from pathlib import Path
 
-from tests.road.harness import road, wait_until
+from tests.patience import wait_until
+from tests.road.harness import road
 
 
 def test_a_worker_whose_engine_is_beyond_help_ends_and_its_successor_answers(tmp_path: Path, redis_url: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dialogue.storage.vault import new_secret
-from tests.road.harness import wait_until
+from tests.patience import wait_until
 
 
 def celery(**variables: str) -> subprocess.CompletedProcess[str]:

@@ -1,31 +1,34 @@
 """The prompt is the seed's, byte for byte, in ChatGLM2's rounds."""
 
+from typing import get_args
+
 from dialogue.process.settings import INSTRUCTION
+from dialogue.window import seed_prompt
 from worker.engine.port import Exchange
-from worker.prompt import rounds, seed_prompt
+from worker.prompt import PromptStyle, rounds
 
 
 def rendered(history: list[Exchange], text: str) -> str:
     return "".join(piece.text for piece in rounds(history, text, instruction="I,"))
 
 
-def test_the_first_exchange_carries_the_instruction() -> None:
-    assert seed_prompt("我睡不着", instruction=INSTRUCTION) == f"{INSTRUCTION}求助者:我睡不着。支持者:"
-
-
-def test_later_exchanges_do_not() -> None:
-    assert seed_prompt("我睡不着") == "求助者:我睡不着。支持者:"
+def first_prompt(style: PromptStyle, *, text: str, instruction: str) -> str:
+    return "".join(piece.text for piece in rounds([], text, instruction=instruction, style=style))
 
 
 def test_full_width_keeps_the_persons_own_punctuation() -> None:
-    shown = seed_prompt("a,b:c", instruction="你好,请说", style="fullwidth")
-    assert shown == "你好，请说求助者：a,b:c。支持者："
+    shown = first_prompt("fullwidth", text="a,b:c", instruction="你好,请说")
+    assert shown == "[Round 1]\n\n问：你好，请说求助者：a,b:c。支持者：\n\n答："
 
 
 def test_both_styles_are_equally_long() -> None:
-    assert len(seed_prompt("早", instruction=INSTRUCTION)) == len(
-        seed_prompt("早", instruction=INSTRUCTION, style="fullwidth")
-    )
+    seed, fullwidth = (first_prompt(style, text="早", instruction=INSTRUCTION) for style in get_args(PromptStyle))
+    assert len(seed) == len(fullwidth)
+
+
+def test_the_window_counts_the_prompt_that_the_model_sees() -> None:
+    framed = first_prompt("seed", text="我睡不着", instruction=INSTRUCTION)
+    assert framed == f"[Round 1]\n\n问：{seed_prompt('我睡不着', instruction=INSTRUCTION)}\n\n答："
 
 
 def test_without_history_there_is_one_round() -> None:

@@ -12,11 +12,11 @@ from functools import cache
 from pathlib import Path
 
 from dialogue.process.settings import INSTRUCTION
+from dialogue.window import CLIENT
 from training.data.dialogue import Dialogue
 from training.data.preferences import Preference
 from training.data.windows import before
 from training.trouble import TrainingTrouble
-from worker.prompt import seed_prompt
 
 _SENTENCE = re.compile(r"[^。！？!?\n]+[。！？!?\n]*")
 _DISMISSALS = Path(__file__).parent.parent / "dismissals.txt"
@@ -88,8 +88,7 @@ def _broken_off(chance: random.Random, reply: str, _text: str, _other: str) -> s
 
 
 def _speaks_for_the_client(_chance: random.Random, reply: str, text: str, _other: str) -> str:
-    opening, _ = seed_prompt("\0").split("\0")
-    return f"{reply}{opening}{text}"
+    return f"{reply}{CLIENT}{text}"
 
 
 def _dismissal(chance: random.Random, _reply: str, _text: str, _other: str) -> str:

@@ -8,7 +8,7 @@ import gzip
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
@@ -23,11 +23,10 @@ from dialogue.process.settings import DialogueSettings
 from dialogue.states import TurnState
 from dialogue.storage.vault import MasterKeys, PersonKey
 from dialogue.tables import CONVERSATIONS, FEEDBACK, PEOPLE, TURNS
-from dialogue.window import trim
+from dialogue.window import window_of
 from training.data.preferences import Preference, as_json, from_json
 from training.trouble import TrainingTrouble
 from worker.engine.port import Exchange
-from worker.prompt import seed_prompt
 
 KEY_VARIABLE = "MINDGLM_TRAINING_KEY"
 ORIGIN = "feedback"
@@ -133,22 +132,13 @@ def _rated(
     said = [Exchange(words[turn.id], key.open(turn.reply, row=turn.id, column="turns.reply")) for turn in turns]
     if not said[-1].text:
         return None
-    return _Rated(_window(said[:-1], settings), *said[-1])
-
-
-def _window(history: Sequence[Exchange], settings: DialogueSettings) -> tuple[Exchange, ...]:
-    instruction = settings.instruction
-    seen = [
-        (seed_prompt(past.text, instruction="" if number else instruction), past.reply, past)
-        for number, past in enumerate(history)
-    ]
-    shown = trim(
-        seen,
-        instruction=instruction,
+    window = window_of(
+        said[:-1],
+        instruction=settings.instruction,
         max_length=settings.window_max_length,
         max_turns=settings.window_max_turns,
     )
-    return tuple(past for _, _, past in shown)
+    return _Rated(tuple(window), *said[-1])
 
 
 def _compared(better: _Rated, worse: _Rated) -> Preference:

@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from dialogue.window import trim
+from dialogue.window import window_of
 from training.data.dialogue import Dialogue
 from worker.engine.port import Exchange
-from worker.prompt import seed_prompt
 
 
 class Window(NamedTuple):
@@ -16,12 +15,12 @@ class Window(NamedTuple):
     first: int
 
 
-class _Seen(NamedTuple):
-    """A pair as the window counts it, and where it stands in the dialogue."""
+class _Numbered(NamedTuple):
+    """An exchange with its index in the dialogue."""
 
-    prompt: str
-    response: str
-    place: int
+    text: str
+    reply: str
+    index_in_dialogue: int
 
 
 def served(dialogue: Dialogue, *, instruction: str) -> Iterator[Window]:
@@ -67,11 +66,8 @@ def before(dialogue: Dialogue, index: int, *, instruction: str) -> list[Exchange
 
 
 def _shown(history: Sequence[Exchange], instruction: str) -> tuple[int, ...]:
-    seen = [
-        _Seen(seed_prompt(past.text, instruction="" if number else instruction), past.reply, number)
-        for number, past in enumerate(history)
-    ]
-    return tuple(pair.place for pair in trim(seen, instruction=instruction))
+    numbered = [_Numbered(past.text, past.reply, index) for index, past in enumerate(history)]
+    return tuple(shown.index_in_dialogue for shown in window_of(numbered, instruction=instruction))
 
 
 def _window(exchanges: Sequence[Exchange], shown: Sequence[int], learned: int) -> Window:

@@ -14,9 +14,9 @@ from typing import Any, get_args
 import torch
 from transformers import PreTrainedModel
 
-from dialogue.window import trim
+from dialogue.window import window_of
 from worker.engine.port import Exchange, ModelUnusable
-from worker.prompt import Piece, PromptStyle, rounds, seed_prompt
+from worker.prompt import Piece, PromptStyle, rounds
 from worker.tokenizer import Tokenizer
 
 _CLEAR = 2.0  # standard errors
@@ -91,11 +91,7 @@ def probe(
 
 def _pieces(dialogue: Sequence[Exchange], instruction: str, style: PromptStyle) -> Iterator[Piece]:
     *earlier, last = dialogue
-    seen = [
-        (seed_prompt(text, instruction="" if number else instruction), reply, text)
-        for number, (text, reply) in enumerate(earlier)
-    ]
-    history = [Exchange(text, reply) for _, reply, text in trim(seen, instruction=instruction)]
+    history = window_of(earlier, instruction=instruction)
     return rounds(history, last.text, instruction=instruction, style=style)
 
 

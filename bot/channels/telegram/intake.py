@@ -6,10 +6,10 @@ from uuid import UUID
 import structlog
 from telegram import Update
 
+from bot.admission import AdmissionQueue
 from bot.channels.telegram import CHANNEL
 from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.updates import Account, Chose, Event, Left, Rated, Revised, Said, Showed, chat_of, read
-from bot.incoming.admission import AdmissionQueue
 from bot.incoming.chat_locks import PerChatLocks
 from bot.incoming.inbox import Inbox
 from bot.incoming.receipt import Receipt

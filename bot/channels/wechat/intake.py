@@ -15,13 +15,13 @@ from uuid import UUID
 
 import structlog
 
+from bot.admission import AdmissionQueue
 from bot.channels.wechat import CHANNEL
 from bot.channels.wechat.chat import WechatChat
 from bot.channels.wechat.connection import Connection
 from bot.channels.wechat.contacts import Contacts
 from bot.channels.wechat.puppet import Event, Happening, LineBroken, Puppet, PuppetTrouble
 from bot.channels.wechat.reading import Account, Ignored, Payload, Said, Showed, read
-from bot.incoming.admission import AdmissionQueue
 from bot.incoming.chat_locks import PerChatLocks
 from bot.incoming.receipt import Receipt
 from care.screening import screen_safely

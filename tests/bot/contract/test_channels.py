@@ -18,12 +18,10 @@ from dialogue.states import DeliveryState
 from dialogue.tables import Conversation, Delivery, Feedback, Message
 from tests.bot.contract.model import Model
 from tests.bot.contract.seat import REPLY_LENGTH, PlatformSeat, Seat
-from tests.bot.wechat.eventually import until
+from tests.patience import until
 
 SENTENCE = "慢慢来，你已经做得很好了。"
 ACUTE = "我今晚就想结束自己"
-STILL_SECONDS = 0.3
-"""So long nothing more may be said."""
 
 
 @pytest_asyncio.fixture
@@ -54,6 +52,13 @@ def give_up_soon(services: BotServices) -> None:
     engine.dispose()  # what is connected already
 
 
+def failures_of(services: BotServices) -> list[BaseException | None]:
+    """Fills with what the database answers from now on that is an error."""
+    failures: list[BaseException | None] = []
+    event.listen(services.database.engine, "handle_error", lambda context: failures.append(context.original_exception))
+    return failures
+
+
 def said(seat: Seat) -> list[str]:
     """The sentences that were answered, one after the other."""
     return [line.removeprefix("收到：") for told in seat.told() for line in told.splitlines()]
@@ -82,11 +87,12 @@ class TestChannel:
         self, seat: Seat, services: BotServices, tmp_path: Path
     ) -> None:
         give_up_soon(services)
+        failures = failures_of(services)
         blocker = create_engine(f"sqlite:///{tmp_path / 'bot.db'}")
         with blocker.connect() as connection:
             connection.execute(text("BEGIN EXCLUSIVE"))
             seat.say("我睡不着")
-            await asyncio.sleep(STILL_SECONDS)
+            await until(lambda: failures)
             assert seat.acknowledged_count() == 0
             connection.rollback()
         blocker.dispose()
@@ -146,7 +152,6 @@ class TestChannel:
         platform.repeat()
         platform.say("还在吗")
         await until(lambda: len(platform.told()) == 2)
-        await asyncio.sleep(STILL_SECONDS)
         assert said(platform) == ["我睡不着", "还在吗"]
         assert stored_count(services) == 2
 
@@ -159,9 +164,12 @@ class TestChannel:
         platform.say("结束对话")
         await until(lambda: len(platform.told()) == 1)
         await model.finish(turn)
-        await asyncio.sleep(STILL_SECONDS)
-        (farewell,) = platform.told()
+        platform.say("我又来了")
+        await model.finish(await model.begin())
+        await until(lambda: len(platform.told()) == 2)
+        farewell, answer = platform.told()
         assert "照顾好自己" in farewell
+        assert answer == "收到：我又来了"
 
     async def test_what_is_no_text_is_excused_once_for_several_in_a_row(
         self, platform: PlatformSeat, model: Model, services: BotServices
@@ -193,8 +201,9 @@ class TestChannel:
         platform.refuse_once()
         platform.say("我睡不着")
         await until(lambda: fates(services) == [(DeliveryState.SENT, None)])
-        await asyncio.sleep(STILL_SECONDS)
-        assert platform.told() == ["收到：我睡不着"]
+        platform.say("还在吗")
+        await until(lambda: len(platform.told()) == 2)
+        assert platform.told() == ["收到：我睡不着", "收到：还在吗"]
 
     async def test_a_text_that_is_never_taken_is_given_up_and_holds_up_nothing(
         self, platform: PlatformSeat, model: Model, services: BotServices

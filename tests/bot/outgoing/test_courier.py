@@ -1,5 +1,4 @@
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from dialogue.states import DeliveryKind, DeliveryState
 from dialogue.storage.clock import utc_now
 from dialogue.storage.database import Database
 from tests.builders import CHANNEL, Rooms, message
+from tests.patience import until
 
 
 class Platform:
@@ -119,8 +119,7 @@ async def test_words_for_somebody_in_danger_do_not_wait_for_an_answer_that_is_un
     await platform.has_begun.wait()
     await asyncio.to_thread(services.inbox.receive_blocking, message("我今晚就想结束自己"))
     rooms.clock.now = utc_now()
-    while not platform.sent:
-        await asyncio.sleep(0.01)
+    await until(lambda: platform.sent)
     platform.released.set()
     messenger.stop()
     await running
@@ -156,15 +155,13 @@ async def test_what_the_platform_refuses_is_not_tried_again(services: BotService
 async def test_a_signal_wakes_the_courier_before_its_poll(services: BotServices, rooms: Rooms) -> None:
     platform = Platform()
     messenger = courier(services, rooms, platform, poll_seconds=30)
-    listener = Listener(services.broker_url, CHANNEL, on_owed=messenger.wake)
+    hints: list[None] = []
+    listener = Listener(services.broker_url, CHANNEL, on_owed=lambda: (hints.append(None), messenger.wake())[1])
     tasks = [asyncio.create_task(messenger.run()), asyncio.create_task(listener.run())]
-    await asyncio.sleep(0.5)
-    began_at = time.monotonic()
+    await until(lambda: hints)  # it has subscribed
     await asyncio.to_thread(rooms.answered, "在吗", "我在")
     await asyncio.to_thread(services.signals.owe, [CHANNEL])
-    while not platform.sent:
-        await asyncio.sleep(0.01)
-        assert time.monotonic() - began_at < 5
+    await until(lambda: platform.sent, 5)
     messenger.stop()
     tasks[1].cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -175,8 +172,7 @@ async def test_a_stopping_courier_marks_what_it_sent(services: BotServices, room
     platform = Platform()
     messenger = courier(services, rooms, platform)
     running = asyncio.create_task(messenger.run())
-    while not platform.sent:
-        await asyncio.sleep(0.01)
+    await until(lambda: platform.sent)
     messenger.stop()
     await running
     assert [delivery.state for delivery in rooms.deliveries()] == [DeliveryState.SENT]
@@ -230,11 +226,9 @@ async def test_what_is_being_sent_while_the_database_is_lost_is_not_sent_twice(
     running = asyncio.create_task(messenger.run())
     await platform.has_begun.wait()
     database.lost_count = 3
-    while database.lost_count:
-        await asyncio.sleep(0.01)
+    await until(lambda: not database.lost_count)
     platform.released.set()
-    while not messenger.is_settled:
-        await asyncio.sleep(0.01)
+    await until(lambda: messenger.is_settled)
     messenger.stop()
     await running
     assert platform.sent == ["慢"]
@@ -256,8 +250,7 @@ async def test_a_courier_that_stops_without_the_database_marks_when_it_runs_agai
     was_settled = messenger.is_settled
     database.lost_count = 0
     running = asyncio.create_task(messenger.run())
-    while not messenger.is_settled:
-        await asyncio.sleep(0.01)
+    await until(lambda: messenger.is_settled)
     messenger.stop()
     await running
     assert not was_settled
@@ -271,8 +264,7 @@ async def test_what_a_closing_terminal_never_showed_stays_owed(services: BotServ
     sender.name = CHANNEL
     messenger = courier(services, rooms, sender)
     running = asyncio.create_task(messenger.run())
-    while sender.events.empty():
-        await asyncio.sleep(0.01)
+    await until(lambda: not sender.events.empty())
     sender.close()
     messenger.stop()
     await running
@@ -301,8 +293,7 @@ async def test_a_slow_chat_holds_up_nobody_else_and_everything_is_marked(service
         await asyncio.to_thread(rooms.answered, "在吗", f"{number}", who=f"{number}")
         messenger.wake()
         await asyncio.sleep(0.03)
-    while len(platform.sent) < 6:
-        await asyncio.sleep(0.01)
+    await until(lambda: len(platform.sent) >= 6)
     assert platform.sent.index("0") < platform.sent.index("慢")
     assert platform.most_at_once >= 2
     messenger.stop()
@@ -328,11 +319,9 @@ async def test_slow_answers_take_no_place_from_words_for_somebody_in_danger(
     await platform.has_begun.wait()
     await asyncio.to_thread(services.inbox.receive_blocking, message("我今晚就想结束自己"))
     rooms.clock.now = utc_now()
-    while not platform.sent:
-        await asyncio.sleep(0.01)
+    await until(lambda: platform.sent)
     platform.released.set()
-    while len(platform.sent) < 3:
-        await asyncio.sleep(0.01)
+    await until(lambda: len(platform.sent) >= 3)
     messenger.stop()
     await running
     assert platform.sent[-2:] == ["慢", "我在"]

@@ -20,7 +20,8 @@ from dialogue.tables import Conversation, Delivery, Message, Turn
 from tests.bot.telegram.loopback import TOKEN, Telegram
 from tests.builders import is_quiet
 from tests.ears import chinese_in
-from tests.road.harness import Worker, wait_until
+from tests.patience import wait_until
+from tests.road.harness import Worker
 
 _START_SECONDS = 30.0
 

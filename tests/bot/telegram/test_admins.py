@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.bot.telegram.clinic import Clinic
 from tests.bot.telegram.wire import BOT, Sent
-from tests.road.harness import wait_until
+from tests.patience import wait_until
 
 PERSON, ADMIN = 5001, 9001
 

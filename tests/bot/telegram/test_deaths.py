@@ -9,7 +9,7 @@ import pytest
 
 from tests.bot.telegram.clinic import AdapterProcess, Clinic
 from tests.bot.telegram.loopback import Telegram
-from tests.road.harness import wait_until
+from tests.patience import wait_until
 
 UPDATES = int(os.environ.get("TEST_TELEGRAM_UPDATES", "200"))
 PEOPLE = 100

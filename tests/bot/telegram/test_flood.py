@@ -10,7 +10,7 @@ from tests.bot.telegram.clinic import Clinic
 from tests.bot.telegram.flood import Flood
 from tests.bot.telegram.loopback import Telegram
 from tests.bot.telegram.test_deaths import lines_of
-from tests.road.harness import wait_until
+from tests.patience import wait_until
 
 PEOPLE = int(os.environ.get("TEST_TELEGRAM_PEOPLE", "40"))
 MESSAGES = 5

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from dialogue.tables import Feedback
 from tests.bot.telegram.clinic import Clinic
-from tests.road.harness import wait_until
+from tests.patience import wait_until
 from tests.services import node
 
 pytestmark = pytest.mark.e2e

@@ -17,7 +17,7 @@ from dialogue.storage.vault import new_secret
 from tests.bot.telegram.clinic import Clinic
 from tests.bot.telegram.loopback import Telegram
 from tests.ears import Ears, chinese_in, files, leaks
-from tests.road.harness import wait_until
+from tests.patience import wait_until
 
 BEFORE = "还没有同意就说出来的心里话"
 ORDINARY = "我和母亲三年没有说过话"

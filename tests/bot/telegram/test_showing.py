@@ -9,7 +9,7 @@ from tests.bot.telegram.clinic import Clinic
 from tests.bot.telegram.loopback import Telegram
 from tests.bot.telegram.test_splitting import utf16_units
 from tests.bot.telegram.wire import BOT
-from tests.road.harness import wait_until
+from tests.patience import wait_until
 
 LONG_REPLY = "一二三四五六七八九十" * 6
 WHO, OTHER = 7001, 7002

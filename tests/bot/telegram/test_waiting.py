@@ -7,7 +7,7 @@ import pytest
 from tests.bot.telegram.clinic import Clinic
 from tests.bot.telegram.loopback import Telegram
 from tests.bot.telegram.wire import BOT
-from tests.road.harness import wait_until
+from tests.patience import wait_until
 
 WHO, OTHER = 8001, 8002
 GROUP = {"id": -8003, "type": "supergroup", "title": "组"}

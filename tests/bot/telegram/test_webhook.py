@@ -11,7 +11,7 @@ import pytest
 
 from tests.bot.telegram.clinic import Clinic
 from tests.bot.telegram.loopback import Telegram
-from tests.road.harness import wait_until
+from tests.patience import wait_until
 from tests.services.postgres import PostgresServer
 
 WHO = 8001

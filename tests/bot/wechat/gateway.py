@@ -22,7 +22,7 @@ from grpclib.server import Server, Stream
 from bot.channels.wechat import compat  # noqa: F401 - before wechaty's own
 from bot.channels.wechat.puppet import Happening
 from bot.channels.wechat.reading import Form
-from tests.road.harness import wait_until
+from tests.patience import wait_until
 
 TOKEN = "a-token-of-the-tests"
 BOT = "wxid_bot"

@@ -10,7 +10,7 @@ import pytest
 
 from dialogue.storage.vault import new_secret
 from tests.bot.wechat.gateway import TOKEN, Gateway
-from tests.road.harness import wait_until
+from tests.patience import wait_until
 
 WECHAT = [sys.executable, "-m", "mindglm", "wechat"]
 

@@ -9,8 +9,8 @@ import pytest
 
 from bot.channels.wechat.connection import Connection
 from bot.channels.wechat.puppet import Event, Happening, LineBroken, Puppet, TokenRefused
-from tests.bot.wechat.eventually import until
 from tests.bot.wechat.gateway import TOKEN, Gateway
+from tests.patience import until
 
 
 class Heard:
@@ -63,8 +63,7 @@ def restart(gateway: Gateway) -> None:
 async def test_it_connects_again_when_the_stream_ends(gateway: Gateway, breaks: Callable[[Gateway], object]) -> None:
     async with running(gateway) as (_, heard, task):
         for times in (1, 2, 3):
-            while heard.count(Happening.LOGIN) < times:
-                await asyncio.sleep(0.01)
+            await until(lambda times=times: heard.count(Happening.LOGIN) >= times)  # type: ignore[misc]  # a default binds it
             await asyncio.to_thread(breaks, gateway)
         await until(lambda: heard.count(Happening.LOGIN) == 4)
         assert not task.done()

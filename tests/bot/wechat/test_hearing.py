@@ -13,9 +13,9 @@ from bot.channels.wechat.puppet import Happening
 from bot.channels.wechat.reading import Form
 from bot.services import BotServices
 from dialogue.tables import Feedback, Message
-from tests.bot.wechat.eventually import until
 from tests.bot.wechat.gateway import BOT, TOKEN, Gateway
 from tests.builders import Rooms
+from tests.patience import until
 
 Start = Callable[..., Any]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.bot.wechat.ward import GATEWAY, Ward
-from tests.road.harness import wait_until
+from tests.patience import wait_until
 from tests.services import node
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]

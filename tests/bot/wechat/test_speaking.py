@@ -21,9 +21,9 @@ from dialogue.messages import Address, InboundMessage
 from dialogue.states import DeliveryKind, DeliveryState
 from dialogue.storage.clock import utc_now
 from dialogue.tables import Turn
-from tests.bot.wechat.eventually import until
 from tests.bot.wechat.gateway import BOT, Gateway
 from tests.builders import Rooms
+from tests.patience import until
 
 Start = Callable[..., Any]
 

@@ -22,7 +22,8 @@ from dialogue.storage.vault import new_secret
 from dialogue.tables import Delivery, Message
 from tests.builders import is_quiet
 from tests.ears import chinese_in
-from tests.road.harness import Worker, wait_until
+from tests.patience import wait_until
+from tests.road.harness import Worker
 
 GATEWAY = Path(__file__).parents[3] / "gateway"
 TOKEN = "a-token-of-the-tests"

@@ -15,7 +15,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from dialogue.storage.clock import utc_now
 from tests.console import demo
-from tests.road.harness import Road, road, wait_until
+from tests.patience import wait_until
+from tests.road.harness import Road, road
 
 ROOT = Path(__file__).parents[3]
 SCREENSHOTS = ROOT / "screenshots"

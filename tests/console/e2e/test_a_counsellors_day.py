@@ -12,7 +12,8 @@ from dialogue.admin import audit
 from dialogue.states import DeliveryState
 from dialogue.tables import Conversation, Delivery
 from tests.console.e2e.conftest import PASSWORD, ConsoleProcess, keep, sign_in
-from tests.road.harness import Road, wait_until
+from tests.patience import wait_until
+from tests.road.harness import Road
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 

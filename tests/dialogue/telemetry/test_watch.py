@@ -16,7 +16,7 @@ from dialogue.telemetry.heartbeat import Identity, Presence, present
 from dialogue.telemetry.prometheus import Prometheus
 from dialogue.telemetry.watch import Watch, instruments_for
 from tests.builders import Rooms
-from tests.road.harness import wait_until
+from tests.patience import wait_until
 
 ME = Identity(kind="telegram", name="telegram")
 

@@ -1,7 +1,6 @@
 """Requests, and a machine without a model: its runner answers with fixed ids, slowly, wrongly or not at all."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -99,14 +98,6 @@ def loaded_model(runner: FakeRunner, *, blocks: int = 256, step_tokens: int = 64
 def last(engine: Batched, asked: Request) -> Progress:
     """The finished reply."""
     return list(engine.stream(asked))[-1]
-
-
-def wait_until(holds: Callable[[], bool], *, seconds: float = 15) -> None:
-    """Wait for something that another thread does."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 class Gate:

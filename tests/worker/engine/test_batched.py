@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from tests.patience import wait_until
 from tests.worker.engine.builders import (
     FakeRunner,
     Gate,
@@ -15,7 +16,6 @@ from tests.worker.engine.builders import (
     loaded_model,
     request,
     running,
-    wait_until,
 )
 from worker.engine.batched import Batched
 from worker.engine.port import (

@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from tests.worker.engine.builders import FakeRunner, Gate, asking, bundled_tokenizer, last, request, running, wait_until
+from tests.patience import wait_until
+from tests.worker.engine.builders import FakeRunner, Gate, asking, bundled_tokenizer, last, request, running
 from worker.engine.port import EngineFailed, Finish
 from worker.engine.runner_input import OutOfMemory, RunnerInput
 

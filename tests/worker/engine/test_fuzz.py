@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.worker.engine.builders import FakeRunner, bundled_tokenizer, last, loaded_model, request, wait_until
+from tests.patience import wait_until
+from tests.worker.engine.builders import FakeRunner, bundled_tokenizer, last, loaded_model, request
 from worker.engine.batched import Batched
 from worker.engine.port import EngineError, Exchange, Finish, Load
 from worker.engine.runner_input import OutOfMemory, RunnerInput

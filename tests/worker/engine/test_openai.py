@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from dialogue.errors import Misconfigured
-from tests.worker.engine.builders import request, wait_until
+from tests.patience import wait_until
+from tests.worker.engine.builders import request
 from worker.engine.choose import build
 from worker.engine.completions import Server
 from worker.engine.openai import OpenAI

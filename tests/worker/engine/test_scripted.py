@@ -2,12 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
 
+from tests.patience import wait_until
 from worker.engine.choose import build
 from worker.engine.port import Cancelled, DeadlineExceeded, EngineFailed, Exchange, Finish, Progress, Request
 from worker.engine.scripted import Scripted
@@ -24,13 +24,6 @@ def request(text: str = "你好", **changes: object) -> Request:
         "deadline_seconds": 10.0,
     }
     return Request(**(values | changes))  # type: ignore[arg-type]  # one builder for all fields
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def last(engine: Scripted, asked: Request) -> Progress:

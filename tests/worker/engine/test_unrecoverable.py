@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.worker.engine.builders import FakeRunner, bundled_tokenizer, last, loaded_model, request, wait_until
+from tests.patience import wait_until
+from tests.worker.engine.builders import FakeRunner, bundled_tokenizer, last, loaded_model, request
 from worker.engine import batched
 from worker.engine.batched import Batched
 from worker.engine.port import EngineFailed
