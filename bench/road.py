@@ -114,6 +114,7 @@ async def talk_once(services: BotServices, answers: Answers, who: str) -> float:
         external_id=uuid4().hex,
         text="我最近总是睡不好",
         sent_at=datetime.now(UTC),
+        is_private=True,
     )
     answered = answers.expect(who)
     began_at = time.perf_counter()

@@ -1,7 +1,8 @@
 """Frozen values that cross the border: what came in and what goes out. Platform updates never travel further."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any, Self
 from uuid import UUID
 
 from dialogue.states import DeliveryKind
@@ -9,10 +10,28 @@ from dialogue.states import DeliveryKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where a conversation is held: a channel and the chat on it."""
+    """Where a conversation is held: a channel, our account on it, and the chat.
+
+    A channel that has one account leaves `account` empty. Where a channel has several, an empty one stands for any of
+    them: rows from before it had several, and admins, who are configured by channel and user id.
+    """
 
     channel: str
+    account: str = ""
     chat_id: str
+
+    @classmethod
+    def of(cls, row: Any) -> Self:
+        """The address in the columns `channel`, `account` and `chat_id` of a row."""
+        return cls(channel=row.channel, account=row.account, chat_id=row.chat_id)
+
+    def columns(self) -> dict[str, str]:
+        """The same columns, for a statement."""
+        return {"channel": self.channel, "account": self.account, "chat_id": self.chat_id}
+
+    def at_any_account(self) -> Self:
+        """The same chat, whichever of our accounts serves it."""
+        return replace(self, account="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +39,8 @@ class InboundMessage:
     """One text that a person wrote, as an adapter read it.
 
     `account` is the bot's own account on the channel; `external_id` is unique for channel and account. `reply_to_id`:
-    the platform's id of the message that this one answers, where the platform tells.
+    the platform's id of the message that this one answers, where the platform tells. `is_private`: nobody but the
+    person reads what is said at `address`.
     """
 
     address: Address
@@ -29,12 +49,8 @@ class InboundMessage:
     external_id: str
     text: str = field(repr=False)
     sent_at: datetime
+    is_private: bool
     reply_to_id: str | None = None
-
-    @property
-    def is_private(self) -> bool:
-        """Whether nobody else reads what is said there: adapters name a private chat by the person's id."""
-        return self.address.chat_id == self.user_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

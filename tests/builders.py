@@ -41,6 +41,7 @@ def message(text: str = "你好", *, who: str = "小王", external_id: str | Non
         external_id=external_id or uuid4().hex,
         text=text,
         sent_at=datetime(2026, 11, 21, tzinfo=UTC),
+        is_private=True,
     )
 
 

@@ -155,6 +155,7 @@ class Console:
             external_id=uuid4().hex,
             text=line,
             sent_at=utc_now(),
+            is_private=True,
         )
 
     def _show_answer(self, awaited: UUID | None) -> None:

@@ -207,7 +207,7 @@ class Inbox:
         except MessageTooLong as error:
             return self._refuse_long(reception, error)
         command = commands.parse(text)
-        if self._desk.serves(message.address) and (done := self._at_the_desk(reception, command, text)) is not None:
+        if self._desk.serves(message) and (done := self._at_the_desk(reception, command, text)) is not None:
             return reception.report(done)
         if command is not None:
             reception.note_source(text)

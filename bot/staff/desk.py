@@ -32,7 +32,7 @@ from dialogue.errors import (
     PersonIsAdmin,
     ReasonTooLong,
 )
-from dialogue.messages import Address
+from dialogue.messages import Address, InboundMessage
 
 _EXPLANATIONS: dict[type[DialogueError], str] = {
     NoSuchConversation: "desk_no_such_conversation",
@@ -83,7 +83,6 @@ class Desk:
 
     def __init__(self, *, office: Office, clearing: Clearing, shows_texts: bool, max_length: int) -> None:
         self._office = office
-        self._admins = frozenset(office.admins)
         self._clearing = clearing
         self._shows_texts = shows_texts
         self._max_length = max_length
@@ -103,9 +102,9 @@ class Desk:
             Verb.ALERTS: self._alerts,
         }
 
-    def serves(self, address: Address) -> bool:
-        """Whether that is an admin's private chat; in a group others would read the answers."""
-        return address in self._admins
+    def serves(self, message: InboundMessage) -> bool:
+        """Whether an admin wrote it in a private chat; in a group others would read the answers."""
+        return message.is_private and self._office.is_admin(message.address.channel, message.user_id)
 
     def hear_answer(self, caller: Caller, reply_to_id: str | None, text: str) -> Done | None:
         """Words that answer a relayed message go to its person, whatever they are; None for everything else."""
@@ -156,7 +155,7 @@ class Desk:
 
     def _status(self, caller: Caller, _order: Order) -> Done:
         figures = overview.overview(caller.session, now=caller.now)
-        is_listening = caller.address in alerts.listeners(caller.session, self._office)
+        is_listening = caller.address.at_any_account() in alerts.listeners(caller.session, self._office)
         return Done(text=reports.status(self._office.texts, figures, is_listening=is_listening, now=caller.now))
 
     def _sessions(self, caller: Caller, _order: Order) -> Done:

@@ -24,11 +24,18 @@ class Actor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Office:
-    """What the use cases need besides the session. `admins`: the chats to which alerts go."""
+    """What the use cases need besides the session.
+
+    `admins`: the chats to which alerts go, by any of our accounts. A private chat has the id of its person.
+    """
 
     keys: MasterKeys = field(repr=False)
     texts: Texts
     admins: tuple[Address, ...] = ()
+
+    def is_admin(self, channel: str, user_id: str) -> bool:
+        """Whether that person is one of the admins."""
+        return Address(channel=channel, chat_id=user_id) in self.admins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,6 @@ from dialogue.admin.office import Actor, Aftermath, Office
 from dialogue.admin.takeover import let_go, locked
 from dialogue.core import conversations, outbox
 from dialogue.errors import NoSuchDelivery, NoSuchPerson, NotFailed, PersonIsAdmin
-from dialogue.messages import Address
 from dialogue.states import OPEN_TURN_STATES, ClosedBy, DeliveryKind, DeliveryState, TurnState
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
@@ -99,7 +98,7 @@ def block(
     """
     _lock_person(session, person_id)
     account = session.execute(select(PEOPLE.c.channel, PEOPLE.c.user_id).where(PEOPLE.c.id == person_id)).one()
-    if Address(channel=account.channel, chat_id=account.user_id) in office.admins:
+    if office.is_admin(account.channel, account.user_id):
         raise PersonIsAdmin
     blocked = session.execute(
         update(PEOPLE)

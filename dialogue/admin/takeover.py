@@ -26,7 +26,7 @@ from dialogue.states import DeliveryKind
 from dialogue.storage.vault import PersonKey
 from dialogue.tables import CONVERSATIONS, DELIVERIES, PEOPLE, Delivery
 
-_NO_LONGER_HELD = {"taken_over_by": None, "taken_over_at": None, "relay_channel": None, "relay_chat_id": None}
+_NO_LONGER_HELD = dict.fromkeys(("taken_over_by", "taken_over_at", "relay_channel", "relay_account", "relay_chat_id"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +60,12 @@ def locked(session: Session, office: Office, conversation_id: UUID) -> Held:
     row = session.execute(select(CONVERSATIONS).where(CONVERSATIONS.c.id == conversation_id)).one()
     if row.closed_at is not None:
         raise ConversationClosed
-    has_relay = row.relay_channel is not None
     return Held(
         id=row.id,
         person_id=person_id,
-        address=Address(channel=row.channel, chat_id=row.chat_id),
+        address=Address.of(row),
         holder=row.taken_over_by,
-        relay_to=Address(channel=row.relay_channel, chat_id=row.relay_chat_id) if has_relay else None,
+        relay_to=conversations.relay_address(row),
         key=office.keys.person_key(person.data_key, person_id),
     )
 
@@ -91,6 +90,7 @@ def take_over(
             taken_over_by=by.name,
             taken_over_at=now,
             relay_channel=by.address.channel if by.address else None,
+            relay_account=by.address.account if by.address else None,
             relay_chat_id=by.address.chat_id if by.address else None,
         )
     )
@@ -191,6 +191,7 @@ def answered_conversation(session: Session, admin: Address, platform_message_id:
     """The conversation about which that message told an admin: what they mean when they reply to it."""
     query = select(DELIVERIES.c.conversation_id).where(
         DELIVERIES.c.channel == admin.channel,
+        DELIVERIES.c.account.in_((admin.account, "")),
         DELIVERIES.c.chat_id == admin.chat_id,
         DELIVERIES.c.platform_message_id == platform_message_id,
         DELIVERIES.c.kind.in_((DeliveryKind.ALERT, DeliveryKind.RELAY)),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import bindparam, func, insert, select, update
@@ -14,17 +15,33 @@ from dialogue.states import OPEN_TURN_STATES, ClosedBy, DeliveryKind, DeliverySt
 from dialogue.storage.ids import new_id
 from dialogue.tables import CONVERSATIONS, DELIVERIES, TURNS
 
-_AT_ADDRESS = (
+_IN_CHAT = (
     CONVERSATIONS.c.channel == bindparam("channel"),
     CONVERSATIONS.c.chat_id == bindparam("chat_id"),
 )
-_OPEN = select(
-    CONVERSATIONS.c.id, CONVERSATIONS.c.taken_over_by, CONVERSATIONS.c.relay_channel, CONVERSATIONS.c.relay_chat_id
-).where(*_AT_ADDRESS, CONVERSATIONS.c.closed_at.is_(None))
+# the address's own, or else one that was opened before the channel named its accounts
+_OPEN = (
+    select(
+        CONVERSATIONS.c.id,
+        CONVERSATIONS.c.account,
+        CONVERSATIONS.c.taken_over_by,
+        CONVERSATIONS.c.relay_channel,
+        CONVERSATIONS.c.relay_account,
+        CONVERSATIONS.c.relay_chat_id,
+    )
+    .where(*_IN_CHAT, CONVERSATIONS.c.account.in_((bindparam("account"), "")), CONVERSATIONS.c.closed_at.is_(None))
+    .order_by(CONVERSATIONS.c.account.desc())
+    .limit(1)
+)
+_NAME_ACCOUNT = (
+    update(CONVERSATIONS)
+    .where(CONVERSATIONS.c.id == bindparam("conversation_id"))
+    .values(account=bindparam("new_account"))
+)
 _OPEN_OF_PERSON = select(CONVERSATIONS.c.id).where(
     CONVERSATIONS.c.person_id == bindparam("of_person"), CONVERSATIONS.c.closed_at.is_(None)
 )
-_LAST_EPOCH = select(func.max(CONVERSATIONS.c.epoch)).where(*_AT_ADDRESS)
+_LAST_EPOCH = select(func.max(CONVERSATIONS.c.epoch)).where(*_IN_CHAT)
 _START = insert(CONVERSATIONS)
 _CLOSE = (
     update(CONVERSATIONS)
@@ -59,31 +76,36 @@ class OpenConversation:
 
 def find_open(session: Session, address: Address) -> UUID | None:
     """The conversation that is held at that address now."""
-    conversation_id: UUID | None = session.scalar(_OPEN, {"channel": address.channel, "chat_id": address.chat_id})
+    conversation_id: UUID | None = session.scalar(_OPEN, address.columns())
     return conversation_id
 
 
 def open_at(session: Session, address: Address) -> OpenConversation | None:
     """The same, and who answers in it."""
-    row = session.execute(_OPEN, {"channel": address.channel, "chat_id": address.chat_id}).first()
-    if row is None:
-        return None
-    has_relay = row.relay_channel is not None
-    return OpenConversation(
-        id=row.id,
-        holder=row.taken_over_by,
-        relay_to=Address(channel=row.relay_channel, chat_id=row.relay_chat_id) if has_relay else None,
-    )
+    row = session.execute(_OPEN, address.columns()).first()
+    return _conversation(row) if row is not None else None
 
 
 def open_for(session: Session, person: KnownPerson, address: Address, *, now: datetime) -> UUID:
     """The open conversation of that address, or the next one. The person must be locked."""
-    return find_open(session, address) or _start(session, person, address, now)
+    return opened_at(session, person, address, now=now).id
 
 
 def opened_at(session: Session, person: KnownPerson, address: Address, *, now: datetime) -> OpenConversation:
     """The same, and who answers in it."""
-    return open_at(session, address) or OpenConversation(id=_start(session, person, address, now))
+    row = session.execute(_OPEN, address.columns()).first()
+    if row is None:
+        return OpenConversation(id=_start(session, person, address, now))
+    if row.account != address.account:
+        session.execute(_NAME_ACCOUNT, {"conversation_id": row.id, "new_account": address.account})
+    return _conversation(row)
+
+
+def relay_address(row: Any) -> Address | None:
+    """The chat to which a conversation's row relays what the person says."""
+    if row.relay_channel is None:
+        return None
+    return Address(channel=row.relay_channel, account=row.relay_account or "", chat_id=row.relay_chat_id)
 
 
 def reset(session: Session, conversation_id: UUID, *, by: ClosedBy, now: datetime) -> list[UUID]:
@@ -111,8 +133,12 @@ def silence(session: Session, conversation_id: UUID, *, now: datetime) -> list[U
     return list(discarded)
 
 
+def _conversation(row: Any) -> OpenConversation:
+    return OpenConversation(id=row.id, holder=row.taken_over_by, relay_to=relay_address(row))
+
+
 def _start(session: Session, person: KnownPerson, address: Address, now: datetime) -> UUID:
-    place = {"channel": address.channel, "chat_id": address.chat_id}
+    place = address.columns()
     conversation_id = new_id()
     session.execute(
         _START,

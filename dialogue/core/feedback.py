@@ -35,6 +35,7 @@ _LATEST_REPLY = (
     .join(CONVERSATIONS, CONVERSATIONS.c.id == DELIVERIES.c.conversation_id)
     .where(
         CONVERSATIONS.c.channel == bindparam("channel"),
+        CONVERSATIONS.c.account.in_((bindparam("account"), "")),
         CONVERSATIONS.c.chat_id == bindparam("chat_id"),
         CONVERSATIONS.c.closed_at.is_(None),
         DELIVERIES.c.kind == DeliveryKind.REPLY,
@@ -61,4 +62,4 @@ def rate(session: Session, *, channel: str, user_id: str, turn_id: UUID, value: 
 
 def latest_reply(session: Session, address: Address) -> UUID | None:
     """The turn whose reply the person saw last: what they mean when they rate by a word and not by a button."""
-    return session.scalar(_LATEST_REPLY, {"channel": address.channel, "chat_id": address.chat_id})
+    return session.scalar(_LATEST_REPLY, address.columns())

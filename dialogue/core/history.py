@@ -25,7 +25,7 @@ _WORDS = (
     .order_by(MESSAGES.c.id)
 )
 _PLACE_OF_TURN = (
-    select(CONVERSATIONS.c.channel, CONVERSATIONS.c.chat_id, PEOPLE.c.id, PEOPLE.c.data_key)
+    select(CONVERSATIONS.c.channel, CONVERSATIONS.c.account, CONVERSATIONS.c.chat_id, PEOPLE.c.id, PEOPLE.c.data_key)
     .join(TURNS, TURNS.c.conversation_id == CONVERSATIONS.c.id)
     .join(PEOPLE, PEOPLE.c.id == CONVERSATIONS.c.person_id)
     .where(TURNS.c.id == bindparam("turn_id"))
@@ -69,4 +69,4 @@ def open_partial(session: Session, keys: MasterKeys, turn_id: UUID, sealed: byte
     if place is None:
         return None
     key = keys.person_key(place.data_key, place.id)
-    return Address(channel=place.channel, chat_id=place.chat_id), key.open(sealed, row=turn_id, column=PARTIAL_COLUMN)
+    return Address.of(place), key.open(sealed, row=turn_id, column=PARTIAL_COLUMN)

@@ -92,8 +92,7 @@ def oldest_owed(session: Session, channel: str) -> datetime | None:
 def _pending(delivery_id: UUID, address: Address, *, now: datetime) -> dict[str, object]:
     return {
         "id": delivery_id,
-        "channel": address.channel,
-        "chat_id": address.chat_id,
+        **address.columns(),
         "state": DeliveryState.PENDING,
         "attempt": 0,
         "next_attempt_at": now,

@@ -29,6 +29,7 @@ def unanswered(session: Session, address: Address) -> list[UUID]:
         select(Delivery.id)
         .where(
             Delivery.channel == address.channel,
+            Delivery.account.in_((address.account, "")),
             Delivery.chat_id == address.chat_id,
             Delivery.state.in_(OPEN_DELIVERY_STATES),
         )
@@ -39,6 +40,7 @@ def unanswered(session: Session, address: Address) -> list[UUID]:
         .join(Conversation, Conversation.id == Turn.conversation_id)
         .where(
             Conversation.channel == address.channel,
+            Conversation.account.in_((address.account, "")),
             Conversation.chat_id == address.chat_id,
             Turn.state.in_(OPEN_TURN_STATES),
         )
@@ -50,12 +52,12 @@ def unanswered(session: Session, address: Address) -> list[UUID]:
 def waiting_turns(session: Session, channel: str) -> list[tuple[UUID, Address]]:
     """The turns of a channel that are still to be answered, and where."""
     rows = session.execute(
-        select(Turn.id, Conversation.chat_id)
+        select(Turn.id, Conversation.channel, Conversation.account, Conversation.chat_id)
         .join(Conversation, Conversation.id == Turn.conversation_id)
         .where(Conversation.channel == channel, Turn.state.in_(OPEN_TURN_STATES))
         .order_by(Turn.id)
     )
-    return [(turn_id, Address(channel=channel, chat_id=chat_id)) for turn_id, chat_id in rows]
+    return [(row.id, Address.of(row)) for row in rows]
 
 
 def last_external_id(session: Session, turn_id: UUID) -> str | None:

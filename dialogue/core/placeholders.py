@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import bindparam, exists, select, update
@@ -15,7 +16,13 @@ from dialogue.storage.ids import first_id_at, new_id
 from dialogue.tables import CONVERSATIONS, DELIVERIES, TURNS
 
 _PLACE_OF_TURN = (
-    select(CONVERSATIONS.c.id, CONVERSATIONS.c.person_id, CONVERSATIONS.c.channel, CONVERSATIONS.c.chat_id)
+    select(
+        CONVERSATIONS.c.id,
+        CONVERSATIONS.c.person_id,
+        CONVERSATIONS.c.channel,
+        CONVERSATIONS.c.account,
+        CONVERSATIONS.c.chat_id,
+    )
     .join(TURNS, TURNS.c.conversation_id == CONVERSATIONS.c.id)
     .where(TURNS.c.id == bindparam("of_turn"))
 )
@@ -25,7 +32,13 @@ _PLACEHOLDER = select(DELIVERIES.c.platform_message_id).where(
 _BESIDE = DELIVERIES.alias()
 # its reply was discarded, or never came; what was sent, or will be, stands in its place
 _STRAY = (
-    select(DELIVERIES.c.id, DELIVERIES.c.channel, DELIVERIES.c.chat_id, DELIVERIES.c.platform_message_id)
+    select(
+        DELIVERIES.c.id,
+        DELIVERIES.c.channel,
+        DELIVERIES.c.account,
+        DELIVERIES.c.chat_id,
+        DELIVERIES.c.platform_message_id,
+    )
     .join(TURNS, TURNS.c.id == DELIVERIES.c.turn_id)
     .where(
         DELIVERIES.c.part == PLACEHOLDER_PART,
@@ -72,8 +85,7 @@ def note(session: Session, turn_id: UUID, *, platform_message_id: str, now: date
             "turn_id": turn_id,
             "part": PLACEHOLDER_PART,
             "kind": DeliveryKind.NOTICE,
-            "channel": place.channel,
-            "chat_id": place.chat_id,
+            **Address.of(place).columns(),
             "state": DeliveryState.SENT,
             "attempt": 1,
             "next_attempt_at": now,
@@ -87,13 +99,13 @@ def note(session: Session, turn_id: UUID, *, platform_message_id: str, now: date
 def strays(session: Session, channel: str, *, since: datetime) -> list[Stray]:
     """Those of a channel that were made since then."""
     rows = session.execute(_STRAYS, {"of_channel": channel, "first_id": first_id_at(since)})
-    return [_stray(*row) for row in rows]
+    return [_stray(row) for row in rows]
 
 
 def stray_of(session: Session, turn_id: UUID) -> Stray | None:
     """The one of that turn, if no reply will replace it."""
     row = session.execute(_STRAYS_OF_TURN, {"of_turn": turn_id}).first()
-    return _stray(*row) if row is not None else None
+    return _stray(row) if row is not None else None
 
 
 def taken_down(session: Session, stray_id: UUID) -> None:
@@ -101,5 +113,5 @@ def taken_down(session: Session, stray_id: UUID) -> None:
     session.execute(_TAKEN_DOWN, {"delivery_id": stray_id})
 
 
-def _stray(id_: UUID, channel: str, chat_id: str, platform_message_id: str) -> Stray:
-    return Stray(id=id_, address=Address(channel=channel, chat_id=chat_id), platform_message_id=platform_message_id)
+def _stray(row: Any) -> Stray:
+    return Stray(id=row.id, address=Address.of(row), platform_message_id=row.platform_message_id)

@@ -39,6 +39,7 @@ _LINE = (
         TURNS.c.conversation_id,
         CONVERSATIONS.c.person_id,
         CONVERSATIONS.c.channel,
+        CONVERSATIONS.c.account,
         CONVERSATIONS.c.chat_id,
         CONVERSATIONS.c.tier,
     )
@@ -77,7 +78,7 @@ def line(session: Session) -> list[Standing]:
             turn_id=row.id,
             conversation_id=row.conversation_id,
             person_id=row.person_id,
-            address=Address(channel=row.channel, chat_id=row.chat_id),
+            address=Address.of(row),
             since=row.created_at,
             ahead=ahead,
         )
@@ -115,8 +116,7 @@ def _owe(session: Session, key: PersonKey, standing: Standing, text: str, now: d
             "turn_id": standing.turn_id,
             "part": WAITING_PART,
             "kind": DeliveryKind.NOTICE,
-            "channel": standing.address.channel,
-            "chat_id": standing.address.chat_id,
+            **standing.address.columns(),
             "text": key.seal(text, row=delivery_id, column="deliveries.text"),
             "state": DeliveryState.PENDING,
             "attempt": 0,

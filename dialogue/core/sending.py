@@ -44,10 +44,16 @@ _DUE = (
         DELIVERIES.c.channel == bindparam("of_channel"),
         DELIVERIES.c.state == DeliveryState.PENDING,
         DELIVERIES.c.next_attempt_at <= bindparam("now"),
+        or_(
+            bindparam("serves_all", type_=Boolean),
+            DELIVERIES.c.account == "",
+            DELIVERIES.c.account.in_(bindparam("of_accounts", expanding=True)),
+        ),
         or_(_IS_URGENT, ~bindparam("only_urgent", type_=Boolean)),
         ~exists().where(
             _OTHER.c.channel == DELIVERIES.c.channel,
             _OTHER.c.chat_id == DELIVERIES.c.chat_id,
+            or_(_OTHER.c.account == DELIVERIES.c.account, _OTHER.c.account == "", DELIVERIES.c.account == ""),
             _OTHER.c.state.in_(OPEN_DELIVERY_STATES),
             or_(
                 and_(_IS_OTHER_URGENT, ~_IS_URGENT),
@@ -71,6 +77,7 @@ _CLAIM = (
         DELIVERIES.c.id,
         DELIVERIES.c.person_id,
         DELIVERIES.c.channel,
+        DELIVERIES.c.account,
         DELIVERIES.c.chat_id,
         DELIVERIES.c.kind,
         DELIVERIES.c.text,
@@ -135,6 +142,7 @@ _WHOLE = select(
     DELIVERIES.c.part,
     DELIVERIES.c.kind,
     DELIVERIES.c.channel,
+    DELIVERIES.c.account,
     DELIVERIES.c.chat_id,
     DELIVERIES.c.created_at,
 ).where(DELIVERIES.c.id == bindparam("delivery_id"))
@@ -151,10 +159,13 @@ def claim_due(
     lease_seconds: float,
     limit: int,
     now: datetime,
+    accounts: Collection[str] | None = None,
     chat_id: str | None = None,
     only_urgent: bool = False,
 ) -> list[OwedText]:
     """Take what is due on a channel (or in one chat of it), the first of each address.
+
+    `accounts` None: on all of its accounts; a text that names no account is any account's.
 
     Words that must arrive come first, also before what is being sent to that address or was put off; then the oldest.
     """
@@ -162,6 +173,8 @@ def claim_due(
         "of_channel": channel,
         "max_count": limit,
         "only_urgent": only_urgent,
+        "serves_all": accounts is None,
+        "of_accounts": list(accounts or ()),
         "new_owner": owner,
         "until": now + timedelta(seconds=lease_seconds),
         "now": now,
@@ -292,7 +305,7 @@ def _settle_unreadable(
 def _opened(delivery: Row[Any], text: str, beside: _Beside) -> OwedText:
     return OwedText(
         id=delivery.id,
-        address=Address(channel=delivery.channel, chat_id=delivery.chat_id),
+        address=Address.of(delivery),
         kind=delivery.kind,
         text=text,
         turn_id=delivery.turn_id,

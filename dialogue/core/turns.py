@@ -48,6 +48,7 @@ _CONVERSATION = (
     select(
         CONVERSATIONS.c.person_id,
         CONVERSATIONS.c.channel,
+        CONVERSATIONS.c.account,
         CONVERSATIONS.c.chat_id,
         CONVERSATIONS.c.epoch,
         PEOPLE.c.data_key,
@@ -163,7 +164,7 @@ def claim(
         id=turn.id,
         conversation_id=conversation_id,
         person_id=held_at.person_id,
-        address=Address(channel=held_at.channel, chat_id=held_at.chat_id),
+        address=Address.of(held_at),
         epoch=held_at.epoch,
         attempt=turn.attempt,
         text=words_of(session, key, [turn.id])[turn.id],

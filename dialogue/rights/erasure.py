@@ -34,7 +34,7 @@ _LOCK = (
 )
 _OPEN = _THEIR_CONVERSATIONS.where(CONVERSATIONS.c.closed_at.is_(None))
 _LAST_PLACE = (
-    select(CONVERSATIONS.c.channel, CONVERSATIONS.c.chat_id)
+    select(CONVERSATIONS.c.channel, CONVERSATIONS.c.account, CONVERSATIONS.c.chat_id)
     .where(_IS_THEIRS)
     .order_by(CONVERSATIONS.c.id.desc())
     .limit(1)
@@ -153,7 +153,7 @@ def erase(
 def last_place(session: Session, person_id: UUID) -> Address | None:
     """Where that person talked last, for a farewell that is not said in answer to them."""
     place = session.execute(_LAST_PLACE, {"of_person": person_id}).first()
-    return None if place is None else Address(channel=place.channel, chat_id=place.chat_id)
+    return None if place is None else Address.of(place)
 
 
 def erased_ids(session: Session) -> list[UUID]:

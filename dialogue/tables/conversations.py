@@ -12,7 +12,7 @@ from dialogue.tables.mapping import Table, core, only_where
 
 
 class Conversation(Table):
-    """From the first message to 结束对话; `epoch` counts the conversations of one address from 1.
+    """From the first message to 结束对话; `epoch` counts the conversations of one chat from 1, over all accounts.
 
     `tier` is the risk level now, and `course` (sealed) how it came to be: it outlives the model's window. While it is
     open and `taken_over_by` names an admin, a human answers; what the person says is relayed to the admin's chat, if
@@ -24,6 +24,7 @@ class Conversation(Table):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     person_id: Mapped[UUID] = mapped_column(ForeignKey("people.id"))
     channel: Mapped[str] = mapped_column(String(32))
+    account: Mapped[str] = mapped_column(String(255), default="", server_default="")
     chat_id: Mapped[str] = mapped_column(String(255))
     epoch: Mapped[int]
     tier: Mapped[int] = mapped_column(default=0)
@@ -34,6 +35,7 @@ class Conversation(Table):
     taken_over_by: Mapped[str | None] = mapped_column(String(255))
     taken_over_at: Mapped[datetime | None]
     relay_channel: Mapped[str | None] = mapped_column(String(32))
+    relay_account: Mapped[str | None] = mapped_column(String(255))
     relay_chat_id: Mapped[str | None] = mapped_column(String(255))
     alarmed_at: Mapped[datetime | None]
     alarm_level: Mapped[int | None]
@@ -42,7 +44,7 @@ class Conversation(Table):
     __table_args__ = (
         Index("uq_conversations_channel_chat_id_epoch", "channel", "chat_id", "epoch", unique=True),
         # intake finds the open conversation by it; two at once are impossible
-        Index("uq_conversations_open", "channel", "chat_id", unique=True, **only_where("closed_at IS NULL")),
+        Index("uq_conversations_open", "channel", "chat_id", "account", unique=True, **only_where("closed_at IS NULL")),
         # a person's own conversations: export, erasure
         Index("ix_conversations_person_id", "person_id"),
         # admins page through all of them, newest first

@@ -24,6 +24,7 @@ class Delivery(Table):
     part: Mapped[int] = mapped_column(default=0)
     kind: Mapped[DeliveryKind]
     channel: Mapped[str] = mapped_column(String(32))
+    account: Mapped[str] = mapped_column(String(255), default="", server_default="")
     chat_id: Mapped[str] = mapped_column(String(255))
     text: Mapped[bytes | None]
     state: Mapped[DeliveryState]

@@ -76,9 +76,9 @@ _FAIL_HOPELESS = (
     .values(state=TurnState.FAILED, error="attempts", finished_at=bindparam("now"))
     .returning(TURNS.c.id, TURNS.c.conversation_id)
 )
-_CONVERSATION = select(CONVERSATIONS.c.person_id, CONVERSATIONS.c.channel, CONVERSATIONS.c.chat_id).where(
-    CONVERSATIONS.c.id == bindparam("conversation_id")
-)
+_CONVERSATION = select(
+    CONVERSATIONS.c.person_id, CONVERSATIONS.c.channel, CONVERSATIONS.c.account, CONVERSATIONS.c.chat_id
+).where(CONVERSATIONS.c.id == bindparam("conversation_id"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +136,7 @@ def _apologise(
         session,
         key,
         person_id=held_at.person_id,
-        address=Address(channel=held_at.channel, chat_id=held_at.chat_id),
+        address=Address.of(held_at),
         text=apology,
         kind=DeliveryKind.NOTICE,
         conversation_id=conversation_id,

@@ -154,6 +154,7 @@ def _inbound(message: Message, account: Account, text: str, *, suffix: str = "")
         external_id=_external_id(message) + suffix,
         text=_without_mention(text, account) if message.chat.type != ChatType.PRIVATE else text,
         sent_at=message.edit_date or message.date,
+        is_private=message.chat.type == ChatType.PRIVATE,
         reply_to_id=str(message.reply_to_message.message_id) if message.reply_to_message is not None else None,
     )
 
@@ -204,6 +205,7 @@ def _pressed_on(query: CallbackQuery, message: MaybeInaccessibleMessage, account
         external_id=f"{message.chat.id}:{message.message_id}:{query.id}",
         text="",
         sent_at=utc_now(),
+        is_private=place.is_private,
     )
 
 

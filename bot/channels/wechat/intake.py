@@ -226,6 +226,7 @@ class Intake:
                 external_id=f"hello {request.contact_id}",
                 text="/start",
                 sent_at=self._clock(),
+                is_private=True,
             )
         )
 

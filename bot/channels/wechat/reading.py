@@ -110,6 +110,7 @@ def read(payload: Payload, account: Account, *, are_rooms_served: bool, now: dat
         external_id=payload.id,
         text=_words(payload) if form is Form.TEXT else "",
         sent_at=sent_at,
+        is_private=place.room_id is None,
     )
     return Said(message) if form is Form.TEXT else Showed(message)
 

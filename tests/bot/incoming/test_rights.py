@@ -151,6 +151,7 @@ async def test_in_a_group_nothing_is_shown_that_others_may_not_read(services: Bo
         external_id="1",
         text="/export",
         sent_at=message().sent_at,
+        is_private=False,
     )
     await services.inbox.receive(among_others)
     platform = await delivered(services)

@@ -27,6 +27,7 @@ def written(text: str, *, by: Address = BOSS, reply_to_id: str | None = None) ->
         external_id=uuid4().hex,
         text=text,
         sent_at=datetime(2026, 11, 21, tzinfo=UTC),
+        is_private=True,
         reply_to_id=reply_to_id,
     )
 

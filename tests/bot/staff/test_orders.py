@@ -18,7 +18,7 @@ async def test_to_everybody_else_it_is_a_command_that_does_not_exist(desk: BotSe
 
 
 async def test_in_a_group_an_admin_is_like_everybody_else(desk: BotServices) -> None:
-    in_group = replace(written("/admin status"), address=Address(channel="telegram", chat_id="-7/42"))
+    in_group = replace(written("/admin status"), address=Address(channel="telegram", chat_id="-7/42"), is_private=False)
     assert (await desk.inbox.receive(in_group)).command is Command.UNKNOWN
 
 

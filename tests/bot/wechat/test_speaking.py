@@ -44,6 +44,7 @@ def owe(rooms: Rooms, reply: str, *, chat_id: str = "wxid_wang") -> UUID:
         external_id=uuid4().hex,
         text="在吗",
         sent_at=datetime.now(UTC),
+        is_private="/" not in chat_id,
     )
     received = rooms.receive(inbound)
     assert received is not None
