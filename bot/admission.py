@@ -1,56 +1,68 @@
-"""How many messages are taken in at the same time, and who goes first when all places are taken."""
+"""How many at a time, and who is next when all places are taken."""
 
 import asyncio
 import heapq
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
 
-_THREADS_FOR_OTHERS = 2
-"""Of asyncio's: the courier must not queue behind a hundred messages that are taken in."""
+from care.screening import Tier
+
+URGENT = int(Tier.ACTIVE)
+"""From this priority on, places that are reserved may be used. The priority of a message is the tier of its danger."""
 
 
 class AdmissionQueue:
-    """So many at a time; whoever waits goes on by urgency, then in the order of coming."""
+    """`places` for everybody, and `reserved` ones that only urgent entrants may take.
 
-    def __init__(self, number: int | None = None) -> None:
-        threads = min(32, (os.cpu_count() or 1) + 4)  # what asyncio.to_thread has
-        self._free = number or threads - _THREADS_FOR_OTHERS
+    Waiting entrants are admitted by priority, the highest first, then in order of arrival. For one event loop.
+    """
+
+    def __init__(self, places: int, *, reserved: int = 0) -> None:
+        self._free = places + reserved
+        self._reserved = reserved
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._numbers = count()
 
     @property
-    def are_taken(self) -> bool:
-        """Whether the next to come has to wait."""
-        return self._free == 0
+    def is_full(self) -> bool:
+        """Whether an entrant that is not urgent has to wait: only then does its priority matter."""
+        return not self._has_place_for(0)
 
     @asynccontextmanager
-    async def one(self, urgency: int = 0) -> AsyncIterator[None]:
-        """For as long as the block lasts."""
-        await self._take(urgency)
+    async def admitted(self, priority: int = 0) -> AsyncIterator[None]:
+        """Holds a place for as long as the block lasts."""
+        await self.enter(priority)
         try:
             yield
         finally:
-            self._pass_on()
+            self.leave()
 
-    async def _take(self, urgency: int) -> None:
-        if self._free:
+    async def enter(self, priority: int = 0) -> None:
+        """Take a place, as soon as there is one; it must be given back by `leave`."""
+        if self._has_place_for(priority):
             self._free -= 1
             return
-        called = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (-urgency, next(self._numbers), called))
+        admitted = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (-priority, next(self._numbers), admitted))
         try:
-            await called
+            await admitted
         except asyncio.CancelledError:
-            if called.done() and not called.cancelled():
-                self._pass_on()
+            if admitted.done() and not admitted.cancelled():
+                self.leave()
             raise
 
-    def _pass_on(self) -> None:
-        while self._waiting:
-            *_, called = heapq.heappop(self._waiting)
-            if not called.done():
-                called.set_result(None)
-                return
+    def leave(self) -> None:
+        """Give a place back, which may admit the next."""
         self._free += 1
+        while self._waiting:
+            negative_priority, _, admitted = self._waiting[0]
+            if not admitted.done():
+                if not self._has_place_for(-negative_priority):
+                    return
+                self._free -= 1
+                admitted.set_result(None)
+            heapq.heappop(self._waiting)
+
+    def _has_place_for(self, priority: int) -> bool:
+        return self._free > (0 if priority >= URGENT else self._reserved)

@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from bot.executors import Executors, PriorityExecutor
 from dialogue.core import outbox
 from dialogue.errors import DatabaseUnavailable
 from dialogue.storage.clock import Clock, utc_now
@@ -79,12 +80,14 @@ class Health:
         database: Database,
         ask_pending: Callable[[], Awaitable[int | None]],
         instruments: Instruments = UNMEASURED,
+        executor: PriorityExecutor | None = None,
         clock: Clock = utc_now,
     ) -> None:
         self._path = path(home, channel)
         self._channel = channel
         self._database = database
         self._ask_pending = ask_pending
+        self._executor = executor or Executors().display
         self._clock = clock
         self._heard_at: datetime | None = None
         self._pending: int | None = None
@@ -136,7 +139,7 @@ class Health:
         if self._clock() >= self._next_ask_at:
             self._pending = await self._ask_pending()
             self._next_ask_at = self._clock() + _ASK_PERIOD
-        await asyncio.to_thread(self._write, await asyncio.to_thread(self.report))
+        await self._executor.run(lambda: self._write(self.report()))
 
     def report(self) -> Report:
         now = self._clock()

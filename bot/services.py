@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
+from bot.executors import Executors
 from bot.incoming.consent import gate
 from bot.incoming.inbox import Inbox
 from bot.incoming.limits import Limits
@@ -47,6 +48,7 @@ class BotServices:
     doorbell: Doorbell
     instruments: Instruments
     meters: BotMeters
+    executors: Executors
 
     @classmethod
     def open(cls, settings: DialogueSettings) -> Self:
@@ -67,6 +69,7 @@ class BotServices:
             max_attempts=settings.max_attempts,
             instruments=instruments,
         )
+        executors = Executors()
         office = Office(keys=keys, texts=words, admins=admins.parse(settings.admins))
         patience = Patience(database=database, office=office, signals=signals, minutes=settings.takeover_minutes)
         housekeeper = Housekeeper(
@@ -96,6 +99,7 @@ class BotServices:
             meters=meters,
             admins=office.admins,
             shows_texts=settings.admin_texts,
+            executor=executors.intake,
         )
         sweeper.start()
         housekeeper.start()
@@ -112,11 +116,13 @@ class BotServices:
             doorbell=doorbell,
             instruments=instruments,
             meters=meters,
+            executors=executors,
         )
 
     def close(self) -> None:
         self.sweeper.stop()
         self.housekeeper.stop()
+        self.executors.close()
         self.doorbell.close()
         self.signals.close()
         self.meters.traces.close()

@@ -1,13 +1,15 @@
 """The way in: one transaction for each message, committed before the platform hears that it was received."""
 
-import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import structlog
 from sqlalchemy.orm import Session
 
+from bot.executors import Executors, PriorityExecutor
 from bot.incoming import visiting
 from bot.incoming.consent import Doorstep, Gate
 from bot.incoming.limits import UNLIMITED, Limits
@@ -62,8 +64,10 @@ class Inbox:
         meters: BotMeters = UNMETERED,
         admins: tuple[Address, ...] = (),
         shows_texts: bool = False,
+        executor: PriorityExecutor | None = None,
         clock: Clock = utc_now,
     ) -> None:
+        self._executor = executor or Executors().intake
         self._database = database
         self._keys = keys
         self._texts = texts
@@ -88,27 +92,33 @@ class Inbox:
 
     async def receive(self, message: InboundMessage) -> Receipt:
         """Store a message and ring for it; it is safe when this returns. Raises `DatabaseUnavailable`."""
-        return await asyncio.to_thread(self.receive_blocking, message)
+        return await self._run(partial(self.receive_blocking, message), message)
 
     async def revise(self, message: InboundMessage, *, original_id: str) -> Receipt:
         """The person changed an earlier message: new words, unless the old ones were answered already."""
-        return await asyncio.to_thread(self._revise, message, original_id)
+        return await self._run(partial(self._revise, message, original_id), message)
 
     async def excuse(self, message: InboundMessage) -> Receipt:
         """Something that is no text came: say so, once for several in a row."""
-        return await asyncio.to_thread(self._excuse, message)
+        return await self._run(partial(self._excuse, message), message)
 
     async def rate(self, channel: str, user_id: str, turn_id: UUID, value: int) -> bool:
         """👍 (1) or 👎 (-1) for a reply; False if it was not that person's."""
-        return await asyncio.to_thread(self._rate, channel, user_id, turn_id, value)
+        return await self._executor.run(partial(self._rate, channel, user_id, turn_id, value))
 
     async def choose(self, message: InboundMessage, answer: Answer) -> Receipt:
         """A button under the notice was pressed; `message` has no words. Nothing, if they had agreed already."""
-        return await asyncio.to_thread(self._choose, message, answer)
+        return await self._run(partial(self._choose, message, answer), message)
 
     async def leave(self, address: Address) -> None:
         """The person blocked the bot, or is gone: end their conversation, and send nothing more of it."""
-        await asyncio.to_thread(self._leave, address)
+        await self._executor.run(partial(self._leave, address))
+
+    async def _run(self, call: Callable[[], Receipt], message: InboundMessage) -> Receipt:
+        """In the order of the danger in the words, which is known before the database is asked."""
+        is_ordered = self._executor.is_full
+        priority = self._screen_both_ends(message.text).tier if is_ordered else Tier.NONE
+        return await self._executor.run(call, priority=priority)
 
     def receive_blocking(self, message: InboundMessage) -> Receipt:
         """The same, for callers that have a thread to spend."""

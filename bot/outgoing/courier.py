@@ -17,6 +17,8 @@ from uuid import UUID, uuid4
 import structlog
 from sqlalchemy.orm import Session
 
+from bot.admission import URGENT
+from bot.executors import Executors, PriorityExecutor
 from bot.meters import SENT, UNMETERED, BotMeters
 from dialogue.broker.signals import Signals
 from dialogue.core import sending
@@ -38,16 +40,23 @@ _URGENT_PLACES = 16
 _MAX_BREAKS = 20
 """So often is a text that must arrive tried although its channel breaks over it."""
 
+FORBIDDEN = "forbidden"
+"""The reason where nothing at all can be sent to a person any more."""
+
 Outcome = Callable[[Session], None]
 """Writes down what became of one text."""
 
 
 class Undeliverable(Exception):
-    """The platform will never take this text; `reason` is a short name, never a text."""
+    """The platform will never take this text; `reason` is a short name, never a text.
 
-    def __init__(self, reason: str) -> None:
+    `telling` is what the person shall be told instead, in the transaction that writes the refusal down.
+    """
+
+    def __init__(self, reason: str, *, telling: str | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.telling = telling
 
 
 class TryLater(Exception):
@@ -87,6 +96,7 @@ class Courier:
         poll_seconds: float = 1.0,
         owner: UUID | None = None,
         meters: BotMeters = UNMETERED,
+        executor: PriorityExecutor | None = None,
         clock: Clock = utc_now,
     ) -> None:
         self._database = database
@@ -97,6 +107,7 @@ class Courier:
         self._max_at_once = max_at_once
         self._poll_seconds = poll_seconds
         self._meters = meters
+        self._executor = executor or Executors().delivery
         self._clock = clock
         self._owner = owner or uuid4()
         self._wake = asyncio.Event()
@@ -178,7 +189,7 @@ class Courier:
         except Undeliverable as error:
             log.warning("undeliverable", reason=error.reason)
             count("refused")
-            return self._failed(text, error.reason)
+            return self._failed(text, error.reason, telling=error.telling)
         except Exception as error:  # noqa: BLE001 - whatever breaks in a channel must not stop the others' texts
             log.error("send_broke", error=type(error).__name__)  # noqa: TRY400 - may hold texts
             if text.kind in REPEATABLE_KINDS and text.attempt < _MAX_BREAKS:
@@ -198,8 +209,12 @@ class Courier:
     def _count(self, text: OwedText, began_ns: int, outcome: str) -> None:
         self._meters.sent(self._sender.name, text, outcome, began_ns=began_ns, ended_ns=epoch_ns())
 
-    def _failed(self, text: OwedText, reason: str) -> Outcome:
-        return partial(sending.mark_failed, delivery_id=text.id, owner=self._owner, error=reason)
+    def _failed(self, text: OwedText, reason: str, *, telling: str | None = None) -> Outcome:
+        def write_down(session: Session) -> None:
+            if sending.mark_failed(session, text.id, owner=self._owner, error=reason) and telling is not None:
+                sending.owe_instead(session, self._keys, text, telling, now=self._clock())
+
+        return write_down
 
     def _put_off(self, text: OwedText, error: TryLater) -> Outcome:
         seconds = error.after_seconds
@@ -215,7 +230,8 @@ class Courier:
         if not outcomes and places is None:
             return []
         try:
-            texts = await asyncio.to_thread(self._in_one_transaction, list(outcomes.values()), places)
+            call = partial(self._in_one_transaction, list(outcomes.values()), places)
+            texts = await self._executor.run(call, priority=URGENT)  # crisis words may be due
         except DatabaseUnavailable:
             self._outcomes = outcomes | self._outcomes
             self._may_hold_more = True

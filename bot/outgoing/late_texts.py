@@ -4,18 +4,20 @@ Where a channel can send files the data goes as files; elsewhere as text, in par
 that is owed.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
 
-from bot.outgoing.courier import Sender, TryLater, Undeliverable
+from bot.executors import Executors, PriorityExecutor
+from bot.outgoing.courier import FORBIDDEN, Sender, TryLater, Undeliverable
 from care.hotlines import Directory
 from care.texts import Texts
 from dialogue.core import sending
 from dialogue.errors import DatabaseUnavailable, Erased, Unreadable, WrongSecretKey
 from dialogue.messages import OwedText
 from dialogue.rights import export, personal_data
-from dialogue.rights.export import File
+from dialogue.rights.export import File, Part
 from dialogue.rights.personal_data import PersonalData
 from dialogue.states import DeliveryKind
 from dialogue.storage.clock import Clock, utc_now
@@ -23,7 +25,21 @@ from dialogue.storage.database import Database
 from dialogue.storage.vault import MasterKeys
 
 SendFiles = Callable[[OwedText, Sequence[File]], Awaitable[str | None]]
-"""Sends all files of a delivery, whose text says what they are; raises as `Sender.send` does."""
+"""Sends all files of a delivery, whose text says what they are; raises as `Sender.send` does.
+
+It gives up after `upload_seconds`.
+"""
+
+MAX_FILE_BYTES = 40_000_000
+"""Of all files that are sent together; Telegram takes 50 MB: https://core.telegram.org/bots/api#sending-files"""
+_SLOWEST_BYTES_PER_SECOND = 25_000
+_UPLOAD_GRACE_SECONDS = 60.0
+_LEASE_GRACE_SECONDS = 120.0
+
+
+def upload_seconds(size: int) -> float:
+    """How long files of `size` bytes may take: half an hour for the largest, on a line of 200 kbit/s."""
+    return _UPLOAD_GRACE_SECONDS + size / _SLOWEST_BYTES_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,20 +56,32 @@ class LateTexts:
         """What is said when there is no key any more."""
         return self.texts.say("rights_farewell", **self.directory.fillings(self.texts.locale))
 
-    def caption(self) -> str:
+    def caption(self, part: Part) -> str:
         """What stands beside the files."""
-        return self.texts.say("rights_export_caption", notice=self.texts.say("disclosure_export"))
+        notice = self.texts.say("disclosure_export")
+        if part.count == 1:
+            return self.texts.say("rights_export_caption", notice=notice)
+        return self.texts.say("rights_export_part", number=part.number, count=part.count, notice=notice)
+
+    def regret(self, reason: str) -> str:
+        """What is said when the files, or some of them, could not be sent."""
+        return self.texts.say("rights_export_unknown" if reason == sending.UNKNOWN else "rights_export_failed")
 
     def gather(self, owed: OwedText) -> PersonalData:
-        """What is kept of whoever that is owed to; raises `DialogueError`."""
+        """All stored data of the delivery's recipient; raises `DialogueError`."""
         with self.database.read() as session:
             return personal_data.of_delivery(session, self.keys, owed.id)
 
-    def files(self, data: PersonalData) -> tuple[File, File]:
-        return export.files(data, self.texts, now=self.clock())
+    def files(self, data: PersonalData, part: Part) -> tuple[File, File]:
+        return export.files(data, self.texts, part=part, now=self.clock())
 
     def readable(self, data: PersonalData) -> str:
         return export.as_text(data, self.texts, now=self.clock())
+
+    def prolong(self, owed: OwedText, seconds: float) -> None:
+        """Nobody else settles the delivery for so long."""
+        with self.database.begin() as session:
+            sending.prolong(session, owed.id, until=self.clock() + timedelta(seconds=seconds))
 
     def split(self, owed: OwedText, parts: Sequence[str]) -> OwedText:
         """The first part; the others are owed right behind it, sealed."""
@@ -71,35 +99,61 @@ class LateTextSender:
         *,
         send_files: SendFiles | None = None,
         split: Callable[[str], list[str]] | None = None,
+        max_file_bytes: int = MAX_FILE_BYTES,
+        executor: PriorityExecutor | None = None,
     ) -> None:
         self.name = sender.name
         self._sender = sender
         self._pen = pen
         self._send_files = send_files
         self._split = split
+        self._max_file_bytes = max_file_bytes
+        self._executor = executor or Executors().exports
 
     async def send(self, text: OwedText) -> str | None:
         if text.kind is DeliveryKind.FAREWELL:
             return await self._sender.send(replace(text, text=self._pen.farewell()))
-        if text.kind is DeliveryKind.EXPORT and not text.text:
-            return await self._send_data(text)
+        if text.kind is DeliveryKind.EXPORT:
+            return await self._send_export(text)
         return await self._sender.send(text)
 
-    async def _send_data(self, owed: OwedText) -> str | None:
+    async def _send_export(self, owed: OwedText) -> str | None:
         try:
-            data = await asyncio.to_thread(self._pen.gather, owed)
             if self._send_files is not None:
-                files = await asyncio.to_thread(self._pen.files, data)
-                return await self._send_files(replace(owed, text=self._pen.caption()), files)
-            text = await asyncio.to_thread(self._pen.readable, data)
-            return await self._sender.send(await asyncio.to_thread(self._first_part, owed, text))
+                return await self._send_as_files(owed, self._send_files)
+            return await self._sender.send(
+                owed if owed.text else await self._executor.run(partial(self._written, owed))
+            )
         except DatabaseUnavailable:
             raise TryLater from None
         except Erased:
             raise Undeliverable("erased") from None
         except (Unreadable, WrongSecretKey) as trouble:
             raise Undeliverable(type(trouble).__name__) from None
+        except Undeliverable as refusal:
+            if refusal.reason == FORBIDDEN:
+                raise
+            raise Undeliverable(refusal.reason, telling=self._pen.regret(refusal.reason)) from None
 
-    def _first_part(self, owed: OwedText, text: str) -> OwedText:
+    async def _send_as_files(self, owed: OwedText, send_files: SendFiles) -> str | None:
+        part, files = await self._executor.run(partial(self._files_of, owed))
+        seconds = upload_seconds(sum(len(file.content) for file in files)) + _LEASE_GRACE_SECONDS
+        await self._executor.run(partial(self._pen.prolong, owed, seconds))
+        return await send_files(replace(owed, text=self._pen.caption(part)), files)
+
+    def _files_of(self, owed: OwedText) -> tuple[Part, tuple[File, File]]:
+        """Of the part that `owed` stands for, or of the first one if it was not split before."""
+        data = self._pen.gather(owed)
+        if owed.text:
+            part = Part.read(owed.text)
+        else:
+            parts = export.parts(data, max_bytes=self._max_file_bytes)
+            part = parts[0]
+            if len(parts) > 1:
+                self._pen.split(owed, [one.written() for one in parts])
+        return part, self._pen.files(data, part)
+
+    def _written(self, owed: OwedText) -> OwedText:
+        text = self._pen.readable(self._pen.gather(owed))
         parts = self._split(text) if self._split is not None else [text]
         return replace(owed, text=text) if len(parts) == 1 else self._pen.split(owed, parts)

@@ -5,6 +5,7 @@ import time
 from datetime import timedelta
 from uuid import UUID
 
+from bot.executors import Executors, PriorityExecutor
 from care.texts import Texts
 from dialogue.core import queue_position as waiting
 from dialogue.storage.clock import Clock, utc_now
@@ -21,10 +22,19 @@ def words_for(texts: Texts, ahead: int) -> str:
 class QueuePositions:
     """The line as it was a moment ago. `patience_seconds` 0 tells nobody anything."""
 
-    def __init__(self, database: Database, texts: Texts, *, patience_seconds: float, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        database: Database,
+        texts: Texts,
+        *,
+        patience_seconds: float,
+        executor: PriorityExecutor | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
         self.patience_seconds = patience_seconds
         self._database = database
         self._texts = texts
+        self._executor = executor or Executors().display
         self._clock = clock
         self._looked_at = -_LOOK_SECONDS
         self._words: dict[UUID, str] = {}
@@ -36,7 +46,7 @@ class QueuePositions:
             return None
         async with self._looking:
             if time.monotonic() - self._looked_at >= _LOOK_SECONDS:
-                self._words = await asyncio.to_thread(self._look)
+                self._words = await self._executor.run(self._look)
                 self._looked_at = time.monotonic()
         return self._words.get(turn_id)
 

@@ -1,7 +1,7 @@
 """How couriers empty the outbox. A row is claimed, sent and marked in three steps, in order for each address.
 
 Words that must arrive stand in a line of their own: an answer that the platform refuses for a minute must not hold up
-the number of a hotline behind it.
+the number of a hotline behind it. Nothing but another export waits for an export, which may be sent for minutes.
 
 A crash between sending and marking cannot be told from one before: ordinary words are then not repeated (failed,
 `unknown`), words that must arrive are, and so is what replaces a placeholder, where repeating does no harm.
@@ -17,11 +17,18 @@ import structlog
 from sqlalchemy import Boolean, Row, and_, bindparam, case, exists, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
-from dialogue.core import people
+from dialogue.core import outbox, people
 from dialogue.core.outbox import PLACEHOLDER_PART
 from dialogue.errors import DialogueError, Erased, Unreadable, WrongSecretKey
 from dialogue.messages import Address, OwedText
-from dialogue.states import OPEN_DELIVERY_STATES, REPEATABLE_KINDS, UNWRITTEN_KINDS, URGENT_KINDS, DeliveryState
+from dialogue.states import (
+    OPEN_DELIVERY_STATES,
+    REPEATABLE_KINDS,
+    UNWRITTEN_KINDS,
+    URGENT_KINDS,
+    DeliveryKind,
+    DeliveryState,
+)
 from dialogue.storage.vault import MasterKeys
 from dialogue.tables import DELIVERIES
 
@@ -57,7 +64,11 @@ _DUE = (
             _OTHER.c.state.in_(OPEN_DELIVERY_STATES),
             or_(
                 and_(_IS_OTHER_URGENT, ~_IS_URGENT),
-                and_(or_(_IS_OTHER_URGENT, ~_IS_URGENT), _OTHER.c.id < DELIVERIES.c.id),
+                and_(
+                    or_(_IS_OTHER_URGENT, ~_IS_URGENT),
+                    or_(_OTHER.c.kind != DeliveryKind.EXPORT, DELIVERIES.c.kind == DeliveryKind.EXPORT),
+                    _OTHER.c.id < DELIVERIES.c.id,
+                ),
             ),
         ),
     )
@@ -100,6 +111,11 @@ _MARK_SENT = _HELD.values(
 )
 _MARK_FAILED = _HELD.values(state=DeliveryState.FAILED, error=bindparam("new_error"))
 _PUT_OFF = _HELD.values(state=DeliveryState.PENDING, next_attempt_at=bindparam("until"))
+_PROLONG = (
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id == bindparam("delivery_id"), DELIVERIES.c.state == DeliveryState.SENDING)
+    .values(lease_until=bindparam("until"))
+)
 _DROP = _HELD.values(state=DeliveryState.DISCARDED)
 _BESIDE = DELIVERIES.alias()
 _MAY_BE_REPEATED = or_(
@@ -229,9 +245,34 @@ def mark_sent(
     session.execute(_MARK_SENT, {"delivery_id": delivery_id, "by_owner": owner, **values})
 
 
-def mark_failed(session: Session, delivery_id: UUID, *, owner: UUID, error: str) -> None:
-    """The platform refused it for good; `error` is a short name, never a text."""
-    session.execute(_MARK_FAILED, {"delivery_id": delivery_id, "by_owner": owner, "new_error": error})
+def mark_failed(session: Session, delivery_id: UUID, *, owner: UUID, error: str) -> bool:
+    """The platform refused it for good; `error` is a short name, never a text. False if it was marked before."""
+    marked = session.execute(_MARK_FAILED, {"delivery_id": delivery_id, "by_owner": owner, "new_error": error})
+    return bool(getattr(marked, "rowcount", 0))
+
+
+def owe_instead(session: Session, keys: MasterKeys, refused: OwedText, text: str, *, now: datetime) -> None:
+    """Owe the person a notice about what could not be sent; nothing, where they were erased."""
+    whole = session.execute(_WHOLE, {"delivery_id": refused.id}).one()
+    try:
+        key = people.key_of(session, keys, whole.person_id)
+    except Erased:
+        return
+    outbox.owe(
+        session,
+        key,
+        person_id=whole.person_id,
+        address=refused.address,
+        text=text,
+        kind=DeliveryKind.NOTICE,
+        conversation_id=whole.conversation_id,
+        now=now,
+    )
+
+
+def prolong(session: Session, delivery_id: UUID, *, until: datetime) -> None:
+    """Its sending takes longer than a lease lasts."""
+    session.execute(_PROLONG, {"delivery_id": delivery_id, "until": until})
 
 
 def put_off(session: Session, delivery_id: UUID, *, owner: UUID, until: datetime) -> None:

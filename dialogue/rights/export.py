@@ -1,8 +1,14 @@
-"""A person's own data as two files: JSON for machines, and a text to read. Both say what a model wrote."""
+"""A person's own data as two files: JSON for machines, and a text to read. Both say what a model wrote.
+
+Where it is too much for one message of a platform it comes in parts, each of them an export of its own for a span of
+time: what is said or deleted while they are sent can neither double nor lose anything else.
+"""
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -14,6 +20,8 @@ from dialogue.rights.personal_data import Line, PersonalData, Speaker, Talk
 FORMAT = "mindglm-export/1"
 
 _AS_JSON = TypeAdapter(Course)
+_BESIDE_TEXT_BYTES = 600
+"""Of one line, in both files: times, names, a model's version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,20 +32,66 @@ class File:
     content: bytes = field(repr=False)
 
 
-def files(data: PersonalData, texts: Texts, *, now: datetime) -> tuple[File, File]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What was said after `after` and until `until`; None where there is no such limit."""
+
+    number: int = 1
+    count: int = 1
+    after: datetime | None = None
+    until: datetime | None = None
+
+    def holds(self, at: datetime) -> bool:
+        return (self.after is None or at > self.after) and (self.until is None or at <= self.until)
+
+    def written(self) -> str:
+        """For `read`."""
+        return _AS_PART.dump_json(self).decode()
+
+    @staticmethod
+    def read(written: str) -> "Part":
+        return _AS_PART.validate_json(written)
+
+
+_AS_PART = TypeAdapter(Part)
+WHOLE = Part()
+
+
+def parts(data: PersonalData, *, max_bytes: int) -> list[Part]:
+    """Spans of time whose two files are `max_bytes` at most, together; one line is never divided."""
+    ends: list[datetime] = []
+    size, last_at = 0, None
+    for at, line_size in sorted(_sizes(data)):
+        if last_at is not None and at > last_at and size + line_size > max_bytes:
+            ends.append(last_at)
+            size = 0
+        size, last_at = size + line_size, at
+    limits = [None, *ends, None]
+    count = len(ends) + 1
+    return [
+        Part(number=number, count=count, after=after, until=until)
+        for number, (after, until) in enumerate(pairwise(limits), start=1)
+    ]
+
+
+def files(data: PersonalData, texts: Texts, *, part: Part = WHOLE, now: datetime) -> tuple[File, File]:
     """The text first, then the JSON."""
     stem = f"mindglm-export-{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03}"
+    if part.count > 1:
+        stem += f"-part-{part.number}-of-{part.count}"
     return (
-        File(name=f"{stem}.txt", content=as_text(data, texts, now=now).encode()),
-        File(name=f"{stem}.json", content=as_json(data, texts, now=now).encode()),
+        File(name=f"{stem}.txt", content=as_text(data, texts, part=part, now=now).encode()),
+        File(name=f"{stem}.json", content=as_json(data, texts, part=part, now=now).encode()),
     )
 
 
-def as_json(data: PersonalData, texts: Texts, *, now: datetime) -> str:
+def as_json(data: PersonalData, texts: Texts, *, part: Part = WHOLE, now: datetime) -> str:
     """Every field that is kept, with times in UTC (ISO 8601)."""
+    data = _only(data, part)
     document = {
         "format": FORMAT,
         "made_at": now.isoformat(),
+        **({"part": {"number": part.number, "of": part.count}} if part.count > 1 else {}),
         "notice": texts.say("disclosure_export"),
         "person": {
             "channel": data.channel,
@@ -58,26 +112,61 @@ def as_json(data: PersonalData, texts: Texts, *, now: datetime) -> str:
     return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
 
 
-def as_text(data: PersonalData, texts: Texts, *, now: datetime) -> str:
+def as_text(data: PersonalData, texts: Texts, *, part: Part = WHOLE, now: datetime) -> str:
     """The same for people: what was said, in order, and by whom."""
-    parts = [
+    data = _only(data, part)
+    lines = [
         texts.say("export_title", at=_minute(now)),
+        *([texts.say("export_part", number=part.number, count=part.count)] if part.count > 1 else []),
         texts.say("disclosure_export"),
         texts.say("export_person", channel=data.channel, user_id=data.user_id, since=_minute(data.known_since)),
     ]
     if data.emergency_contact is not None:
-        parts.append(texts.say("export_contact", text=data.emergency_contact))
+        lines.append(texts.say("export_contact", text=data.emergency_contact))
     for number, talk in enumerate(data.talks, start=1):
         ended = _minute(talk.closed_at) if talk.closed_at is not None else texts.say("export_still_open")
-        parts.append("\n" + texts.say("export_conversation", number=number, began=_minute(talk.opened_at), ended=ended))
+        lines.append("\n" + texts.say("export_conversation", number=number, began=_minute(talk.opened_at), ended=ended))
         if talk.is_purged:
-            parts.append(texts.say("export_purged"))
-        parts.extend(_readable(line, texts) for line in talk.lines)
+            lines.append(texts.say("export_purged"))
+        lines.extend(_readable(line, texts) for line in talk.lines)
     if data.outside:
-        parts.append("\n" + texts.say("export_outside"))
-        parts.extend(_readable(line, texts) for line in data.outside)
-    parts.extend(texts.say("export_complaint", at=_minute(one.made_at), text=one.text) for one in data.grievances)
-    return "\n".join(parts) + "\n"
+        lines.append("\n" + texts.say("export_outside"))
+        lines.extend(_readable(line, texts) for line in data.outside)
+    lines.extend(texts.say("export_complaint", at=_minute(one.made_at), text=one.text) for one in data.grievances)
+    return "\n".join(lines) + "\n"
+
+
+def _only(data: PersonalData, part: Part) -> PersonalData:
+    """A conversation without a line in that time is named where it was opened."""
+    if part.count == 1:
+        return data
+    talks = [
+        replace(talk, lines=tuple(line for line in talk.lines if part.holds(line.at)))
+        for talk in data.talks
+        if part.holds(talk.opened_at) or any(part.holds(line.at) for line in talk.lines)
+    ]
+    return replace(
+        data,
+        talks=tuple(talks),
+        outside=tuple(line for line in data.outside if part.holds(line.at)),
+        grievances=tuple(one for one in data.grievances if part.holds(one.made_at)),
+    )
+
+
+def _sizes(data: PersonalData) -> Iterator[tuple[datetime, int]]:
+    """Bytes of whatever is said at a time, in both files."""
+    for talk in data.talks:
+        yield talk.opened_at, _BESIDE_TEXT_BYTES
+        for line in talk.lines:
+            yield line.at, _size(line.text)
+    for line in data.outside:
+        yield line.at, _size(line.text)
+    for one in data.grievances:
+        yield one.made_at, _size(one.text)
+
+
+def _size(text: str) -> int:
+    return len(text.encode()) + len(json.dumps(text, ensure_ascii=False).encode()) + _BESIDE_TEXT_BYTES
 
 
 def _talk(talk: Talk) -> dict[str, Any]:

@@ -59,7 +59,7 @@ async def _ask_telegram(patient: Patient) -> list[Finding]:
     from bot.channels.telegram.bot_api import TokenRefused, connect
 
     try:
-        line = connect(patient.bot, max_connections=1)
+        line = connect(patient.bot)
         async with asyncio.timeout(_PATIENCE_SECONDS):
             await line.initialize()
             try:

@@ -1,5 +1,6 @@
 """Another way in beside the services' own: with another broker, or another database connection."""
 
+from bot.executors import PriorityExecutor
 from bot.incoming.inbox import Inbox
 from bot.incoming.limits import UNLIMITED, Limits
 from bot.services import BotServices
@@ -17,6 +18,7 @@ def inbox_beside(
     database: Database | None = None,
     broker_url: str | None = None,
     limits: Limits = UNLIMITED,
+    executor: PriorityExecutor | None = None,
     clock: Clock = utc_now,
 ) -> Inbox:
     broker_url = broker_url or services.broker_url
@@ -30,5 +32,6 @@ def inbox_beside(
         signals=Signals.connect(broker_url),
         max_message_length=100,
         limits=limits,
+        executor=executor,
         clock=clock,
     )

@@ -34,7 +34,6 @@ from dialogue.tables import Figure
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _MAX_AT_ONCE = 64
-_MAX_CONNECTIONS = 96
 _GROUP_PER_SECOND = 20 / 60
 """Telegram's limit for one group."""
 
@@ -46,11 +45,16 @@ class Adapter:
         self._services = services
         self._settings = settings
         self._home = home
-        self._api = connect(settings, max_connections=_MAX_CONNECTIONS)
-        self._records = Records(services.database, services.keys)
+        self._api = connect(settings)
+        self._records = Records(services.database, services.keys, executors=services.executors)
         self._slots = SharedSlots.connect(services.broker_url, str(self._api.token).partition(":")[0])
         self._limiter = Limiter(self._slots)
-        queue = QueuePositions(services.database, services.texts, patience_seconds=settings.waiting_notice_seconds)
+        queue = QueuePositions(
+            services.database,
+            services.texts,
+            patience_seconds=settings.waiting_notice_seconds,
+            executor=services.executors.display,
+        )
         self._strays = StalePlaceholders(self._api, self._records)
         self._live = Progress(
             bot=self._api,
@@ -67,17 +71,21 @@ class Adapter:
             database=services.database,
             ask_pending=self._pending_updates,
             instruments=services.instruments,
+            executor=services.executors.display,
         )
         self._journal = journal.open_journal(home)
-        sender = self._sender()
+        sender = self._sender = self._new_sender()
         self._courier = Courier(
             database=services.database,
             keys=services.keys,
-            sender=LateTextSender(sender, services.pen, send_files=sender.send_files),
+            sender=LateTextSender(
+                sender, services.pen, send_files=sender.send_files, executor=services.executors.exports
+            ),
             split=split,
             max_at_once=_MAX_AT_ONCE,
             owner=self._journal.owner,
             meters=services.meters,
+            executor=services.executors.delivery,
         )
         self._listener = Listener(services.broker_url, CHANNEL, on_owed=self._courier.wake, on_partial=self._live.grow)
         self._stopping = asyncio.Event()
@@ -101,7 +109,8 @@ class Adapter:
             account = await self._greet()
             if account is None:
                 return
-            journal.take_over_from_the_dead(self._home, self._services.database)
+            take_over = partial(journal.take_over_from_the_dead, self._home, self._services.database)
+            await self._services.executors.delivery.run(take_over)
             await self._resume_waiting()
             delivering = asyncio.create_task(self._courier.run())
             beside = asyncio.gather(
@@ -110,6 +119,7 @@ class Adapter:
             with self._courier.woken_by(self._services.signals):
                 await self._receive(self._intake(account), on_ready)
         finally:
+            self._sender.close()
             self._courier.stop()
             if delivering is not None:
                 await delivering
@@ -193,7 +203,7 @@ class Adapter:
             self._health.heard()  # nobody says anything, which in webhook mode nothing else would tell
         return pending
 
-    def _sender(self) -> TelegramSender:
+    def _new_sender(self) -> TelegramSender:
         return TelegramSender(
             bot=self._api,
             limiter=self._limiter,

@@ -6,14 +6,12 @@ from uuid import UUID
 import structlog
 from telegram import Update
 
-from bot.admission import AdmissionQueue
 from bot.channels.telegram import CHANNEL
 from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.updates import Account, Chose, Event, Left, Rated, Revised, Said, Showed, chat_of, read
 from bot.incoming.chat_locks import PerChatLocks
 from bot.incoming.inbox import Inbox
 from bot.incoming.receipt import Receipt
-from care.screening import screen_safely
 from dialogue.messages import Address
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -28,7 +26,7 @@ OnPressed = Callable[[str], None]
 class Intake:
     """Each chat's updates are taken in one after the other, different chats' at the same time.
 
-    When more come than there are places for, whoever is in danger goes first.
+    When more come than there are threads for, the inbox takes the most dangerous words first.
     """
 
     def __init__(
@@ -46,15 +44,13 @@ class Intake:
         self._on_waiting = on_waiting
         self._on_pressed = on_pressed
         self._chat_locks = PerChatLocks()
-        self._places = AdmissionQueue()
 
     async def take(self, update: Update) -> None:
         """Safe when this returns; a repeat changes nothing. Raises `DatabaseUnavailable`."""
         async with self._chat_locks.hold(chat_of(update)):
             events = read(update, self._account, are_groups_served=self._are_groups_served)
-            async with self._places.one(_urgency(events) if self._places.are_taken else 0):
-                for event in events:
-                    await self._take(event)
+            for event in events:
+                await self._take(event)
 
     async def _take(self, event: Event) -> None:
         match event:
@@ -76,7 +72,3 @@ class Intake:
     def _hear(self, address: Address, receipt: Receipt) -> None:
         if receipt.turn_id is not None:
             self._on_waiting(receipt.turn_id, TelegramChat.at(address))
-
-
-def _urgency(events: list[Event]) -> int:
-    return max((screen_safely(event.message.text).tier for event in events if isinstance(event, Said)), default=0)

@@ -1,6 +1,8 @@
-"""What the adapter asks and tells the database about turns; each call is one transaction in a thread."""
+"""What the adapter asks and tells the database about turns; each call is one transaction in a thread.
 
-import asyncio
+All but `reply_to` is for display, in the threads of display: a text waits for none of it.
+"""
+
 from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
@@ -11,6 +13,7 @@ from sqlalchemy.orm import Session
 from bot.channels.telegram import CHANNEL
 from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.updates import message_id_of
+from bot.executors import Executors, PriorityExecutor
 from dialogue.core import history, pending, placeholders
 from dialogue.core.placeholders import Stray
 from dialogue.storage.clock import Clock, utc_now
@@ -23,9 +26,12 @@ T = TypeVar("T")
 class Records:
     """Raises `DatabaseUnavailable` everywhere."""
 
-    def __init__(self, database: Database, keys: MasterKeys, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, database: Database, keys: MasterKeys, *, executors: Executors | None = None, clock: Clock = utc_now
+    ) -> None:
         self._database = database
         self._keys = keys
+        self._executors = executors or Executors()
         self._clock = clock
 
     async def waiting(self) -> list[tuple[UUID, TelegramChat]]:
@@ -63,19 +69,21 @@ class Records:
 
     async def reply_to(self, turn_id: UUID) -> int | None:
         """The message that the reply to that turn answers."""
-        external_id = await self._read(lambda session: pending.last_external_id(session, turn_id))
+        external_id = await self._read(
+            lambda session: pending.last_external_id(session, turn_id), executor=self._executors.delivery
+        )
         return message_id_of(external_id) if external_id is not None else None
 
-    async def _read(self, question: Callable[[Session], T]) -> T:
+    async def _read(self, question: Callable[[Session], T], *, executor: PriorityExecutor | None = None) -> T:
         def ask() -> T:
             with self._database.read() as session:
                 return question(session)
 
-        return await asyncio.to_thread(ask)
+        return await (executor or self._executors.display).run(ask)
 
     async def _write(self, deed: Callable[[Session], None]) -> None:
         def do() -> None:
             with self._database.begin() as session:
                 deed(session)
 
-        await asyncio.to_thread(do)
+        await self._executors.display.run(do)

@@ -10,14 +10,17 @@ from typing import Protocol
 from uuid import UUID
 
 import structlog
-from telegram import Bot, InlineKeyboardMarkup, InputMediaDocument, LinkPreviewOptions, ReplyParameters
+from telegram import Bot, InlineKeyboardMarkup, LinkPreviewOptions, ReplyParameters
 from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
 
+from bot.admission import URGENT
 from bot.channels.telegram import CHANNEL, buttons
-from bot.channels.telegram.bot_api import never_arrived, retry_seconds, told_before_it_leaves
+from bot.channels.telegram.bot_api import never_arrived, retry_seconds
 from bot.channels.telegram.chat import TelegramChat
+from bot.channels.telegram.connections import told_before_it_leaves
 from bot.channels.telegram.flood_limits import Limiter, Pace, Urgency
-from bot.outgoing.courier import TryLater, Undeliverable
+from bot.channels.telegram.uploads import Uploads
+from bot.outgoing.courier import FORBIDDEN, TryLater, Undeliverable
 from care.texts import Texts
 from dialogue.core.sending import UNKNOWN
 from dialogue.messages import OwedText
@@ -61,6 +64,7 @@ class TelegramSender:
         self._paces = paces
         self._shown = shown
         self._begin = begin
+        self._uploads = Uploads(bot, begin)
         self._reply_to = reply_to
         self._on_gone = on_gone
         self._has_ratings = has_ratings
@@ -74,7 +78,11 @@ class TelegramSender:
     async def send_files(self, text: OwedText, files: Sequence[File]) -> str | None:
         """All files in one request, which arrives whole or not at all; the text stands beneath the last."""
         place = TelegramChat.at(text.address)
-        return await self._in_turn(place, text, partial(self._say_with_files, place, text, files))
+        return await self._in_turn(place, text, partial(self._uploads.send, place, text, files))
+
+    def close(self) -> None:
+        """Uploads are broken off, to be sent by the next process."""
+        self._uploads.close()
 
     async def _in_turn(self, place: TelegramChat, text: OwedText, say: Callable[[], Awaitable[str]]) -> str:
         """When the pace allows; raises `Undeliverable`, `TryLater`."""
@@ -88,7 +96,7 @@ class TelegramSender:
             raise TryLater(seconds) from None
         except Forbidden:
             await self._on_gone(place)
-            raise Undeliverable("forbidden") from None
+            raise Undeliverable(FORBIDDEN) from None
         except BadRequest as error:
             raise Undeliverable(_short_name(error)) from None
 
@@ -96,20 +104,6 @@ class TelegramSender:
         if placeholder is not None:
             return await self._replace(place, text, placeholder)
         return await self._say(place, text)
-
-    async def _say_with_files(self, place: TelegramChat, text: OwedText, files: Sequence[File]) -> str:
-        documents = [InputMediaDocument(file.content, filename=file.name) for file in files[:-1]]
-        last = InputMediaDocument(files[-1].content, filename=files[-1].name, caption=text.text)
-        try:
-            with told_before_it_leaves(partial(self._depart, place, text.id)):
-                messages = await self._bot.send_media_group(
-                    place.chat_id, [*documents, last], message_thread_id=place.thread_id
-                )
-        except (RetryAfter, Forbidden, BadRequest):
-            raise
-        except TelegramError as error:
-            raise _fate(error, may_be_repeated=False) from None
-        return str(messages[-1].message_id)
 
     async def _placeholder(self, text: OwedText) -> int | None:
         """What the first part replaces: made by this process just now, or by one before."""
@@ -121,7 +115,7 @@ class TelegramSender:
     async def _say(self, place: TelegramChat, text: OwedText) -> str:
         reply = await self._reply_parameters(place, text)
         try:
-            with told_before_it_leaves(partial(self._depart, place, text.id)):
+            with told_before_it_leaves(partial(self._depart, place, text.id), priority=_priority(text)):
                 return await self._send_message(place.chat_id, place, text, reply)
         except ChatMigrated as moved:
             return await self._send_message(moved.new_chat_id, place, text, None)
@@ -150,7 +144,8 @@ class TelegramSender:
     async def _replace(self, place: TelegramChat, text: OwedText, message_id: int) -> str:
         """Repeating it is harmless, so an unknown fate is no trouble; a placeholder that is gone is sent anew."""
         try:
-            with told_before_it_leaves(partial(self._limiter.depart, str(place.chat_id), self._paces(place))):
+            depart = partial(self._limiter.depart, str(place.chat_id), self._paces(place))
+            with told_before_it_leaves(depart, priority=_priority(text)):
                 await self._bot.edit_message_text(
                     text.text,
                     place.chat_id,
@@ -205,6 +200,10 @@ class Thanks:
             await self._bot.answer_callback_query(callback_id, self._words)
         except TelegramError as error:
             log.debug("thanks_lost", error=type(error).__name__)
+
+
+def _priority(text: OwedText) -> int:
+    return URGENT if text.kind in URGENT_KINDS else 0
 
 
 def _fate(error: TelegramError, *, may_be_repeated: bool) -> TryLater | Undeliverable:

@@ -56,6 +56,7 @@ class Adapter:
             database=services.database,
             ask_pending=_unknown,
             instruments=services.instruments,
+            executor=services.executors.display,
         )
         contacts = Contacts(self._connection)
         self._intake = Intake(
@@ -95,7 +96,9 @@ class Adapter:
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Until stopped; `on_ready` is called when the line first stands. Raises `TokenRefused`."""
         self._on_ready = on_ready
-        await asyncio.to_thread(journal.take_over_from_the_dead, self._home, self._services.database)
+        await self._services.executors.delivery.run(
+            partial(journal.take_over_from_the_dead, self._home, self._services.database)
+        )
         delivering = asyncio.create_task(self._deliver())
         beside = [
             asyncio.create_task(work)
@@ -140,7 +143,7 @@ class Adapter:
             if not self._connection.is_logged_in:
                 continue
             try:
-                if await asyncio.to_thread(self._owe_places):
+                if await self._services.executors.display.run(self._owe_places):
                     self._courier.wake()
             except DatabaseUnavailable as error:
                 log.warning("waiting_unknown", error=str(error))
@@ -157,10 +160,13 @@ class Adapter:
         return Courier(
             database=self._services.database,
             keys=self._services.keys,
-            sender=LateTextSender(self._sender, self._services.pen, split=cut),
+            sender=LateTextSender(
+                self._sender, self._services.pen, split=cut, executor=self._services.executors.exports
+            ),
             split=cut,
             owner=self._journal.owner,
             meters=self._services.meters,
+            executor=self._services.executors.delivery,
         )
 
     def _on_event(self, event: Event) -> None:
@@ -185,7 +191,7 @@ class Adapter:
             with self._services.database.read() as session:
                 return feedback.latest_reply(session, address)
 
-        return await asyncio.to_thread(ask)
+        return await self._services.executors.display.run(ask)
 
     @staticmethod
     async def _cancel(*tasks: asyncio.Task[None]) -> None:

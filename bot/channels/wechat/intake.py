@@ -15,7 +15,6 @@ from uuid import UUID
 
 import structlog
 
-from bot.admission import AdmissionQueue
 from bot.channels.wechat import CHANNEL
 from bot.channels.wechat.chat import WechatChat
 from bot.channels.wechat.connection import Connection
@@ -24,7 +23,6 @@ from bot.channels.wechat.puppet import Event, Happening, LineBroken, Puppet, Pup
 from bot.channels.wechat.reading import Account, Ignored, Payload, Said, Showed, read
 from bot.incoming.chat_locks import PerChatLocks
 from bot.incoming.receipt import Receipt
-from care.screening import screen_safely
 from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import Address, InboundMessage
 from dialogue.storage.clock import Clock, utc_now
@@ -82,7 +80,6 @@ class Intake:
         self._pending: set[tuple[Happening, str]] = set()
         self._account: Account | None = None
         self._chat_locks = PerChatLocks()
-        self._places = AdmissionQueue()
 
     def offer(self, event: Event) -> None:
         """Queue an event; a message or a request that is queued already is not queued twice."""
@@ -187,11 +184,9 @@ class Intake:
             case Ignored(reason):
                 log.debug("wechat_message_ignored", message_id=payload.id, reason=reason)
             case Said(message):
-                async with self._places.one(screen_safely(message.text).tier if self._places.are_taken else 0):
-                    await self._hear(message)
+                await self._hear(message)
             case Showed(message):
-                async with self._places.one():
-                    await self._inbox.excuse(message)
+                await self._inbox.excuse(message)
 
     async def _hear(self, message: InboundMessage) -> None:
         """有帮助 and 没帮助 rate the last reply, and are words like any others."""

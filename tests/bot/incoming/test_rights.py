@@ -12,15 +12,16 @@ from bot.channels.console import CHANNEL as CONSOLE
 from bot.channels.console import ConsoleFiles, ConsoleSender
 from bot.incoming.receipt import Receipt
 from bot.outgoing.courier import Courier, TryLater, Undeliverable
-from bot.outgoing.late_texts import LateTextSender
+from bot.outgoing.late_texts import MAX_FILE_BYTES, LateTextSender
 from bot.services import BotServices
-from dialogue.core import people
+from dialogue.core import people, sending
 from dialogue.core.commands import Command
 from dialogue.messages import Address, InboundMessage, OwedText
 from dialogue.rights import complaints, erasure
 from dialogue.rights import emergency_contacts as contacts
 from dialogue.rights.export import File
 from dialogue.states import ClosedBy, DeliveryKind, DeliveryState
+from dialogue.storage.clock import utc_now
 from dialogue.tables import DELIVERIES, PEOPLE, Complaint, Person
 from tests.builders import CHANNEL, Rooms, message
 
@@ -50,14 +51,22 @@ async def say(services: BotServices, text: str, **fields: Any) -> Receipt:
     return await services.inbox.receive(message(text, **fields))
 
 
-async def delivered(services: BotServices, *, has_files: bool = True, part_length: int = 10_000) -> Platform:
+async def delivered(
+    services: BotServices, *, has_files: bool = True, part_length: int = 10_000, max_file_bytes: int = MAX_FILE_BYTES
+) -> Platform:
     """Everything that is owed, sent."""
     platform = Platform()
 
     def cut(text: str) -> list[str]:
         return [text[start : start + part_length] for start in range(0, len(text), part_length)] or [text]
 
-    sender = LateTextSender(platform, services.pen, send_files=platform.send_files if has_files else None, split=cut)
+    sender = LateTextSender(
+        platform,
+        services.pen,
+        send_files=platform.send_files if has_files else None,
+        split=cut,
+        max_file_bytes=max_file_bytes,
+    )
     courier = Courier(database=services.database, keys=services.keys, sender=sender, split=cut)
     while await courier.deliver_due():
         pass
@@ -128,6 +137,90 @@ async def test_where_no_files_can_be_sent_it_comes_as_text_in_parts(services: Bo
     assert len(platform.sent) > 2
     assert SECRET in "".join(platform.sent)
     assert max(map(len, platform.sent)) <= 40
+
+
+async def test_what_is_too_much_for_one_message_comes_in_parts_that_can_be_read_alone(services: BotServices) -> None:
+    said = [f"第{number}句" + "话" * 50 for number in range(9)]
+    for text in said:
+        await say(services, text)
+    await say(services, "/export")
+    platform = await delivered(services, max_file_bytes=3000)
+    documents = [json.loads(file.content) for file in platform.files[1::2]]
+    count = len(documents)
+    assert count > 2
+    assert [document["part"] for document in documents] == [
+        {"number": number, "of": count} for number in range(1, count + 1)
+    ]
+    assert max(len(file.content) for file in platform.files) < 3000
+    lines = [line["text"] for document in documents for talk in document["conversations"] for line in talk["lines"]]
+    assert lines == said
+    assert all("小王" in file.content.decode() for file in platform.files)
+    assert [f"第 {number} 份" in text for number, text in enumerate(platform.sent, start=1)] == [True] * count
+    assert len({file.name for file in platform.files}) == 2 * count
+
+
+async def test_what_is_said_while_the_parts_are_sent_doubles_and_loses_nothing(services: BotServices) -> None:
+    for number in range(6):
+        await say(services, f"第{number}句" + "话" * 50)
+    await say(services, "/export")
+    platform = Platform()
+    sender = LateTextSender(platform, services.pen, send_files=platform.send_files, max_file_bytes=3000)
+    courier = Courier(database=services.database, keys=services.keys, sender=sender)
+    await courier.deliver_due()
+    await say(services, "后来说的")
+    while await courier.deliver_due():
+        pass
+    documents = [json.loads(file.content) for file in platform.files[1::2]]
+    lines = [line["text"] for document in documents for talk in document["conversations"] for line in talk["lines"]]
+    assert [line[:3] for line in lines] == [f"第{number}句" for number in range(6)] + ["后来说"]
+
+
+@pytest.mark.parametrize(("reason", "words"), [("upload_failed", "没能发出去"), ("unknown", "不确定")])
+async def test_an_export_that_cannot_be_sent_is_told_and_can_be_asked_for_again(
+    services: BotServices, reason: str, words: str
+) -> None:
+    await say(services, "/export")
+    platform = Platform()
+
+    async def refuse(_text: OwedText, _files: Any) -> str | None:
+        raise Undeliverable(reason)
+
+    sender = LateTextSender(platform, services.pen, send_files=refuse)
+    courier = Courier(database=services.database, keys=services.keys, sender=sender)
+    while await courier.deliver_due():
+        pass
+    assert [words in text for text in platform.sent] == [True]
+    await say(services, "/export")
+    assert len((await delivered(services)).files) == 2
+
+
+async def test_nobody_settles_an_export_while_it_is_being_sent(services: BotServices) -> None:
+    await say(services, "/export")
+
+    async def look(_text: OwedText, _files: Any) -> str | None:
+        with services.database.begin() as session:
+            assert sending.settle_abandoned(session, now=utc_now() + timedelta(seconds=120)) == 0
+        return None
+
+    sender = LateTextSender(Platform(), services.pen, send_files=look)
+    await Courier(database=services.database, keys=services.keys, sender=sender).deliver_due()
+    with services.database.read() as session:
+        assert session.scalars(select(DELIVERIES.c.state)).all() == [DeliveryState.SENT]
+
+
+async def test_nothing_but_another_export_waits_for_an_export(services: BotServices) -> None:
+    await say(services, "/export")
+    platform = Platform()
+
+    async def meanwhile(_text: OwedText, _files: Any) -> str | None:
+        await say(services, "/help")
+        courier = Courier(database=services.database, keys=services.keys, sender=platform)
+        assert await courier.deliver_due() == 1
+        return None
+
+    sender = LateTextSender(platform, services.pen, send_files=meanwhile)
+    await Courier(database=services.database, keys=services.keys, sender=sender).deliver_due()
+    assert len(platform.sent) == 1
 
 
 async def test_asking_twice_for_an_export_owes_one(services: BotServices) -> None:

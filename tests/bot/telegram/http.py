@@ -35,10 +35,18 @@ Handler = Callable[[str, dict[str, Any]], Awaitable[Answer]]
 """Called with a path and the fields of a form, a query or a JSON body."""
 
 
-async def serve(handler: Handler, port: int = 0) -> asyncio.Server:
+ReadBody = Callable[[asyncio.StreamReader, int], Awaitable[bytes]]
+"""Reads a body of so many bytes."""
+
+
+async def _read_at_once(reader: asyncio.StreamReader, length: int) -> bytes:
+    return await reader.readexactly(length)
+
+
+async def serve(handler: Handler, port: int = 0, *, read_body: ReadBody = _read_at_once) -> asyncio.Server:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while await _exchange(handler, reader, writer):
+            while await _exchange(handler, reader, writer, read_body):
                 pass
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError):
             pass
@@ -48,10 +56,12 @@ async def serve(handler: Handler, port: int = 0) -> asyncio.Server:
     return await asyncio.start_server(connected, "127.0.0.1", port, limit=1 << 20)
 
 
-async def _exchange(handler: Handler, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+async def _exchange(
+    handler: Handler, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, read_body: ReadBody
+) -> bool:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
-    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    body = await read_body(reader, int(headers.get("content-length", 0)))
     url = urlsplit(head[0].split(" ")[1])
     try:
         answer = await handler(url.path, dict(parse_qsl(url.query)) | _fields(headers.get("content-type", ""), body))

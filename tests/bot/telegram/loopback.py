@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from tests.bot.telegram.flood import Flood
 from tests.bot.telegram.http import Answer, Dropped, post, serve
+from tests.bot.telegram.uploads import Uploads
 from tests.bot.telegram.wire import BOT, Fault, Refusal, Sent, buttons_of, chat_of, check_text, refused, shown_as
 
 T = TypeVar("T")
@@ -56,6 +57,7 @@ class Telegram:
         self._next_message_id = 100
         self._has_updates = asyncio.Event()
         self._loop = asyncio.new_event_loop()
+        self.uploads = Uploads(self._loop)
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._server: asyncio.Server | None = None
 
@@ -63,7 +65,7 @@ class Telegram:
 
     def start(self) -> "Telegram":
         self._thread.start()
-        self._server = self.run(serve(self._serve))
+        self._server = self.run(serve(self._serve, read_body=self.uploads.read))
         port = self._server.sockets[0].getsockname()[1]
         self.api_url = f"http://127.0.0.1:{port}/bot"
         return self
@@ -76,6 +78,11 @@ class Telegram:
 
     def fault(self, method: str, kind: int | str, *, count: int = 1, retry_after: int = 1) -> None:
         self._faults.append(Fault(method, kind, count, retry_after))
+
+    def hold_uploads(self) -> None:
+        """Large requests of connections made from now on stay half read until `uploads.release`."""
+        assert self._server is not None
+        self.uploads.hold(self._server)
 
     def forgive(self) -> None:
         """No fault that was ordered happens any more."""
