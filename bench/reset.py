@@ -100,7 +100,7 @@ def measure(database: Database, *, count: int) -> Row:
     began_at = time.perf_counter()
     with writers.writing():
         batch_began_at = began_at
-        for ended, _ in steering.reset_all(database, office, by=boss):
+        for ended in steering.reset_all(database, office, by=boss):
             ended_count += ended
             batches.append(1000 * (time.perf_counter() - batch_began_at))
             batch_began_at = time.perf_counter()

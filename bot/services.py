@@ -14,6 +14,7 @@ from care.scripts import Voice
 from care.texts import Texts
 from dialogue.admin.office import Office
 from dialogue.admin.patience import Patience
+from dialogue.broker.announcer import Announcer
 from dialogue.broker.doorbell import Doorbell, ringing_app
 from dialogue.broker.signals import Signals
 from dialogue.process import admins, home
@@ -53,25 +54,24 @@ class BotServices:
     @classmethod
     def open(cls, settings: DialogueSettings) -> Self:
         """Checks the schema and the key before anything is received; raises `DialogueError`."""
-        database, keys = open_database(settings, lock_seconds=_LOCK_SECONDS)
-        words = texts.load(settings.locale)
         broker_url = home.broker_url(settings)
         doorbell = Doorbell(ringing_app(broker_url))
         signals = Signals.connect(broker_url)
+        announcer = Announcer(signals, doorbell)
+        database, keys = open_database(settings, lock_seconds=_LOCK_SECONDS, announce=announcer)
+        words = texts.load(settings.locale)
         instruments = instruments_for(settings)
         meters = BotMeters(instruments, traces_for(settings, "mindglm-bot"))
         sweeper = Sweeper(
             database=database,
             keys=keys,
-            doorbell=doorbell,
-            signals=signals,
             apology=words.say("error_failed"),
             max_attempts=settings.max_attempts,
             instruments=instruments,
         )
         executors = Executors()
         office = Office(keys=keys, texts=words, admins=admins.parse(settings.admins))
-        patience = Patience(database=database, office=office, signals=signals, minutes=settings.takeover_minutes)
+        patience = Patience(database=database, office=office, minutes=settings.takeover_minutes)
         housekeeper = Housekeeper(
             database=database,
             retention_days=settings.retention_days,
@@ -83,8 +83,6 @@ class BotServices:
             database=database,
             keys=keys,
             texts=words,
-            doorbell=doorbell,
-            signals=signals,
             voice=Voice(locale=settings.locale, directory=directory),
             gate=gate(
                 words,

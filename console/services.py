@@ -12,6 +12,7 @@ from console.figures import Gatherer
 from console.rendering import Templates
 from console.sessions import Lifetimes
 from console.settings import ConsoleSettings
+from dialogue.broker.announcer import Announcer
 from dialogue.broker.signals import Signals
 from dialogue.process import home
 from dialogue.process.opening import open_database
@@ -40,12 +41,13 @@ class ConsoleServices:
     @classmethod
     def open(cls, settings: ConsoleSettings, *, clock: Clock = utc_now) -> Self:
         """Checks the schema and the key; raises `DialogueError`."""
-        database, keys = open_database(settings)
+        signals = Signals.connect(home.broker_url(settings))
+        database, keys = open_database(settings, announce=Announcer(signals))
         return cls(
             settings=settings,
             database=database,
             keys=keys,
-            signals=Signals.connect(home.broker_url(settings)),
+            signals=signals,
             words=words.load(),
             said_to_people=texts.load(settings.locale),
             hotlines=directory_of(settings.region),

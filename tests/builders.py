@@ -15,6 +15,7 @@ from dialogue.storage.database import Database
 from dialogue.storage.vault import MasterKeys, new_secret
 from dialogue.tables import Conversation, Delivery, Turn
 from dialogue.upkeep.lost_rings import Swept, overlooked, sweep
+from tests.announcements import Announcements
 
 CHANNEL = "test"
 APOLOGY = "抱歉"
@@ -72,6 +73,10 @@ class Rooms:
     keys: MasterKeys = field(default_factory=lambda: MasterKeys.parse(new_secret()))
     clock: FakeClock = field(default_factory=FakeClock)
     lease_seconds: float = 20
+    announced: Announcements = field(default_factory=Announcements)
+
+    def __post_init__(self) -> None:
+        self.database = self.database.announcing(self.announced)
 
     def receive(self, inbound: InboundMessage | None = None) -> Received | None:
         """None for a repeat."""
@@ -83,7 +88,7 @@ class Rooms:
             if intake.is_repeat(session, inbound):
                 return None
             conversation_id = conversations.open_for(session, person, inbound.address, now=self.clock())
-            return intake.hear(session, person, inbound, conversation_id, text=inbound.text, now=self.clock())
+            return intake.append_to_turn(session, person, inbound, conversation_id, text=inbound.text, now=self.clock())
 
     def heard(self, text: str = "你好", *, who: str = "小王") -> Received:
         received = self.receive(message(text, who=who))

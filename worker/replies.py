@@ -220,7 +220,6 @@ class Replies:
             self._meters.ended.add(outcome="discarded")
             log.info("reply_discarded")
             return
-        self._signals.owe([turn.address.channel])
         self._meters.ended.add(outcome="answered")
         log.info("turn_answered", prompt_tokens=reply.prompt_tokens, reply_tokens=reply.reply_tokens)
 
@@ -267,7 +266,6 @@ class Replies:
                 session, turn, self._texts.say(apology), error=error, owner=self._leases.owner, now=self._clock()
             )
         )
-        self._signals.owe([turn.address.channel])
         self._meters.ended.add(outcome="failed")
         log.warning("turn_failed", error=error)
 

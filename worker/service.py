@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from care import texts
 from care.guard import guard
+from dialogue.broker.announcer import Announcer
 from dialogue.broker.doorbell import Doorbell
 from dialogue.broker.signals import CANCEL, Signals, redis_url
 from dialogue.process import home, opening
@@ -44,12 +45,12 @@ class WorkerService:
         self._end = end
         self._is_ending = False
         opening.upgrade_own(settings)
-        self._database, keys = opening.open_database(settings)
-        words = texts.load(settings.locale)
         broker_url = home.broker_url(settings)
+        self._signals = Signals.connect(broker_url)
+        self._database, keys = opening.open_database(settings, announce=Announcer(self._signals, doorbell))
+        words = texts.load(settings.locale)
         instruments = instruments_for(settings)
         self._meters = WorkerMeters(instruments, traces_for(settings, "mindglm-worker"))
-        self._signals = Signals.connect(broker_url)
         self._leases = Leases(
             database=self._database,
             owner=uuid4(),
@@ -77,8 +78,6 @@ class WorkerService:
         self._sweeper = Sweeper(
             database=self._database,
             keys=keys,
-            doorbell=doorbell,
-            signals=self._signals,
             apology=words.say("error_failed"),
             max_attempts=settings.max_attempts,
             instruments=instruments,

@@ -255,7 +255,7 @@ class Doorstep:
         return turn_id, []
 
     def _release_elsewhere(self, held: Sequence[HeldWords]) -> None:
-        """Of the same person in other chats; the sweep rings for them."""
+        """Of the same person in other chats."""
         places: dict[UUID, list[UUID]] = defaultdict(list)
         for words in held:
             places[words.conversation_id].append(words.message_id)

@@ -17,7 +17,7 @@ from bot.incoming.receipt import Receipt
 from bot.incoming.reception import Reception
 from bot.incoming.rights import Rights
 from bot.meters import UNMETERED, BotMeters
-from bot.staff.desk import Caller, Desk, Done
+from bot.staff.desk import Caller, Desk
 from bot.staff.reset_all import Clearing
 from care import identity
 from care.disclosure import Answer
@@ -26,8 +26,6 @@ from care.scripts import Voice
 from care.texts import Texts
 from dialogue.admin import takeover
 from dialogue.admin.office import Office
-from dialogue.broker.doorbell import Doorbell
-from dialogue.broker.signals import Signals
 from dialogue.core import commands, consent, conversations, feedback, intake, people
 from dialogue.core.cleaning import clean
 from dialogue.core.commands import Command
@@ -55,8 +53,6 @@ class Inbox:
         database: Database,
         keys: MasterKeys,
         texts: Texts,
-        doorbell: Doorbell,
-        signals: Signals,
         voice: Voice,
         gate: Gate,
         max_message_length: int,
@@ -71,8 +67,6 @@ class Inbox:
         self._database = database
         self._keys = keys
         self._texts = texts
-        self._doorbell = doorbell
-        self._signals = signals
         self._voice = voice
         self.gate = gate
         self._kept_out = texts.say("blocked", **voice.directory.fillings(voice.locale))
@@ -85,7 +79,7 @@ class Inbox:
         self._office = Office(keys=keys, texts=texts, admins=admins)
         self._desk = Desk(
             office=self._office,
-            clearing=Clearing(database=database, office=self._office, signals=signals, clock=clock),
+            clearing=Clearing(database=database, office=self._office, clock=clock),
             shows_texts=shows_texts,
             max_length=max_message_length,
         )
@@ -132,7 +126,7 @@ class Inbox:
             began_ns=began_ns,
             ended_ns=epoch_ns(),
         )
-        self._announce(message, receipt)
+        self._note(message, receipt)
         return receipt
 
     def _revise(self, message: InboundMessage, original_id: str) -> Receipt:
@@ -142,7 +136,7 @@ class Inbox:
             if intake.is_settled(session, message, external_id=original_id):
                 return Receipt()
             receipt = self._take_in(session, message, now)
-        self._announce(message, receipt)
+        self._note(message, receipt)
         return receipt
 
     def _excuse(self, message: InboundMessage) -> Receipt:
@@ -154,8 +148,8 @@ class Inbox:
             if intake.is_repeat(session, message):
                 return Receipt(is_repeat=True)
             reception = Reception(session, person, message, now, self._office)
-            receipt = self._complete(reception, self._excuse_or_keep_out(reception))
-        self._announce(message, receipt)
+            receipt = self._excuse_or_keep_out(reception)
+        self._note(message, receipt)
         return receipt
 
     def _choose(self, message: InboundMessage, answer: Answer) -> Receipt:
@@ -169,8 +163,7 @@ class Inbox:
             reception = Reception(session, person, message, now, self._office)
             is_out = self._is_kept_out(reception)
             receipt = self._keep_out(reception) if is_out else self._at_the_door(reception).answer(answer)
-            receipt = self._complete(reception, receipt)
-        self._announce(message, receipt)
+        self._note(message, receipt)
         return receipt
 
     def _rate(self, channel: str, user_id: str, turn_id: UUID, value: int) -> bool:
@@ -186,12 +179,10 @@ class Inbox:
             if conversation_id is None:
                 return
             try:
-                aftermath = takeover.end(session, self._office, conversation_id, now=now)
+                takeover.end(session, self._office, conversation_id, now=now)
             except (ConversationClosed, Erased):  # in the meantime
                 return
-            cancelled = conversations.reset(session, conversation_id, by=ClosedBy.CHANNEL, now=now)
-        aftermath.announce(self._signals)
-        self._signals.cancel(cancelled)
+            conversations.reset(session, conversation_id, by=ClosedBy.CHANNEL, now=now)
         log.info("person_left", channel=address.channel, conversation_id=str(conversation_id))
 
     def _take_in(self, session: Session, message: InboundMessage, now: datetime) -> Receipt:
@@ -199,11 +190,7 @@ class Inbox:
         if intake.is_repeat(session, message):
             return Receipt(is_repeat=True)
         reception = Reception(session, person, message, now, self._office)
-        return self._complete(reception, self._meet(reception))
-
-    def _complete(self, reception: Reception, receipt: Receipt) -> Receipt:
-        """With the channels on which admins were told something on the way."""
-        return replace(receipt, channels=receipt.channels | reception.told) if reception.told else receipt
+        return self._meet(reception)
 
     def _meet(self, reception: Reception) -> Receipt:
         """The doors, in their order."""
@@ -224,7 +211,7 @@ class Inbox:
             return self._obey(reception, command, text)
         return self._take_words(reception, text)
 
-    def _at_the_desk(self, reception: Reception, command: Command | None, text: str) -> Done | None:
+    def _at_the_desk(self, reception: Reception, command: Command | None, text: str) -> str | None:
         """What an admin's words led to; None for words like anybody's."""
         message = reception.message
         caller = Caller(reception.session, reception.person.id, message.address, reception.now)
@@ -305,16 +292,9 @@ class Inbox:
         limit = self._max_message_length
         return screen_safely(f"{text[:limit]}\n{text[-limit:]}" if len(text) > limit else text)
 
-    def _announce(self, message: InboundMessage, receipt: Receipt) -> None:
-        """After the commit: hints only, the rows are the truth."""
-        own = {message.address.channel} if receipt.answered_at_once is not None else set()
-        self._signals.owe(own | receipt.channels)
-        if receipt.turn_id is not None and receipt.conversation_id is not None:
-            self._doorbell.ring([receipt.conversation_id])
-        self._signals.cancel(receipt.cancelled_turn_ids)
+    def _note(self, message: InboundMessage, receipt: Receipt) -> None:
+        """After the commit."""
         self._count(message, receipt)
-        if receipt.afterwards is not None:
-            receipt.afterwards()
         log.info(
             "message_received",
             channel=message.address.channel,

@@ -1,6 +1,5 @@
 """What became of one message."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -33,8 +32,6 @@ class Receipt:
     answered_at_once: UUID | None = None  # the delivery that holds our own answer
     cancelled_turn_ids: list[UUID] = field(default_factory=list)
     risk: Risk | None = None
-    channels: frozenset[str] = frozenset()  # others that now owe a text, to admins or from them
-    afterwards: Callable[[], None] | None = None  # what begins once all this is committed
 
     @property
     def outcome(self) -> str:

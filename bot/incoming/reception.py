@@ -1,7 +1,7 @@
 """One message inside its transaction: what is stored, what is said at once, what the model is asked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -9,7 +9,6 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bot.incoming.receipt import Receipt, Risk, risk_of
-from bot.staff.desk import Done
 from care.course import Assessment, assess
 from care.screening import Screening, Tier
 from care.scripts import Says, Voice
@@ -45,8 +44,6 @@ class Reception:
     message: InboundMessage
     now: datetime
     office: Office
-    told: set[str] = field(default_factory=set)
-    """The channels on which admins are now owed something."""
 
     def hear(
         self,
@@ -77,7 +74,7 @@ class Reception:
         if assessment.bypasses_model:
             return self._stay_without_the_model(conversation_id, text, at_once, risk)
         afterwards = [script.text for script in assessment.scripts if script.says is Says.AFTER]
-        received = intake.hear(
+        received = intake.append_to_turn(
             self.session,
             self.person,
             self.message,
@@ -113,7 +110,7 @@ class Reception:
         """The person is about to end the conversation: an admin who answers in it hears of it."""
         held = conversations.open_at(self.session, self.message.address)
         if held is not None and held.holder is not None:
-            self.told.update(takeover.end(self.session, self.office, held.id, now=self.now).channels)
+            takeover.end(self.session, self.office, held.id, now=self.now)
 
     def _relay(self, held: OpenConversation, text: str, screening: Screening, voice: Voice) -> Receipt:
         """A human answers; of our own words only those to danger that was told just now are said beside theirs."""
@@ -142,9 +139,7 @@ class Reception:
                 relay_to=held.relay_to,
                 key=self.person.key,
             )
-            self.told.add(
-                takeover.relay(self.session, self.office, place, text, to=held.relay_to, tier=tier, now=self.now)
-            )
+            takeover.relay(self.session, self.office, place, text, to=held.relay_to, tier=tier, now=self.now)
 
     def conversation(self) -> UUID:
         """The conversation that is open here, or a new one."""
@@ -199,11 +194,9 @@ class Reception:
     def _alarm(self, conversation_id: UUID, assessment: Assessment) -> bool:
         """Whether this was news."""
         tier = int(assessment.course.tier)
-        alarm = alerts.alarm(
+        return alerts.alarm(
             self.session, self.office, conversation_id, tier=tier, is_urgent=assessment.is_urgent, now=self.now
         )
-        self.told.update(alarm.channels)
-        return alarm.is_news
 
     def _stay_without_the_model(self, conversation_id: UUID, text: str, words: Sequence[Words], risk: Risk) -> Receipt:
         """What the model was about to say to earlier words is taken back; ours are all that is said."""
@@ -254,15 +247,12 @@ class Reception:
             return Receipt()
         return Receipt(answered_at_once=self._answer(message_id, explanation, conversation_id=None))
 
-    def report(self, done: Done) -> Receipt:
+    def report(self, done: str) -> Receipt:
         """What an admin ordered was done; their own words are not kept."""
         message_id = intake.store(self.session, self.person, self.message, text=Command.ADMIN.name, now=self.now)
         return Receipt(
             command=Command.ADMIN,
-            answered_at_once=self._answer(message_id, done.text, conversation_id=None),
-            cancelled_turn_ids=list(done.aftermath.cancelled_turn_ids),
-            channels=done.aftermath.channels,
-            afterwards=done.afterwards,
+            answered_at_once=self._answer(message_id, done, conversation_id=None),
         )
 
     def excuse(self, explanation: str) -> Receipt:

@@ -86,7 +86,7 @@ class Rights:
             return self._answer(reception, Command.CONFIRM_DELETE, "rights_nothing_to_confirm")
         self._store(reception, Command.CONFIRM_DELETE)
         self._tell_holder(reception)
-        erased = erasure.erase(
+        farewell_id = erasure.erase(
             session, person.id, by=ClosedBy.PERSON, actor="person", farewell_to=reception.message.address, now=now
         )
         if person.blocked_at is not None:
@@ -98,11 +98,7 @@ class Rights:
                 user_id=message.user_id,
                 since=person.blocked_at,
             )
-        return Receipt(
-            command=Command.CONFIRM_DELETE,
-            answered_at_once=erased.farewell_id,
-            cancelled_turn_ids=erased.cancelled_turn_ids,
-        )
+        return Receipt(command=Command.CONFIRM_DELETE, answered_at_once=farewell_id)
 
     def _tell_holder(self, reception: Reception) -> None:
         """A human who answers here cannot be told under the key that is about to go."""
@@ -114,8 +110,7 @@ class Rights:
         session, office = reception.session, reception.office
         short_id = find.short_id(session, conversation_id) if conversation_id else "–"
         words = office.texts.say(key, id=short_id, channel=reception.message.address.channel)
-        told = alerts.alert(session, office, words, conversation_id=conversation_id, now=reception.now)
-        reception.told.update(told)
+        alerts.alert(session, office, words, conversation_id=conversation_id, now=reception.now)
 
     def _complain(self, reception: Reception, text: str) -> Receipt:
         if not text:

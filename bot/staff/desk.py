@@ -4,7 +4,7 @@ Who is no admin never gets here: to them `/admin` is a word like any other that 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Protocol
@@ -16,7 +16,7 @@ from bot.staff import orders, reports
 from bot.staff.orders import Order, Verb
 from bot.staff.reset_all import Clearing
 from dialogue.admin import alerts, find, listing, overview, record, steering, takeover
-from dialogue.admin.office import Actor, Aftermath, Office
+from dialogue.admin.office import Actor, Office
 from dialogue.errors import (
     AlreadyHeld,
     Ambiguous,
@@ -33,6 +33,7 @@ from dialogue.errors import (
     ReasonTooLong,
 )
 from dialogue.messages import Address, InboundMessage
+from dialogue.storage import after_commit
 
 _EXPLANATIONS: dict[type[DialogueError], str] = {
     NoSuchConversation: "desk_no_such_conversation",
@@ -45,15 +46,6 @@ _EXPLANATIONS: dict[type[DialogueError], str] = {
     Erased: "desk_erased",
     PersonIsAdmin: "desk_not_an_admin",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """What an admin is told, what is to be signalled, and what begins once all this is committed."""
-
-    text: str
-    aftermath: Aftermath = field(default_factory=Aftermath)
-    afterwards: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +67,7 @@ class Deed(Protocol):
 
     def __call__(
         self, session: Session, office: Office, whom_id: UUID, /, *, by: Actor, reason: str | None, now: datetime
-    ) -> Aftermath: ...
+    ) -> None: ...
 
 
 class Desk:
@@ -86,7 +78,7 @@ class Desk:
         self._clearing = clearing
         self._shows_texts = shows_texts
         self._max_length = max_length
-        self._verbs: dict[Verb, Callable[[Caller, Order], Done]] = {
+        self._verbs: dict[Verb, Callable[[Caller, Order], str]] = {
             Verb.HELP: self._help,
             Verb.STATUS: self._status,
             Verb.SESSIONS: self._sessions,
@@ -106,7 +98,7 @@ class Desk:
         """Whether an admin wrote it in a private chat; in a group others would read the answers."""
         return message.is_private and self._office.is_admin(message.address.channel, message.user_id)
 
-    def hear_answer(self, caller: Caller, reply_to_id: str | None, text: str) -> Done | None:
+    def hear_answer(self, caller: Caller, reply_to_id: str | None, text: str) -> str | None:
         """Words that answer a relayed message go to its person, whatever they are; None for everything else."""
         if reply_to_id is None or orders.read(text) is not None:
             return None
@@ -115,7 +107,7 @@ class Desk:
             return None
         return self._carefully(caller, lambda: self._speak(caller, conversation_id, text))
 
-    def hear(self, caller: Caller, text: str) -> Done | None:
+    def hear(self, caller: Caller, text: str) -> str | None:
         """An order, or, while they hold a conversation, words that nobody would get.
 
         None for everything else: an admin may talk with the bot as anyone does.
@@ -124,16 +116,16 @@ class Desk:
         if order is not None:
             return self._carefully(caller, lambda: self._verbs[order.verb](caller, order))
         if held := takeover.held_by(caller.session, caller.actor.name):
-            return Done(text=self._words("desk_said_to_nobody", id=find.short_id(caller.session, held[0])))
+            return self._words("desk_said_to_nobody", id=find.short_id(caller.session, held[0]))
         return None
 
-    def _carefully(self, caller: Caller, act: Callable[[], Done]) -> Done:
+    def _carefully(self, caller: Caller, act: Callable[[], str]) -> str:
         """What is refused half-way leaves nothing behind."""
         try:
             with caller.session.begin_nested():
                 return act()
         except DialogueError as error:
-            return Done(text=self._explain(error))
+            return self._explain(error)
 
     def _explain(self, error: DialogueError) -> str:
         match error:
@@ -150,88 +142,89 @@ class Desk:
     def _words(self, key: str, **values: object) -> str:
         return self._office.texts.say(key, **values)
 
-    def _help(self, _caller: Caller, _order: Order) -> Done:
-        return Done(text=self._words("desk_help"))
+    def _help(self, _caller: Caller, _order: Order) -> str:
+        return self._words("desk_help")
 
-    def _status(self, caller: Caller, _order: Order) -> Done:
+    def _status(self, caller: Caller, _order: Order) -> str:
         figures = overview.overview(caller.session, now=caller.now)
         is_listening = caller.address.at_any_account() in alerts.listeners(caller.session, self._office)
-        return Done(text=reports.status(self._office.texts, figures, is_listening=is_listening, now=caller.now))
+        return reports.status(self._office.texts, figures, is_listening=is_listening, now=caller.now)
 
-    def _sessions(self, caller: Caller, _order: Order) -> Done:
+    def _sessions(self, caller: Caller, _order: Order) -> str:
         shown = listing.by_risk(caller.session)
         short_ids = find.short_ids(caller.session, [one.id for one in shown])
-        return Done(text=reports.sessions(self._office.texts, shown, short_ids, now=caller.now))
+        return reports.sessions(self._office.texts, shown, short_ids, now=caller.now)
 
-    def _show(self, caller: Caller, order: Order) -> Done:
+    def _show(self, caller: Caller, order: Order) -> str:
         shown = record.show(caller.session, find.conversation(caller.session, order.whom), max_count=5)
         short_id = find.short_id(caller.session, shown.conversation.id)
-        return Done(text=reports.conversation(self._office.texts, shown, short_id, now=caller.now))
+        return reports.conversation(self._office.texts, shown, short_id, now=caller.now)
 
-    def _text(self, caller: Caller, order: Order) -> Done:
+    def _text(self, caller: Caller, order: Order) -> str:
         if not self._shows_texts:
-            return Done(text=self._words("desk_texts_forbidden"))
+            return self._words("desk_texts_forbidden")
         conversation_id = find.conversation(caller.session, order.whom)
-        aftermath = self._have_done(caller, partial(record.hand_over, to=caller.address), conversation_id, order.rest)
-        return Done(text=self._words("desk_text_follows"), aftermath=aftermath)
+        self._have_done(caller, partial(record.hand_over, to=caller.address), conversation_id, order.rest)
+        return self._words("desk_text_follows")
 
-    def _reset(self, caller: Caller, order: Order) -> Done:
+    def _reset(self, caller: Caller, order: Order) -> str:
         if order.whom == "all":
             return self._reset_all(caller, order)
         if order.whom == "person":
             return self._reset_person(caller, order)
         return self._with_conversation(caller, order, steering.reset, "desk_reset")
 
-    def _close(self, caller: Caller, order: Order) -> Done:
+    def _close(self, caller: Caller, order: Order) -> str:
         return self._with_conversation(caller, order, steering.close, "desk_reset")
 
-    def _reset_person(self, caller: Caller, order: Order) -> Done:
+    def _reset_person(self, caller: Caller, order: Order) -> str:
         whom, reason = orders.first_word(order.rest)
         person_id = find.person(caller.session, whom)
-        aftermath = self._have_done(caller, steering.reset_person, person_id, reason)
-        return Done(text=self._words("desk_reset_person"), aftermath=aftermath)
+        self._have_done(caller, steering.reset_person, person_id, reason)
+        return self._words("desk_reset_person")
 
-    def _reset_all(self, caller: Caller, order: Order) -> Done:
+    def _reset_all(self, caller: Caller, order: Order) -> str:
         word, reason = orders.first_word(order.rest)
         if word != "yes":
             count = overview.overview(caller.session, now=caller.now).open_count
-            return Done(text=self._words("desk_reset_all_confirm", count=count))
+            return self._words("desk_reset_all_confirm", count=count)
         begin = self._clearing.start(caller.actor, caller.person_id, caller.address, reason or None)
-        return Done(text=self._words("desk_reset_all_begun"), afterwards=begin)
+        after_commit.call(caller.session, begin)
+        return self._words("desk_reset_all_begun")
 
-    def _block(self, caller: Caller, order: Order) -> Done:
+    def _block(self, caller: Caller, order: Order) -> str:
         person_id = find.person(caller.session, order.whom)
-        aftermath = self._have_done(caller, steering.block, person_id, order.rest)
-        return Done(text=self._words("desk_blocked"), aftermath=aftermath)
+        self._have_done(caller, steering.block, person_id, order.rest)
+        return self._words("desk_blocked")
 
-    def _unblock(self, caller: Caller, order: Order) -> Done:
+    def _unblock(self, caller: Caller, order: Order) -> str:
         person_id = find.person(caller.session, order.whom)
         steering.unblock(caller.session, person_id, by=caller.actor, reason=order.rest or None, now=caller.now)
-        return Done(text=self._words("desk_unblocked"))
+        return self._words("desk_unblocked")
 
-    def _take_over(self, caller: Caller, order: Order) -> Done:
+    def _take_over(self, caller: Caller, order: Order) -> str:
         return self._with_conversation(caller, order, takeover.take_over, "desk_taken_over")
 
-    def _release(self, caller: Caller, order: Order) -> Done:
+    def _release(self, caller: Caller, order: Order) -> str:
         """Without an id: the only one that they hold."""
         held = [] if order.whom else takeover.held_by(caller.session, caller.actor.name)
         meant = replace(order, whom=held[0].hex) if len(held) == 1 else order
         return self._with_conversation(caller, meant, takeover.release, "desk_released")
 
-    def _with_conversation(self, caller: Caller, order: Order, deed: Deed, said: str) -> Done:
+    def _with_conversation(self, caller: Caller, order: Order, deed: Deed, said: str) -> str:
         """What is done to the conversation that the order names; `said` is what the admin is told."""
         conversation_id = find.conversation(caller.session, order.whom)
-        aftermath = self._have_done(caller, deed, conversation_id, order.rest)
-        return Done(text=self._words(said, id=find.short_id(caller.session, conversation_id)), aftermath=aftermath)
+        self._have_done(caller, deed, conversation_id, order.rest)
+        return self._words(said, id=find.short_id(caller.session, conversation_id))
 
-    def _have_done(self, caller: Caller, deed: Deed, whom_id: UUID, reason: str) -> Aftermath:
-        return deed(caller.session, self._office, whom_id, by=caller.actor, reason=reason or None, now=caller.now)
+    def _have_done(self, caller: Caller, deed: Deed, whom_id: UUID, reason: str) -> None:
+        deed(caller.session, self._office, whom_id, by=caller.actor, reason=reason or None, now=caller.now)
 
-    def _say(self, caller: Caller, order: Order) -> Done:
+    def _say(self, caller: Caller, order: Order) -> str:
         return self._speak(caller, find.conversation(caller.session, order.whom), order.rest)
 
-    def _speak(self, caller: Caller, conversation_id: UUID, text: str) -> Done:
-        aftermath = takeover.say(
+    def _speak(self, caller: Caller, conversation_id: UUID, text: str) -> str:
+        takeover.say(
             caller.session,
             self._office,
             conversation_id,
@@ -241,14 +234,14 @@ class Desk:
             now=caller.now,
         )
         short_id = find.short_id(caller.session, conversation_id)
-        return Done(text=self._words("desk_said", id=short_id), aftermath=aftermath)
+        return self._words("desk_said", id=short_id)
 
-    def _alerts(self, caller: Caller, order: Order) -> Done:
+    def _alerts(self, caller: Caller, order: Order) -> str:
         if order.whom == "on":
             alerts.unmute(caller.session, caller.address, by=caller.actor, now=caller.now)
-            return Done(text=self._words("desk_alerts_on"))
+            return self._words("desk_alerts_on")
         if order.whom != "off":
-            return Done(text=self._words("desk_alerts_how"))
+            return self._words("desk_alerts_how")
         alerts.mute(caller.session, caller.address, by=caller.actor, now=caller.now)
         others = alerts.listeners(caller.session, self._office)
-        return Done(text=self._words("desk_alerts_off" if others else "desk_alerts_off_last"))
+        return self._words("desk_alerts_off" if others else "desk_alerts_off_last")

@@ -9,7 +9,6 @@ import structlog
 from care.texts import Texts
 from dialogue.admin import steering
 from dialogue.admin.office import Actor, Office
-from dialogue.broker.signals import Signals
 from dialogue.core import outbox, people
 from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import Address
@@ -23,10 +22,9 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class Clearing:
     """Ends all conversations in a thread of its own; what it did not reach when its process dies stays open."""
 
-    def __init__(self, *, database: Database, office: Office, signals: Signals, clock: Clock) -> None:
+    def __init__(self, *, database: Database, office: Office, clock: Clock) -> None:
         self._database = database
         self._office = office
-        self._signals = signals
         self._clock = clock
 
     def start(self, by: Actor, person_id: UUID, to: Address, reason: str | None) -> Callable[[], None]:
@@ -37,11 +35,8 @@ class Clearing:
     def _run(self, by: Actor, person_id: UUID, to: Address, reason: str | None) -> None:
         ended_count, words = 0, "desk_reset_all_done"
         try:
-            for count, aftermath in steering.reset_all(
-                self._database, self._office, by=by, reason=reason, clock=self._clock
-            ):
+            for count in steering.reset_all(self._database, self._office, by=by, reason=reason, clock=self._clock):
                 ended_count += count
-                aftermath.announce(self._signals)
         except DatabaseUnavailable as error:
             log.error("clearing_stopped", ended_count=ended_count, error=str(error))  # noqa: TRY400 - no traceback
             words = "desk_reset_all_stopped"
@@ -62,5 +57,3 @@ class Clearing:
                 )
         except DatabaseUnavailable as error:
             log.warning("clearing_untold", error=str(error))
-            return
-        self._signals.owe([to.channel])

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from console.gate import Page
 from console.visit import Refused, Visit, local_path
 from dialogue.admin import steering, takeover
-from dialogue.admin.office import Actor, Aftermath, Office
+from dialogue.admin.office import Actor, Office
 from dialogue.errors import (
     AlreadyHeld,
     ConversationClosed,
@@ -42,17 +42,15 @@ _REFUSALS = (
 )
 
 
-def perform(visit: Visit, use_case: Callable[[Session], Aftermath | None]) -> None:
-    """One transaction, and then what others are to hear of. What the domain refuses becomes a page that says so."""
+def perform(visit: Visit, use_case: Callable[[Session], None]) -> None:
+    """One transaction. What the domain refuses becomes a page that says so."""
     try:
         with visit.services.database.begin() as session:
-            aftermath = use_case(session)
+            use_case(session)
     except _UNKNOWN:
         raise Refused(404, "error_not_found") from None
     except _REFUSALS as refusal:
         raise Refused(409, f"refused_{type(refusal).__name__}") from None
-    if aftermath is not None:
-        aftermath.announce(visit.services.signals)
 
 
 def actor(visit: Visit) -> Actor:
@@ -124,7 +122,7 @@ class _UseCase(Protocol):
         by: Actor,
         reason: str | None,
         now: datetime,
-    ) -> Aftermath: ...
+    ) -> None: ...
 
 
 PAGES = (

@@ -1,6 +1,5 @@
 """What admins must hear of, in the same transaction as what caused it: ids and tiers only, never a person's words."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -24,45 +23,36 @@ QUIET = timedelta(minutes=10)
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
-def alert(
-    session: Session, office: Office, text: str, *, conversation_id: UUID | None, now: datetime
-) -> frozenset[str]:
-    """Tell every admin who has not muted alerts; returns the channels that now owe it.
+def alert(session: Session, office: Office, text: str, *, conversation_id: UUID | None, now: datetime) -> None:
+    """Tell every admin who has not muted alerts.
 
     `text` holds ids, never a person's words: it is sealed for the admin. `conversation_id`: what an admin's reply to
     the alert is about.
     """
-    told = [admin for admin in office.admins if _tell(session, office, admin, text, conversation_id, now=now)]
-    return frozenset(admin.channel for admin in told)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alarm:
-    """Whether it was raised, and the channels that now owe it to admins."""
-
-    is_news: bool
-    channels: frozenset[str] = frozenset()
+    for admin in office.admins:
+        _tell(session, office, admin, text, conversation_id, now=now)
 
 
 def alarm(
     session: Session, office: Office, conversation_id: UUID, *, tier: int, is_urgent: bool, now: datetime
-) -> Alarm:
+) -> bool:
     """Somebody may be about to harm themselves: an entry in the audit, and an alert to the admins.
 
-    Not repeated for `QUIET`, unless the danger rises.
+    Not repeated for `QUIET`, unless the danger rises. Returns whether it was raised.
     """
     if not _is_news(session, conversation_id, level=tier + is_urgent, now=now):
-        return Alarm(is_news=False)
+        return False
     place = (CONVERSATIONS.c.person_id, CONVERSATIONS.c.channel)
     row = session.execute(select(*place).where(CONVERSATIONS.c.id == conversation_id)).one()
     whom = Whom(person_id=row.person_id, conversation_id=conversation_id)
     audit.note(session, actor="screening", action=ALARM, whom=whom, reason=f"tier {tier}", now=now)
     if not office.admins:
-        return Alarm(is_news=True)
+        return True
     short_id = find.short_id(session, conversation_id)
     words = "alert_urgent" if is_urgent else "alert_danger"
     text = office.texts.say(words, id=short_id, tier=tier, channel=row.channel, at=f"{now:%m-%d %H:%M} UTC")
-    return Alarm(is_news=True, channels=alert(session, office, text, conversation_id=conversation_id, now=now))
+    alert(session, office, text, conversation_id=conversation_id, now=now)
+    return True
 
 
 def mute(session: Session, admin: Address, *, by: Actor, now: datetime) -> None:
@@ -101,17 +91,17 @@ def _is_news(session: Session, conversation_id: UUID, *, level: int, now: dateti
 
 def _tell(
     session: Session, office: Office, admin: Address, text: str, conversation_id: UUID | None, *, now: datetime
-) -> bool:
+) -> None:
     locked = _row(admin).with_for_update(read=True, key_share=True)  # or the row may be gone before the text is owed
     row = session.execute(locked).first()
     if row is None:  # an admin who never wrote to the bot is a person all the same: texts are sealed for them
         people.make(session, office.keys, channel=admin.channel, user_id=admin.chat_id, now=now)
         row = session.execute(_row(admin)).one()
     if row.alerts_muted_at is not None:
-        return False
+        return
     if row.data_key is None:
         log.error("alert_lost", channel=admin.channel, reason="admin_erased")
-        return False
+        return
     outbox.owe(
         session,
         office.keys.person_key(row.data_key, row.id),
@@ -122,7 +112,6 @@ def _tell(
         conversation_id=conversation_id,
         now=now,
     )
-    return True
 
 
 def _row(admin: Address) -> Select[Any]:

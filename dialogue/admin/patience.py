@@ -9,9 +9,8 @@ from sqlalchemy.orm import Session
 
 from dialogue.admin import alerts, audit, find
 from dialogue.admin.audit import Action
-from dialogue.admin.office import Actor, Aftermath, Office
+from dialogue.admin.office import Actor, Office
 from dialogue.admin.takeover import let_go, locked
-from dialogue.broker.signals import Signals
 from dialogue.errors import ConversationClosed, Erased
 from dialogue.states import DeliveryKind
 from dialogue.storage.clock import Clock, utc_now
@@ -30,12 +29,9 @@ _HELD = select(
 class Patience:
     """`keep` looks once; any process may do it, and as often as it likes."""
 
-    def __init__(
-        self, *, database: Database, office: Office, signals: Signals, minutes: int, clock: Clock = utc_now
-    ) -> None:
+    def __init__(self, *, database: Database, office: Office, minutes: int, clock: Clock = utc_now) -> None:
         self._database = database
         self._office = office
-        self._signals = signals
         self._minutes = minutes
         self._clock = clock
 
@@ -46,13 +42,10 @@ class Patience:
         for conversation_id in forgotten:
             try:
                 with self._database.begin() as session:
-                    aftermath = give_back(
-                        session, self._office, conversation_id, minutes=self._minutes, now=self._clock()
-                    )
+                    give_back(session, self._office, conversation_id, minutes=self._minutes, now=self._clock())
             except (ConversationClosed, Erased):  # in the meantime
                 continue
             log.warning("takeover_forgotten", conversation_id=str(conversation_id))
-            aftermath.announce(self._signals)
 
 
 def forgotten_since(session: Session, moment: datetime) -> list[UUID]:
@@ -65,21 +58,20 @@ def forgotten_since(session: Session, moment: datetime) -> list[UUID]:
     return forgotten
 
 
-def give_back(session: Session, office: Office, conversation_id: UUID, *, minutes: int, now: datetime) -> Aftermath:
+def give_back(session: Session, office: Office, conversation_id: UUID, *, minutes: int, now: datetime) -> None:
     """End a takeover for its human; the person, the human and all admins are told.
 
     Raises `ConversationClosed`, `Erased`; does nothing if somebody was quicker.
     """
     held = locked(session, office, conversation_id)
     if held.holder is None:
-        return Aftermath()
+        return
     reason = f"no answer for {minutes} minutes"
     audit.note(session, actor=WATCHMAN.name, action=Action.RELEASE, whom=held.whom, reason=reason, now=now)
-    aftermath = let_go(session, office, held, by=WATCHMAN, now=now)
+    let_go(session, office, held, by=WATCHMAN, now=now)
     short_id = find.short_id(session, held.id)
     words = office.texts.say("takeover_forgotten", id=short_id, holder=held.holder, minutes=minutes)
-    told = alerts.alert(session, office, words, conversation_id=held.id, now=now)
-    return aftermath + Aftermath(channels=told)
+    alerts.alert(session, office, words, conversation_id=held.id, now=now)
 
 
 def _waits_since(session: Session, conversation_id: UUID, person_id: UUID, taken_over_at: datetime) -> datetime | None:

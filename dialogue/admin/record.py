@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from dialogue.admin import audit, find
 from dialogue.admin.audit import Action, Entry, Whom
 from dialogue.admin.listing import Listed, one
-from dialogue.admin.office import Actor, Aftermath, Office
+from dialogue.admin.office import Actor, Office
 from dialogue.core import outbox, people
 from dialogue.core.outbox import PLACEHOLDER_PART
 from dialogue.errors import NoSuchConversation
@@ -150,7 +150,7 @@ def hand_over(
     reason: str | None = None,
     max_lines: int = 20,
     now: datetime,
-) -> Aftermath:
+) -> None:
     """Owe an admin's chat the end of a transcript, sealed with the person's key: erasing them erases this too.
 
     Raises what `transcript` does.
@@ -170,7 +170,6 @@ def hand_over(
         conversation_id=conversation_id,
         now=now,
     )
-    return Aftermath(channels=frozenset({to.channel}))
 
 
 def _heard(session: Session, key: PersonKey, conversation: Listed, limit: int) -> list[Line]:

@@ -13,11 +13,12 @@ from sqlalchemy.orm import Session
 
 from dialogue.admin import audit
 from dialogue.admin.audit import Action, Whom
-from dialogue.admin.office import Actor, Aftermath, Office
+from dialogue.admin.office import Actor, Office
 from dialogue.admin.takeover import let_go, locked
 from dialogue.core import conversations, outbox
 from dialogue.errors import NoSuchDelivery, NoSuchPerson, NotFailed, PersonIsAdmin
 from dialogue.states import OPEN_TURN_STATES, ClosedBy, DeliveryKind, DeliveryState, TurnState
+from dialogue.storage import after_commit
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
 from dialogue.tables import CONVERSATIONS, DELIVERIES, PEOPLE, TURNS
@@ -31,20 +32,20 @@ _PAUSE_SHARE = 1.0
 
 def reset(
     session: Session, office: Office, conversation_id: UUID, *, by: Actor, reason: str | None = None, now: datetime
-) -> Aftermath:
+) -> None:
     """End a conversation silently; the person's next message begins another.
 
     Raises `NoSuchConversation`, `ConversationClosed`.
     """
-    return _end(session, office, conversation_id, Action.RESET, by=by, reason=reason, now=now)
+    _end(session, office, conversation_id, Action.RESET, by=by, reason=reason, now=now)
 
 
 def close(
     session: Session, office: Office, conversation_id: UUID, *, by: Actor, reason: str | None = None, now: datetime
-) -> Aftermath:
+) -> None:
     """End a conversation and tell the person so. Raises `NoSuchConversation`, `ConversationClosed`."""
     held = locked(session, office, conversation_id)
-    aftermath = _end(session, office, conversation_id, Action.CLOSE, by=by, reason=reason, now=now)
+    _end(session, office, conversation_id, Action.CLOSE, by=by, reason=reason, now=now)
     outbox.owe(
         session,
         held.key,
@@ -55,23 +56,20 @@ def close(
         conversation_id=held.id,
         now=now,
     )
-    return aftermath + Aftermath(channels=frozenset({held.address.channel}))
 
 
 def reset_person(
     session: Session, office: Office, person_id: UUID, *, by: Actor, reason: str | None = None, now: datetime
-) -> Aftermath:
+) -> None:
     """End whatever conversations a person holds now; raises `NoSuchPerson`."""
     _lock_person(session, person_id)
-    aftermath = Aftermath()
     for conversation_id in _open_conversations(session, person_id):
-        aftermath += reset(session, office, conversation_id, by=by, reason=reason, now=now)
-    return aftermath
+        reset(session, office, conversation_id, by=by, reason=reason, now=now)
 
 
 def reset_all(
     database: Database, office: Office, *, by: Actor, reason: str | None = None, clock: Clock = utc_now
-) -> Iterator[tuple[int, Aftermath]]:
+) -> Iterator[int]:
     """End every conversation that is open now, in transactions of `BATCH`; yields how many each ended.
 
     Intake goes on between the batches, and what begins meanwhile stays.
@@ -84,14 +82,14 @@ def reset_all(
             if not batch:
                 return
             after = batch[-1][0]
-            result = _reset_batch(session, office, batch, by=by, reason=reason, now=clock())
-        yield result
+            count = _reset_batch(session, office, batch, by=by, reason=reason, now=clock())
+        yield count
         time.sleep(_PAUSE_SHARE * (time.monotonic() - began_at))
 
 
 def block(
     session: Session, office: Office, person_id: UUID, *, by: Actor, reason: str | None = None, now: datetime
-) -> Aftermath:
+) -> None:
     """Keep a person out: their conversations end, their messages are no longer answered, except in danger.
 
     Blocking twice does nothing. Raises `NoSuchPerson`, `PersonIsAdmin`.
@@ -107,9 +105,9 @@ def block(
         .returning(PEOPLE.c.id)
     ).first()
     if blocked is None:
-        return Aftermath()
+        return
     audit.note(session, actor=by.name, action=Action.BLOCK, whom=Whom(person_id=person_id), reason=reason, now=now)
-    return reset_person(session, office, person_id, by=by, reason=reason, now=now)
+    reset_person(session, office, person_id, by=by, reason=reason, now=now)
 
 
 def unblock(session: Session, person_id: UUID, *, by: Actor, reason: str | None = None, now: datetime) -> None:
@@ -127,7 +125,7 @@ def unblock(session: Session, person_id: UUID, *, by: Actor, reason: str | None 
         )
 
 
-def resend(session: Session, delivery_id: UUID, *, by: Actor, reason: str | None = None, now: datetime) -> Aftermath:
+def resend(session: Session, delivery_id: UUID, *, by: Actor, reason: str | None = None, now: datetime) -> None:
     """Owe a text once more that could not be delivered. Raises `NoSuchDelivery`, `NotFailed`."""
     found = session.execute(
         select(DELIVERIES.c.channel, DELIVERIES.c.person_id, DELIVERIES.c.conversation_id).where(
@@ -150,7 +148,7 @@ def resend(session: Session, delivery_id: UUID, *, by: Actor, reason: str | None
         raise NotFailed
     whom = Whom(person_id=found.person_id, conversation_id=found.conversation_id)
     audit.note(session, actor=by.name, action=Action.RESEND, whom=whom, reason=reason, now=now)
-    return Aftermath(channels=frozenset({found.channel}))
+    after_commit.owe(session, found.channel)
 
 
 def _end(
@@ -162,12 +160,11 @@ def _end(
     by: Actor,
     reason: str | None,
     now: datetime,
-) -> Aftermath:
+) -> None:
     held = locked(session, office, conversation_id)
-    aftermath = let_go(session, office, held, by=by, now=now)
-    cancelled = conversations.reset(session, held.id, by=ClosedBy.ADMIN, now=now)
+    let_go(session, office, held, by=by, now=now)
+    conversations.reset(session, held.id, by=ClosedBy.ADMIN, now=now)
     audit.note(session, actor=by.name, action=action, whom=held.whom, reason=reason, now=now)
-    return aftermath + Aftermath(cancelled_turn_ids=tuple(cancelled))
 
 
 def _lock_person(session: Session, person_id: UUID) -> None:
@@ -202,7 +199,7 @@ def _reset_batch(
     by: Actor,
     reason: str | None,
     now: datetime,
-) -> tuple[int, Aftermath]:
+) -> int:
     # in one order, so that two resets of all wait for each other and never for ever
     people = sorted({person_id for _, person_id, _ in batch})
     session.execute(
@@ -219,14 +216,14 @@ def _reset_batch(
         .returning(CONVERSATIONS.c.id, CONVERSATIONS.c.person_id)
     ).all()
     ids = [row.id for row in closed]
-    aftermath = Aftermath(cancelled_turn_ids=tuple(_discard(session, ids, now=now)))
+    _discard(session, ids, now=now)
     whoms = [Whom(person_id=row.person_id, conversation_id=row.id) for row in closed]
     audit.note_all(session, actor=by.name, action=Action.RESET, whoms=whoms, reason=reason, now=now)
     count = len(ids)
     for conversation_id in _still_open(session, [conversation_id for conversation_id, _, _ in batch]):
-        aftermath += reset(session, office, conversation_id, by=by, reason=reason, now=now)
+        reset(session, office, conversation_id, by=by, reason=reason, now=now)
         count += 1
-    return count, aftermath
+    return count
 
 
 def _still_open(session: Session, ids: list[UUID]) -> list[UUID]:
@@ -238,7 +235,7 @@ def _still_open(session: Session, ids: list[UUID]) -> list[UUID]:
     )
 
 
-def _discard(session: Session, ids: list[UUID], *, now: datetime) -> list[UUID]:
+def _discard(session: Session, ids: list[UUID], *, now: datetime) -> None:
     """The same that `conversations.silence` does, for many at once."""
     discarded = session.scalars(
         update(TURNS)
@@ -255,4 +252,4 @@ def _discard(session: Session, ids: list[UUID], *, now: datetime) -> list[UUID]:
         )
         .values(state=DeliveryState.DISCARDED)
     )
-    return list(discarded)
+    after_commit.cancel(session, discarded)

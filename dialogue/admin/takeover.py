@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from dialogue.admin import audit, find
 from dialogue.admin.audit import Action, Whom
-from dialogue.admin.office import Actor, Aftermath, Office
+from dialogue.admin.office import Actor, Office
 from dialogue.core import conversations, history, outbox
 from dialogue.core.cleaning import clean
 from dialogue.errors import (
@@ -72,7 +72,7 @@ def locked(session: Session, office: Office, conversation_id: UUID) -> Held:
 
 def take_over(
     session: Session, office: Office, conversation_id: UUID, *, by: Actor, reason: str | None = None, now: datetime
-) -> Aftermath:
+) -> None:
     """From now on a human answers. What the model was still to answer is relayed instead.
 
     Raises `NoSuchConversation`, `ConversationClosed`, `AlreadyHeld`, `HeldByAnother`.
@@ -95,17 +95,16 @@ def take_over(
         )
     )
     audit.note(session, actor=by.name, action=Action.TAKE_OVER, whom=held.whom, reason=reason, now=now)
-    channels = {_tell_person(session, office, held, "takeover_begins", now=now)}
+    _owe(session, held, held.address, office.texts.say("takeover_begins"), DeliveryKind.NOTICE, now=now)
     if by.address is not None:
         unanswered = history.words_of(session, held.key, cancelled)
         for text in filter(None, unanswered.values()):
-            channels.add(relay(session, office, held, text, to=by.address, tier=0, now=now))
-    return Aftermath(cancelled_turn_ids=tuple(cancelled), channels=frozenset(channels))
+            relay(session, office, held, text, to=by.address, tier=0, now=now)
 
 
 def release(
     session: Session, office: Office, conversation_id: UUID, *, by: Actor, reason: str | None = None, now: datetime
-) -> Aftermath:
+) -> None:
     """The program answers again. Any admin may release; whoever held it is told.
 
     Raises `NoSuchConversation`, `ConversationClosed`, `NotTakenOver`.
@@ -114,28 +113,27 @@ def release(
     if held.holder is None:
         raise NotTakenOver
     audit.note(session, actor=by.name, action=Action.RELEASE, whom=held.whom, reason=reason, now=now)
-    return let_go(session, office, held, by=by, now=now)
+    let_go(session, office, held, by=by, now=now)
 
 
-def let_go(session: Session, office: Office, held: Held, *, by: Actor | None, now: datetime) -> Aftermath:
+def let_go(session: Session, office: Office, held: Held, *, by: Actor | None, now: datetime) -> None:
     """End a takeover, if there is one, whatever else happens to the conversation; both sides are told.
 
     `by` None: the person ended it, and need not be told.
     """
     if held.holder is None:
-        return Aftermath()
+        return
     session.execute(update(CONVERSATIONS).where(CONVERSATIONS.c.id == held.id).values(**_NO_LONGER_HELD))
-    channels = set()
     if by is not None:
-        channels.add(_tell_person(session, office, held, "takeover_ends", now=now))
+        _owe(session, held, held.address, office.texts.say("takeover_ends"), DeliveryKind.NOTICE, now=now)
     if held.relay_to is not None and (by is None or by.name != held.holder):
-        channels.add(_tell_holder(session, office, held, held.relay_to, now=now))
-    return Aftermath(channels=frozenset(channels))
+        ended = office.texts.say("takeover_ended", id=find.short_id(session, held.id))
+        _owe(session, held, held.relay_to, ended, DeliveryKind.RELAY, now=now)
 
 
-def end(session: Session, office: Office, conversation_id: UUID, *, now: datetime) -> Aftermath:
+def end(session: Session, office: Office, conversation_id: UUID, *, now: datetime) -> None:
     """The person ends an open conversation, or has left; an admin who holds it is told."""
-    return let_go(session, office, locked(session, office, conversation_id), by=None, now=now)
+    let_go(session, office, locked(session, office, conversation_id), by=None, now=now)
 
 
 def say(
@@ -148,7 +146,7 @@ def say(
     max_length: int,
     once: UUID | None = None,
     now: datetime,
-) -> Aftermath:
+) -> None:
     """A human's words to the person, labelled as such. `once` is an id of their own: the same id says nothing twice.
 
     Raises `NoSuchConversation`, `ConversationClosed`, `NotTakenOver`, `HeldByAnother`, `EmptyMessage`,
@@ -161,22 +159,20 @@ def say(
     if held.holder != by.name:
         raise HeldByAnother(held.holder)
     if once is not None and session.get(Delivery, once) is not None:
-        return Aftermath()
+        return
     labelled = office.texts.say("takeover_label") + words
     _owe(session, held, held.address, labelled, DeliveryKind.HUMAN, delivery_id=once, now=now)
     audit.note(session, actor=by.name, action=Action.SAY, whom=held.whom, reason=None, now=now)
-    return Aftermath(channels=frozenset({held.address.channel}))
 
 
-def relay(session: Session, office: Office, held: Held, text: str, *, to: Address, tier: int, now: datetime) -> str:
-    """Owe the holder what the person said; returns the channel that owes it.
+def relay(session: Session, office: Office, held: Held, text: str, *, to: Address, tier: int, now: datetime) -> None:
+    """Owe the holder what the person said.
 
     It is sealed with the person's key: when they are erased, it is unreadable too.
     """
     short_id = find.short_id(session, held.id)
     head = office.texts.say("takeover_relay_at_risk" if tier else "takeover_relay", id=short_id, tier=tier)
     _owe(session, held, to, f"{head}\n{text}", DeliveryKind.RELAY, now=now)
-    return to.channel
 
 
 def held_by(session: Session, holder: str) -> list[UUID]:
@@ -197,17 +193,6 @@ def answered_conversation(session: Session, admin: Address, platform_message_id:
         DELIVERIES.c.kind.in_((DeliveryKind.ALERT, DeliveryKind.RELAY)),
     )
     return session.scalar(query)
-
-
-def _tell_person(session: Session, office: Office, held: Held, words: str, *, now: datetime) -> str:
-    _owe(session, held, held.address, office.texts.say(words), DeliveryKind.NOTICE, now=now)
-    return held.address.channel
-
-
-def _tell_holder(session: Session, office: Office, held: Held, holder: Address, *, now: datetime) -> str:
-    short_id = find.short_id(session, held.id)
-    _owe(session, held, holder, office.texts.say("takeover_ended", id=short_id), DeliveryKind.RELAY, now=now)
-    return holder.channel
 
 
 def _owe(

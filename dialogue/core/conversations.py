@@ -12,6 +12,7 @@ from dialogue.core.outbox import WAITING_PART
 from dialogue.core.people import KnownPerson
 from dialogue.messages import Address
 from dialogue.states import OPEN_TURN_STATES, ClosedBy, DeliveryKind, DeliveryState, TurnState
+from dialogue.storage import after_commit
 from dialogue.storage.ids import new_id
 from dialogue.tables import CONVERSATIONS, DELIVERIES, TURNS
 
@@ -111,14 +112,14 @@ def relay_address(row: Any) -> Address | None:
 def reset(session: Session, conversation_id: UUID, *, by: ClosedBy, now: datetime) -> list[UUID]:
     """End a conversation: what waits or is being generated for it is discarded, and so is what it still owes.
 
-    Returns the turns whose generation is now to be cancelled. Ending it twice does nothing.
+    Returns the turns that were discarded. Ending it twice does nothing.
     """
     session.execute(_CLOSE, {"conversation_id": conversation_id, "by": by, "now": now})
     return silence(session, conversation_id, now=now)
 
 
 def reset_all(session: Session, person: KnownPerson, *, by: ClosedBy, now: datetime) -> list[UUID]:
-    """End every conversation of a person; returns the turns to cancel."""
+    """End every conversation of a person; returns the turns that were discarded."""
     open_ids = session.scalars(_OPEN_OF_PERSON, {"of_person": person.id}).all()
     return [turn_id for each in open_ids for turn_id in reset(session, each, by=by, now=now)]
 
@@ -126,10 +127,11 @@ def reset_all(session: Session, person: KnownPerson, *, by: ClosedBy, now: datet
 def silence(session: Session, conversation_id: UUID, *, now: datetime) -> list[UUID]:
     """Take back whatever the model has not yet said in a conversation, which stays open.
 
-    Returns the turns whose generation is now to be cancelled.
+    Returns the turns that were discarded.
     """
     discarded = session.scalars(_DISCARD_TURNS, {"of_conversation": conversation_id, "now": now}).all()
     session.execute(_TAKE_BACK_REPLIES, {"of_conversation": conversation_id})
+    after_commit.cancel(session, discarded)
     return list(discarded)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from dialogue.core.people import KnownPerson
 from dialogue.messages import InboundMessage
 from dialogue.states import OPEN_TURN_STATES, TurnState
+from dialogue.storage import after_commit
 from dialogue.storage.ids import new_id
 from dialogue.tables import MESSAGES, TURNS
 
@@ -88,7 +89,7 @@ def is_burst(session: Session, person: KnownPerson, *, mark: str, now: datetime,
     return person.key.open(newest.text, row=newest.id, column="messages.text") == mark
 
 
-def hear(
+def append_to_turn(
     session: Session,
     person: KnownPerson,
     message: InboundMessage,
@@ -159,6 +160,7 @@ def _waiting_turn(
 ) -> tuple[UUID, bool]:
     """The turn that messages can join, and whether it was opened just now."""
     last = session.execute(_LAST_TURN, {"conversation_id": conversation_id}).first()
+    after_commit.ring(session, conversation_id)
     if last is not None and last.state is TurnState.WAITING:
         if postscript is not None:
             _add_postscript(session, person, last.id, postscript, before=last.postscript)

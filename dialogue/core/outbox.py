@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from dialogue.messages import Address
 from dialogue.states import OPEN_DELIVERY_STATES, DeliveryKind, DeliveryState
+from dialogue.storage import after_commit
 from dialogue.storage.ids import new_id
 from dialogue.storage.vault import PersonKey
 from dialogue.tables import DELIVERIES
@@ -58,6 +59,7 @@ def owe(
     whose = {"conversation_id": conversation_id, "turn_id": turn_id, "message_id": message_id, "part": part}
     row = _pending(delivery_id, address, now=now) | {"person_id": person_id, "kind": kind, "text": sealed}
     session.execute(_OWE, row | whose)
+    after_commit.owe(session, address.channel)
     return delivery_id
 
 
@@ -75,6 +77,7 @@ def owe_unwritten(
     whose = {"conversation_id": None, "turn_id": None, "message_id": message_id, "part": 0}
     row = _pending(delivery_id, address, now=now) | {"person_id": person_id, "kind": kind, "text": None}
     session.execute(_OWE, row | whose)
+    after_commit.owe(session, address.channel)
     return delivery_id
 
 

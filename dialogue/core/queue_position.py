@@ -17,6 +17,7 @@ from dialogue.core import people
 from dialogue.core.outbox import WAITING_PART
 from dialogue.messages import Address
 from dialogue.states import DeliveryKind, DeliveryState, TurnState
+from dialogue.storage import after_commit
 from dialogue.storage.database import insert_or_ignore
 from dialogue.storage.ids import new_id
 from dialogue.storage.vault import MasterKeys, PersonKey
@@ -124,3 +125,4 @@ def _owe(session: Session, key: PersonKey, standing: Standing, text: str, now: d
             "created_at": now,
         },
     )
+    after_commit.owe(session, standing.address.channel)

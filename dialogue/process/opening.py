@@ -6,6 +6,7 @@ from dialogue.process import home
 from dialogue.process.key_file import master_keys
 from dialogue.process.settings import DialogueSettings
 from dialogue.storage import schema, timekeeper
+from dialogue.storage.after_commit import Announce
 from dialogue.storage.database import Database, connect
 from dialogue.storage.vault import MasterKeys
 
@@ -16,12 +17,14 @@ def upgrade_own(settings: DialogueSettings) -> None:
         schema.upgrade_at(home.database_url(settings))
 
 
-def open_database(settings: DialogueSettings, *, lock_seconds: float | None = None) -> tuple[Database, MasterKeys]:
-    """Whatever could be wrong with it is found before anything is received.
+def open_database(
+    settings: DialogueSettings, *, lock_seconds: float | None = None, announce: Announce | None = None
+) -> tuple[Database, MasterKeys]:
+    """Whatever could be wrong with it is found before anything is received. `announce` is told of every commit.
 
     Raises `Misconfigured`, `SchemaMismatch`, `WrongSecretKey`, `DatabaseUnavailable`.
     """
-    database = connect(home.database_url(settings), lock_seconds=lock_seconds)
+    database = connect(home.database_url(settings), lock_seconds=lock_seconds, announce=announce)
     try:
         schema.check(database)
         timekeeper.agree(database)

@@ -4,7 +4,6 @@ What stays is what tells nothing of them: numbers of turns, ratings, and that an
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -100,15 +99,6 @@ _FORGET_PLACE = (
 _SCRUBBED = update(PEOPLE).where(PEOPLE.c.id == bindparam("of_person")).values(scrubbed_at=bindparam("now"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Erasure:
-    """What is to be done after the commit: generations to cancel, a channel that owes the farewell."""
-
-    cancelled_turn_ids: list[UUID] = field(default_factory=list)
-    channels: set[str] = field(default_factory=set)
-    farewell_id: UUID | None = None
-
-
 def erase(
     session: Session,
     person_id: UUID,
@@ -118,20 +108,18 @@ def erase(
     reason: str | None = None,
     farewell_to: Address | None,
     now: datetime,
-) -> Erasure:
+) -> UUID | None:
     """Throw the key away, end what is going on, and owe a farewell to `farewell_to` if that is given.
 
-    A person who was erased before, or never was, is left as they are. Raises `ReasonTooLong`.
+    Returns the farewell's delivery. A person who was erased before, or never was, is left as they are.
+    Raises `ReasonTooLong`.
     """
     person = session.execute(_LOCK, {"of_person": person_id}).first()
     if person is None or (person.erased_at is not None and person.data_key is None):
-        return Erasure()
+        return None
     theirs = {"of_person": person_id}
-    cancelled = [
-        turn_id
-        for conversation_id in session.scalars(_OPEN, theirs).all()
-        for turn_id in conversations.reset(session, conversation_id, by=by, now=now)
-    ]
+    for conversation_id in session.scalars(_OPEN, theirs).all():
+        conversations.reset(session, conversation_id, by=by, now=now)
     for statement in (
         _SETTLE_OWED,
         _TAKE_BACK_COPIES,
@@ -143,11 +131,8 @@ def erase(
     people.set_aside(session, person_id, now=now)
     audit.note(session, actor=actor, action=ERASED, whom=Whom(person_id), reason=reason, now=now)
     if farewell_to is None:
-        return Erasure(cancelled_turn_ids=cancelled)
-    farewell_id = outbox.owe_unwritten(
-        session, person_id=person_id, address=farewell_to, kind=DeliveryKind.FAREWELL, now=now
-    )
-    return Erasure(cancelled_turn_ids=cancelled, channels={farewell_to.channel}, farewell_id=farewell_id)
+        return None
+    return outbox.owe_unwritten(session, person_id=person_id, address=farewell_to, kind=DeliveryKind.FAREWELL, now=now)
 
 
 def last_place(session: Session, person_id: UUID) -> Address | None:

@@ -1,12 +1,13 @@
 """The way to the database, PostgreSQL or SQLite: one transaction a use case, committed here and nowhere else."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -15,6 +16,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from dialogue.errors import DatabaseUnavailable, Misconfigured
+from dialogue.storage import after_commit
+from dialogue.storage.after_commit import Announce, Hints, QueueingSession
 
 _SQLITE_PRAGMAS = (
     "journal_mode = WAL",  # readers never wait for the writer
@@ -27,20 +30,28 @@ _ABANDONED_SECONDS = 10.0
 """What is frozen in the middle of a transaction lets go of its locks then: somebody in danger may wait for them."""
 _READ_ONLY = {"mindglm_read_only": True}
 
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
 
 class Database:
-    """Opens transactions; shared by all threads of a process."""
+    """Opens transactions; shared by all threads of a process. `announce` is told what each of them queued."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, announce: Announce | None = None) -> None:
         self.engine = engine
+        self._announce = announce
         self._writer = threading.RLock() if engine.dialect.name == "sqlite" else None
         self.reading = engine.execution_options(**_READ_ONLY)
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
-        """One writing transaction: commits on leaving, rolls back on an error; raises `DatabaseUnavailable`."""
-        with self._in_a_row(), reachable(), Session(self.engine, expire_on_commit=False) as session, session.begin():
+        """One writing transaction: commits on leaving, rolls back on an error; raises `DatabaseUnavailable`.
+
+        After the commit, and only then, others are told what it queued (`dialogue.storage.after_commit`).
+        """
+        session = QueueingSession(self.engine, expire_on_commit=False)
+        with self._in_a_row(), reachable(), session, session.begin():
             yield session
+        self._hand_over(after_commit.queued(session))
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -48,8 +59,23 @@ class Database:
         with reachable(), Session(self.reading, expire_on_commit=False) as session, session.begin():
             yield session
 
+    def announcing(self, announce: Announce) -> "Database":
+        """The same database, with another way to tell others."""
+        other = Database(self.engine, announce)
+        other._writer = self._writer
+        return other
+
     def close(self) -> None:
         self.engine.dispose()
+
+    def _hand_over(self, hints: Hints) -> None:
+        """It is committed whatever happens here."""
+        told: list[Callable[[], None]] = [] if self._announce is None or not hints else [partial(self._announce, hints)]
+        for each in (*told, *hints.callbacks):
+            try:
+                each()
+            except Exception as error:  # noqa: BLE001 - a hint that fails must not look like a failed commit
+                log.error("announcement_failed", error=type(error).__name__)  # noqa: TRY400 - it may hold texts
 
     @contextmanager
     def _in_a_row(self) -> Iterator[None]:
@@ -65,7 +91,9 @@ class Database:
             self._writer.release()
 
 
-def connect(url: str, *, pool_size: int = 20, lock_seconds: float | None = None) -> Database:
+def connect(
+    url: str, *, pool_size: int = 20, lock_seconds: float | None = None, announce: Announce | None = None
+) -> Database:
     """Prepare the way to `url`; nothing is opened yet. Raises `Misconfigured` for what is no SQLAlchemy URL.
 
     On PostgreSQL, whoever waits longer than `lock_seconds` for a row that another holds gets `DatabaseUnavailable`.
@@ -85,7 +113,7 @@ def connect(url: str, *, pool_size: int = 20, lock_seconds: float | None = None)
         event.listen(engine, "connect", partial(_prepare_postgresql, lock_seconds))
     else:
         raise Misconfigured(f"MINDGLM_DATABASE_URL names {engine.dialect.name}, which is not supported; {_EXAMPLES}")
-    return Database(engine)
+    return Database(engine, announce)
 
 
 _EXAMPLES = "examples: postgresql+psycopg://user:password@host/mindglm, sqlite:////var/lib/mindglm/mindglm.db"

@@ -16,6 +16,7 @@ from dialogue.core import consent, outbox, people, sending
 from dialogue.errors import Erased, Unreadable, WrongSecretKey
 from dialogue.messages import Address
 from dialogue.states import DeliveryKind, TurnState
+from dialogue.storage import after_commit
 from dialogue.storage.vault import MasterKeys
 from dialogue.tables import CONVERSATIONS, TURNS, spelled_out
 
@@ -83,24 +84,23 @@ _CONVERSATION = select(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """What a sweep found: conversations to ring for, channels that now owe a text, and a count for the metrics."""
+    """What a sweep found: conversations that are rung for, and how many texts had no courier any more."""
 
     conversation_ids: list[UUID]
-    channels: set[str]
     abandoned_count: int
 
 
 def sweep(session: Session, keys: MasterKeys, *, apology: str, max_attempts: int, now: datetime) -> Swept:
     """Look once. `apology` is what a person gets whose turn was tried `max_attempts` times in vain."""
     hopeless = session.execute(_FAIL_HOPELESS, {"max_attempts": max_attempts, "now": now}).all()
-    channels = {
+    for turn_id, conversation_id in hopeless:
         _apologise(session, keys, apology, turn_id=turn_id, conversation_id=conversation_id, now=now)
-        for turn_id, conversation_id in hopeless
-    }
     abandoned_count = sending.settle_abandoned(session, now=now)
     consent.expire(session, now=now)
     rung = session.scalars(_RING, {"now": now, **_ring_times(now)}).all()
-    return Swept(conversation_ids=list(rung), channels=channels, abandoned_count=abandoned_count)
+    for conversation_id in rung:
+        after_commit.ring(session, conversation_id)
+    return Swept(conversation_ids=list(rung), abandoned_count=abandoned_count)
 
 
 def overlooked(session: Session, *, limit: int, max_attempts: int, now: datetime) -> list[UUID]:
@@ -124,14 +124,14 @@ def _ring_times(now: datetime) -> dict[str, datetime]:
 
 def _apologise(
     session: Session, keys: MasterKeys, apology: str, *, turn_id: UUID, conversation_id: UUID, now: datetime
-) -> str:
-    """Returns the channel that now owes the apology; nobody apologises to a person who was erased."""
+) -> None:
+    """Nobody apologises to a person who was erased."""
     held_at = session.execute(_CONVERSATION, {"conversation_id": conversation_id}).one()
     try:
         key = people.key_of(session, keys, held_at.person_id)
     except (Erased, Unreadable, WrongSecretKey) as trouble:
         log.warning("apology_unsaid", turn_id=str(turn_id), error=type(trouble).__name__)
-        return str(held_at.channel)
+        return
     outbox.owe(
         session,
         key,
@@ -143,4 +143,3 @@ def _apologise(
         turn_id=turn_id,
         now=now,
     )
-    return str(held_at.channel)

@@ -5,8 +5,6 @@ import time
 
 import structlog
 
-from dialogue.broker.doorbell import Doorbell
-from dialogue.broker.signals import Signals
 from dialogue.errors import DialogueError
 from dialogue.storage import timekeeper
 from dialogue.storage.clock import Clock, utc_now
@@ -26,8 +24,6 @@ class Sweeper:
         *,
         database: Database,
         keys: MasterKeys,
-        doorbell: Doorbell,
-        signals: Signals,
         apology: str,
         max_attempts: int,
         instruments: Instruments = UNMEASURED,
@@ -36,8 +32,6 @@ class Sweeper:
     ) -> None:
         self._database = database
         self._keys = keys
-        self._doorbell = doorbell
-        self._signals = signals
         self._apology = apology
         self._max_attempts = max_attempts
         self._period_seconds = period_seconds
@@ -67,8 +61,6 @@ class Sweeper:
             log.info("swept", rung_count=len(swept.conversation_ids), abandoned_count=swept.abandoned_count)
         self._rings.add(len(swept.conversation_ids))
         self._abandoned.add(swept.abandoned_count)
-        self._doorbell.ring(swept.conversation_ids)
-        self._signals.owe(swept.channels)
         return swept
 
     def _run(self) -> None:

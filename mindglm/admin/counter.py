@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import typer
 
 if TYPE_CHECKING:
-    from dialogue.admin.office import Actor, Aftermath, Office
-    from dialogue.broker.signals import Signals
+    from dialogue.admin.office import Actor, Office
     from dialogue.process.settings import DialogueSettings
     from dialogue.storage.database import Database
 
@@ -29,7 +28,6 @@ class Counter:
     settings: "DialogueSettings"
     database: "Database"
     office: "Office"
-    signals: "Signals"
     actor: "Actor"
 
     @classmethod
@@ -38,6 +36,7 @@ class Counter:
         """Checks schema and key first; raises `DialogueError`."""
         from care import texts
         from dialogue.admin.office import Actor, Office
+        from dialogue.broker.announcer import Announcer
         from dialogue.broker.signals import Signals
         from dialogue.process import admins, home, logs
         from dialogue.process.opening import open_database
@@ -46,19 +45,14 @@ class Counter:
         settings = DialogueSettings.read()
         logs.configure(settings)  # to stderr: stdout is for what was asked
         with closing(Signals.connect(home.broker_url(settings))) as signals:
-            database, keys = open_database(settings)
+            database, keys = open_database(settings, announce=Announcer(signals))
             with closing(database):
                 yield cls(
                     settings=settings,
                     database=database,
                     office=Office(keys=keys, texts=texts.load(settings.locale), admins=admins.parse(settings.admins)),
-                    signals=signals,
                     actor=Actor(name=f"cli:{getpass.getuser()}"),
                 )
-
-    def announce(self, aftermath: "Aftermath") -> None:
-        """After the commit."""
-        aftermath.announce(self.signals)
 
 
 def confirm(question: str, *, yes: bool) -> None:

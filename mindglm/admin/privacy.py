@@ -70,26 +70,21 @@ def delete(
 ) -> None:
     """Erase a person: their key goes at once, their rows within days. This cannot be undone."""
     from dialogue.admin import find
-    from dialogue.admin.office import Aftermath
     from dialogue.rights import erasure
     from dialogue.states import ClosedBy
     from dialogue.storage.clock import utc_now
 
     confirm(f"Erase {person}? Nobody can bring back what is kept of them.", yes=yes)
-    with Counter.open() as counter:
-        with counter.database.begin() as session:
-            person_id = find.person(session, person)
-            erased = erasure.erase(
-                session,
-                person_id,
-                by=ClosedBy.ADMIN,
-                actor=counter.actor.name,
-                reason=why,
-                farewell_to=erasure.last_place(session, person_id) if tell else None,
-                now=utc_now(),
-            )
-        counter.announce(
-            Aftermath(cancelled_turn_ids=tuple(erased.cancelled_turn_ids), channels=frozenset(erased.channels))
+    with Counter.open() as counter, counter.database.begin() as session:
+        person_id = find.person(session, person)
+        erasure.erase(
+            session,
+            person_id,
+            by=ClosedBy.ADMIN,
+            actor=counter.actor.name,
+            reason=why,
+            farewell_to=erasure.last_place(session, person_id) if tell else None,
+            now=utc_now(),
         )
     _done({"person_id": person_id}, "Erased: nobody can read what was kept of them.", json=json)
 

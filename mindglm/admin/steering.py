@@ -1,15 +1,12 @@
 """Commands that change something: reset, close, release, block, unblock, resend. Each leaves its line in the audit."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 from uuid import UUID
 
 import typer
 
 from mindglm.admin.counter import AsJson, Counter, Why, Yes, confirm
-
-if TYPE_CHECKING:
-    from dialogue.admin.office import Aftermath
 
 Id = Annotated[str, typer.Argument(help="A conversation's id, or its beginning.")]
 Person = Annotated[str, typer.Argument(help="channel:user id, or the beginning of a conversation's or person's id.")]
@@ -73,11 +70,9 @@ def block(person: Person, *, why: Why = None, yes: Yes = False, json: AsJson = F
     from dialogue.storage.clock import utc_now
 
     confirm(f"Block {person} and end their conversations?", yes=yes)
-    with Counter.open() as counter:
-        with counter.database.begin() as session:
-            person_id = find.person(session, person)
-            aftermath = steering.block(session, counter.office, person_id, by=counter.actor, reason=why, now=utc_now())
-        counter.announce(aftermath)
+    with Counter.open() as counter, counter.database.begin() as session:
+        person_id = find.person(session, person)
+        steering.block(session, counter.office, person_id, by=counter.actor, reason=why, now=utc_now())
     _done({"person_id": person_id}, "The person is blocked.", json=json)
 
 
@@ -106,10 +101,8 @@ def resend(
         delivery_id = UUID(delivery)
     except ValueError:
         raise typer.BadParameter("a delivery's whole id, as `mindglm admin show` prints it") from None
-    with Counter.open() as counter:
-        with counter.database.begin() as session:
-            aftermath = steering.resend(session, delivery_id, by=counter.actor, reason=why, now=utc_now())
-        counter.announce(aftermath)
+    with Counter.open() as counter, counter.database.begin() as session:
+        steering.resend(session, delivery_id, by=counter.actor, reason=why, now=utc_now())
     _done({"delivery_id": delivery_id}, "The text is owed again.", json=json)
 
 
@@ -119,10 +112,7 @@ def _reset_one(counter: Counter, conversation: str, *, why: str | None) -> int:
 
     with counter.database.begin() as session:
         conversation_id = find.conversation(session, conversation)
-        aftermath = steering.reset(
-            session, counter.office, conversation_id, by=counter.actor, reason=why, now=utc_now()
-        )
-    counter.announce(aftermath)
+        steering.reset(session, counter.office, conversation_id, by=counter.actor, reason=why, now=utc_now())
     return 1
 
 
@@ -135,10 +125,7 @@ def _reset_person(counter: Counter, person: str, *, why: str | None, yes: bool) 
     with counter.database.begin() as session:
         person_id = find.person(session, person)
         count = len(listing.page(session, Wanted(person_id=person_id, standing=Standing.OPEN)).conversations)
-        aftermath = steering.reset_person(
-            session, counter.office, person_id, by=counter.actor, reason=why, now=utc_now()
-        )
-    counter.announce(aftermath)
+        steering.reset_person(session, counter.office, person_id, by=counter.actor, reason=why, now=utc_now())
     return count
 
 
@@ -150,22 +137,16 @@ def _reset_all(counter: Counter, *, why: str | None, yes: bool) -> int:
     with counter.database.read() as session:
         open_count = overview(session, now=utc_now()).open_count
     confirm(f"End all {open_count} open conversations?", yes=yes)
-    ended_count = 0
-    for count, aftermath in steering.reset_all(counter.database, counter.office, by=counter.actor, reason=why):
-        counter.announce(aftermath)
-        ended_count += count
-    return ended_count
+    return sum(steering.reset_all(counter.database, counter.office, by=counter.actor, reason=why))
 
 
-def _on_conversation(conversation: str, act: "Callable[..., Aftermath]", *, why: str | None) -> UUID:
+def _on_conversation(conversation: str, act: Callable[..., None], *, why: str | None) -> UUID:
     from dialogue.admin import find
     from dialogue.storage.clock import utc_now
 
-    with Counter.open() as counter:
-        with counter.database.begin() as session:
-            conversation_id = find.conversation(session, conversation)
-            aftermath = act(session, counter.office, conversation_id, by=counter.actor, reason=why, now=utc_now())
-        counter.announce(aftermath)
+    with Counter.open() as counter, counter.database.begin() as session:
+        conversation_id = find.conversation(session, conversation)
+        act(session, counter.office, conversation_id, by=counter.actor, reason=why, now=utc_now())
     return conversation_id
 
 

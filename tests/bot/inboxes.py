@@ -6,6 +6,7 @@ from bot.incoming.limits import UNLIMITED, Limits
 from bot.services import BotServices
 from care.hotlines import directory
 from care.scripts import Voice
+from dialogue.broker.announcer import Announcer
 from dialogue.broker.doorbell import Doorbell, ringing_app
 from dialogue.broker.signals import Signals
 from dialogue.storage.clock import Clock, utc_now
@@ -22,14 +23,13 @@ def inbox_beside(
     clock: Clock = utc_now,
 ) -> Inbox:
     broker_url = broker_url or services.broker_url
+    announcer = Announcer(Signals.connect(broker_url), Doorbell(ringing_app(broker_url)))
     return Inbox(
-        database=database or services.database,
+        database=(database or services.database).announcing(announcer),
         keys=services.keys,
         texts=services.texts,
         voice=Voice(locale="zh", directory=directory("cn")),
         gate=services.inbox.gate,
-        doorbell=Doorbell(ringing_app(broker_url)),
-        signals=Signals.connect(broker_url),
         max_message_length=100,
         limits=limits,
         executor=executor,

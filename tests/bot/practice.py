@@ -44,8 +44,6 @@ class Practice:
             database=self.services.database,
             keys=self.services.keys,
             texts=self.words,
-            doorbell=self.services.doorbell,
-            signals=self.services.signals,
             voice=Voice(locale="zh", directory=self.directory),
             gate=gate(
                 self.words,

@@ -64,8 +64,6 @@ def recorder() -> Recorder:
     Sweeper(
         database=NOTHING,
         keys=NOTHING,
-        doorbell=NOTHING,
-        signals=NOTHING,
         apology="",
         max_attempts=3,
         instruments=recorder,

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import cast
 from uuid import UUID
 
-from bot.staff.desk import Caller, Desk, Done
+from bot.staff.desk import Caller, Desk
 from bot.staff.orders import Verb
 from bot.staff.reset_all import Clearing
 from care import texts
@@ -46,7 +46,7 @@ class AdminsDesk:
             admin = people.locked(session, self._rooms.keys, channel="telegram", user_id="42", now=self._rooms.clock())
         self._person_id = admin.id
 
-    def hear(self, text: str) -> Done | None:
+    def hear(self, text: str) -> str | None:
         """What the admin is told."""
         with self._rooms.database.begin() as session:
             now = self._rooms.clock() + timedelta(hours=1)

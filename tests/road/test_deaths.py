@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 from sqlalchemy import select
 
-from dialogue.broker.doorbell import Doorbell, ringing_app
+from dialogue.broker.doorbell import ringing_app
 from dialogue.broker.signals import redis_url as in_redis_form
 from dialogue.storage.clock import utc_now
 from dialogue.tables import Turn
@@ -108,10 +108,10 @@ def test_a_worker_that_dies_between_answer_and_delivery_owes_nothing_twice(quick
 def test_a_lost_doorbell_is_made_good_by_the_sweep(quick_road: Road) -> None:
     quick_road.start_courier()
     quick_road.start_worker()
-    deaf = Doorbell(ringing_app(f"redis+socket://{quick_road.home / 'nobody.sock'}"))
-    quick_road.services.inbox._doorbell, bell = deaf, quick_road.services.inbox._doorbell
+    bell = quick_road.services.doorbell
+    bell._app, app = ringing_app(f"redis+socket://{quick_road.home / 'nobody.sock'}"), bell._app
     quick_road.say("没人按铃")
-    quick_road.services.inbox._doorbell = bell
+    bell._app = app
     assert quick_road.wait_for_answers(1, seconds=6) == ["收到：没人按铃"]
 
 

@@ -253,10 +253,9 @@ async def test_in_a_group_nothing_is_shown_that_others_may_not_read(services: Bo
 
 
 async def test_a_deletion_that_is_confirmed_erases_and_says_goodbye(services: BotServices) -> None:
-    heard = await say(services, SECRET)
+    await say(services, SECRET)
     await say(services, "/delete")
-    receipt = await say(services, "确认删除。")
-    assert receipt.cancelled_turn_ids == [heard.turn_id]
+    await say(services, "确认删除。")
     assert person(services) is None
     platform = await delivered(services)
     assert len(platform.sent) == 1  # the question was not sent yet, and cannot be read any more
@@ -392,8 +391,7 @@ async def test_an_admin_hears_of_a_complaint_but_not_its_words(
     admin = Address(channel=CHANNEL, chat_id="管理员")
     monkeypatch.setattr(services.inbox, "_office", replace(services.inbox._office, admins=(admin,)))
     await say(services, "你好")
-    receipt = await say(services, f"投诉：{SECRET}")
-    assert receipt.channels == {CHANNEL}
+    await say(services, f"投诉：{SECRET}")
     alerts = [text for text in (await delivered(services)).sent if "新的投诉" in text]
     assert len(alerts) == 1
     assert SECRET not in alerts[0]

@@ -20,7 +20,6 @@ async def test_a_takeover_from_its_beginning_to_its_end(desk: BotServices) -> No
 
     receipt = await desk.inbox.receive(message("你还在吗"))
     assert receipt.turn_id is None
-    assert receipt.channels == {"telegram"}
     (relay,) = owed(desk, BOSS)
     assert relay.endswith("你还在吗")
     assert "✓" in await order(desk, "在的，慢慢说", reply_to_id=f"p-{relay}")

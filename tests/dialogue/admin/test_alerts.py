@@ -12,11 +12,12 @@ from tests.dialogue.admin.test_takeover import owed_to
 ME = UUID(int=1)
 
 
-def alarm(rooms: Rooms, office: Office, conversation_id: UUID, *, tier: int, is_urgent: bool = False) -> frozenset[str]:
+def alarm(rooms: Rooms, office: Office, conversation_id: UUID, *, tier: int, is_urgent: bool = False) -> set[str]:
+    """The channels on which admins are told."""
+    rooms.announced.clear()
     with rooms.database.begin() as session:
-        return alerts.alarm(
-            session, office, conversation_id, tier=tier, is_urgent=is_urgent, now=rooms.clock()
-        ).channels
+        alerts.alarm(session, office, conversation_id, tier=tier, is_urgent=is_urgent, now=rooms.clock())
+    return set(rooms.announced.owed_channels)
 
 
 def test_every_admin_is_told_ids_and_tier_also_who_never_wrote_to_the_bot(rooms: Rooms, office: Office) -> None:

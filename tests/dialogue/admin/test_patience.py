@@ -1,13 +1,10 @@
 """Nobody is left waiting for a human who has forgotten them."""
 
-from pathlib import Path
-
 import pytest
 
 from dialogue.admin import audit, takeover
 from dialogue.admin.office import Actor, Office
 from dialogue.admin.patience import Patience
-from dialogue.broker.signals import Signals
 from dialogue.core.people import locked as locked_person
 from tests.builders import Rooms, message
 from tests.dialogue.admin.conftest import BOSS, COLLEAGUE
@@ -15,9 +12,8 @@ from tests.dialogue.admin.test_takeover import PERSON, owed_to, say, take
 
 
 @pytest.fixture
-def patience(rooms: Rooms, office: Office, tmp_path: Path) -> Patience:
-    nobody = Signals.connect(f"redis+socket://{tmp_path}/nobody.sock")
-    return Patience(database=rooms.database, office=office, signals=nobody, minutes=20, clock=rooms.clock)
+def patience(rooms: Rooms, office: Office) -> Patience:
+    return Patience(database=rooms.database, office=office, minutes=20, clock=rooms.clock)
 
 
 def write(rooms: Rooms, text: str) -> None:

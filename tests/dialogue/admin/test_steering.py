@@ -15,13 +15,9 @@ from tests.builders import Rooms
 ME = UUID(int=1)
 
 
-def reset(
-    rooms: Rooms, office: Office, conversation_id: UUID, by: Actor, reason: str | None = None
-) -> tuple[UUID, ...]:
+def reset(rooms: Rooms, office: Office, conversation_id: UUID, by: Actor, reason: str | None = None) -> None:
     with rooms.database.begin() as session:
-        return steering.reset(
-            session, office, conversation_id, by=by, reason=reason, now=rooms.clock()
-        ).cancelled_turn_ids
+        steering.reset(session, office, conversation_id, by=by, reason=reason, now=rooms.clock())
 
 
 def person_of(rooms: Rooms, who: str) -> Person:
@@ -34,7 +30,8 @@ def test_a_reset_cancels_what_is_being_generated_and_says_who_did_it_and_why(
 ) -> None:
     heard = rooms.heard()
     turn = rooms.claimed(heard.conversation_id, owner=ME)
-    assert reset(rooms, office, heard.conversation_id, boss, "测试") == (turn.id,)
+    reset(rooms, office, heard.conversation_id, boss, "测试")
+    assert rooms.announced.cancelled_turn_ids == {turn.id}
     assert rooms.complete(turn, owner=ME) is None
     assert rooms.conversation(heard.conversation_id).closed_by is ClosedBy.ADMIN
     with rooms.database.read() as session:
@@ -68,8 +65,8 @@ def test_a_reason_that_cannot_be_kept_changes_nothing(rooms: Rooms, office: Offi
 def test_closing_tells_the_person(rooms: Rooms, office: Office, boss: Actor) -> None:
     heard = rooms.heard()
     with rooms.database.begin() as session:
-        aftermath = steering.close(session, office, heard.conversation_id, by=boss, now=rooms.clock())
-    assert aftermath.channels == {"test"}
+        steering.close(session, office, heard.conversation_id, by=boss, now=rooms.clock())
+    assert rooms.announced.owed_channels == {"test"}
     (words,) = rooms.due(owner=ME)
     assert words.text == office.texts.say("admin_closed")
     assert rooms.turn(heard.turn_id).state is TurnState.DISCARDED
@@ -82,15 +79,15 @@ def test_a_reset_of_all_ends_every_conversation_in_batches_and_leaves_what_begin
     old = [rooms.heard(who=f"人{number}") for number in range(7)]
     with rooms.database.begin() as session:
         take_over(session, office, old[2].conversation_id, by=colleague, now=rooms.clock())
-    counts, cancelled = [], set()
-    for count, aftermath in steering.reset_all(rooms.database, office, by=boss, clock=rooms.clock):
+    rooms.announced.clear()
+    counts = []
+    for count in steering.reset_all(rooms.database, office, by=boss, clock=rooms.clock):
         counts.append(count)
-        cancelled |= set(aftermath.cancelled_turn_ids)
         if len(counts) == 1:
             rooms.clock.tick(1)
             meanwhile = rooms.heard(who="新人")
     assert counts == [3, 3, 1]
-    assert cancelled == {heard.turn_id for heard in old if heard is not old[2]}
+    assert rooms.announced.cancelled_turn_ids == {heard.turn_id for heard in old if heard is not old[2]}
     assert all(rooms.conversation(heard.conversation_id).closed_by is ClosedBy.ADMIN for heard in old)
     assert rooms.conversation(meanwhile.conversation_id).closed_at is None
     assert rooms.turn(meanwhile.turn_id).state is TurnState.WAITING
@@ -115,8 +112,9 @@ def test_blocking_ends_their_conversation_once_and_unblocking_lets_them_in(
     heard = rooms.heard()
     person_id = person_of(rooms, "小王").id
     with rooms.database.begin() as session:
-        assert steering.block(session, office, person_id, by=boss, now=rooms.clock()).cancelled_turn_ids
-        assert not steering.block(session, office, person_id, by=boss, now=rooms.clock()).cancelled_turn_ids
+        steering.block(session, office, person_id, by=boss, now=rooms.clock())
+        steering.block(session, office, person_id, by=boss, now=rooms.clock())
+    assert rooms.announced.cancelled_turn_ids == {heard.turn_id}
     assert person_of(rooms, "小王").blocked_at == rooms.clock()
     assert rooms.conversation(heard.conversation_id).closed_at is not None
     with rooms.database.begin() as session:
@@ -135,7 +133,9 @@ def test_a_failed_delivery_is_owed_again_and_no_other_is(rooms: Rooms, office: O
         with pytest.raises(NotFailed):
             steering.resend(session, owed.id, by=boss, now=rooms.clock())
         sending.mark_failed(session, owed.id, owner=ME, error="forbidden")
-        assert steering.resend(session, owed.id, by=boss, now=rooms.clock()).channels == {"test"}
+        rooms.announced.clear()
+        steering.resend(session, owed.id, by=boss, now=rooms.clock())
+    assert rooms.announced.owed_channels == {"test"}
     (again,) = rooms.due(owner=ME)
     assert (again.id, again.text, again.attempt) == (owed.id, "我在听", 1)
     assert rooms.deliveries()[0].state is DeliveryState.SENDING

@@ -52,9 +52,9 @@ def test_the_person_is_told_and_the_model_is_silenced_and_what_waited_is_relayed
     heard = rooms.heard("我睡不着")
     turn = rooms.claimed(heard.conversation_id, owner=ME)
     with rooms.database.begin() as session:
-        aftermath = takeover.take_over(session, office, heard.conversation_id, by=boss, now=rooms.clock())
-    assert aftermath.cancelled_turn_ids == (turn.id,)
-    assert aftermath.channels == {"test", "telegram"}
+        takeover.take_over(session, office, heard.conversation_id, by=boss, now=rooms.clock())
+    assert rooms.announced.cancelled_turn_ids == {turn.id}
+    assert rooms.announced.owed_channels == {"test", "telegram"}
     assert rooms.complete(turn, owner=ME) is None
     assert [text.text for text in owed_to(rooms, PERSON)] == [office.texts.say("takeover_begins")]
     assert boss.address is not None

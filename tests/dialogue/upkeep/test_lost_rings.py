@@ -102,7 +102,7 @@ def test_a_turn_that_killed_its_worker_too_often_ends_with_an_apology(rooms: Roo
         rooms.claimed(received.conversation_id, owner=uuid4())
         rooms.clock.tick(20)
     swept = rooms.sweep(max_attempts=3)
-    assert swept.channels == {"test"}
+    assert rooms.announced.owed_channels == {"test"}
     assert swept.conversation_ids == []
     assert rooms.turn(received.turn_id).state is TurnState.FAILED
     assert [text.text for text in rooms.due(owner=ME)] == [APOLOGY]

@@ -219,9 +219,9 @@ def test_an_alert_to_an_admin_who_is_being_forgotten_is_owed_all_the_same(rooms:
     with rooms.database.begin() as session:
         retention.purge(session, closed_until=now, limit=99, now=now)
 
-    def tell() -> frozenset[str]:
+    def tell() -> None:
         with rooms.database.begin() as session:
-            return alerts.alert(session, office, "请看一下", conversation_id=None, now=now)
+            alerts.alert(session, office, "请看一下", conversation_id=None, now=now)
 
     with ThreadPoolExecutor(1) as elsewhere:
         with rooms.database.begin() as session:
@@ -229,5 +229,5 @@ def test_an_alert_to_an_admin_who_is_being_forgotten_is_owed_all_the_same(rooms:
             telling = elsewhere.submit(tell)
             with pytest.raises(TimeoutError):
                 telling.result(timeout=0.3)
-        assert telling.result(timeout=10) == {CHANNEL}
+        telling.result(timeout=10)
     assert [owed.text for owed in rooms.due(owner=ME)] == ["请看一下"]
