@@ -1,11 +1,15 @@
 """Cuts a text into messages that a platform takes: at a paragraph, else a sentence, else a space, never inside a word.
 
-Joining the parts gives the text, but for the white space at the cuts.
+Joining the parts gives the text, but for the white space at the cuts. A cut never falls inside a grapheme (UAX #29: an
+emoji with its joiners, a letter with its accents) unless one alone is longer than a message.
 """
 
 import re
 from collections.abc import Iterator
+from enum import Enum
 from itertools import chain
+
+import regex
 
 _LEAST_SHARE = 0.3
 """A part is never made shorter than this for the sake of a finer cut."""
@@ -25,20 +29,39 @@ _UNBREAKABLE = re.compile(
     r"|[A-Za-z0-9_.+-]{1,64}@[A-Za-z0-9.-]+"  # addresses
     r"|[^\W\d_\u3400-\u9fff]+",  # words of alphabets
 )
-_JOINED = re.compile("[\u200d\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\u0300-\u036f]")
-"""Characters that belong to the one before: joiners, variation selectors, skin tones, accents."""
+_GRAPHEME = regex.compile(r"\X")
+_LOOK_BACK = 256
+"""Characters before a cut that are read to tell graphemes apart; a longer grapheme is cut."""
+
+
+class Measure(Enum):
+    """What a platform counts when it limits the length of a message."""
+
+    UTF16 = "utf16"  # code units: Telegram, WeChat
+    UTF8 = "utf8"  # bytes: WeCom
+    CODE_POINTS = "code_points"
+
+    def of(self, text: str) -> int:
+        """The length of a text."""
+        match self:
+            case Measure.UTF16:
+                return len(text) + sum(character > "\uffff" for character in text)
+            case Measure.UTF8:
+                return len(text.encode(errors="surrogatepass"))
+            case Measure.CODE_POINTS:
+                return len(text)
 
 
 def units(text: str) -> int:
-    """Its length in UTF-16 code units, as platforms count it."""
-    return len(text) + sum(character > "\uffff" for character in text)
+    """Its length in UTF-16 code units."""
+    return Measure.UTF16.of(text)
 
 
-def split(text: str, limit: int) -> list[str]:
-    """The messages that the text becomes; one, unless it is longer than `limit` UTF-16 code units."""
+def split(text: str, limit: int, measure: Measure = Measure.UTF16) -> list[str]:
+    """The messages that the text becomes; one, unless it is longer than `limit`."""
     parts = []
     rest = text
-    while (longest := _prefix(rest, limit)) < len(rest):
+    while (longest := _prefix(rest, limit, measure)) < len(rest):
         cut = _best_cut(rest, longest)
         if part := rest[:cut].rstrip():
             parts.append(part)
@@ -46,13 +69,15 @@ def split(text: str, limit: int) -> list[str]:
     return [*parts, rest] if rest or not parts else parts
 
 
-def _prefix(text: str, limit: int) -> int:
-    """How many characters have at most `limit` code units."""
-    count = 0
+def _prefix(text: str, limit: int, measure: Measure) -> int:
+    """How many characters fit into `limit`; one at least, or nothing would ever be said."""
+    if len(text) * 4 <= limit or measure.of(text) <= limit:
+        return len(text)
+    length = 0
     for index, character in enumerate(text):
-        count += 2 if character > "\uffff" else 1
-        if count > limit:
-            return index
+        length += measure.of(character)
+        if length > limit:
+            return max(index, 1)
     return len(text)
 
 
@@ -63,8 +88,11 @@ def _best_cut(text: str, longest: int) -> int:
         for match in _UNBREAKABLE.finditer(text, 0, 2 * longest)
         for position in range(match.start() + 1, match.end())
     }
-    cuts = chain(_good_cuts(text, least, longest), _any_cuts(text, longest))
-    return next((cut for cut in cuts if cut not in inside), longest)
+    cuts = chain(_good_cuts(text, least, longest), range(longest, 0, -1))
+    allowed = (cut for cut in cuts if cut not in inside and not _parts_grapheme(text, cut))
+    if (cut := next(allowed, None)) is not None:
+        return cut
+    return next((cut for cut in range(longest, 0, -1) if not _parts_grapheme(text, cut)), longest)
 
 
 def _good_cuts(text: str, least: int, longest: int) -> Iterator[int]:
@@ -73,8 +101,7 @@ def _good_cuts(text: str, least: int, longest: int) -> Iterator[int]:
         yield from (end for end in reversed(ends) if end >= least)
 
 
-def _any_cuts(text: str, longest: int) -> Iterator[int]:
-    """Between any two characters that do not belong together."""
-    for cut in range(longest, 1, -1):
-        if not _JOINED.match(text, cut) and text[cut - 1] != "\u200d":
-            yield cut
+def _parts_grapheme(text: str, cut: int) -> bool:
+    """Whether a cut there falls inside a grapheme."""
+    before = _GRAPHEME.finditer(text, max(0, cut - _LOOK_BACK), cut + 1)
+    return any(match.start() < cut < match.end() for match in before)
