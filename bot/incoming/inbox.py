@@ -16,12 +16,13 @@ from bot.incoming.limits import UNLIMITED, Limits
 from bot.incoming.receipt import Receipt
 from bot.incoming.reception import Reception
 from bot.incoming.rights import Rights
+from bot.incoming.urgency import screen_both_ends
 from bot.meters import UNMETERED, BotMeters
 from bot.staff.desk import Caller, Desk
 from bot.staff.reset_all import Clearing
 from care import identity
 from care.disclosure import Answer
-from care.screening import Screening, Tier, screen_safely
+from care.screening import Tier, screen_safely
 from care.scripts import Voice
 from care.texts import Texts
 from dialogue.admin import takeover
@@ -111,7 +112,7 @@ class Inbox:
     async def _run(self, call: Callable[[], Receipt], message: InboundMessage) -> Receipt:
         """In the order of the danger in the words, which is known before the database is asked."""
         is_ordered = self._executor.is_full
-        priority = self._screen_both_ends(message.text).tier if is_ordered else Tier.NONE
+        priority = screen_both_ends(message.text, self._max_message_length).tier if is_ordered else Tier.NONE
         return await self._executor.run(call, priority=priority)
 
     def receive_blocking(self, message: InboundMessage) -> Receipt:
@@ -247,7 +248,8 @@ class Inbox:
 
     def _keep_out(self, reception: Reception) -> Receipt:
         words = self._uninvited if reception.person.blocked_at is None else self._kept_out
-        return reception.keep_out(words, self._screen_both_ends(reception.message.text), self._voice)
+        screening = screen_both_ends(reception.message.text, self._max_message_length)
+        return reception.keep_out(words, screening, self._voice)
 
     def _excuse_or_keep_out(self, reception: Reception) -> Receipt:
         if self._is_kept_out(reception):
@@ -283,14 +285,10 @@ class Inbox:
     def _refuse_long(self, reception: Reception, error: MessageTooLong) -> Receipt:
         """Its beginning and its end are screened all the same: danger is answered at any length."""
         explanation = self._texts.say("error_too_long", length=error.length, max_length=error.max_length)
-        screening = self._screen_both_ends(reception.message.text)
+        screening = screen_both_ends(reception.message.text, self._max_message_length)
         if screening.tier < Tier.ACTIVE:
             return reception.refuse(explanation)
         return reception.refuse_but_stay(explanation, screening, self._voice)
-
-    def _screen_both_ends(self, text: str) -> Screening:
-        limit = self._max_message_length
-        return screen_safely(f"{text[:limit]}\n{text[-limit:]}" if len(text) > limit else text)
 
     def _note(self, message: InboundMessage, receipt: Receipt) -> None:
         """After the commit."""

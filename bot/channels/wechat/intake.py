@@ -1,8 +1,8 @@
 """Takes in what happens on WeChat; a message is acknowledged when it is in the database.
 
 Each chat's messages are taken in one after the other, different chats' at the same time: on a slow line nobody waits
-for the words of all others, and when more come than there are places for, whoever is in danger goes first. While line
-or database is away, intake waits and tries the same again: nothing is skipped.
+for the words of all others, and dangerous words overtake what is still being fetched. While line or database is away,
+intake waits and tries the same again: nothing is skipped.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from bot.channels.wechat.puppet import Event, Happening, LineBroken, Puppet, Pup
 from bot.channels.wechat.reading import Account, Ignored, Payload, Said, Showed, read
 from bot.incoming.chat_locks import PerChatLocks
 from bot.incoming.receipt import Receipt
+from bot.incoming.urgency import is_urgent
 from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import Address, InboundMessage
 from dialogue.storage.clock import Clock, utc_now
@@ -33,7 +34,8 @@ _RATINGS = {"有帮助": 1, "👍": 1, "没帮助": -1, "没有帮助": -1, "�
 _LOGIN_GRACE = timedelta(seconds=60)
 """WeChat's clock is not ours, and often has whole seconds only."""
 _READ_ATTEMPTS = 3
-_AT_ONCE = 128
+_MAX_FETCHES = 128
+"""At the same time; a message that was fetched waits for threads and locks without holding one of these places."""
 _FIRST_BACK_OFF_SECONDS = 0.2
 _MAX_BACK_OFF_SECONDS = 1.0  # somebody in danger may be writing
 _REPEATED = {Happening.MESSAGE: "messageId", Happening.FRIENDSHIP: "friendshipId"}
@@ -80,6 +82,7 @@ class Intake:
         self._pending: set[tuple[Happening, str]] = set()
         self._account: Account | None = None
         self._chat_locks = PerChatLocks()
+        self._fetches = asyncio.Semaphore(_MAX_FETCHES)
 
     def offer(self, event: Event) -> None:
         """Queue an event; a message or a request that is queued already is not queued twice."""
@@ -92,14 +95,12 @@ class Intake:
 
     async def run(self) -> None:
         """Until cancelled."""
-        places = asyncio.Semaphore(_AT_ONCE)
         before = asyncio.Event()
         before.set()
         async with asyncio.TaskGroup() as group:
             while True:
-                await places.acquire()
                 step = _Step(event=await self._events.get(), before=before, after=asyncio.Event())
-                group.create_task(self._take_one(step)).add_done_callback(lambda _: places.release())
+                group.create_task(self._take_one(step))
                 before = step.after
 
     async def _take_one(self, step: "_Step") -> None:
@@ -122,6 +123,7 @@ class Intake:
                 await self._take_message(event.text("messageId"), step)
             case Happening.FRIENDSHIP:
                 await step.before.wait()
+                step.after.set()  # accepting somebody may take long
                 await self._insist(partial(self._take_request, event.text("friendshipId")))
             case _:
                 await step.before.wait()
@@ -150,14 +152,25 @@ class Intake:
 
     async def _take_message(self, message_id: str, step: "_Step") -> None:
         payload = await self._insist(partial(self._fetch, message_id))
-        await step.before.wait()  # whoever came earlier stands in the line of their chat by now
+        if not step.before.is_set() and self._may_overtake(payload):
+            await self._take_fetched(message_id, payload)
+            await step.before.wait()  # those that come after this one overtake nobody
+            return
+        await step.before.wait()  # earlier messages of this chat have asked for its lock by now
+        step.after.set()
+        await self._take_fetched(message_id, payload)
+
+    async def _take_fetched(self, message_id: str, payload: Payload | None) -> None:
         if payload is None:
             log.error("wechat_message_unreadable", message_id=message_id)
             return
-        step.after.set()
         async with self._chat_locks.hold((payload.room_id, payload.from_id)):
             await self._insist(partial(self._take_payload, payload))
             await self._insist(partial(self._acknowledge, message_id))
+
+    def _may_overtake(self, payload: Payload | None) -> bool:
+        """Nobody in danger waits for the words of others to be fetched; only who we are must be known."""
+        return self._account is not None and payload is not None and is_urgent(payload.text)
 
     async def _acknowledge(self, message_id: str) -> None:
         puppet = await self._connection.wait_until_up()
@@ -168,7 +181,8 @@ class Intake:
         puppet = await self._connection.wait_until_up()
         for attempt in range(_READ_ATTEMPTS):
             try:
-                payload: Payload = await puppet.call("message_payload", id=message_id)
+                async with self._fetches:
+                    payload: Payload = await puppet.call("message_payload", id=message_id)
             except PuppetTrouble:
                 await asyncio.sleep(_FIRST_BACK_OFF_SECONDS * 2**attempt)
             else:

@@ -79,6 +79,7 @@ class Gateway:
         self.refuses_friends = False
         self.is_deaf = False  # takes calls, but its stream says nothing any more
         self.loses_answers = False  # sends, and then breaks the line instead of answering
+        self.held: set[str] = set()  # messages whose payload nobody gets while they are in here
         self.delay_seconds = 0.0  # of each answer: a slow network
         self.jitter_seconds = 0.0  # up to so much more
         self.most_at_once = 0  # calls that waited for their answers at the same time
@@ -242,6 +243,8 @@ class Gateway:
         return _protocol().DingResponse()
 
     async def _on_message_payload(self, request: Any) -> Any:
+        while request.id in self.held:
+            await asyncio.sleep(0.01)
         if request.id not in self._messages:
             raise GRPCError(Status.UNKNOWN, "no such message")
         return self._messages[request.id]
