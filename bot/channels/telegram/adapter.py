@@ -34,6 +34,8 @@ from dialogue.tables import Figure
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _MAX_AT_ONCE = 64
+_WEBHOOK_CONNECTIONS = 100
+"""Telegram's most: a slow message holds one until it is stored, and dangerous words need another."""
 _GROUP_PER_SECOND = 20 / 60
 """Telegram's limit for one group."""
 
@@ -140,7 +142,11 @@ class Adapter:
         webhook = Webhook(self._api, intake, self._health, secret=secret)
         webhook.listen(self._settings.telegram_webhook_listen)
         set_webhook = partial(
-            self._api.set_webhook, self._settings.telegram_webhook_url, allowed_updates=ALLOWED, secret_token=secret
+            self._api.set_webhook,
+            self._settings.telegram_webhook_url,
+            allowed_updates=ALLOWED,
+            secret_token=secret,
+            max_connections=_WEBHOOK_CONNECTIONS,
         )
         try:
             if await self._insist(set_webhook):

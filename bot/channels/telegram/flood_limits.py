@@ -1,7 +1,7 @@
-"""Keeps to a platform's limits: one pace for an account and one for each chat of it, shared by every process of ours.
+"""Keeps to a platform's limits: one pace for an account and one for each of its chats, shared by all our processes.
 
-Texts get a time slot and wait for it; what only shows that we are there is refused when there is no room. Without
-Redis each process keeps the same pace by itself.
+Texts get a time slot and wait for it, crisis words take one out of turn; typing and drafts are dropped when there is no
+room. Without Redis each process keeps the same pace by itself.
 """
 
 import asyncio
@@ -26,8 +26,10 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _REDIS_TIMEOUT_SECONDS = 0.5
 _MARGIN = 0.85
-"""Of the limit is used: what leaves here evenly does not arrive evenly, and urgent words take a slot out of turn."""
+"""Share of the platform's limit that we use: headroom for jitter and for urgent texts, which skip the queue."""
 _BURST_SHARE = 0.1
+_MAX_URGENT_GAP_SECONDS = 1.0
+"""Between a text of a chat and crisis words there: limits by the minute leave room for that."""
 _FLOOD_MEMORY_MS = 5000
 _MAX_KEPT_CHATS = 10_000
 
@@ -35,7 +37,7 @@ _MAX_KEPT_CHATS = 10_000
 class Urgency(IntEnum):
     """Who goes first."""
 
-    CRISIS = 0  # as soon as its chat allows
+    CRISIS = 0  # skips the queues of account and chat; waits only when the platform told us to
     TEXT = 1  # waits for its slot
     EDIT = 2  # now or not at all
     PASSING = 3  # typing and drafts: now, if nothing else needs the room
@@ -77,7 +79,7 @@ class Slots(Protocol):
         """Reserve a slot if there is one."""
 
     async def flooded(self, chat: str, wait_ms: int) -> None:
-        """The platform complained about that chat; when it complains about a second one, it means the account."""
+        """The platform refused that chat; a second chat refused soon after means the whole account is limited."""
 
 
 class Limiter:
@@ -90,19 +92,19 @@ class Limiter:
         self._chat_left_at: dict[str, float] = {}
 
     async def wait(self, chat: str, pace: Pace, urgency: Urgency) -> None:
-        """Until the text may leave; raises `TryLater` when that is too long to stand waiting."""
+        """Until the text may leave; raises `TryLater` when that is longer than `patience_seconds`."""
         deadline = time.monotonic() + self._patience_seconds
         while True:
             slot = await self._slots.ask(chat, pace, urgency)
             if time.monotonic() + slot.wait_ms / 1000 > deadline and not slot.is_reserved:
                 raise TryLater(slot.wait_ms / 1000)
             since_last = time.monotonic() - self._chat_left_at.get(chat, -math.inf)
-            await asyncio.sleep(max(slot.wait_ms / 1000, pace.chat_ms / 1000 - since_last))
+            await asyncio.sleep(max(slot.wait_ms / 1000, _gap_seconds(pace, urgency) - since_last))
             if slot.is_reserved:
                 return
 
     async def depart(self, chat: str, pace: Pace) -> None:
-        """Just before the first byte, one text at a time: those held up on the way here must not make up for it."""
+        """Just before the first byte, one text at a time: texts that were held up must not leave in a burst."""
         now = time.monotonic()
         if (early := self._left_at + pace.account_ms / 1000 - now) > 0:
             await asyncio.sleep(early)
@@ -111,13 +113,18 @@ class Limiter:
             self._chat_left_at = {chat: at for chat, at in self._chat_left_at.items() if now - at < pace.chat_ms / 1000}
 
     async def has_room(self, chat: str, pace: Pace, urgency: Urgency) -> bool:
-        """Whether it may be done now; if not, it is dropped."""
+        """Whether it may be sent now; if not, it is dropped."""
         return (await self._slots.ask(chat, pace, urgency)).is_reserved
 
     async def flooded(self, chat: str, seconds: float) -> None:
-        """The platform said: not for so long."""
+        """The platform refused with a wait of so many seconds."""
         log.warning("flood_control", seconds=seconds)
         await self._slots.flooded(chat, math.ceil(seconds * 1000))
+
+
+def _gap_seconds(pace: Pace, urgency: Urgency) -> float:
+    gap_seconds = pace.chat_ms / 1000
+    return min(gap_seconds, _MAX_URGENT_GAP_SECONDS) if urgency is Urgency.CRISIS else gap_seconds
 
 
 class LocalSlots:
@@ -135,7 +142,8 @@ class LocalSlots:
         now = self._clock() * 1000
         self._forget(now)
         paused = max(self._account_paused, self._chat_paused.get(chat, now))
-        not_before = max(paused, self._chat_next.get(chat, now))
+        chat_next = self._chat_next.get(chat, now)
+        not_before = paused if urgency is Urgency.CRISIS else max(paused, chat_next)
         if not_before > now:
             return Slot(math.ceil(not_before - now), is_reserved=False)
         slot = max(self._account_next, now - pace.burst_ms)
@@ -146,7 +154,7 @@ class LocalSlots:
         at = now if urgency is Urgency.CRISIS else max(now, slot)
         self._account_next = slot + pace.account_ms
         if urgency is not Urgency.PASSING:
-            self._chat_next[chat] = at + pace.chat_ms
+            self._chat_next[chat] = max(chat_next, at + pace.chat_ms)
         return Slot(math.ceil(at - now), is_reserved=True)
 
     async def flooded(self, chat: str, wait_ms: int) -> None:
@@ -171,7 +179,9 @@ local account_ms, chat_ms = tonumber(ARGV[1]), tonumber(ARGV[2])
 local burst_ms, urgency = tonumber(ARGV[3]), tonumber(ARGV[4])
 local function at(key) return tonumber(redis.call('GET', key) or '0') end
 local function keep(key, time, ms) redis.call('SET', key, string.format('%.3f', time), 'PX', math.ceil(ms)) end
-local not_before = math.max(at(KEYS[2]), at(KEYS[3]), at(KEYS[4]))
+local chat_next = at(KEYS[2])
+local not_before = math.max(at(KEYS[3]), at(KEYS[4]))
+if urgency ~= 0 then not_before = math.max(not_before, chat_next) end
 if not_before > now then return {math.ceil(not_before - now), 0} end
 local slot = math.max(at(KEYS[1]), now - burst_ms)
 if urgency == 2 and slot > now then return {math.ceil(slot - now), 0} end
@@ -179,10 +189,13 @@ if urgency == 3 and slot > now - burst_ms / 2 then return {math.ceil(account_ms)
 local leaves = now
 if urgency ~= 0 then leaves = math.max(now, slot) end
 keep(KEYS[1], slot + account_ms, slot + account_ms + burst_ms - now + 1)
-if urgency ~= 3 then keep(KEYS[2], leaves + chat_ms, leaves + chat_ms - now + 1) end
+if urgency ~= 3 then
+  chat_next = math.max(chat_next, leaves + chat_ms)
+  keep(KEYS[2], chat_next, chat_next - now + 1)
+end
 return {math.ceil(leaves - now), 1}
 """
-"""The same as `LocalSlots.ask`, at one time for all. Keys: account's next, chat's next, account's and chat's pause."""
+"""`LocalSlots.ask` in Redis, atomically. Keys: account's next slot, chat's next slot, account's pause, chat's pause."""
 
 _FLOODED = """
 local t = redis.call('TIME')

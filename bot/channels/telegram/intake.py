@@ -8,7 +8,7 @@ from telegram import Update
 
 from bot.channels.telegram import CHANNEL
 from bot.channels.telegram.chat import TelegramChat
-from bot.channels.telegram.updates import Account, Chose, Event, Left, Rated, Revised, Said, Showed, chat_of, read
+from bot.channels.telegram.updates import Account, Chose, Event, Left, Rated, Revised, Said, Showed, order_key, read
 from bot.incoming.chat_locks import PerChatLocks
 from bot.incoming.inbox import Inbox
 from bot.incoming.receipt import Receipt
@@ -47,7 +47,7 @@ class Intake:
 
     async def take(self, update: Update) -> None:
         """Safe when this returns; a repeat changes nothing. Raises `DatabaseUnavailable`."""
-        async with self._chat_locks.hold(chat_of(update)):
+        async with self._chat_locks.hold(order_key(update)):
             events = read(update, self._account, are_groups_served=self._are_groups_served)
             for event in events:
                 await self._take(event)

@@ -11,7 +11,7 @@ from telegram.error import Conflict, InvalidToken, TelegramError
 
 from bot.channels.telegram.bot_api import POLL_SECONDS, BotApi, TokenRefused, wait_seconds
 from bot.channels.telegram.intake import Intake
-from bot.channels.telegram.updates import chat_of
+from bot.channels.telegram.updates import order_key
 from bot.ending import end_tasks
 from bot.health import Deaf, Health, hangs_for_good
 from dialogue.errors import DatabaseUnavailable
@@ -22,20 +22,20 @@ _STUCK_SECONDS = POLL_SECONDS + 60.0
 _TAKE_SECONDS = 120.0
 _MOMENT_SECONDS = 0.25
 _LONG_MOMENT_SECONDS = 0.4
-"""Between polls while something is being taken in: Telegram answers them at once."""
+"""Between polls while updates are being processed: Telegram answers those polls at once."""
 
 _MAX_TRIES = 3
-"""So often is an update taken in that breaks us; then the others go on without it."""
+"""Attempts before an update that raises is skipped."""
 
 _MAX_BREAKS = 10
-"""So many rounds may break one after the other; then the process ends and its supervisor starts it afresh."""
+"""Failed rounds in a row before the process ends, so that its supervisor starts a new one."""
 
 
 class Poller:
-    """Fetches and takes in until stopped.
+    """Polls and processes updates until stopped.
 
-    It goes on fetching while updates are taken in, so that nobody in danger waits for a hundred others: the intake lets
-    them go first. Telegram tells again what is not confirmed, and only what is new is begun.
+    It keeps polling while updates are being processed, so that dangerous words are seen, and overtake the others. Each
+    poll returns all unconfirmed updates again; only new ones are started.
     """
 
     def __init__(self, api: BotApi, intake: Intake, health: Health, stopping: asyncio.Event) -> None:
@@ -45,7 +45,7 @@ class Poller:
         self._stopping = stopping
         self._offset: int | None = None
         self._is_settled: dict[int, bool] = {}  # by update id, from the offset on
-        self._chats: dict[int, deque[Update]] = {}
+        self._chats: dict[tuple[int, int], deque[Update]] = {}
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -123,7 +123,7 @@ class Poller:
         self._is_settled[update_id] = False
         return True
 
-    async def _take_chat(self, chat: int) -> None:
+    async def _take_chat(self, chat: tuple[int, int]) -> None:
         """In order; what cannot be stored now is tried again, and what came after it waits with it."""
         waiting = self._chats[chat]
         try:
@@ -132,12 +132,12 @@ class Poller:
         finally:
             del self._chats[chat]
 
-    def _by_chat(self, updates: list[dict[str, Any]]) -> dict[int, list[Update]]:
-        chats: dict[int, list[Update]] = {}
+    def _by_chat(self, updates: list[dict[str, Any]]) -> dict[tuple[int, int], list[Update]]:
+        chats: dict[tuple[int, int], list[Update]] = {}
         for raw in updates:
             try:
                 update = Update.de_json(raw, self._api)
-                chats.setdefault(chat_of(update), []).append(update)
+                chats.setdefault(order_key(update), []).append(update)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is the same at the next try
                 _tell_skipped(int(raw["update_id"]), error)
                 self._is_settled[int(raw["update_id"])] = True

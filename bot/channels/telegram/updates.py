@@ -82,11 +82,10 @@ class Chose:
 Event = Said | Revised | Showed | Rated | Chose | Left
 
 
-def chat_of(update: Update) -> int:
-    """Updates with the same number must be taken in in their order."""
-    if update.effective_chat is not None:
-        return update.effective_chat.id
-    return update.effective_user.id if update.effective_user is not None else 0
+def order_key(update: Update) -> tuple[int, int]:
+    """Updates with the same chat and sender must be processed in order; members of a group wait for nobody else."""
+    chat, sender = update.effective_chat, update.effective_user
+    return (chat.id if chat is not None else 0, sender.id if sender is not None else 0)
 
 
 def read(update: Update, account: Account, *, are_groups_served: bool) -> list[Event]:

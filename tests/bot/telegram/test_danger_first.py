@@ -71,6 +71,7 @@ def has_said(clinic: Clinic, who: int, size: int) -> None:
                 external_id=f"{who}:{number}",
                 text=words,
                 sent_at=now,
+                is_private=True,
             )
             intake.store(session, person, message, text=words, now=now)
 

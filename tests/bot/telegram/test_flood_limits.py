@@ -59,6 +59,25 @@ async def test_crisis_words_pass_a_queue(slots: Slots) -> None:
     assert await take(slots, "x", urgency=CRISIS) == [(0, True)]
 
 
+async def test_crisis_words_pass_the_queue_of_their_own_chat_too(slots: Slots) -> None:
+    await take(slots, *(f"{number}" for number in range(30)))
+    ((text_ms, is_reserved),) = await take(slots, "a")
+    assert is_reserved
+    assert text_ms > 300
+    assert await take(slots, "a", urgency=CRISIS) == [(0, True)]
+    ((wait_ms, is_reserved),) = await take(slots, "a")
+    assert not is_reserved
+    assert wait_ms > 300
+
+
+async def test_in_a_group_crisis_words_wait_a_second_at_most(slots: Slots) -> None:
+    limiter, group = Limiter(slots), Pace(account_per_second=50, chat_per_second=1 / 60)
+    await limiter.wait("a", group, TEXT)
+    await limiter.depart("a", group)
+    async with asyncio.timeout(20):
+        await limiter.wait("a", group, CRISIS)
+
+
 async def test_what_only_shows_that_we_are_there_gives_way(slots: Slots) -> None:
     await take(slots, *(f"{number}" for number in range(20)))
     assert [is_reserved for _, is_reserved in await take(slots, "x", "y", urgency=PASSING)] == [False, False]

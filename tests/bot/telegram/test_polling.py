@@ -17,6 +17,7 @@ from bot.health import Deaf, Health
 from bot.services import BotServices
 from dialogue.errors import DatabaseUnavailable
 from dialogue.tables import MESSAGES, PEOPLE
+from tests.patience import until
 
 
 def said(update_id: int, who: int, text: str | None = None) -> dict[str, Any]:
@@ -115,6 +116,21 @@ class LockedIntake(FakeIntake):
         if update.effective_user is not None and update.effective_user.id == 7:
             await self.opens.wait()
         await super().take(update)
+
+
+async def test_in_a_group_nobody_waits_for_another_member() -> None:
+    group = {"id": -100, "type": "supergroup", "title": "组"}
+    held, danger = said(1, who=7), said(2, who=8, text="我今晚就想结束自己")
+    held["message"]["chat"] = danger["message"]["chat"] = group
+    intake = LockedIntake()
+    told = Poller(
+        cast("BotApi", FakeLine()), cast("Intake", intake), cast("Health", FakeHealth()), stopping=asyncio.Event()
+    )
+    told.begin([held, danger])
+    await until(lambda: intake.stored == [2])
+    intake.opens.set()
+    await until(lambda: intake.stored == [2, 1])
+    await told.progress(10)
 
 
 async def test_a_conversation_that_is_held_holds_up_nobody_else_and_nothing_of_it_is_confirmed() -> None:

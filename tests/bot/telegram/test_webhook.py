@@ -49,6 +49,7 @@ def test_updates_come_by_webhook_in_order(
     wait_until(lambda: clinic.stored() == 5 and clinic.is_quiet(), 20)
     said = [line for text in telegram.texts(WHO) for line in text.removeprefix("收到：").split("\n")]
     assert said == [f"第{number}句" for number in range(5)]
+    assert telegram.webhook["max_connections"] in {100, "100"}
     assert telegram.count("getUpdates") == 0
 
 
