@@ -20,6 +20,8 @@ from dialogue.process.region import directory_of
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
 from dialogue.storage.vault import MasterKeys
+from dialogue.telemetry.instruments import Instruments
+from dialogue.telemetry.watch import instruments_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class ConsoleServices:
     said_to_people: Texts
     hotlines: Directory
     templates: Templates
+    instruments: Instruments
     gatherer: Gatherer
     lifetimes: Lifetimes
     clock: Clock
@@ -43,6 +46,7 @@ class ConsoleServices:
         """Checks the schema and the key; raises `DialogueError`."""
         signals = Signals.connect(home.broker_url(settings))
         database, keys = open_database(settings, announce=Announcer(signals))
+        instruments = instruments_for(settings)
         return cls(
             settings=settings,
             database=database,
@@ -52,7 +56,8 @@ class ConsoleServices:
             said_to_people=texts.load(settings.locale),
             hotlines=directory_of(settings.region),
             templates=Templates(),
-            gatherer=Gatherer(database, clock=clock),
+            instruments=instruments,
+            gatherer=Gatherer(database, instruments=instruments, clock=clock),
             lifetimes=Lifetimes(
                 whole=timedelta(hours=settings.console_session_hours),
                 idle=timedelta(minutes=settings.console_idle_minutes),
