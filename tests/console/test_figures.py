@@ -13,7 +13,7 @@ from dialogue.storage.ids import first_id_at, new_id
 from dialogue.tables import TURNS
 from tests.console import demo
 from tests.console.conftest import House
-from tests.road.harness import wait_until
+from tests.patience import wait_until
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NOW = datetime(2026, 11, 21, 3, 20, tzinfo=UTC)
