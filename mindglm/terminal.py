@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
-from bot.channels.console import CHANNEL, Console, ConsoleFiles, ConsoleSender
+from bot.channels.terminal.console import CHANNEL, Console, ConsoleFiles, ConsoleSender
 from bot.outgoing.courier import Courier
 from bot.outgoing.late_texts import LateTextSender
 from bot.outgoing.listener import Listener

@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, update
 
-from bot.channels.console import CHANNEL as CONSOLE
-from bot.channels.console import ConsoleFiles, ConsoleSender
+from bot.channels.terminal.console import CHANNEL as CONSOLE
+from bot.channels.terminal.console import ConsoleFiles, ConsoleSender
 from bot.incoming.receipt import Receipt
 from bot.outgoing.courier import Courier, TryLater, Undeliverable
 from bot.outgoing.late_texts import MAX_FILE_BYTES, LateTextSender
