@@ -7,6 +7,7 @@ import uvicorn
 
 from console.app import create_app
 from console.services import ConsoleServices
+from dialogue.process.ports import CONSOLE_OFFSET
 from dialogue.process.systemd import notify_ready
 from dialogue.telemetry.heartbeat import Identity
 from dialogue.telemetry.watch import Watch
@@ -48,6 +49,7 @@ def serve(services: ConsoleServices) -> bool:
         checks={"broker": services.signals.check},
         instruments=services.instruments,
         settings=settings,
+        metrics_offset=CONSOLE_OFFSET,
     )
     watch.start()
     try:

@@ -1,5 +1,6 @@
 """What the console's process needs, put together once from the settings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
@@ -39,11 +40,14 @@ class ConsoleServices:
     instruments: Instruments
     gatherer: Gatherer
     lifetimes: Lifetimes
+    channels: Mapping[str, Mapping[str, str]]
     clock: Clock
 
     @classmethod
-    def open(cls, settings: ConsoleSettings, *, clock: Clock = utc_now) -> Self:
-        """Checks the schema and the key; raises `DialogueError`."""
+    def open(
+        cls, settings: ConsoleSettings, *, channels: Mapping[str, Mapping[str, str]], clock: Clock = utc_now
+    ) -> Self:
+        """Checks the schema and the key; raises `DialogueError`. `channels`: their labels by locale and name."""
         signals = Signals.connect(home.broker_url(settings))
         database, keys = open_database(settings, announce=Announcer(signals))
         instruments = instruments_for(settings)
@@ -62,6 +66,7 @@ class ConsoleServices:
                 whole=timedelta(hours=settings.console_session_hours),
                 idle=timedelta(minutes=settings.console_idle_minutes),
             ),
+            channels=channels,
             clock=clock,
         )
 

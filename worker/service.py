@@ -12,6 +12,7 @@ from dialogue.broker.announcer import Announcer
 from dialogue.broker.doorbell import Doorbell
 from dialogue.broker.signals import Signals
 from dialogue.process import home, opening
+from dialogue.process.ports import WORKER_OFFSET
 from dialogue.process.region import directory_of
 from dialogue.tables import Figure
 from dialogue.telemetry.heartbeat import Identity
@@ -89,6 +90,7 @@ class WorkerService:
             checks={"broker": self._signals.check, "model": self._model_error},
             instruments=instruments,
             settings=settings,
+            metrics_offset=WORKER_OFFSET,
         )
 
     def start(self) -> None:

@@ -55,6 +55,7 @@ class Watch:
         checks: Mapping[str, Check],
         instruments: Instruments,
         settings: DialogueSettings,
+        metrics_offset: int,
         beat_seconds: float = BEAT_SECONDS,
         clock: Clock = utc_now,
     ) -> None:
@@ -63,6 +64,7 @@ class Watch:
         self._figures = figures
         self._checks = checks
         self._settings = settings
+        self._metrics_offset = metrics_offset
         self._instruments = instruments
         self._beat_seconds = beat_seconds
         self._clock = clock
@@ -132,7 +134,7 @@ class Watch:
 
     def _listen(self) -> Probes | None:
         """People come first: a port that is taken costs the figures, not the process."""
-        port = port_of(self._me.kind, self._settings)
+        port = port_of(self._metrics_offset, self._settings)
         if port is None:
             return None
         from dialogue.telemetry.prometheus import Prometheus

@@ -75,6 +75,7 @@ def recorder() -> Recorder:
         checks={},
         instruments=recorder,
         settings=DialogueSettings(),
+        metrics_offset=0,
     )
     return recorder
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 from uuid import UUID, uuid4
 
+from bot.channels.terminal import CHANNEL
 from bot.incoming.receipt import Receipt
 from bot.outgoing.courier import TryLater
 from care.texts import Texts
@@ -22,8 +23,6 @@ from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import Address, InboundMessage, OwedText
 from dialogue.rights.export import File
 from dialogue.storage.clock import utc_now
-
-CHANNEL = "console"
 
 _LOOK_SECONDS = 0.5
 _PATIENCE_SECONDS = 5.0

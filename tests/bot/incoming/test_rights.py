@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, update
 
-from bot.channels.terminal.console import CHANNEL as CONSOLE
+from bot.channels.terminal import CHANNEL as CONSOLE
 from bot.channels.terminal.console import ConsoleFiles, ConsoleSender
 from bot.incoming.receipt import Receipt
 from bot.outgoing.courier import Courier, TryLater, Undeliverable
