@@ -17,7 +17,7 @@ from bot.channels import registry
 from bot.channels.channel import Channel
 from bot.channels.runtime import Runtime
 from bot.health import Deaf, last_report
-from bot.incoming.consent import warn_if_nobody_is_asked
+from bot.incoming.gate import warn_if_nobody_is_asked
 from bot.services import BotServices
 from dialogue.errors import Misconfigured, SchemaMismatch
 from dialogue.process import home
