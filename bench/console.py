@@ -26,7 +26,6 @@ from sqlalchemy import Connection, event, text
 from starlette.testclient import TestClient
 
 from bench.archive import fill
-from bot.channels import registry
 from console import accounts, sessions
 from console.app import create_app
 from console.services import ConsoleServices
@@ -76,7 +75,7 @@ def main() -> int:
         settings = ConsoleSettings(
             home=home / "home", database_url=SecretStr(url), secret_key=SecretStr(arguments.secret_key or new_secret())
         )
-        services = ConsoleServices.open(settings, channels=registry.labels())
+        services = ConsoleServices.open(settings)
         stack.callback(services.close)
         rows = _measure(services, arguments.rounds, _print_plan if arguments.plans else None)
     if arguments.json:

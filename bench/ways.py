@@ -4,6 +4,7 @@ import copy
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -57,7 +58,11 @@ def _ours(
             step_tokens=_step_tokens(model),
         )
 
-    engine = Batched(assemble, capacity=conversations)
+    return converse(Batched(assemble, capacity=conversations), jobs, conversations)
+
+
+def converse(engine: Batched, jobs: Sequence[Job], conversations: int) -> tuple[float, list[float]]:
+    """Start the engine, answer the jobs from `conversations` threads, stop it: tokens/s and first-token seconds."""
     engine.start()
     list(engine.stream(_short(jobs[-1].request)))
     firsts: list[float] = []
@@ -152,14 +157,15 @@ def _manager(
     model: GlmForCausalLM, _prompter: Prompter, jobs: Sequence[Job], conversations: int
 ) -> tuple[float, list[float]]:
     """transformers' ContinuousBatchingManager, alone, with the settings that were fastest on a CPU."""
+    configuration: Any = ContinuousBatchingConfig
     batched: Any = copy.deepcopy(model)
     batched.set_attn_implementation("sdpa")
     manager = batched.init_continuous_batching(
         generation_config=GenerationConfig(  # type: ignore[no-untyped-call]  # transformers leaves it untyped
             do_sample=True, eos_token_id=None, pad_token_id=0, **SAMPLING
         ),
-        continuous_batching_config=ContinuousBatchingConfig(
-            page_size=BLOCK_SIZE,
+        continuous_batching_config=configuration(
+            **{_page_size(): BLOCK_SIZE},
             num_blocks=conversations * CACHE_TOKENS // BLOCK_SIZE,
             max_batch_tokens=_step_tokens(model),
             max_requests_per_batch=conversations,
@@ -177,6 +183,12 @@ def _manager(
     seconds = time.perf_counter() - started
     manager.stop(block=True)
     return tokens / seconds, []
+
+
+def _page_size() -> str:
+    """Called block_size before transformers 5.19."""
+    names = {field.name for field in fields(ContinuousBatchingConfig)}
+    return "page_size" if "page_size" in names else "block_size"
 
 
 def _finished(manager: Any, count: int) -> int:

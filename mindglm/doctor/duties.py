@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from bot.channels.findings import Finding, ok, warn
 from dialogue.process.region import directory_of
-from mindglm.doctor.findings import Patient
+from mindglm.doctor.findings import Finding, Patient, ok, warn
 
 
 def examine(patient: Patient) -> Iterator[Finding]:

@@ -7,8 +7,7 @@ from typing import Final
 
 import psutil
 
-from bot.channels.findings import Finding, fail, note, ok, warn
-from mindglm.doctor.findings import Patient
+from mindglm.doctor.findings import Finding, Patient, fail, note, ok, warn
 from worker.engine.port import ModelUnusable
 from worker.settings import WorkerSettings
 

@@ -11,10 +11,9 @@ from pathlib import Path
 from dotenv import dotenv_values
 from pydantic import SecretStr
 
-from bot.channels import registry
-from bot.channels.findings import Finding, note, ok, warn
+from bot.settings import BotSettings
 from dialogue.process.settings import DialogueSettings
-from mindglm.doctor.findings import Patient
+from mindglm.doctor.findings import Finding, Patient, note, ok, warn
 from worker.settings import WorkerSettings
 
 _PREFIX = "MINDGLM_"
@@ -58,5 +57,4 @@ def _secrets() -> set[str]:
 def _classes() -> list[type[DialogueSettings]]:
     with contextlib.suppress(ModuleNotFoundError):
         importlib.import_module("console.settings")  # an extra that need not be installed
-    of_channels = [registry.process_of(channel).settings() for channel in registry.platforms()]
-    return [*of_channels, WorkerSettings, *DialogueSettings.__subclasses__()]
+    return [BotSettings, WorkerSettings, *DialogueSettings.__subclasses__()]

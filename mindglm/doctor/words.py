@@ -4,8 +4,7 @@ import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
 
-from bot.channels import registry
-from bot.channels.findings import Finding
+from mindglm.doctor.findings import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +29,5 @@ class Words:
 
 
 def load(locale: str) -> Words:
-    """Read `mindglm/doctor/locales/<locale>.toml`, and what the channels bring."""
-    entries = tomllib.loads((files("mindglm.doctor") / "locales" / f"{locale}.toml").read_text("utf-8"))
-    for channel in registry.platforms():
-        words = channel.words(locale)
-        entries["titles"][channel.name] = words.label
-        entries |= {key: dict(entry) for key, entry in words.findings.items()}
-    return Words(entries)
+    """Read `mindglm/doctor/locales/<locale>.toml`."""
+    return Words(tomllib.loads((files("mindglm.doctor") / "locales" / f"{locale}.toml").read_text("utf-8")))

@@ -11,7 +11,6 @@ from httpx2 import Response
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
-from bot.channels import registry
 from console import accounts, passwords
 from console.app import create_app
 from console.services import ConsoleServices
@@ -82,7 +81,7 @@ class House:
     def restart(self) -> None:
         """Another process on the same database."""
         self.services.close()
-        self.services = ConsoleServices.open(self.services.settings, channels=registry.labels(), clock=self.clock)
+        self.services = ConsoleServices.open(self.services.settings, clock=self.clock)
 
 
 def form_token(page: Response) -> str:
@@ -108,7 +107,7 @@ def _opened(url: str, home: Path, digest: str) -> Iterator[House]:
     database.close()
     clock = FakeClock()
     settings = ConsoleSettings(home=home / "home", database_url=SecretStr(url), secret_key=SecretStr(new_secret()))
-    services = ConsoleServices.open(settings, channels=registry.labels(), clock=clock)
+    services = ConsoleServices.open(settings, clock=clock)
     house = House(services, Rooms(services.database, services.keys, clock), clock, digest)
     for role, name in NAMES.items():
         house.hire(name, role)

@@ -1,6 +1,7 @@
-"""Attention over a cache of blocks, for sequences of any length side by side in one step.
+"""The paged key-value cache, and attention over it for sequences of any length side by side in one step.
 
-Registered with transformers under `NAME`; a model that is called with it needs the keyword `paged`, a `Step`.
+`paged_attention` is registered with transformers under `NAME`; a model that is called with it needs the keyword
+`paged`, a `Step`. worker/engine/glm.py calls the same functions without transformers' modules.
 """
 
 from dataclasses import dataclass
@@ -17,47 +18,29 @@ _FOREIGN = ("sliding_window", "softcap", "s_aux")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyValues:
-    """One layer's cache: keys and values, each [blocks, heads, size, width]."""
-
-    keys: Tensor
-    values: Tensor
-
-    def write(self, slots: Tensor, keys: Tensor, values: Tensor) -> None:
-        """Store [heads, tokens, width] at `slots` ([heads * tokens], rows of blocks × heads × size)."""
-        for cache, new in ((self.keys, keys), (self.values, values)):
-            cache.view(-1, cache.shape[-1]).index_copy_(0, slots, new.reshape(-1, new.shape[-1]))
-
-    def read(self, table: Tensor) -> tuple[Tensor, Tensor]:
-        """The keys and values of whole blocks, each [sequences, heads, blocks × size, width].
-
-        `table` is [sequences, heads, blocks]: rows of blocks × heads.
-        """
-        return _gather(self.keys, table), _gather(self.values, table)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PrefillChunk:
     """A chunk of one prompt: `rows` of the step, attending to `length` tokens of which the last are its own."""
 
     rows: slice
     length: int
-    table: Tensor
-    mask: (
-        Tensor | None
-    )  # [own, length], True where a token may attend; None: causal, and the chunk is the whole prompt so far
+    table: Tensor  # [2, 1, heads, blocks], as `Step.table`
+    mask: Tensor | None  # [own, length], True where a token may attend; None: causal, and the chunk starts the prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """Where each token of a step finds its keys and values: `decoding` rows of one token each, then prefill chunks."""
+    """Where each token of a step finds its keys and values: `decoding` rows of one token each, then prefill chunks.
 
-    caches: tuple[KeyValues, ...]
-    slots: Tensor
+    A cache is one layer's [blocks, 2 × heads, size, width], the key heads before the value heads; `slots` are the
+    indices of each token's rows in it: ([tokens, 1], [1, 2 × heads], [tokens, 1]).
+    """
+
+    caches: tuple[Tensor, ...]
+    slots: tuple[Tensor, Tensor, Tensor]
     decoding: int
-    table: Tensor
+    table: Tensor  # [2, decoding, heads, blocks]: rows of blocks × 2 × heads
     mask: Tensor  # [decoding, 1, 1, blocks × size], 0 or -inf
-    prompts: tuple[PrefillChunk, ...]
+    prefill: tuple[PrefillChunk, ...]
 
 
 def register() -> None:
@@ -79,46 +62,57 @@ def paged_attention(
     """Attend from [1, heads, tokens, width]; gives [1, tokens, heads, width]."""
     if any(kwargs.get(name) is not None for name in _FOREIGN):
         raise NotImplementedError("attention with a sliding window, a soft cap or sinks")
-    cache = paged.caches[module.layer_idx]  # type: ignore[index]  # every attention layer of transformers has it
-    cache.write(paged.slots, key[0], value[0])
-    parts = [_decode(query, cache, paged, scaling)] if paged.decoding else []
-    parts.extend(_prefill(query, key, value, cache=cache, prompt=prompt, scaling=scaling) for prompt in paged.prompts)
-    return (parts[0] if len(parts) == 1 else torch.cat(parts)).unsqueeze(0), None
+    layer: Any = module.layer_idx
+    keys_values = torch.cat((key[0], value[0])).transpose(0, 1)
+    return attend(query[0].transpose(0, 1), keys_values, paged, layer=layer, scaling=scaling).unsqueeze(0), None
 
 
-def _decode(query: Tensor, cache: KeyValues, step: Step, scaling: float) -> Tensor:
-    """One token of each sequence; query heads that share a key head are rows of one product, so no key is repeated."""
-    keys, values = cache.read(step.table)
-    tokens, (_, heads, _, width) = step.decoding, query.shape
-    folded = query[0, :, :tokens].transpose(0, 1).reshape(tokens, keys.shape[1], -1, width)
-    scores = torch.matmul(folded * scaling, keys.transpose(2, 3)) + step.mask
-    weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
-    return torch.matmul(weights, values).reshape(tokens, heads, width)
+def attend(query: Tensor, keys_values: Tensor, step: Step, *, layer: int, scaling: float) -> Tensor:
+    """Store the step's keys and values and attend: [tokens, heads, width] to the same.
+
+    `keys_values` is [tokens, 2 × key heads, width], the keys before the values.
+    """
+    cache = step.caches[layer]
+    cache.index_put_(step.slots, keys_values)
+    parts = [_decode(query, cache, step, scaling)] if step.decoding else []
+    parts.extend(_prefill(query, keys_values, cache=cache, chunk=chunk, scaling=scaling) for chunk in step.prefill)
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def _prefill(
-    query: Tensor, key: Tensor, value: Tensor, *, cache: KeyValues, prompt: PrefillChunk, scaling: float
-) -> Tensor:
-    own = query[:, :, prompt.rows]
-    if prompt.mask is None:
-        keys, values = key[:, :, prompt.rows], value[:, :, prompt.rows]
+def _decode(query: Tensor, cache: Tensor, step: Step, scaling: float) -> Tensor:
+    """One token of each sequence. The query heads that share a key head are its rows, so no key is repeated."""
+    tokens, (_, heads, width) = step.decoding, query.shape
+    keys, values = _read(cache, step.table)
+    folded = query[:tokens].view(tokens, keys.shape[1], -1, width)
+    attended = scaled_dot_product_attention(folded, keys, values, attn_mask=step.mask, scale=scaling)
+    return attended.reshape(tokens, heads, width)
+
+
+def _prefill(query: Tensor, keys_values: Tensor, *, cache: Tensor, chunk: PrefillChunk, scaling: float) -> Tensor:
+    own = query[chunk.rows].transpose(0, 1).unsqueeze(0)
+    if chunk.mask is None:
+        keys, values = keys_values[chunk.rows].transpose(0, 1).unsqueeze(0).chunk(2, dim=1)
     else:
-        keys, values = (part[:, :, : prompt.length] for part in cache.read(prompt.table))
-    repeats = query.shape[1] // keys.shape[1]
-    attended = scaled_dot_product_attention(
-        own,
-        keys.repeat_interleave(repeats, dim=1),
-        values.repeat_interleave(repeats, dim=1),
-        attn_mask=prompt.mask,
-        is_causal=prompt.mask is None,
-        scale=scaling,
-    )
+        keys, values = (part[:, :, : chunk.length] for part in _read(cache, chunk.table))
+    if query.is_cuda and chunk.mask is None:
+        attended = scaled_dot_product_attention(own, keys, values, is_causal=True, scale=scaling, enable_gqa=True)
+    else:
+        repeats = own.shape[1] // keys.shape[1]
+        attended = scaled_dot_product_attention(
+            own,
+            keys.repeat_interleave(repeats, dim=1),
+            values.repeat_interleave(repeats, dim=1),
+            attn_mask=chunk.mask,
+            is_causal=chunk.mask is None,
+            scale=scaling,
+        )
     return attended[0].transpose(0, 1)
 
 
-def _gather(cache: Tensor, table: Tensor) -> Tensor:
-    """Copies whole blocks of each head, so that the next product reads contiguous memory."""
+def _read(cache: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+    """Keys and values of whole blocks, each [sequences, heads, blocks × size, width] and contiguous."""
     _, _, size, width = cache.shape
-    sequences, heads, blocks = table.shape
+    _, sequences, heads, blocks = table.shape
     rows = cache.view(-1, size * width).index_select(0, table.reshape(-1))
-    return rows.view(sequences, heads, blocks * size, width)
+    keys, values = rows.view(2, sequences, heads, blocks * size, width)
+    return keys, values

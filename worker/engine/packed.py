@@ -25,6 +25,12 @@ class PackedLinear(nn.Module):
         result: Tensor = product(inputs, self._weight, self._bias, "none", [], "")
         return result
 
+    def add_to(self, residual: Tensor, inputs: Tensor) -> Tensor:
+        """`residual` + the product, [tokens, out]."""
+        product = torch.ops.mkldnn._linear_pointwise.binary  # noqa: SLF001  # no public name
+        result: Tensor = product(inputs, residual, self._weight, self._bias, "add")
+        return result
+
 
 def pack(model: nn.Module) -> None:
     """Replace the linear layers of a bfloat16 model on a CPU in place; other models are left as they are."""

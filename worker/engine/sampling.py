@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+_UNUSABLE = -1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
@@ -34,8 +36,18 @@ class Sampler:
         weights = torch.softmax(best.nan_to_num(0.0, 0.0) / self._sampling.temperature, dim=1)
         before = weights.cumsum(dim=1) - weights
         nucleus = weights.masked_fill(before >= self._sampling.top_p, 0.0)
-        drawn = ids.gather(1, torch.multinomial(nucleus, 1)).squeeze(1)
-        return [id_ if usable else None for id_, usable in zip(drawn.tolist(), is_usable.tolist(), strict=True)]
+        drawn = ids.gather(1, _one_of(nucleus)).squeeze(1)
+        known: list[int] = drawn.masked_fill(~is_usable, _UNUSABLE).tolist()  # the step's only wait for the device
+        return [None if id_ == _UNUSABLE else id_ for id_ in known]
+
+
+def _one_of(weights: Tensor) -> Tensor:
+    """An index of each row, drawn by its weights: [rows, 1].
+
+    The race of exponential clocks, as in torch.multinomial, which waits for the device to check its weights.
+    """
+    clocks = torch.empty_like(weights).exponential_()
+    return (weights / clocks).argmax(dim=1, keepdim=True)
 
 
 def suppressed_ids(

@@ -20,6 +20,7 @@ _GPU_SHARE = 0.9
 _CPU_SHARE = 0.25
 _TOKENS_PER_REQUEST = 4096  # a window of 600 characters, a message of 4,000 at most, and a reply
 _MIN_CACHE_TOKENS = 1024
+_RECORDED_TOKENS = 1024  # longer sequences record their graphs when they come
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +34,17 @@ class Fitted:
 
 def fit(model: PreTrainedModel, sampler: Sampler, *, capacity: int, context: int) -> Fitted:
     """A warm runner with the largest cache that is useful and fits. Raises `ModelUnusable`."""
+    block_bytes = CacheShape.of(model).bytes_per_token(model.dtype) * BLOCK_SIZE
     is_gpu = model.device.type == "cuda"
     step_tokens = _GPU_STEP_TOKENS if is_gpu else _CPU_STEP_TOKENS
     least = -(-step_tokens // BLOCK_SIZE)
-    runner = _warm(model, sampler, block_count=least, tokens=min(step_tokens, context) if is_gpu else BLOCK_SIZE)
-    block_bytes = CacheShape.of(model).bytes_per_token(model.dtype) * BLOCK_SIZE
+    runner = _warm(
+        model,
+        sampler,
+        capacity=capacity,
+        block_count=least,
+        tokens=min(step_tokens, context) if is_gpu else BLOCK_SIZE,
+    )
     affordable = _free_bytes(model.device) // block_bytes
     useful = capacity * min(context, _TOKENS_PER_REQUEST) // BLOCK_SIZE
     block_count = min(useful, affordable)
@@ -47,13 +54,14 @@ def fit(model: PreTrainedModel, sampler: Sampler, *, capacity: int, context: int
             "Free the device, or set MINDGLM_DTYPE to a smaller type."
         )
     runner.resize(block_count)
+    runner.warm_up(min(context, _RECORDED_TOKENS))
     return Fitted(runner=runner, block_count=block_count, step_tokens=step_tokens)
 
 
-def _warm(model: PreTrainedModel, sampler: Sampler, *, block_count: int, tokens: int) -> Runner:
+def _warm(model: PreTrainedModel, sampler: Sampler, *, capacity: int, block_count: int, tokens: int) -> Runner:
     """Run a first step: it selects kernels, takes a GPU's working memory, and shows whether the model can run."""
     try:
-        runner = Runner(model, sampler=sampler, block_count=block_count, block_size=BLOCK_SIZE)
+        runner = Runner(model, sampler=sampler, block_count=block_count, block_size=BLOCK_SIZE, max_decoding=capacity)
         runner.run([RunnerInput(tokens=[0] * tokens, start=0, blocks=range(block_count), needs_token=True)])
     except OutOfMemory as error:
         raise ModelUnusable(f"{model.device} has no memory left to run the model that it holds.") from error

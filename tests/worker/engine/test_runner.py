@@ -1,12 +1,16 @@
 """The batched computation equals an independent reading of ChatGLM2, however prompts are cut, shared or evicted."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
+from torch.utils._python_dispatch import TorchDispatchMode
+from transformers import GlmConfig, GlmForCausalLM, PreTrainedModel
 
 from tests.worker.engine import chatglm2
 from worker.engine.blocks import BlockPool
+from worker.engine.cuda_graphs import packed, split
 from worker.engine.runner import CacheShape, Runner
 from worker.engine.runner_input import RunnerInput
 from worker.engine.sampling import Sampler, Sampling
@@ -133,3 +137,56 @@ def test_a_row_without_numbers_is_reported_and_the_others_are_drawn() -> None:
 
 def test_the_cache_of_mindglm_takes_28_672_bytes_for_a_token() -> None:
     assert CacheShape(layers=28, heads=2, width=128).bytes_per_token(torch.float16) == 28_672
+
+
+def test_a_padded_decode_step_gives_the_same_logits_as_the_step_itself(model: PreTrainedModel) -> None:
+    runner = Runner(model, sampler=greedy_sampler(), block_count=32, block_size=BLOCK_SIZE)
+    prompts = [chatglm2.prompt(length) for length in (40, 3, 17)]
+    blocks = [list(range(number * 8, number * 8 + 8)) for number in range(3)]
+    for ids, own in zip(prompts, blocks, strict=True):
+        runner.logits([RunnerInput(ids, 0, own, needs_token=True)])
+    sequences = [(5, len(ids), own) for ids, own in zip(prompts, blocks, strict=True)]
+    expected = runner.logits([RunnerInput([id_], start, own, needs_token=True) for id_, start, own in sequences])
+    numbers = torch.tensor(packed(sequences, size=4, width=6, padding=runner.block_count))
+    with torch.inference_mode():
+        found = runner.decode(*split(numbers, 4))
+    assert found.shape[0] == 4
+    assert (found[:3] - expected).abs().max() < 1e-5
+
+
+class CountedOperations(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    """Counts operations that compute; views cost no launch."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # as above
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        self.count += not (func.is_view or func.overloadpacket in _VIEWS)
+        return result
+
+
+_VIEWS = {torch.ops.aten.unflatten, torch.ops.aten.flatten, torch.ops.aten.reshape, torch.ops.aten.chunk}
+
+
+@pytest.mark.parametrize("sequences", [1, 16])
+def test_a_decode_step_of_mindglms_depth_takes_few_operations(sequences: int) -> None:
+    config = GlmConfig(
+        vocab_size=64,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=28,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        attention_bias=True,
+        pad_token_id=0,
+        eos_token_id=2,
+    )
+    runner = Runner(GlmForCausalLM(config), sampler=greedy_sampler(), block_count=16, block_size=BLOCK_SIZE)
+    ids = torch.zeros(sequences, dtype=torch.long)
+    table = torch.zeros(sequences, 2, dtype=torch.long)
+    with torch.inference_mode(), CountedOperations() as counted:
+        runner.decode(ids, ids + 20, table)
+    assert counted.count <= 450

@@ -1,0 +1,61 @@
+"""What the adapters must know besides the dialogue's settings."""
+
+from pydantic import Field, SecretStr
+
+from dialogue.process.settings import DialogueSettings
+
+
+class BotSettings(DialogueSettings):
+    """The adapters' settings; each channel adds its own."""
+
+    telegram_token: SecretStr | None = Field(default=None, description="From @BotFather; switches Telegram on.")
+    telegram_api_url: str = Field(
+        default="https://api.telegram.org/bot",
+        description="Base of the Bot API, e.g. of a local server: http://127.0.0.1:8081/bot",
+    )
+    telegram_proxy: SecretStr | None = Field(
+        default=None, description="e.g. http://user:secret@host:3128. Default: HTTPS_PROXY and its relatives."
+    )
+    telegram_groups: bool = Field(
+        default=False, description="Answer in groups too, where the bot is mentioned or replied to."
+    )
+    telegram_feedback: bool = Field(default=True, description="Buttons 👍 and 👎 under each reply.")
+    telegram_messages_per_second: float = Field(
+        default=30, gt=0, description="What Telegram lets this bot send in all; 1000 with paid broadcasts."
+    )
+    telegram_chat_messages_per_second: float = Field(
+        default=1, gt=0, description="What Telegram lets this bot send in one private chat."
+    )
+    telegram_webhook_url: str | None = Field(
+        default=None, description="Public https URL that leads to this process. Default: long polling."
+    )
+    telegram_webhook_listen: str = Field(default="127.0.0.1:8443", description="Where webhook mode listens.")
+    telegram_webhook_secret: SecretStr | None = Field(
+        default=None, description="Telegram shows it with each update. Default: derived from the token."
+    )
+    waiting_notice_seconds: float = Field(
+        default=8,
+        ge=0,
+        description="After so long without a worker people see their place in the line, where it can be taken back "
+        "(Telegram). 0: never.",
+    )
+    wechat_waiting_notice_seconds: float = Field(
+        default=30, ge=0, description="The same on WeChat, where it stays: said once for each reply. 0: never."
+    )
+    wechat_endpoint: str | None = Field(
+        default=None, description="host:port of a Wechaty puppet service, e.g. of our gateway: 127.0.0.1:8788"
+    )
+    wechat_token: SecretStr | None = Field(
+        default=None, description="The puppet service's token; with the endpoint it switches WeChat on."
+    )
+    wechat_rooms: bool = Field(default=False, description="Answer in WeChat groups too, where the bot is mentioned.")
+    wechat_accepts_friends: bool = Field(default=False, description="Accept every friend request, and say hello.")
+    wechat_part_length: int = Field(
+        default=500, ge=50, description="Characters of one WeChat message; longer replies come in parts."
+    )
+    wechat_part_pause_seconds: float = Field(
+        default=1.5, ge=0, description="About how long to pause between the parts of a reply."
+    )
+    wechat_messages_per_minute: float = Field(
+        default=30, gt=0, description="What the WeChat account sends in all; bursts get accounts banned."
+    )
