@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import create_engine, event, func, select, text
+from sqlalchemy import create_engine, func, select, text
 
 from bot.services import BotServices
 from dialogue.states import DeliveryState
 from dialogue.tables import Conversation, Delivery, Feedback, Message
+from tests.bot.busy import failures_of, give_up_soon
 from tests.bot.contract.model import Model
 from tests.bot.contract.seat import REPLY_LENGTH, PlatformSeat, Seat
 from tests.patience import until
@@ -43,20 +44,6 @@ def stored_count(services: BotServices) -> int:
 def fates(services: BotServices) -> list[tuple[DeliveryState, str | None]]:
     with services.database.read() as session:
         return [(row.state, row.error) for row in session.scalars(select(Delivery).order_by(Delivery.id))]
-
-
-def give_up_soon(services: BotServices) -> None:
-    """Wait for a locked database a tenth of a second instead of fifteen."""
-    engine = services.database.engine
-    event.listen(engine, "connect", lambda raw, _record: raw.execute("PRAGMA busy_timeout = 100"))
-    engine.dispose()  # what is connected already
-
-
-def failures_of(services: BotServices) -> list[BaseException | None]:
-    """Fills with what the database answers from now on that is an error."""
-    failures: list[BaseException | None] = []
-    event.listen(services.database.engine, "handle_error", lambda context: failures.append(context.original_exception))
-    return failures
 
 
 def said(seat: Seat) -> list[str]:

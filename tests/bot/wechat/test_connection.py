@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.channels.wechat.connection import Connection
 from bot.channels.wechat.puppet import Event, Happening, LineBroken, Puppet, TokenRefused
@@ -72,7 +73,8 @@ async def test_it_connects_again_when_the_stream_ends(gateway: Gateway, breaks: 
 async def test_it_waits_for_a_service_that_is_not_there_yet(gateway: Gateway) -> None:
     gateway.kill()
     async with running(gateway) as (line, _, task):
-        await asyncio.sleep(1)
+        with capture_logs() as logs:
+            await until(lambda: [entry["event"] for entry in logs].count("wechat_line_broken") == 2)
         assert not task.done()
         with pytest.raises(LineBroken) as caught:
             _ = line.puppet

@@ -12,7 +12,9 @@ from sqlalchemy import create_engine, select, text
 from bot.channels.wechat.puppet import Happening
 from bot.channels.wechat.reading import Form
 from bot.services import BotServices
+from dialogue.states import DeliveryState
 from dialogue.tables import Feedback, Message
+from tests.bot.busy import failures_of, give_up_soon
 from tests.bot.wechat.gateway import BOT, TOKEN, Gateway
 from tests.builders import Rooms
 from tests.patience import until
@@ -40,6 +42,11 @@ def words(services: BotServices) -> list[str]:
     conversation_ids = dict.fromkeys(message.conversation_id for message in stored(services) if message.turn_id)
     claimed = [rooms.claim(one) for one in conversation_ids if one is not None]
     return [turn.text for turn in claimed if turn is not None]
+
+
+def ratings(services: BotServices) -> list[Feedback]:
+    with services.database.read() as session:
+        return list(session.scalars(select(Feedback)))
 
 
 async def test_words_of_a_friend_are_stored_for_the_model(
@@ -84,10 +91,12 @@ async def test_a_message_is_acknowledged_only_when_it_is_stored(
 ) -> None:
     await start(durable_gateway)
     blocker = create_engine(f"sqlite:///{tmp_path / 'bot.db'}")
+    give_up_soon(services)
+    failures = failures_of(services)
     with blocker.connect() as connection:
         connection.execute(text("BEGIN EXCLUSIVE"))
         durable_gateway.say("我睡不着")
-        await asyncio.sleep(0.5)
+        await until(lambda: failures)
         assert durable_gateway.acknowledged == []
         connection.rollback()
     blocker.dispose()
@@ -194,8 +203,9 @@ async def test_what_is_no_text_is_excused_once_for_several(
         gateway.say("<msg/>", form=form)
     (excuse,) = await asyncio.to_thread(gateway.wait_for, 1)
     await until(lambda: len(stored(services)) == 3)
-    await asyncio.sleep(0.3)
-    assert gateway.texts() == [excuse]
+    gateway.say("结束对话")
+    assert (await asyncio.to_thread(gateway.wait_for, 2))[0] == excuse
+    assert len(gateway.texts()) == 2
     assert "文字" in excuse
 
 
@@ -220,9 +230,10 @@ async def test_a_friend_request_from_while_we_were_away_is_accepted_once(
     durable_gateway.happen(Happening.FRIENDSHIP, friendshipId=request)  # told once more, as after a lost answer
     await until(lambda: durable_gateway.settled == [request] * 2)
     await asyncio.to_thread(durable_gateway.wait_for, 1, to="wxid_new")
-    await asyncio.sleep(0.3)
-    assert len(durable_gateway.texts("wxid_new")) == 1
     assert len(stored(services)) == 1
+    durable_gateway.say("结束对话", who="wxid_new")
+    await asyncio.to_thread(durable_gateway.wait_for, 2, to="wxid_new")
+    assert len(durable_gateway.texts("wxid_new")) == 2
 
 
 async def test_a_friend_request_waits_for_a_database_that_is_away(
@@ -277,12 +288,11 @@ async def test_two_words_rate_the_last_reply_and_are_heard_like_any_others(
     turn = rooms.claimed(conversation_id, owner=conversation_id)
     rooms.complete(turn, "试试放松", owner=conversation_id)
     await asyncio.to_thread(gateway.wait_for, 1)
-    await asyncio.sleep(0.3)
+    await until(lambda: [delivery.state for delivery in rooms.deliveries()] == [DeliveryState.SENT])
     gateway.say(said)
     await until(lambda: len(stored(services)) == 2)
-    await asyncio.sleep(0.3)
-    with services.database.read() as session:
-        (feedback,) = session.scalars(select(Feedback))
+    await until(lambda: ratings(services))
+    (feedback,) = ratings(services)
     assert (feedback.turn_id, feedback.value) == (turn.id, value)
     assert words(services) == [said]
 

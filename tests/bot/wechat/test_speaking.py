@@ -11,6 +11,7 @@ import pytest
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from bot.channels.wechat import CHANNEL
 from bot.channels.wechat.puppet import Happening
@@ -133,10 +134,11 @@ async def test_what_is_owed_waits_while_the_account_is_logged_out(rooms: Rooms, 
 
 async def test_what_is_owed_waits_while_there_is_no_gateway(rooms: Rooms, gateway: Gateway, start: Start) -> None:
     await start(gateway)
-    gateway.kill()
-    await asyncio.sleep(0.2)
-    owe(rooms, "我在")
-    await asyncio.sleep(0.5)
+    with capture_logs() as logs:
+        gateway.kill()
+        await until(lambda: "wechat_line_broken" in {entry["event"] for entry in logs})
+        owe(rooms, "我在")
+        await until(lambda: [entry["event"] for entry in logs].count("wechat_line_broken") > 1)
     gateway.start()
     assert await asyncio.to_thread(gateway.wait_for, 1) == ["我在"]
 
@@ -154,8 +156,10 @@ async def test_a_text_whose_answer_was_lost_is_not_said_twice(rooms: Rooms, gate
     owe(rooms, "我在")
     await start(gateway)
     await until(lambda: fates(rooms) == [("failed", "unknown")])
-    await asyncio.sleep(1.5)
-    assert gateway.texts() == ["我在"]
+    gateway.loses_answers = False
+    owe(rooms, "还在")
+    await until(lambda: fates(rooms) == [("failed", "unknown"), ("sent", None)])
+    assert gateway.texts() == ["我在", "还在"]
 
 
 async def test_with_our_gateway_it_is_asked_again_and_still_said_once(
@@ -229,12 +233,13 @@ async def test_who_waits_long_for_a_worker_is_told_once_where_they_stand(
         gateway.say("我睡不着", who=who)
     (notice,) = await asyncio.to_thread(gateway.wait_for, 1, to="wxid_li")
     assert "还有 1 位" in notice
-    await asyncio.sleep(2.5)
-    assert [len(gateway.texts(who)) for who in ("wxid_wang", "wxid_li")] == [1, 1]
+    told = [*gateway.texts("wxid_wang"), *gateway.texts("wxid_li")]
+    assert len(told) == 2
     with rooms.database.read() as session:
         conversation_id = session.scalar(select(Turn.conversation_id).order_by(Turn.id))
     assert conversation_id is not None
     owner = uuid4()
     rooms.clock.now = utc_now()
     rooms.complete(rooms.claimed(conversation_id, owner=owner), "我在", owner=owner)
-    assert (await asyncio.to_thread(gateway.wait_for, 2))[1] == "我在"
+    await until(lambda: "我在" in gateway.texts())
+    assert len(gateway.texts("wxid_wang")) + len(gateway.texts("wxid_li")) == 3
