@@ -26,6 +26,7 @@ from sqlalchemy import Connection, event, text
 from starlette.testclient import TestClient
 
 from bench.archive import fill
+from bot.channels import registry
 from console import accounts, sessions
 from console.app import create_app
 from console.services import ConsoleServices
@@ -75,7 +76,7 @@ def main() -> int:
         settings = ConsoleSettings(
             home=home / "home", database_url=SecretStr(url), secret_key=SecretStr(arguments.secret_key or new_secret())
         )
-        services = ConsoleServices.open(settings)
+        services = ConsoleServices.open(settings, channels=registry.labels())
         stack.callback(services.close)
         rows = _measure(services, arguments.rounds, _print_plan if arguments.plans else None)
     if arguments.json:

@@ -53,7 +53,7 @@ DEVELOPMENT = Profile(
     download_mb=180,
     disk_mb=750,
 )
-_IMAGES = {
+IMAGES = {
     "bot": ("--extra=console", "--extra=openai", "--extra=postgres", "--extra=telegram", "--extra=wechat"),
     "worker": ("--extra=local", "--extra=openai", "--extra=postgres"),
 }
@@ -85,7 +85,7 @@ def write_locks(options: Sequence[str]) -> None:
         uv = Uv.get(pip_settings)
         for profile in (RUNTIME, DEVELOPMENT):
             uv.compile(*sources, *profile.extras, *options, output=profile.lock)
-        for name, extras in _IMAGES.items():
+        for name, extras in IMAGES.items():
             within = f"--constraints={DEVELOPMENT.lock.relative_to(ROOT)}"
             uv.compile(*sources, *extras, within, *options, output=LOCKS / f"{name}.txt")
         for name in ("uv", "build", "security"):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from bot.executors import Executors
-from bot.incoming.consent import gate
+from bot.incoming.gate import gate
 from bot.incoming.inbox import Inbox
 from bot.incoming.limits import Limits
 from bot.meters import BotMeters

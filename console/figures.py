@@ -4,26 +4,23 @@ Ids carry their time, so an hour is a range of the primary key. An hour whose tu
 is counted once; the others are counted again every half minute.
 """
 
-import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import structlog
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from console.histograms import bucket
 from dialogue.core.danger_course import ALARM
-from dialogue.errors import DatabaseUnavailable
 from dialogue.states import OPEN_TURN_STATES, TurnState
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
 from dialogue.storage.ids import first_id_at
 from dialogue.tables import AUDIT, TURNS
-
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
+from dialogue.telemetry.instruments import UNMEASURED, Instruments
+from dialogue.telemetry.periodic import Periodic
 
 HOUR = timedelta(hours=1)
 KEPT_HOURS = 8 * 24
@@ -100,25 +97,27 @@ def count(session: Session, starts_at: datetime, *, now: datetime) -> Hour:
 
 
 class Gatherer:
-    """Keeps the week's figures up to date in a thread of its own."""
+    """Keeps the week's figures up to date in a background thread."""
 
-    def __init__(self, database: Database, *, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        period_seconds: float = _PERIOD_SECONDS,
+        instruments: Instruments = UNMEASURED,
+        clock: Clock = utc_now,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._hours: dict[datetime, Hour] = {}
         self._as_of: datetime | None = None
-        self._is_stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._loop = Periodic("figures", self.gather, period_seconds=period_seconds, instruments=instruments)
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="figures", daemon=True)
-        self._thread.start()
+        self._loop.start()
 
     def stop(self) -> None:
-        self._is_stopping.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        self._loop.stop()
 
     def week(self) -> Week:
         """What is known now; asks nobody."""
@@ -132,18 +131,10 @@ class Gatherer:
         wanted = [newest - HOUR * age for age in range(KEPT_HOURS)]
         for starts_at in wanted:
             known = self._hours.get(starts_at)
-            if self._is_stopping.is_set():
+            if self._loop.is_stopping:
                 return
             if known is None or not known.is_settled:
                 with self._database.read() as session:
                     self._hours[starts_at] = count(session, starts_at, now=now)
         self._hours = {starts_at: self._hours[starts_at] for starts_at in wanted}
         self._as_of = now
-
-    def _run(self) -> None:
-        while not self._is_stopping.is_set():
-            try:
-                self.gather()
-            except DatabaseUnavailable as error:
-                log.warning("figures_not_gathered", error=type(error.__cause__).__name__)
-            self._is_stopping.wait(_PERIOD_SECONDS)

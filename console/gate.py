@@ -1,11 +1,9 @@
 """The one way to every page: session, role, form token, in this order; then the page, then the cookie's new stamp."""
 
-import hmac
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -13,9 +11,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from console import sessions, words
+from console import csrf, sessions, words
 from console.services import ConsoleServices
-from console.visit import FORM_COOKIE, LOCALE_COOKIE, QUIET, SESSION_COOKIE, Refused, Visit, storable
+from console.visit import LOCALE_COOKIE, QUIET, SESSION_COOKIE, Refused, Visit, storable
 from dialogue.errors import DatabaseUnavailable
 from dialogue.states import Role
 
@@ -96,27 +94,8 @@ def _admit(page: Page, visit: Visit) -> None:
             raise Refused(401, "error_signed_out")
         if not visit.who.may(page.role):
             raise Refused(403, "error_forbidden")
-    if page.method == "POST" and not _is_our_form(visit):
+    if page.method == "POST" and not csrf.is_valid(visit):
         raise Refused(403, "error_form")
-
-
-def _is_our_form(visit: Visit) -> bool:
-    """The token is the session's, or, of somebody who is not signed in, the one that the form's cookie holds."""
-    headers = visit.request.headers
-    if headers.get("sec-fetch-site", "same-origin") != "same-origin":
-        return False
-    origin = headers.get("origin")
-    if origin is not None and _host_of(origin) != headers.get("host"):
-        return False
-    expected = visit.who.form_token() if visit.who else visit.cookie(FORM_COOKIE)
-    return bool(expected) and hmac.compare_digest((expected or "").encode(), visit.form.get("form_token", "").encode())
-
-
-def _host_of(origin: str) -> str | None:
-    try:
-        return urlsplit(origin).netloc
-    except ValueError:
-        return None
 
 
 def _renew(visit: Visit, response: Response) -> None:
@@ -148,8 +127,3 @@ async def _read_form(request: Request) -> Mapping[str, str]:
     except ValueError:
         raise Refused(400, "error_form") from None
     return {name: storable(value) for name, value in fields}
-
-
-def form_token_for_nobody(visit: Visit) -> str:
-    """The token of a form before signing in: kept in a cookie, and made when there is none."""
-    return visit.cookie(FORM_COOKIE) or secrets.token_urlsafe(32)

@@ -43,6 +43,7 @@ def _context(visit: "Visit") -> dict[str, Any]:
     return {
         "t": visit.words.say,
         "has": visit.words.sentences.__contains__,
+        "channel_name": lambda name: visit.channels.get(name, name),
         "locale": visit.locale,
         "zone": visit.zone.key,
         "when": lambda moment: when(moment, visit.zone),

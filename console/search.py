@@ -1,5 +1,6 @@
 """What somebody typed into the search field: an id of ours, or a platform's user id."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from sqlalchemy import select
@@ -8,8 +9,6 @@ from sqlalchemy.orm import Session
 from dialogue.admin import find
 from dialogue.errors import NoSuchConversation
 from dialogue.tables import DELIVERIES, MESSAGES, PEOPLE, TURNS
-
-CHANNELS = ("telegram", "wechat", "console")
 
 _BY_ID = tuple((table, select(table.c.conversation_id)) for table in (TURNS, DELIVERIES, MESSAGES))
 
@@ -30,11 +29,14 @@ def conversation_of(session: Session, text: str) -> UUID | None:
     return None
 
 
-def person_of(session: Session, text: str) -> UUID | None:
-    """The person whose id that is, ours or a platform's, with or without `channel:` before it."""
+def person_of(session: Session, text: str, channels: Iterable[str]) -> UUID | None:
+    """The person whose id that is, ours or a platform's, with or without `channel:` before it.
+
+    Without it all `channels` are searched.
+    """
     channel, colon, user_id = text.partition(":")
-    channels, user_id = ([channel], user_id) if colon else (list(CHANNELS), text)
-    by_account = select(PEOPLE.c.id).where(PEOPLE.c.channel.in_(channels), PEOPLE.c.user_id == user_id)
+    searched, user_id = ([channel], user_id) if colon else (list(channels), text)
+    by_account = select(PEOPLE.c.id).where(PEOPLE.c.channel.in_(searched), PEOPLE.c.user_id == user_id)
     found: UUID | None = session.scalar(by_account.limit(1))
     whole = _whole_id(text)
     if found is None and whole is not None:

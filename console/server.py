@@ -7,9 +7,10 @@ import uvicorn
 
 from console.app import create_app
 from console.services import ConsoleServices
+from dialogue.process.ports import CONSOLE_OFFSET
 from dialogue.process.systemd import notify_ready
 from dialogue.telemetry.heartbeat import Identity
-from dialogue.telemetry.watch import Watch, instruments_for
+from dialogue.telemetry.watch import Watch
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -46,8 +47,9 @@ def serve(services: ConsoleServices) -> bool:
         me=Identity(kind="console", name=settings.console_listen),
         figures=dict,
         checks={"broker": services.signals.check},
-        instruments=instruments_for(settings),
+        instruments=services.instruments,
         settings=settings,
+        metrics_offset=CONSOLE_OFFSET,
     )
     watch.start()
     try:

@@ -1,5 +1,6 @@
 """What the console's process needs, put together once from the settings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
@@ -20,6 +21,8 @@ from dialogue.process.region import directory_of
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
 from dialogue.storage.vault import MasterKeys
+from dialogue.telemetry.instruments import Instruments
+from dialogue.telemetry.watch import instruments_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +37,20 @@ class ConsoleServices:
     said_to_people: Texts
     hotlines: Directory
     templates: Templates
+    instruments: Instruments
     gatherer: Gatherer
     lifetimes: Lifetimes
+    channels: Mapping[str, Mapping[str, str]]
     clock: Clock
 
     @classmethod
-    def open(cls, settings: ConsoleSettings, *, clock: Clock = utc_now) -> Self:
-        """Checks the schema and the key; raises `DialogueError`."""
+    def open(
+        cls, settings: ConsoleSettings, *, channels: Mapping[str, Mapping[str, str]], clock: Clock = utc_now
+    ) -> Self:
+        """Checks the schema and the key; raises `DialogueError`. `channels`: their labels by locale and name."""
         signals = Signals.connect(home.broker_url(settings))
         database, keys = open_database(settings, announce=Announcer(signals))
+        instruments = instruments_for(settings)
         return cls(
             settings=settings,
             database=database,
@@ -52,11 +60,13 @@ class ConsoleServices:
             said_to_people=texts.load(settings.locale),
             hotlines=directory_of(settings.region),
             templates=Templates(),
-            gatherer=Gatherer(database, clock=clock),
+            instruments=instruments,
+            gatherer=Gatherer(database, instruments=instruments, clock=clock),
             lifetimes=Lifetimes(
                 whole=timedelta(hours=settings.console_session_hours),
                 idle=timedelta(minutes=settings.console_idle_minutes),
             ),
+            channels=channels,
             clock=clock,
         )
 

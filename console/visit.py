@@ -57,6 +57,11 @@ class Visit:
         return self.services.words[self.locale]
 
     @property
+    def channels(self) -> Mapping[str, str]:
+        """What each channel is called, by its name."""
+        return self.services.channels[self.locale]
+
+    @property
     def address(self) -> str:
         return self.request.client.host if self.request.client else "unknown"
 

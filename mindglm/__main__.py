@@ -1,12 +1,8 @@
 """``mindglm``: the door of every process."""
 
 import sys
-from importlib import import_module
-from types import ModuleType
 
 from mindglm.lean import UNUSED_BY_ADAPTERS, without
-
-_ADAPTERS = ("telegram", "wechat")
 
 
 def main() -> None:
@@ -15,8 +11,8 @@ def main() -> None:
 
     try:
         match sys.argv[1:]:
-            case [channel] if channel in _ADAPTERS:
-                sys.exit(_listen(channel))
+            case [name] if _is_platform(name):
+                sys.exit(_listen(name))
             case _:
                 from mindglm.commands import app
 
@@ -26,14 +22,22 @@ def main() -> None:
         sys.exit(1)
 
 
-def _listen(channel: str) -> int:
+def _is_platform(name: str) -> bool:
+    from bot.channels import registry
+
+    channel = registry.named(name)
+    return channel is not None and channel.process is not None
+
+
+def _listen(name: str) -> int:
     """Processes that run for months, without the command line's libraries. Returns the exit status."""
     with without(*UNUSED_BY_ADAPTERS):
-        from bot.settings import BotSettings
+        from bot.channels import registry
+        from mindglm import adapters
 
-        adapter: ModuleType = import_module(f"mindglm.{channel}")
-    status: int = adapter.run(BotSettings.read())
-    return status
+        (channel,) = (each for each in registry.platforms() if each.name == name)
+        adapters.load(channel)
+    return adapters.run(channel)
 
 
 if __name__ == "__main__":

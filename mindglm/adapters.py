@@ -1,70 +1,75 @@
 """A chat platform's adapter as a process, and a look at how the running one is doing; the same for every platform."""
 
 import asyncio
+import contextlib
+import ctypes
+import gc
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Protocol
+from typing import Any
 
 import structlog
 
+from bot.channels import registry
+from bot.channels.channel import Channel
+from bot.channels.runtime import Runtime
 from bot.health import Deaf, last_report
-from bot.incoming.consent import warn_if_nobody_is_asked
+from bot.incoming.gate import warn_if_nobody_is_asked
 from bot.services import BotServices
-from bot.settings import BotSettings
 from dialogue.errors import Misconfigured, SchemaMismatch
 from dialogue.process import home
 from dialogue.process.logs import configure
 from dialogue.process.opening import upgrade_own
+from dialogue.process.settings import DialogueSettings
 from dialogue.process.systemd import notify_ready
 from dialogue.storage.clock import utc_now
-from dialogue.tables import Figure
 from dialogue.telemetry.heartbeat import Identity
 from dialogue.telemetry.watch import Watch
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-
-class Adapter(Protocol):
-    """What listens and speaks on one platform."""
-
-    async def run(self, on_ready: Callable[[], None]) -> None:
-        """Until stopped; raises `Misconfigured` for what no restart mends, `Deaf` for what one may."""
-
-    def stop(self) -> None: ...
-
-    def figures(self) -> Mapping[str, Figure]: ...
-
-    def trouble(self) -> str | None: ...
+_M_ARENA_MAX = -8  # mallopt(3)
 
 
-def run(channel: str, settings: BotSettings, make: Callable[[BotServices], Adapter]) -> int:
+def load(channel: Channel[Any]) -> None:
+    """Import all that the adapter needs, if it is installed; `run` says what is missing."""
+    process = registry.process_of(channel)
+    process.settings()
+    with contextlib.suppress(ModuleNotFoundError):
+        process.adapter()
+
+
+def run(channel: Channel[Any]) -> int:
     """Returns the exit status: 0 when stopped, 78 for what no restart mends, 1 when a restart may help.
 
-    Raises `DialogueError` for a database that is away at the start.
+    Raises `DialogueError` for settings that cannot be used, and for a database that is away at the start.
     """
+    settings = registry.process_of(channel).settings().read()
     configure(settings)
     warn_if_nobody_is_asked(settings)
+    load(channel)
+    _keep_memory_together()
     try:
+        registry.check_accounts(settings)
         upgrade_own(settings)
         services = BotServices.open(settings)
         try:
-            asyncio.run(_serve(channel, settings, services, make))
+            asyncio.run(_serve(channel, settings, services))
         finally:
             services.close()
     except (Misconfigured, SchemaMismatch) as error:
-        sys.stderr.write(f"mindglm {channel}: {error}\n")
+        sys.stderr.write(f"mindglm {channel.name}: {error}\n")
         return os.EX_CONFIG
     except Deaf as error:
-        sys.stderr.write(f"mindglm {channel}: {error}; this process ends so that a new one starts\n")
+        sys.stderr.write(f"mindglm {channel.name}: {error}; this process ends so that a new one starts\n")
         return 1
     return 0
 
 
-def report(channel: str, settings: BotSettings) -> int:
+def report(channel: str, settings: DialogueSettings) -> int:
     """Print how the running adapter is doing, as JSON; returns 0 if all is well, else 1."""
     last = last_report(home.home(settings), channel)
     troubles = last.troubles(now=utc_now()) if last is not None else [f"no {channel} adapter has run in this home"]
@@ -72,23 +77,22 @@ def report(channel: str, settings: BotSettings) -> int:
     return 1 if troubles else 0
 
 
-async def _serve(
-    channel: str, settings: BotSettings, services: BotServices, make: Callable[[BotServices], Adapter]
-) -> None:
-    adapter = make(services)
+async def _serve(channel: Channel[Any], settings: DialogueSettings, services: BotServices) -> None:
+    adapter = _open(channel, settings, services)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, adapter.stop)
     watch = Watch(
         database=services.database,
-        me=Identity(kind=channel, name=channel),
+        me=Identity(kind=channel.name, name=channel.name),
         figures=adapter.figures,
-        checks={"broker": services.signals.check, channel: adapter.trouble},
+        checks={"broker": services.signals.check, channel.name: adapter.trouble},
         instruments=services.instruments,
         settings=settings,
+        metrics_offset=registry.process_of(channel).metrics_offset,
     )
     watch.start()
 
-    event = f"{channel}_ready"
+    event = f"{channel.name}_ready"
 
     def on_ready() -> None:
         log.info(event)
@@ -98,3 +102,27 @@ async def _serve(
         await adapter.run(on_ready)
     finally:
         watch.stop()
+
+
+def _open(channel: Channel[Any], settings: DialogueSettings, services: BotServices) -> Runtime:
+    """Raises `Misconfigured` where the platform's library is not installed."""
+    process = registry.process_of(channel)
+    try:
+        open_adapter = process.adapter()
+    except ModuleNotFoundError as error:
+        label = channel.words("en").label
+        install = f": pip install 'mindglm-bot[{process.extra}]'" if process.extra else ""
+        raise Misconfigured(f"{label} needs {error.name}, which is not installed{install}") from error
+    return open_adapter(services, settings, home.home(settings))
+
+
+def _keep_memory_together() -> None:
+    """glibc gives each thread a heap of its own; with a thread for each transaction that is a waste of megabytes.
+
+    What was imported stays: the garbage collector need not look at it again, and looks at the rest more often.
+    """
+    gc.collect()
+    gc.freeze()
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(_M_ARENA_MAX, 1)

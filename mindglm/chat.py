@@ -21,6 +21,7 @@ from dialogue.process.settings import DialogueSettings
 from mindglm import pieces
 from mindglm.background import Background
 from mindglm.supervise import FinalExit, Kept
+from worker.settings import WorkerSettings
 
 _WORKER_GRACE_SECONDS = 2.0
 """On leaving, a reply may take this long; then it is given back and comes next time."""
@@ -37,6 +38,8 @@ def run(settings: DialogueSettings, *, has_worker: bool, has_timings: bool) -> i
     words = texts.load(settings.locale)
     status(words.say("console_notice", **directory_of(settings.region).fillings(settings.locale)))
     status(words.say("console_consent", retention_days=settings.retention_days))
+    if has_worker and WorkerSettings.read().is_bundled_model:
+        status(words.say("console_toy"))
     _read_and_write_utf8()
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, _leave)

@@ -1,9 +1,11 @@
 """The command line; each command imports what it needs when it is called."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from bot.channels import registry
+from bot.channels.channel import Channel, Process
 from mindglm.admin import app as admin
 from mindglm.console import app as console
 from mindglm.model import app as model
@@ -41,36 +43,29 @@ def chat(
 @app.command(epilog="Example: mindglm up")
 def up() -> None:
     """Run every channel whose token is set, with broker and worker, until Ctrl-C."""
-    from bot.settings import BotSettings
+    from dialogue.process.settings import DialogueSettings
     from mindglm.up import run
 
-    raise typer.Exit(run(BotSettings.read()))
+    raise typer.Exit(run(DialogueSettings.read()))
 
 
-@app.command(epilog="Example: MINDGLM_TELEGRAM_TOKEN=123:abc mindglm telegram")
-def telegram(
-    *,
-    health: Annotated[bool, typer.Option("--health", help="Say how the running adapter is doing; 1 if badly.")] = False,
-) -> None:
-    """Listen and speak on Telegram, until SIGTERM or Ctrl-C; workers run beside it."""
-    from bot.settings import BotSettings
-    from mindglm.telegram import report, run
+def _add(channel: Channel[Any], process: Process[Any]) -> None:
+    """The command of one platform's adapter."""
 
-    settings = BotSettings.read()
-    raise typer.Exit(report(settings) if health else run(settings))
+    @app.command(channel.name, help=process.summary, epilog=f"Example: {process.example}")
+    def listen(
+        *,
+        health: Annotated[
+            bool, typer.Option("--health", help="Say how the running adapter is doing; 1 if badly.")
+        ] = False,
+    ) -> None:
+        from mindglm import adapters
+
+        raise typer.Exit(adapters.report(channel.name, process.settings().read()) if health else adapters.run(channel))
 
 
-@app.command(epilog="Example: MINDGLM_WECHAT_ENDPOINT=127.0.0.1:8788 MINDGLM_WECHAT_TOKEN=secret mindglm wechat")
-def wechat(
-    *,
-    health: Annotated[bool, typer.Option("--health", help="Say how the running adapter is doing; 1 if badly.")] = False,
-) -> None:
-    """Listen and speak on WeChat through a Wechaty puppet service, until SIGTERM or Ctrl-C; workers run beside it."""
-    from bot.settings import BotSettings
-    from mindglm.wechat import report, run
-
-    settings = BotSettings.read()
-    raise typer.Exit(report(settings) if health else run(settings))
+for _channel in registry.platforms():
+    _add(_channel, registry.process_of(_channel))
 
 
 @app.command(epilog="Example: mindglm worker --concurrency 16")
@@ -97,7 +92,7 @@ def doctor(
 
 @app.command(epilog="Example: mindglm health telegram")
 def health(
-    target: Annotated[str, typer.Argument(help="worker, telegram, wechat or console; or a URL.")],
+    target: Annotated[str, typer.Argument(help=f"{', '.join(registry.metrics_offsets())}; or a URL.")],
 ) -> None:
     """Ask a running process (MINDGLM_METRICS_PORT) whether it is ready; 1 if not. For health checks of containers."""
     from dialogue.process.settings import DialogueSettings

@@ -87,6 +87,7 @@ def reset_password(name: Name) -> None:
 
 def _serve(settings: "ConsoleSettings") -> int:
     """Returns the exit status; an address that is taken was said by the server."""
+    from bot.channels import registry
     from console.security import is_exposed
     from console.server import serve as run
     from console.services import ConsoleServices
@@ -95,7 +96,7 @@ def _serve(settings: "ConsoleSettings") -> int:
 
     configure(settings)
     upgrade_own(settings)
-    services = ConsoleServices.open(settings)
+    services = ConsoleServices.open(settings, channels=registry.labels())
     if is_exposed(settings):
         sys.stderr.write(_EXPOSED)
     _welcome(services)

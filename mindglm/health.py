@@ -7,9 +7,10 @@ import urllib.request
 from http import HTTPStatus
 from typing import Final
 
+from bot.channels import registry
 from dialogue.errors import Misconfigured
 from dialogue.process.settings import DialogueSettings
-from dialogue.telemetry.health_endpoints import KINDS, port_of
+from dialogue.telemetry.health_endpoints import port_of
 
 _PATIENCE_SECONDS: Final = 5.0
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared with, nothing listens there
@@ -29,9 +30,10 @@ def run(settings: DialogueSettings, target: str) -> int:
 
 
 def _url(settings: DialogueSettings, kind: str) -> str:
-    if kind not in KINDS:
-        raise Misconfigured(f"`mindglm health` knows {', '.join(KINDS)}, or a URL; not {kind}.")
-    port = port_of(kind, settings)
+    offsets = registry.metrics_offsets()
+    if kind not in offsets:
+        raise Misconfigured(f"`mindglm health` knows {', '.join(offsets)}, or a URL; not {kind}.")
+    port = port_of(offsets[kind], settings)
     if port is None:
         raise Misconfigured("MINDGLM_METRICS_PORT is not set: no process can be asked.")
     host = _EVERYWHERE.get(settings.metrics_host, settings.metrics_host)

@@ -9,7 +9,9 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
-from bot.channels.console import CHANNEL, Console, ConsoleFiles, ConsoleSender
+from bot.channels import registry
+from bot.channels.terminal import CHANNEL
+from bot.channels.terminal.console import Console, ConsoleFiles, ConsoleSender
 from bot.outgoing.courier import Courier
 from bot.outgoing.late_texts import LateTextSender
 from bot.outgoing.listener import Listener
@@ -34,6 +36,7 @@ def converse(settings: DialogueSettings, background: Background, status: Tell, t
     _log_to_file(settings)
     with _seat(settings) as (seat, address):
         schema.upgrade_at(database_url(settings))
+        registry.check_accounts(settings)
         services = BotServices.open(
             settings.model_copy(update={"consent": "off"})
         )  # the notice was printed: using it agrees

@@ -7,25 +7,28 @@ import time
 
 from rich.console import Console
 
-from bot.settings import BotSettings
+from bot.channels import registry
 from dialogue.process import home
+from dialogue.process.settings import DialogueSettings
 from dialogue.storage import schema
 from mindglm import pieces
-from mindglm.channels import SWITCHES, configured
 from mindglm.supervise import FinalExit, Kept, Program
 
 _WORKER_GRACE_SECONDS = 50.0
 
 
-def run(settings: BotSettings) -> int:
+def run(settings: DialogueSettings) -> int:
     """Returns the exit status: 0 after Ctrl-C or SIGTERM, 1 when a process cannot run at all, 2 with no channel."""
     home.keep_private()
     console = Console(stderr=True, highlight=False)
-    names = configured(settings)
+    names = configured()
     if not names:
-        choices = "".join(f"\n  {name}: set {switch}" for name, switch in SWITCHES.items())
+        choices = "".join(
+            f"\n  {channel.name}: set {registry.process_of(channel).switched_on_by}" for channel in registry.platforms()
+        )
         console.print(f"No channel is configured:{choices}\nOr talk in the terminal: mindglm chat")
         return 2
+    registry.check_accounts(settings)
     if settings.consent == "off":
         console.print("[bold]MINDGLM_CONSENT=off: nobody is asked before their words are kept and answered.[/]")
     schema.upgrade_at(home.database_url(settings))
@@ -41,6 +44,16 @@ def run(settings: BotSettings) -> int:
         console.print(f"{error.name} cannot run: {error}", markup=False)
         return 1
     return 0
+
+
+def configured() -> list[str]:
+    """The names of the channels that the environment switches on; raises `Misconfigured`."""
+    names = []
+    for channel in registry.platforms():
+        process = registry.process_of(channel)
+        if process.is_on(process.settings().read()):
+            names.append(channel.name)
+    return names
 
 
 async def supervise(programs: list[Program], console: Console) -> None:

@@ -42,13 +42,12 @@ def render() -> str:
 
 
 def settings_classes(package: ModuleType) -> Iterator[type[BaseSettings]]:
-    """The settings that are defined in any module of `package` whose name says so."""
-    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        if not found.name.endswith("settings"):
-            continue
-        module = importlib.import_module(found.name)
+    """The settings that are defined in any module of `package` whose name says so, the package's own first."""
+    found = (each.name for each in pkgutil.walk_packages(package.__path__, f"{package.__name__}."))
+    for name in sorted((name for name in found if name.endswith(".settings")), key=lambda name: name.count(".")):
+        module = importlib.import_module(name)
         for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, BaseSettings) and value.__module__ == found.name:
+            if isinstance(value, type) and issubclass(value, BaseSettings) and value.__module__ == name:
                 yield value
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
+from bot.channels import registry
 from dialogue.process.secret_files import is_secret
 from tests.env_example import PACKAGES, settings_classes
 
@@ -23,14 +24,14 @@ file of its own, which a variable with `_FILE` at its end names: `MINDGLM_SECRET
 """
 FOR_WHOM = {
     "dialogue": "Every process",
-    "bot": "Telegram and WeChat",
+    **{channel.package: channel.words("en").label for channel in registry.platforms()},
     "worker": "The worker",
     "console": "The web console",
 }
 
 
 def render() -> str:
-    """One table for each package."""
+    """One table for each package, and one for each channel."""
     parts, known = [HEAD], set[str]()
     for package in PACKAGES:
         for settings in settings_classes(package):
@@ -42,12 +43,12 @@ def render() -> str:
 
 
 def _table(settings: type[BaseSettings], fields: dict[str, FieldInfo]) -> str:
-    name = settings.__module__.partition(".")[0]
+    whom = next(words for place, words in FOR_WHOM.items() if settings.__module__.startswith(f"{place}."))
     rows = [
         f"| `MINDGLM_{key.upper()}`{_mark(field)} | {_default(field)} | {_words(field)} |"
         for key, field in fields.items()
     ]
-    return "\n".join([f"## {FOR_WHOM[name]}", "", "| setting | default | meaning |", "| --- | --- | --- |", *rows, ""])
+    return "\n".join([f"## {whom}", "", "| setting | default | meaning |", "| --- | --- | --- |", *rows, ""])
 
 
 def _mark(field: FieldInfo) -> str:

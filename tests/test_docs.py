@@ -101,3 +101,14 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     pages = [page.read_text("utf-8") for page in (tmp_path / "site").rglob("*.html")]
     assert pages
     assert not [page for page in pages if re.search(r"<(?:script|link|img)[^>]+(?:src|href)=\"https?://", page)]
+
+
+RECORDS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.stem)
+def test_every_decision_record_says_under_its_title_whether_it_holds(record: Path) -> None:
+    title, empty, status, *_ = text_of(record).splitlines()
+    assert title.startswith((f"# {record.stem[:4]}", f"# {int(record.stem[:4])}."))
+    assert empty == ""
+    assert re.match(r"Status: (accepted|superseded by \[\d+\]\(\d{4}-[\w-]+\.md\))", status)

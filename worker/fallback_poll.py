@@ -1,6 +1,5 @@
 """Polls the database for turns whose task message was lost, so that a broker outage only delays replies."""
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
@@ -10,6 +9,8 @@ import structlog
 from dialogue.errors import DialogueError
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
+from dialogue.telemetry.instruments import UNMEASURED, Instruments
+from dialogue.telemetry.periodic import Periodic
 from dialogue.upkeep.lost_rings import overlooked
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -31,25 +32,23 @@ class FallbackPoller:
         max_threads: int,
         max_attempts: int,
         period_seconds: float = 1.0,
+        instruments: Instruments = UNMEASURED,
         clock: Clock = utc_now,
     ) -> None:
         self._database = database
         self._answer = answer
         self._free_slots = free_slots
         self._max_attempts = max_attempts
-        self._period_seconds = period_seconds
         self._clock = clock
         self._pool = ThreadPoolExecutor(max_threads, thread_name_prefix="fallback-poll")
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="fallback-poll", daemon=True)
+        self._loop = Periodic("fallback_poll", self.poll, period_seconds=period_seconds, instruments=instruments)
 
     def start(self) -> None:
-        self._thread.start()
+        self._loop.start()
 
     def stop(self) -> None:
         """Take no more turns; those being answered continue."""
-        self._stopping.set()
-        self._thread.join()
+        self._loop.stop()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def poll(self) -> int:
@@ -63,19 +62,10 @@ class FallbackPoller:
             self._pool.submit(self._answer_one, conversation_id)
         return len(found)
 
-    def _run(self) -> None:
-        while not self._stopping.wait(self._period_seconds):
-            try:
-                self.poll()
-            except DialogueError as error:
-                log.warning("fallback_poll_failed", error=str(error))
-            except Exception as error:  # noqa: BLE001 - a thread's outermost loop: the next poll may succeed
-                log.error("fallback_poll_failed", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold texts
-
     def _answer_one(self, conversation_id: UUID) -> None:
         try:
             self._answer(conversation_id)
         except DialogueError as error:
-            log.warning("fallback_poll_failed", conversation_id=str(conversation_id), error=str(error))
+            log.warning("fallback_answer_failed", conversation_id=str(conversation_id), error=str(error))
         except Exception as error:  # noqa: BLE001 - a thread's outermost frame; its message may quote people
-            log.error("fallback_poll_failed", conversation_id=str(conversation_id), error=type(error).__name__)  # noqa: TRY400 - as above
+            log.error("fallback_answer_failed", conversation_id=str(conversation_id), error=type(error).__name__)  # noqa: TRY400 - as above

@@ -9,14 +9,11 @@ from contextlib import contextmanager
 from datetime import timedelta
 from uuid import UUID
 
-import structlog
-
 from dialogue.core import turns
-from dialogue.errors import DialogueError
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
-
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
+from dialogue.telemetry.instruments import UNMEASURED, Instruments
+from dialogue.telemetry.periodic import Periodic
 
 _PERIOD_SECONDS = 1.0
 
@@ -31,6 +28,7 @@ class Leases:
         owner: UUID,
         lease_seconds: float,
         cancel: Callable[[str], None],
+        instruments: Instruments = UNMEASURED,
         clock: Clock = utc_now,
     ) -> None:
         self.owner = owner
@@ -40,16 +38,19 @@ class Leases:
         self._clock = clock
         self._held: set[UUID] = set()
         self._lock = threading.Lock()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
+        self._loop = Periodic(
+            "lease_extension",
+            self.extend,
+            period_seconds=min(_PERIOD_SECONDS, lease_seconds / 3),
+            instruments=instruments,
+        )
 
     def start(self) -> None:
-        self._thread.start()
+        self._loop.start()
 
     def stop(self) -> None:
-        """Returns when the thread has ended; leases still held expire by themselves."""
-        self._stopping.set()
-        self._thread.join()
+        """Leases still held expire by themselves."""
+        self._loop.stop()
 
     @contextmanager
     def kept(self, turn_id: UUID) -> Iterator[None]:
@@ -77,12 +78,3 @@ class Leases:
             still_ours = turns.extend(session, held, owner=self.owner, until=until)
         for turn_id in set(held) - still_ours:
             self._cancel(str(turn_id))
-
-    def _run(self) -> None:
-        while not self._stopping.wait(min(_PERIOD_SECONDS, self.lease_seconds / 3)):
-            try:
-                self.extend()
-            except DialogueError as error:
-                log.warning("leases_not_extended", error=str(error))
-            except Exception as error:  # noqa: BLE001 - a thread's outermost loop: if it ended, every lease would expire
-                log.error("leases_not_extended", error=type(error).__name__)  # noqa: TRY400 - no traceback: it may hold texts

@@ -1,26 +1,25 @@
 """Everything a worker process runs: built once, started and stopped in order."""
 
-import threading
 import time
 from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import structlog
-from redis import Redis
-from redis.exceptions import RedisError
 
 from care import texts
 from care.guard import guard
 from dialogue.broker.announcer import Announcer
 from dialogue.broker.doorbell import Doorbell
-from dialogue.broker.signals import CANCEL, Signals, redis_url
+from dialogue.broker.signals import Signals
 from dialogue.process import home, opening
+from dialogue.process.ports import WORKER_OFFSET
 from dialogue.process.region import directory_of
 from dialogue.tables import Figure
 from dialogue.telemetry.heartbeat import Identity
 from dialogue.telemetry.traces import traces_for
 from dialogue.telemetry.watch import Watch, instruments_for
 from dialogue.upkeep.sweeper import Sweeper
+from worker.cancellation import Cancellations
 from worker.engine.port import Engine
 from worker.fallback_poll import FallbackPoller
 from worker.leases import Leases
@@ -30,7 +29,6 @@ from worker.settings import WorkerSettings
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-_RECONNECT_SECONDS = 0.5
 _IDLE_CHECK_SECONDS = 0.05
 
 
@@ -56,6 +54,7 @@ class WorkerService:
             owner=uuid4(),
             lease_seconds=settings.lease_seconds,
             cancel=engine.cancel,
+            instruments=instruments,
         )
         self._replies = Replies(
             database=self._database,
@@ -74,6 +73,7 @@ class WorkerService:
             free_slots=self._free_slots,
             max_threads=engine.capacity,
             max_attempts=settings.max_attempts,
+            instruments=instruments,
         )
         self._sweeper = Sweeper(
             database=self._database,
@@ -82,7 +82,7 @@ class WorkerService:
             max_attempts=settings.max_attempts,
             instruments=instruments,
         )
-        self._cancellations = _Cancellations(broker_url, engine)
+        self._cancellations = Cancellations(broker_url, cancel=engine.cancel, instruments=instruments)
         self._watch = Watch(
             database=self._database,
             me=Identity(kind="worker", name=name),
@@ -90,6 +90,7 @@ class WorkerService:
             checks={"broker": self._signals.check, "model": self._model_error},
             instruments=instruments,
             settings=settings,
+            metrics_offset=WORKER_OFFSET,
         )
 
     def start(self) -> None:
@@ -160,36 +161,6 @@ class WorkerService:
         deadline = time.monotonic() + seconds
         while self._leases.held() and time.monotonic() < deadline:
             time.sleep(_IDLE_CHECK_SECONDS)
-
-
-class _Cancellations:
-    """Receives resets at once; without Redis the lease thread notices them within a second."""
-
-    def __init__(self, broker_url: str, engine: Engine) -> None:
-        self._url = redis_url(broker_url)
-        self._engine = engine
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="cancellations", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                with Redis.from_url(self._url) as redis, redis.pubsub(ignore_subscribe_messages=True) as topics:
-                    topics.subscribe(CANCEL)
-                    while not self._stopping.is_set():
-                        event = topics.get_message(timeout=_RECONNECT_SECONDS)
-                        if event is not None:
-                            self._engine.cancel(str(UUID(bytes=event["data"])))
-            except (RedisError, OSError, ValueError) as error:
-                log.debug("cancellations_reconnect", error=type(error).__name__)
-                self._stopping.wait(_RECONNECT_SECONDS)
 
 
 def _policy(settings: WorkerSettings) -> ReplyPolicy:

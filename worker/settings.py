@@ -54,3 +54,8 @@ class WorkerSettings(DialogueSettings):
     scripted_fail_every: int | None = Field(
         default=None, ge=1, description="Every n-th scripted reply fails half-way, to rehearse failures."
     )
+
+    @property
+    def is_bundled_model(self) -> bool:
+        """Whether replies come from the demonstration model that ships with the project."""
+        return self.engine == "transformers" and self.model is None

@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from care.course import Assessment
-from care.screening import Screening
 from dialogue.core.commands import Command
 
 
@@ -43,8 +41,3 @@ class Receipt:
         if self.turn_id is not None:
             return "turn"
         return "answered" if self.answered_at_once is not None else "silent"
-
-
-def risk_of(screening: Screening, assessment: Assessment) -> Risk:
-    """For the counts of what was found."""
-    return Risk(tier=int(screening.tier), alarm_tier=int(assessment.course.tier) if assessment.raises_alarm else None)

@@ -98,7 +98,7 @@ class Desk:
         """Whether an admin wrote it in a private chat; in a group others would read the answers."""
         return message.is_private and self._office.is_admin(message.address.channel, message.user_id)
 
-    def hear_answer(self, caller: Caller, reply_to_id: str | None, text: str) -> str | None:
+    def answer_relayed(self, caller: Caller, reply_to_id: str | None, text: str) -> str | None:
         """Words that answer a relayed message go to its person, whatever they are; None for everything else."""
         if reply_to_id is None or orders.read(text) is not None:
             return None
@@ -107,7 +107,7 @@ class Desk:
             return None
         return self._carefully(caller, lambda: self._speak(caller, conversation_id, text))
 
-    def hear(self, caller: Caller, text: str) -> str | None:
+    def obey(self, caller: Caller, text: str) -> str | None:
         """An order, or, while they hold a conversation, words that nobody would get.
 
         None for everything else: an admin may talk with the bot as anyone does.

@@ -34,7 +34,7 @@ def every(visit: Visit) -> Response:
         conversations=page.conversations,
         given=given,
         hint=hint,
-        channels=search.CHANNELS,
+        channels=list(visit.channels),
         standings=list(Standing),
         older=_older(given, page.next),
         is_first=not visit.query("after"),
@@ -69,7 +69,7 @@ def _search(visit: Visit, text: str) -> Response | str:
             return "search_ambiguous"
         if conversation_id is not None:
             return visit.go(f"/conversations/{conversation_id}")
-        person_id = search.person_of(session, text) if visit.may(Role.COUNSELLOR) else None
+        person_id = search.person_of(session, text, visit.channels) if visit.may(Role.COUNSELLOR) else None
     return "search_nothing" if person_id is None else visit.go(f"/conversations?person={person_id}")
 
 

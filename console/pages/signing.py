@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from starlette.responses import RedirectResponse, Response
 
-from console import accounts, passwords, sessions, signing_in
+from console import accounts, csrf, passwords, sessions, signing_in
 from console.accounts import BadName, Link, LinkSpent, NameTaken
-from console.gate import Page, form_token_for_nobody
+from console.gate import Page
 from console.passwords import WeakPassword
 from console.signing_in import TooManyTries, WrongPassword
 from console.visit import FORM_COOKIE, LOCALE_COOKIE, SESSION_COOKIE, Refused, Visit, local_path
@@ -100,7 +100,7 @@ def _link(visit: Visit) -> Link:
 
 def _form(visit: Visit, template: str, *, status: int = 200, **values: object) -> Response:
     """With a token of its own, because there is no session yet; who is signed in already is not asked here."""
-    token = form_token_for_nobody(visit)
+    token = csrf.anonymous_token(visit)
     response = replace(visit, who=None).page(template, status=status, **values, form_token=token, locales=LOCALES)
     visit.set_cookie(response, FORM_COOKIE, token)
     if visit.query("lang") in LOCALES:

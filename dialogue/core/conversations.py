@@ -1,6 +1,6 @@
 """Opening and ending conversations. Ending one discards at once whatever it had not yet said."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -29,6 +29,7 @@ _OPEN = (
         CONVERSATIONS.c.relay_channel,
         CONVERSATIONS.c.relay_account,
         CONVERSATIONS.c.relay_chat_id,
+        CONVERSATIONS.c.course,
     )
     .where(*_IN_CHAT, CONVERSATIONS.c.account.in_((bindparam("account"), "")), CONVERSATIONS.c.closed_at.is_(None))
     .order_by(CONVERSATIONS.c.account.desc())
@@ -68,9 +69,14 @@ _TAKE_BACK_REPLIES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenConversation:
-    """A conversation that is held now. `holder` is the admin who took it over; `relay_to` is their chat."""
+    """A conversation that is held now. `holder` is the admin who took it over; `relay_to` is their chat.
+
+    `account` is the one at which it was opened; `sealed_course` is its danger so far (`dialogue.core.danger_course`).
+    """
 
     id: UUID
+    account: str = ""
+    sealed_course: bytes | None = field(default=None, repr=False)
     holder: str | None = None
     relay_to: Address | None = None
 
@@ -89,17 +95,18 @@ def open_at(session: Session, address: Address) -> OpenConversation | None:
 
 def open_for(session: Session, person: KnownPerson, address: Address, *, now: datetime) -> UUID:
     """The open conversation of that address, or the next one. The person must be locked."""
-    return opened_at(session, person, address, now=now).id
+    return kept_or_started(session, person, address, open_at(session, address), now=now).id
 
 
-def opened_at(session: Session, person: KnownPerson, address: Address, *, now: datetime) -> OpenConversation:
-    """The same, and who answers in it."""
-    row = session.execute(_OPEN, address.columns()).first()
-    if row is None:
-        return OpenConversation(id=_start(session, person, address, now))
-    if row.account != address.account:
-        session.execute(_NAME_ACCOUNT, {"conversation_id": row.id, "new_account": address.account})
-    return _conversation(row)
+def kept_or_started(
+    session: Session, person: KnownPerson, address: Address, found: OpenConversation | None, *, now: datetime
+) -> OpenConversation:
+    """The conversation that `open_at` found there, or a new one. The person must be locked."""
+    if found is None:
+        return OpenConversation(id=_start(session, person, address, now), account=address.account)
+    if found.account != address.account:
+        session.execute(_NAME_ACCOUNT, {"conversation_id": found.id, "new_account": address.account})
+    return replace(found, account=address.account)
 
 
 def relay_address(row: Any) -> Address | None:
@@ -136,7 +143,13 @@ def silence(session: Session, conversation_id: UUID, *, now: datetime) -> list[U
 
 
 def _conversation(row: Any) -> OpenConversation:
-    return OpenConversation(id=row.id, holder=row.taken_over_by, relay_to=relay_address(row))
+    return OpenConversation(
+        id=row.id,
+        account=row.account,
+        sealed_course=row.course,
+        holder=row.taken_over_by,
+        relay_to=relay_address(row),
+    )
 
 
 def _start(session: Session, person: KnownPerson, address: Address, now: datetime) -> UUID:

@@ -3,10 +3,11 @@
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, update
 from sqlalchemy.orm import Session
 
 from care.course import Course
+from dialogue.core.conversations import OpenConversation
 from dialogue.core.people import KnownPerson
 from dialogue.storage.vault import PersonKey
 from dialogue.tables import CONVERSATIONS
@@ -16,7 +17,6 @@ ALARM = "alarm"
 
 _COLUMN = "conversations.course"
 _AS_JSON = TypeAdapter(Course)
-_COURSE = select(CONVERSATIONS.c.course).where(CONVERSATIONS.c.id == bindparam("conversation_id"))
 _KEEP = (
     update(CONVERSATIONS)
     .where(CONVERSATIONS.c.id == bindparam("conversation_id"))
@@ -24,12 +24,11 @@ _KEEP = (
 )
 
 
-def course_of(session: Session, person: KnownPerson, conversation_id: UUID) -> Course:
+def course_in(person: KnownPerson, conversation: OpenConversation | None) -> Course:
     """How danger ran so far; a new course for a conversation that has none."""
-    sealed = session.scalar(_COURSE, {"conversation_id": conversation_id})
-    if sealed is None:
+    if conversation is None or conversation.sealed_course is None:
         return Course()
-    return opened(person.key, conversation_id, sealed)
+    return opened(person.key, conversation.id, conversation.sealed_course)
 
 
 def opened(key: PersonKey, conversation_id: UUID, sealed: bytes) -> Course:

@@ -1,27 +1,44 @@
 """Who the admins are: read from the setting, refused where it cannot be meant."""
 
 import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
+from dialogue.errors import Misconfigured
 from dialogue.messages import Address
 
-_ACCOUNTS = {"telegram": re.compile(r"[1-9]\d{0,19}"), "wechat": re.compile(r"[^\s:/]{1,200}")}
-"""The channels on which an admin can be reached, and what an account's id looks like there."""
+
+class Account(NamedTuple):
+    """What a person's id looks like on one channel; `hint` says it in words, `example` is one."""
+
+    pattern: re.Pattern[str]
+    hint: str
+    example: str
 
 
 def parse(setting: str) -> tuple[Address, ...]:
     """`channel:user id`, several with commas; raises `ValueError`, whose message shows no value."""
-    entries = [entry.strip() for entry in setting.split(",")]
-    return tuple(dict.fromkeys(_admin(number, entry) for number, entry in enumerate(entries, start=1) if entry))
+    return tuple(dict.fromkeys(address for _, address in _numbered(setting)))
 
 
-def _admin(number: int, entry: str) -> Address:
-    channel, _, user_id = entry.partition(":")
-    if channel not in _ACCOUNTS:
-        raise ValueError(
-            f"entry {number} must begin with one of {', '.join(f'{name}:' for name in _ACCOUNTS)} "
-            "as in telegram:123456789"
-        )
-    if _ACCOUNTS[channel].fullmatch(user_id) is None:
-        hint = "a number, not a @name (the bot @userinfobot tells it)" if channel == "telegram" else "one word"
-        raise ValueError(f"entry {number} needs the user's id after {channel}: – {hint}")
-    return Address(channel=channel, chat_id=user_id)
+def check(variable: str, setting: str, accounts: Mapping[str, Account]) -> None:
+    """Raises `Misconfigured` for a channel that is not among `accounts`, or an id that cannot be one of it."""
+    for number, address in _numbered(setting):
+        account = accounts.get(address.channel)
+        if account is None:
+            names = ", ".join(f"{name}:" for name in accounts)
+            example = "".join([f" as in {name}:{one.example}" for name, one in accounts.items()][:1])
+            raise Misconfigured(f"{variable}: entry {number} must begin with one of {names}{example}")
+        if account.pattern.fullmatch(address.chat_id) is None:
+            raise Misconfigured(
+                f"{variable}: entry {number} needs the user's id after {address.channel}: – {account.hint}"
+            )
+
+
+def _numbered(setting: str) -> Iterator[tuple[int, Address]]:
+    for number, entry in enumerate(setting.split(","), start=1):
+        if entry := entry.strip():
+            channel, _, user_id = entry.partition(":")
+            if not (channel and user_id):
+                raise ValueError(f"entry {number} must be a channel, a colon and the user's id there")
+            yield number, Address(channel=channel, chat_id=user_id)

@@ -117,15 +117,15 @@ class DialogueSettings(BaseSettings):
         default=None,
         ge=1,
         le=65_000,
-        description="Where a process answers /metrics, /healthz and /readyz: the worker here, telegram, wechat and "
-        "console on the next ports. Default: nowhere.",
+        description="Where processes answer /metrics, /healthz and /readyz: the worker here, the others on the ports "
+        "above it (docs/operations.md). Default: nowhere.",
     )
     metrics_host: str = Field(default="127.0.0.1", description="Address of that port; 0.0.0.0 inside a container.")
     admins: str = Field(
         default="",
         description=(
-            "Who watches over conversations from their own chat and is alarmed, as channel:user id with commas: "
-            "telegram:123456789,wechat:wxid_abc."
+            "Who watches over conversations from their own chat and is alarmed, as channel:user id with commas; "
+            "docs/admin.md has an example."
         ),
     )
     admin_texts: bool = Field(

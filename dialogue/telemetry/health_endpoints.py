@@ -17,9 +17,6 @@ from dialogue.process.settings import DialogueSettings
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-KINDS: Final = ("worker", "telegram", "wechat", "console")
-"""Processes of one host share one setting: each kind has the port at its place in this list, from the first on."""
-
 _REQUEST_SECONDS: Final = 5.0
 _JSON: Final = "application/json"
 
@@ -36,9 +33,9 @@ Readiness = Callable[[], dict[str, str | None]]
 """By name of what was looked at: None if it is well, else what is wrong."""
 
 
-def port_of(kind: str, settings: DialogueSettings) -> int | None:
-    """Where that kind of process answers; None if nobody asked for it."""
-    return None if settings.metrics_port is None else settings.metrics_port + KINDS.index(kind)
+def port_of(offset: int, settings: DialogueSettings) -> int | None:
+    """Where the kind of process with that offset answers; None if nobody asked for it."""
+    return None if settings.metrics_port is None else settings.metrics_port + offset
 
 
 class Probes:

@@ -45,7 +45,7 @@ _ALL = select(PROCESSES).order_by(PROCESSES.c.kind, PROCESSES.c.name, PROCESSES.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """One running process. `kind` is what it does (telegram, worker …), `name` which one of its kind."""
+    """One running process. `kind` is what it does (worker, console, a channel's name), `name` which one of its kind."""
 
     kind: str
     name: str

@@ -3,7 +3,6 @@
 One thread looks at everything every few seconds, beside all other work; whoever asks is told what it saw last.
 """
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -11,7 +10,7 @@ from typing import Final
 import psutil
 import structlog
 
-from dialogue.errors import DatabaseUnavailable, DialogueError
+from dialogue.errors import DialogueError
 from dialogue.process.settings import DialogueSettings
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
@@ -21,6 +20,7 @@ from dialogue.telemetry.backlog import BacklogGauge
 from dialogue.telemetry.health_endpoints import Probes, port_of
 from dialogue.telemetry.heartbeat import BEAT_SECONDS, Identity
 from dialogue.telemetry.instruments import UNMEASURED, Instruments, Reading
+from dialogue.telemetry.periodic import Periodic
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -55,6 +55,7 @@ class Watch:
         checks: Mapping[str, Check],
         instruments: Instruments,
         settings: DialogueSettings,
+        metrics_offset: int,
         beat_seconds: float = BEAT_SECONDS,
         clock: Clock = utc_now,
     ) -> None:
@@ -63,6 +64,7 @@ class Watch:
         self._figures = figures
         self._checks = checks
         self._settings = settings
+        self._metrics_offset = metrics_offset
         self._instruments = instruments
         self._beat_seconds = beat_seconds
         self._clock = clock
@@ -73,19 +75,24 @@ class Watch:
         self._backlog = BacklogGauge(database, instruments, clock=clock)
         instruments.gauge("mindglm_check_ok", "1 where all is well, by what is looked at.", self._readings, ["check"])
         self._probes: Probes | None = None
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._loop = Periodic(
+            "watch",
+            self.look,
+            period_seconds=beat_seconds,
+            instruments=instruments,
+            at_end=self._leave,
+            stop_seconds=_STOP_SECONDS,
+        )
 
     def start(self) -> None:
         self._probes = self._listen()
-        self._thread.start()
+        self._loop.start()
 
     def stop(self) -> None:
-        """Take the row away; a database that does not answer is not waited for."""
-        self._stopping.set()
+        """Delete this process's row; gives up after a moment if the database does not answer."""
         if self._probes is not None:
             self._probes.stop()
-        self._thread.join(_STOP_SECONDS)
+        self._loop.stop()
 
     def look(self) -> None:
         """Check everything and say so."""
@@ -127,7 +134,7 @@ class Watch:
 
     def _listen(self) -> Probes | None:
         """People come first: a port that is taken costs the figures, not the process."""
-        port = port_of(self._me.kind, self._settings)
+        port = port_of(self._metrics_offset, self._settings)
         if port is None:
             return None
         from dialogue.telemetry.prometheus import Prometheus
@@ -147,12 +154,9 @@ class Watch:
         probes.start()
         return probes
 
-    def _run(self) -> None:
-        self.look()
-        while not self._stopping.wait(self._beat_seconds):
-            self.look()
+    def _leave(self) -> None:
         try:
             with self._database.begin() as session:
                 presence.leave(session, self._me)
-        except DatabaseUnavailable as error:
-            log.warning("left_without_a_word", error=str(error))
+        except DialogueError as error:
+            log.warning("process_row_not_deleted", error=str(error))

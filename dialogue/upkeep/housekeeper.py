@@ -3,7 +3,6 @@
 In a thread of its own, in small transactions, so that nobody's message waits. Any number of processes may do it.
 """
 
-import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -12,11 +11,11 @@ from sqlalchemy.orm import Session
 
 from dialogue.admin import audit
 from dialogue.admin.audit import Whom
-from dialogue.errors import DialogueError
 from dialogue.rights import erasure
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
 from dialogue.telemetry.instruments import UNMEASURED, Instruments, Reading
+from dialogue.telemetry.periodic import Periodic
 from dialogue.upkeep import retention, strangers
 from dialogue.upkeep.retention import Overdue
 
@@ -46,24 +45,27 @@ class Housekeeper:
     ) -> None:
         self._database = database
         self._kept = timedelta(days=retention_days)
-        self._period_seconds = period_seconds
         self._clock = clock
-        self._chores = chores
         self._readings: list[Reading] = []
         self._is_measured = instruments is not UNMEASURED
         instruments.gauge(
             "mindglm_retention_overdue", "Conversations whose texts should be gone by now.", lambda: self._readings
         )
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
+        self._loop = Periodic(
+            "housekeeping",
+            self.keep,
+            *chores,
+            self.count_overdue,  # also when `keep` failed
+            period_seconds=period_seconds,
+            instruments=instruments,
+        )
 
     def start(self) -> None:
-        self._thread.start()
+        self._loop.start()
 
     def stop(self) -> None:
-        """Returns when the batch in hand has ended."""
-        self._stopping.set()
-        self._thread.join()
+        """Returns after the batch in progress."""
+        self._loop.stop()
 
     def keep(self) -> retention.Purged:
         """Batch after batch until nothing is due; raises `DatabaseUnavailable`."""
@@ -101,7 +103,7 @@ class Housekeeper:
                 if batch.texts or batch.conversations:
                     _note(session, batch, now=now)
             texts, conversations = texts + batch.texts, conversations + batch.conversations
-            if batch.texts + batch.conversations < _BATCH or self._stopping.wait(_REST_SECONDS):
+            if batch.texts + batch.conversations < _BATCH or self._loop.pause(_REST_SECONDS):
                 return retention.Purged(texts=texts, conversations=conversations)
 
     def _close_silent(self, session: Session) -> int:
@@ -120,7 +122,7 @@ class Housekeeper:
         for person_id in found:
             with self._database.begin() as session:
                 count += strangers.forget(session, person_id, until=until)
-            if self._stopping.wait(_REST_SECONDS):
+            if self._loop.pause(_REST_SECONDS):
                 break
         if count:
             with self._database.begin() as session:
@@ -133,25 +135,8 @@ class Housekeeper:
             with self._database.begin() as session:
                 count = work(session)
             total += count
-            if count == 0 or self._stopping.wait(_REST_SECONDS):
+            if count == 0 or self._loop.pause(_REST_SECONDS):
                 return total
-
-    def _run(self) -> None:
-        while True:
-            self._try(self.keep)
-            for chore in self._chores:
-                self._try(chore)
-            self._try(self.count_overdue)  # also when it could not be done
-            if self._stopping.wait(self._period_seconds):
-                return
-
-    def _try(self, work: Callable[[], object]) -> None:
-        try:
-            work()
-        except DialogueError as error:
-            log.warning("house_not_kept", error=str(error))
-        except Exception as error:  # noqa: BLE001 - a thread's outermost loop: the next round may succeed
-            log.error("housekeeping_broke", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold texts
 
 
 def _note(session: Session, batch: retention.Purged, *, now: datetime) -> None:

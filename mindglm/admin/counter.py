@@ -34,6 +34,7 @@ class Counter:
     @contextmanager
     def open(cls) -> Iterator[Self]:
         """Checks schema and key first; raises `DialogueError`."""
+        from bot.channels import registry
         from care import texts
         from dialogue.admin.office import Actor, Office
         from dialogue.broker.announcer import Announcer
@@ -43,6 +44,7 @@ class Counter:
         from dialogue.process.settings import DialogueSettings
 
         settings = DialogueSettings.read()
+        registry.check_accounts(settings)
         logs.configure(settings)  # to stderr: stdout is for what was asked
         with closing(Signals.connect(home.broker_url(settings))) as signals:
             database, keys = open_database(settings, announce=Announcer(signals))

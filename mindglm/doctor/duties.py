@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from bot.channels.findings import Finding, ok, warn
 from dialogue.process.region import directory_of
-from mindglm.doctor.findings import Finding, Patient, ok, warn
+from mindglm.doctor.findings import Patient
 
 
 def examine(patient: Patient) -> Iterator[Finding]:

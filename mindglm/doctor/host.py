@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from bot.channels import registry
+from bot.channels.findings import Finding, fail, note, ok, warn
 from dialogue.process.version import product_version
-from mindglm.doctor.findings import Finding, Patient, fail, note, ok, warn
+from mindglm.doctor.findings import Patient
 
 _LEAST_PYTHON: Final = (3, 11)
 _LEAST_SQLITE: Final = (3, 35)  # RETURNING
-_LIBRARIES: Final = ("celery", "redis", "sqlalchemy", "python-telegram-bot", "wechaty", "torch", "transformers")
+_CORE_LIBRARIES: Final = ("celery", "redis", "sqlalchemy")
+_MODEL_LIBRARIES: Final = ("torch", "transformers")
 _OF_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _SCARCE_BYTES: Final = 2 * 2**30
 _LEAST_BYTES: Final = 200 * 2**20
@@ -54,7 +57,8 @@ def examine_home(patient: Patient) -> Iterator[Finding]:
 
 
 def _installed() -> Iterator[str]:
-    for name in _LIBRARIES:
+    platforms = [name for channel in registry.platforms() for name in registry.process_of(channel).libraries]
+    for name in (*_CORE_LIBRARIES, *platforms, *_MODEL_LIBRARIES):
         try:
             yield f"{name} {importlib.metadata.version(name)}"
         except importlib.metadata.PackageNotFoundError:

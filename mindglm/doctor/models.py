@@ -7,7 +7,8 @@ from typing import Final
 
 import psutil
 
-from mindglm.doctor.findings import Finding, Patient, fail, note, ok, warn
+from bot.channels.findings import Finding, fail, note, ok, warn
+from mindglm.doctor.findings import Patient
 from worker.engine.port import ModelUnusable
 from worker.settings import WorkerSettings
 

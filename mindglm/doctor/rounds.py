@@ -12,26 +12,14 @@ from typing import Final
 import structlog
 from rich.console import Console
 
-from bot.settings import BotSettings
+from bot.channels import registry
+from bot.channels.findings import Finding, Grade, fail
 from dialogue.errors import DialogueError, Misconfigured
+from dialogue.process.settings import DialogueSettings
 from mindglm.doctor import duties, host, models, platforms, stores, variables, words
-from mindglm.doctor.findings import Examination, Finding, Grade, Patient, fail
+from mindglm.doctor.findings import Examination, Patient
 from mindglm.doctor.words import Words
 from worker.settings import WorkerSettings
-
-EXAMINATIONS: Final = (
-    Examination("settings", variables.examine),
-    Examination("software", host.examine_software),
-    Examination("home", host.examine_home),
-    Examination("database", stores.examine_database),
-    Examination("key", stores.examine_key),
-    Examination("broker", stores.examine_broker),
-    Examination("model", models.examine),
-    Examination("telegram", platforms.examine_telegram),
-    Examination("wechat", platforms.examine_wechat),
-    Examination("care", duties.examine),
-    Examination("processes", stores.examine_processes),
-)
 
 _PATIENCE_SECONDS: Final = 45.0
 _MARKS: Final = {Grade.OK: "[green]✓[/]", Grade.NOTE: "[dim]·[/]", Grade.WARN: "[yellow]![/]", Grade.FAIL: "[red]✗[/]"}
@@ -39,12 +27,29 @@ _WORSE: Final = (Grade.OK, Grade.NOTE, Grade.WARN, Grade.FAIL)
 _NO_ENDING: Final = 0.05
 
 
+def examinations() -> list[Examination]:
+    """Every one, in the order in which they are told."""
+    return [
+        Examination("settings", variables.examine),
+        Examination("software", host.examine_software),
+        Examination("home", host.examine_home),
+        Examination("database", stores.examine_database),
+        Examination("key", stores.examine_key),
+        Examination("broker", stores.examine_broker),
+        Examination("model", models.examine),
+        *platforms.examinations(),
+        Examination("care", duties.examine),
+        Examination("processes", stores.examine_processes),
+    ]
+
+
 def run(*, is_json: bool) -> int:
     """Examine, print, return 1 if something does not work, else 0."""
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
-        patient = Patient(bot=BotSettings.read(), worker=WorkerSettings.read())
+        patient = Patient(bot=DialogueSettings.read(), worker=WorkerSettings.read())
+        registry.check_accounts(patient.bot)
     except Misconfigured as error:
         spoken = words.load(_locale_of_the_environment())
         found = iter([("settings", [fail("settings_wrong", error=error)])])
@@ -57,7 +62,7 @@ def run(*, is_json: bool) -> int:
 def examine(patient: Patient, *, patience_seconds: float = _PATIENCE_SECONDS) -> Iterator[tuple[str, list[Finding]]]:
     """What each examination found, in their order."""
     deadline = time.monotonic() + patience_seconds
-    visits = [_Visit(examination, patient) for examination in EXAMINATIONS]
+    visits = [_Visit(examination, patient) for examination in examinations()]
     for visit in visits:
         visit.start()
     for visit in visits:

@@ -14,6 +14,7 @@ from redis.exceptions import AuthenticationError, RedisError
 from redis.retry import Retry
 from sqlalchemy import func, select
 
+from bot.channels.findings import Finding, fail, note, ok, warn
 from dialogue.broker.signals import redis_url
 from dialogue.core import people
 from dialogue.errors import DatabaseUnavailable, SchemaMismatch, WrongSecretKey
@@ -24,7 +25,7 @@ from dialogue.storage.clock import utc_now
 from dialogue.storage.database import Database, connect, sqlite_url
 from dialogue.storage.vault import MasterKeys
 from dialogue.telemetry import heartbeat as presence
-from mindglm.doctor.findings import Finding, Patient, fail, note, ok, warn
+from mindglm.doctor.findings import Patient
 
 _MAX_SKEW_SECONDS: Final = 2.0
 _REDIS_SECONDS: Final = 3.0

@@ -11,9 +11,10 @@ from pathlib import Path
 from dotenv import dotenv_values
 from pydantic import SecretStr
 
-from bot.settings import BotSettings
+from bot.channels import registry
+from bot.channels.findings import Finding, note, ok, warn
 from dialogue.process.settings import DialogueSettings
-from mindglm.doctor.findings import Finding, Patient, note, ok, warn
+from mindglm.doctor.findings import Patient
 from worker.settings import WorkerSettings
 
 _PREFIX = "MINDGLM_"
@@ -57,4 +58,5 @@ def _secrets() -> set[str]:
 def _classes() -> list[type[DialogueSettings]]:
     with contextlib.suppress(ModuleNotFoundError):
         importlib.import_module("console.settings")  # an extra that need not be installed
-    return [BotSettings, WorkerSettings, *DialogueSettings.__subclasses__()]
+    of_channels = [registry.process_of(channel).settings() for channel in registry.platforms()]
+    return [*of_channels, WorkerSettings, *DialogueSettings.__subclasses__()]

@@ -4,7 +4,8 @@ import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
 
-from mindglm.doctor.findings import Finding
+from bot.channels import registry
+from bot.channels.findings import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,5 +30,10 @@ class Words:
 
 
 def load(locale: str) -> Words:
-    """Read `mindglm/doctor/locales/<locale>.toml`."""
-    return Words(tomllib.loads((files("mindglm.doctor") / "locales" / f"{locale}.toml").read_text("utf-8")))
+    """Read `mindglm/doctor/locales/<locale>.toml`, and what the channels bring."""
+    entries = tomllib.loads((files("mindglm.doctor") / "locales" / f"{locale}.toml").read_text("utf-8"))
+    for channel in registry.platforms():
+        words = channel.words(locale)
+        entries["titles"][channel.name] = words.label
+        entries |= {key: dict(entry) for key, entry in words.findings.items()}
+    return Words(entries)

@@ -29,7 +29,7 @@ def inbox_beside(
         keys=services.keys,
         texts=services.texts,
         voice=Voice(locale="zh", directory=directory("cn")),
-        gate=services.inbox.gate,
+        gate=services.inbox.rules.gate,
         max_message_length=100,
         limits=limits,
         executor=executor,

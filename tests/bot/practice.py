@@ -4,7 +4,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from bot.incoming.consent import gate
+from bot.incoming.gate import gate
 from bot.incoming.inbox import Inbox
 from bot.incoming.receipt import Receipt
 from bot.services import BotServices
@@ -60,7 +60,7 @@ class Practice:
 
     @property
     def notice(self) -> str:
-        return self.inbox.gate.notice.text
+        return self.inbox.rules.gate.notice.text
 
     def say(self, text: str, **fields: str) -> Receipt:
         return self.inbox.receive_blocking(message(text, **fields))

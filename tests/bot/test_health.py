@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.health import DEAF_SECONDS, OVERDUE_SECONDS, STUCK_SECONDS, Health, last_report
-from bot.settings import BotSettings
+from dialogue.process.settings import DialogueSettings
 from mindglm import adapters
 from tests.builders import CHANNEL, FakeClock, Rooms
 from tests.patience import until
@@ -71,7 +71,7 @@ async def test_a_text_that_is_owed_for_too_long_is_told(rooms: Rooms, tmp_path: 
 def test_health_is_asked_by_command_and_is_bad_where_nothing_ran(
     channel: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert adapters.report(channel, BotSettings()) == 1
+    assert adapters.report(channel, DialogueSettings()) == 1
     assert json.loads(capsys.readouterr().out) == {
         "report": None,
         "troubles": [f"no {channel} adapter has run in this home"],
@@ -79,7 +79,7 @@ def test_health_is_asked_by_command_and_is_bad_where_nothing_ran(
 
 
 async def test_health_that_is_good_is_status_0(rooms: Rooms, capsys: pytest.CaptureFixture[str]) -> None:
-    settings = BotSettings()
+    settings = DialogueSettings()
     watched = Health(home=settings.home, channel="wechat", database=rooms.database, ask_pending=nothing_pending)
     watched.heard()
     await watched.write()

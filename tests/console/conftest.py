@@ -11,6 +11,7 @@ from httpx2 import Response
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
+from bot.channels import registry
 from console import accounts, passwords
 from console.app import create_app
 from console.services import ConsoleServices
@@ -81,7 +82,7 @@ class House:
     def restart(self) -> None:
         """Another process on the same database."""
         self.services.close()
-        self.services = ConsoleServices.open(self.services.settings, clock=self.clock)
+        self.services = ConsoleServices.open(self.services.settings, channels=registry.labels(), clock=self.clock)
 
 
 def form_token(page: Response) -> str:
@@ -107,7 +108,7 @@ def _opened(url: str, home: Path, digest: str) -> Iterator[House]:
     database.close()
     clock = FakeClock()
     settings = ConsoleSettings(home=home / "home", database_url=SecretStr(url), secret_key=SecretStr(new_secret()))
-    services = ConsoleServices.open(settings, clock=clock)
+    services = ConsoleServices.open(settings, channels=registry.labels(), clock=clock)
     house = House(services, Rooms(services.database, services.keys, clock), clock, digest)
     for role, name in NAMES.items():
         house.hire(name, role)

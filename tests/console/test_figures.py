@@ -13,6 +13,7 @@ from dialogue.storage.ids import first_id_at, new_id
 from dialogue.tables import TURNS
 from tests.console import demo
 from tests.console.conftest import House
+from tests.patience import wait_until
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NOW = datetime(2026, 11, 21, 3, 20, tzinfo=UTC)
@@ -116,3 +117,18 @@ def test_before_anything_was_counted_the_page_says_so(house: House) -> None:
     page = house.browser(Role.VIEWER).get("/figures").text
     assert "正在统计" in page
     assert "这段时间没有数据" in page
+
+
+def test_the_charts_go_on_after_an_error_that_nobody_expected(house: House) -> None:
+    calls: list[datetime] = []
+
+    def clock() -> datetime:
+        calls.append(house.clock())
+        if len(calls) == 1:
+            raise RuntimeError
+        return calls[-1]
+
+    gatherer = Gatherer(house.services.database, period_seconds=0.01, clock=clock)
+    gatherer.start()
+    wait_until(lambda: gatherer.week().as_of is not None, 10)
+    gatherer.stop()

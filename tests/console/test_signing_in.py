@@ -1,7 +1,7 @@
 from datetime import timedelta
 
-from console import accounts, signing_in
-from console.signing_in import MAX_TRIES_OF_A_NAME, MAX_TRIES_OF_AN_ADDRESS
+from console import accounts, sign_in_throttle
+from console.sign_in_throttle import MAX_TRIES_OF_A_NAME, MAX_TRIES_OF_AN_ADDRESS
 from dialogue.admin import audit
 from dialogue.states import Role
 from tests.console.conftest import PASSWORD, House, form_token
@@ -49,7 +49,7 @@ def test_tries_of_a_name_are_limited_and_stay_so_after_a_restart(any_house: Hous
     assert refused.status_code == 429
     assert "11:15" in refused.text  # in the console's time zone
     assert house.browser().sign_in("chen").status_code == 303
-    house.clock.tick(signing_in.WINDOW.total_seconds() + 1)
+    house.clock.tick(sign_in_throttle.WINDOW.total_seconds() + 1)
     assert house.browser().sign_in("lin").status_code == 303
 
 

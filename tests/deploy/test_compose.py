@@ -4,20 +4,25 @@ import re
 import shlex
 import subprocess
 import sys
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
-from bot.settings import BotSettings
+from bot.channels import registry
 from console.settings import ConsoleSettings
 from mindglm.commands import app
 from tests.deploy.compose import COMPOSE, OURS, PYTHON, ROOT, SERVICES, command, seconds
 from worker.settings import WorkerSettings
 
-SETTINGS = {**BotSettings.model_fields, **WorkerSettings.model_fields, **ConsoleSettings.model_fields}
+OF_CHANNELS = [registry.process_of(channel).settings().model_fields for channel in registry.platforms()]
+SETTINGS = {
+    **dict(chain.from_iterable(fields.items() for fields in OF_CHANNELS)),
+    **WorkerSettings.model_fields,
+    **ConsoleSettings.model_fields,
+}
 BIN = Path(sys.executable).parent
 each_service = pytest.mark.parametrize("name", SERVICES)
 each_of_ours = pytest.mark.parametrize("name", OURS)

@@ -75,6 +75,7 @@ def recorder() -> Recorder:
         checks={},
         instruments=recorder,
         settings=DialogueSettings(),
+        metrics_offset=0,
     )
     return recorder
 
@@ -109,7 +110,7 @@ def test_every_figure_is_explained_in_the_operators_book_with_its_labels(recorde
 
 def test_no_label_can_carry_an_id(recorder: Recorder) -> None:
     labels = set().union(*recorder.declared.values())
-    assert labels == {"channel", "check", "model", "outcome", "prompt", "reason", "state", "tier"}
+    assert labels == {"channel", "check", "loop", "model", "outcome", "prompt", "reason", "state", "tier"}
 
 
 def test_every_alarm_says_what_to_do() -> None:

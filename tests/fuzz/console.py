@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
+from bot.channels import registry
 from console import accounts, app, gate, passwords, sessions
 from console.services import ConsoleServices
 from console.sessions import SignedIn
@@ -80,7 +81,7 @@ class Console:
         schema.upgrade_at(url)
         settings = ConsoleSettings(home=home, database_url=SecretStr(url), secret_key=SecretStr(new_secret()))
         clock = FakeClock()
-        self._room = ConsoleServices.open(settings, clock=clock)
+        self._room = ConsoleServices.open(settings, channels=registry.labels(), clock=clock)
         self._undoing = _Undoing(self._room.database)
         self._app = app.create_app(replace(self._room, database=self._undoing))
         self.ids = _furnish(self._room, clock)

@@ -50,7 +50,7 @@ class AdminsDesk:
         """What the admin is told."""
         with self._rooms.database.begin() as session:
             now = self._rooms.clock() + timedelta(hours=1)
-            done = self._desk.hear(Caller(session, self._person_id, _BOSS, now), text)
+            done = self._desk.obey(Caller(session, self._person_id, _BOSS, now), text)
             session.rollback()
         return done
 

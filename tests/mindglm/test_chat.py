@@ -81,6 +81,14 @@ def test_every_line_of_a_pipe_is_answered_in_order_and_nothing_else_is_said(
     assert processes_of(home) == []
 
 
+def test_the_bundled_model_is_called_a_toy_before_its_first_reply(chat: Callable[..., Finished], home: Path) -> None:
+    assert "小模型" not in chat("", MINDGLM_ENGINE="scripted").err
+    toy = chat("", MINDGLM_ENGINE="transformers")
+    assert "MINDGLM_MODEL" in toy.err
+    assert "只供试用" in toy.err
+    assert "小模型" not in chat("", MINDGLM_ENGINE="transformers", MINDGLM_MODEL=str(home / "another")).err
+
+
 def test_the_end_words_say_goodbye_and_end(chat: Callable[..., Finished]) -> None:
     done = chat("你好\n 结束对话。\n这句不该有人看\n")
     assert done.status == 0

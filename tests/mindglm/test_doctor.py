@@ -10,21 +10,29 @@ import threading
 import tomllib
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
 
-from bot.settings import BotSettings
+from bot.channels import registry
+from bot.channels.channel import Channel
+from bot.channels.findings import Finding, Grade
+from bot.channels.telegram.manifest import MANIFEST as TELEGRAM
+from bot.channels.wechat.manifest import MANIFEST as WECHAT
 from dialogue.broker.signals import redis_url as in_redis_form
 from dialogue.core import people
+from dialogue.process.settings import DialogueSettings
 from dialogue.storage import schema
 from dialogue.storage.clock import utc_now
 from dialogue.storage.database import connect, sqlite_url
 from dialogue.storage.vault import MasterKeys, new_secret
 from dialogue.telemetry.heartbeat import Identity, beat
 from mindglm.doctor import duties, host, models, platforms, rounds, stores, variables
-from mindglm.doctor.findings import Examination, Finding, Grade, Patient
+from mindglm.doctor.findings import Examination, Patient
 from tests.bot.telegram.loopback import TOKEN, Telegram
 from tests.bot.wechat.gateway import TOKEN as WECHAT_TOKEN
 from tests.bot.wechat.gateway import Gateway
@@ -32,6 +40,9 @@ from tests.services.valkey import ValkeyServer
 from worker.settings import WorkerSettings
 
 LOCALES = Path(rounds.__file__).parent / "locales"
+examine_telegram = partial(platforms.examine, TELEGRAM)
+examine_wechat = partial(platforms.examine, WECHAT)
+FOUND = re.compile(r'\b(?:ok|note|warn|fail)\(\s*"(\w+)"')
 Examine = Callable[[Patient], Iterator[Finding]]
 
 
@@ -42,7 +53,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Patient]:
     def make(**variables: str) -> Patient:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        return Patient(bot=BotSettings.read(), worker=WorkerSettings.read())
+        return Patient(bot=DialogueSettings.read(), worker=WorkerSettings.read())
 
     return make
 
@@ -97,7 +108,7 @@ def test_what_hangs_or_breaks_is_a_finding(patient: Callable[..., Patient], monk
     def breaks(_patient: Patient) -> Iterator[Finding]:
         yield from [Finding(grade=Grade.OK, key="home", values={"home": 1 // 0})]
 
-    monkeypatch.setattr(rounds, "EXAMINATIONS", (Examination("key", hangs), Examination("home", breaks)))
+    monkeypatch.setattr(rounds, "examinations", lambda: [Examination("key", hangs), Examination("home", breaks)])
     found = dict(rounds.examine(patient(), patience_seconds=0.2))
     let_go.set()
     assert [finding.key for finding in found["key"]] == ["took_too_long"]
@@ -115,9 +126,24 @@ def test_every_finding_has_words_in_both_languages() -> None:
         for part in zh[key]:
             assert placeholders(zh[key][part]) == placeholders(en[key][part]), key
     sources = "".join(file.read_text("utf-8") for file in LOCALES.parent.glob("*.py"))
-    used = set(re.findall(r'\b(?:ok|note|warn|fail)\(\s*"(\w+)"', sources)) | {"clock_database", "clock_broker"}
+    used = set(FOUND.findall(sources)) | {"clock_database", "clock_broker"}
     assert used == set(zh) - {"titles", "verdicts"}
-    assert {examination.name for examination in rounds.EXAMINATIONS} == set(zh["titles"])
+    of_channels = {channel.name for channel in registry.platforms()}
+    assert {examination.name for examination in rounds.examinations()} == set(zh["titles"]) | of_channels
+
+
+@pytest.mark.parametrize("channel", registry.channels(), ids=lambda channel: channel.name)
+def test_every_finding_and_sentence_of_a_channel_is_in_both_languages(channel: Channel[Any]) -> None:
+    zh, en = channel.words("zh"), channel.words("en")
+    assert zh.label
+    assert en.label
+    assert set(zh.texts.sentences) == set(en.texts.sentences)
+    sources = "".join(file.read_text("utf-8") for file in Path(str(files(channel.package))).glob("*.py"))
+    assert set(FOUND.findall(sources)) == set(zh.findings) == set(en.findings)
+    for key, entry in zh.findings.items():
+        assert set(entry) == set(en.findings[key]), key
+        for part, text in entry.items():
+            assert placeholders(text) == placeholders(en.findings[key][part]), key
 
 
 # --- Settings, home, host ---------------------------------------------------------------------------------------------
@@ -222,10 +248,10 @@ def telegram() -> Iterator[Telegram]:
 
 def test_a_telegram_token_is_tried_and_never_shown(patient: Callable[..., Patient], telegram: Telegram) -> None:
     place = patient(MINDGLM_TELEGRAM_TOKEN=TOKEN, MINDGLM_TELEGRAM_API_URL=telegram.api_url)
-    assert keys(platforms.examine_telegram, place) == {"telegram": Grade.OK, "adapter_never_ran": Grade.NOTE}
+    assert keys(examine_telegram, place) == {"telegram": Grade.OK, "adapter_never_ran": Grade.NOTE}
     for number in range(101):
         telegram.write(number + 1, "在吗")
-    assert keys(platforms.examine_telegram, place)["telegram_pending"] is Grade.WARN
+    assert keys(examine_telegram, place)["telegram_pending"] is Grade.WARN
 
 
 def test_a_bad_telegram_token_is_told_without_the_token(telegram: Telegram) -> None:
@@ -246,7 +272,7 @@ def test_a_bad_telegram_token_is_told_without_the_token(telegram: Telegram) -> N
 def test_what_keeps_telegram_away_is_told(
     patient: Callable[..., Patient], variables_: dict[str, str], key: str
 ) -> None:
-    assert keys(platforms.examine_telegram, patient(**variables_))[key] is Grade.FAIL
+    assert keys(examine_telegram, patient(**variables_))[key] is Grade.FAIL
 
 
 def test_a_webhook_without_tls_is_told(patient: Callable[..., Patient], telegram: Telegram) -> None:
@@ -255,24 +281,24 @@ def test_a_webhook_without_tls_is_told(patient: Callable[..., Patient], telegram
         MINDGLM_TELEGRAM_API_URL=telegram.api_url,
         MINDGLM_TELEGRAM_WEBHOOK_URL="http://example.org/hook",
     )
-    assert keys(platforms.examine_telegram, place)["telegram_webhook_http"] is Grade.FAIL
+    assert keys(examine_telegram, place)["telegram_webhook_http"] is Grade.FAIL
 
 
 def test_a_puppet_service_is_greeted_and_its_events_are_left_to_the_adapter(patient: Callable[..., Patient]) -> None:
     with Gateway() as stock:
         place = patient(MINDGLM_WECHAT_ENDPOINT=stock.endpoint, MINDGLM_WECHAT_TOKEN=WECHAT_TOKEN)
-        assert keys(platforms.examine_wechat, place)["wechat_not_durable"] is Grade.WARN
+        assert keys(examine_wechat, place)["wechat_not_durable"] is Grade.WARN
         assert set(stock.calls) <= {"Start", "Version"}
         refused = patient(MINDGLM_WECHAT_TOKEN="another")
-        assert keys(platforms.examine_wechat, refused)["wechat_token_refused"] is Grade.FAIL
-    assert keys(platforms.examine_wechat, place)["wechat_away"] is Grade.FAIL
+        assert keys(examine_wechat, refused)["wechat_token_refused"] is Grade.FAIL
+    assert keys(examine_wechat, place)["wechat_away"] is Grade.FAIL
     with Gateway(is_durable=True) as ours:
         place = patient(MINDGLM_WECHAT_ENDPOINT=ours.endpoint, MINDGLM_WECHAT_TOKEN=WECHAT_TOKEN)
-        assert keys(platforms.examine_wechat, place)["wechat"] is Grade.OK
+        assert keys(examine_wechat, place)["wechat"] is Grade.OK
 
 
 def test_half_of_wechat_is_told(patient: Callable[..., Patient]) -> None:
-    assert keys(platforms.examine_wechat, patient(MINDGLM_WECHAT_TOKEN="x")) == {"wechat_half": Grade.FAIL}
+    assert keys(examine_wechat, patient(MINDGLM_WECHAT_TOKEN="x")) == {"wechat_half": Grade.FAIL}
 
 
 # --- Model and care ---------------------------------------------------------------------------------------------------

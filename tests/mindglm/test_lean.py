@@ -8,7 +8,10 @@ import sys
 from mindglm.lean import UNUSED_BY_ADAPTERS, without
 
 with without(*UNUSED_BY_ADAPTERS):
-    import mindglm.telegram
+    from bot.channels import registry
+    from mindglm import adapters
+    for channel in registry.platforms():
+        adapters.load(channel)
 
 print(*sorted(name for name in UNUSED_BY_ADAPTERS if name in sys.modules))
 import rich, yaml

@@ -14,10 +14,12 @@ from bot.channels.telegram.bot_api import TokenRefused, connect, wait_seconds, w
 from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.flood_limits import Limiter, Pace, SharedSlots
 from bot.channels.telegram.intake import Intake
+from bot.channels.telegram.manifest import MANIFEST
 from bot.channels.telegram.polling import Poller
 from bot.channels.telegram.progress import Progress
 from bot.channels.telegram.records import Records
 from bot.channels.telegram.sender import TelegramSender, Thanks
+from bot.channels.telegram.settings import TelegramSettings
 from bot.channels.telegram.splitting import split
 from bot.channels.telegram.stale_placeholders import StalePlaceholders
 from bot.channels.telegram.updates import ALLOWED, Account
@@ -28,7 +30,6 @@ from bot.outgoing.late_texts import LateTextSender
 from bot.outgoing.listener import Listener
 from bot.outgoing.queue_position import QueuePositions
 from bot.services import BotServices
-from bot.settings import BotSettings
 from dialogue.tables import Figure
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -40,10 +41,14 @@ _GROUP_PER_SECOND = 20 / 60
 """Telegram's limit for one group."""
 
 
+def open_adapter(services: BotServices, settings: TelegramSettings, home: Path) -> "Adapter":
+    return Adapter(services, settings, home=home)
+
+
 class Adapter:
     """One bot account. `run` returns when stopped."""
 
-    def __init__(self, services: BotServices, settings: BotSettings, *, home: Path) -> None:
+    def __init__(self, services: BotServices, settings: TelegramSettings, *, home: Path) -> None:
         self._services = services
         self._settings = settings
         self._home = home
@@ -66,7 +71,7 @@ class Adapter:
             strays=self._strays,
             queue=queue,
         )
-        self._thanks = Thanks(self._api, services.texts.say("telegram_thanks"))
+        self._thanks = Thanks(self._api, MANIFEST.words(settings.locale).texts.say("thanks"))
         self._health = Health(
             home=home,
             channel=CHANNEL,

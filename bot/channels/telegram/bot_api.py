@@ -11,8 +11,8 @@ from telegram import Bot
 from telegram.error import BadRequest, InvalidToken, NetworkError, RetryAfter, TelegramError
 
 from bot.channels.telegram.connections import TIMEOUT_SECONDS, Connections, pool
+from bot.channels.telegram.settings import TelegramSettings
 from bot.channels.telegram.updates import ALLOWED
-from bot.settings import BotSettings
 from dialogue.core.sending import back_off_seconds
 from dialogue.errors import DatabaseUnavailable, Misconfigured
 
@@ -42,7 +42,7 @@ class BotApi(Bot):
         return list(updates)
 
 
-def connect(settings: BotSettings) -> BotApi:
+def connect(settings: TelegramSettings) -> BotApi:
     """Nothing is opened yet. Raises `Misconfigured`."""
     if settings.telegram_token is None:
         raise Misconfigured("MINDGLM_TELEGRAM_TOKEN is not set; @BotFather gives one.")
@@ -62,7 +62,7 @@ def connect(settings: BotSettings) -> BotApi:
         raise Misconfigured(f"MINDGLM_TELEGRAM_PROXY cannot be used ({type(error).__name__}).") from None
 
 
-def webhook_secret(settings: BotSettings) -> str:
+def webhook_secret(settings: TelegramSettings) -> str:
     """What Telegram shows with each update: set, or the same for all who know the token."""
     if settings.telegram_webhook_secret is not None:
         return settings.telegram_webhook_secret.get_secret_value()

@@ -2,7 +2,7 @@
 
 from telegram import Bot, BotCommand
 
-from care import texts
+from bot.channels.telegram.manifest import MANIFEST
 
 _COMMANDS = (
     "start",
@@ -27,5 +27,5 @@ async def offer(bot: Bot, default_locale: str) -> None:
 
 
 def _menu(locale: str) -> list[BotCommand]:
-    words = texts.load(locale)
-    return [BotCommand(name, words.say(f"telegram_menu_{name}")) for name in _COMMANDS]
+    words = MANIFEST.words(locale).texts
+    return [BotCommand(name, words.say(f"menu_{name}")) for name in _COMMANDS]

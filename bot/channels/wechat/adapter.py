@@ -19,6 +19,7 @@ from bot.channels.wechat.intake import Intake
 from bot.channels.wechat.pace import Pace
 from bot.channels.wechat.puppet import Event, Happening, Puppet
 from bot.channels.wechat.sender import WechatSender
+from bot.channels.wechat.settings import WechatSettings
 from bot.health import Health
 from bot.outgoing import journal
 from bot.outgoing.courier import Courier
@@ -27,7 +28,6 @@ from bot.outgoing.listener import Listener
 from bot.outgoing.queue_position import words_for
 from bot.outgoing.splitting import split
 from bot.services import BotServices
-from bot.settings import BotSettings
 from dialogue.core import feedback
 from dialogue.core import queue_position as waiting
 from dialogue.errors import DatabaseUnavailable, Misconfigured
@@ -42,10 +42,14 @@ _ENDPOINT = re.compile(r"(\[[0-9A-Fa-f:]+\]|[\w.-]+):\d{1,5}")
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
+def open_adapter(services: BotServices, settings: WechatSettings, home: Path) -> "Adapter":
+    return Adapter(services, settings, home=home)
+
+
 class Adapter:
     """One WeChat account. `run` returns when stopped, and never otherwise without an error."""
 
-    def __init__(self, services: BotServices, settings: BotSettings, *, home: Path) -> None:
+    def __init__(self, services: BotServices, settings: WechatSettings, *, home: Path) -> None:
         self._services = services
         self._home = home
         self._on_ready: Callable[[], None] = _nothing
@@ -207,7 +211,7 @@ async def _first(stopping: "asyncio.Task[Literal[True]]", other: asyncio.Task[No
     other.cancel()
 
 
-def _place(settings: BotSettings) -> tuple[str, str]:
+def _place(settings: WechatSettings) -> tuple[str, str]:
     """Endpoint and token; raises `Misconfigured`."""
     endpoint = settings.wechat_endpoint or ""
     token = settings.wechat_token.get_secret_value() if settings.wechat_token else ""

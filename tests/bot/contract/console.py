@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
-from bot.channels.console import CHANNEL, Console, ConsoleFiles, ConsoleSender
+from bot.channels.terminal import CHANNEL
+from bot.channels.terminal.console import Console, ConsoleFiles, ConsoleSender
 from bot.incoming.receipt import Receipt
 from bot.outgoing.courier import Courier
 from bot.outgoing.late_texts import LateTextSender

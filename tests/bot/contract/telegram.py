@@ -6,9 +6,9 @@ from pydantic import SecretStr
 
 from bot.channels.telegram import CHANNEL
 from bot.channels.telegram.adapter import Adapter
+from bot.channels.telegram.settings import TelegramSettings
 from bot.channels.telegram.splitting import LIMIT
 from bot.services import BotServices
-from bot.settings import BotSettings
 from tests.bot.running import Running
 from tests.bot.telegram.loopback import TOKEN, Telegram
 
@@ -28,7 +28,7 @@ class TelegramSeat:
         self._said = 0
 
     async def start(self) -> None:
-        settings = BotSettings(
+        settings = TelegramSettings(
             telegram_token=SecretStr(TOKEN),
             telegram_api_url=self._telegram.api_url,
             telegram_messages_per_second=1000,

@@ -9,8 +9,8 @@ from pydantic import SecretStr
 from bot.channels.wechat import CHANNEL
 from bot.channels.wechat.adapter import Adapter
 from bot.channels.wechat.reading import Form
+from bot.channels.wechat.settings import WechatSettings
 from bot.services import BotServices
-from bot.settings import BotSettings
 from tests.bot.running import Running
 from tests.bot.wechat.gateway import TOKEN, Gateway
 
@@ -28,7 +28,7 @@ class WechatSeat:
         self._last = ""
 
     async def start(self) -> None:
-        settings = BotSettings(
+        settings = WechatSettings(
             wechat_endpoint=self._gateway.endpoint,
             wechat_token=SecretStr(TOKEN),
             wechat_messages_per_minute=60_000,

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select
 
+from bot.incoming.situation import Edit, NotText
 from care.age import AgeBand
 from care.disclosure import Answer
 from dialogue.core import consent
@@ -37,7 +38,7 @@ def test_what_was_said_before_is_answered_after_the_consent_in_order(practice: P
 def test_the_version_and_the_time_of_a_consent_are_kept(practice: Practice) -> None:
     practice.agree()
     person = practice.person()
-    assert person.consent_version == practice.inbox.gate.notice.version
+    assert person.consent_version == practice.inbox.rules.gate.notice.version
     assert person.consented_at == practice.clock()
     assert person.age_band is AgeBand.ADULT
     assert practice.actions() == ["consent"]
@@ -126,7 +127,7 @@ def test_a_changed_notice_asks_again_and_loses_nothing(practice: Practice) -> No
 def test_an_edit_of_words_that_wait_is_heard_too(practice: Practice) -> None:
     practice.say("我睡不", external_id="1")
     edited = message("我睡不着", external_id="1:edit")
-    practice.inbox._revise(edited, "1")
+    practice.inbox.decide_blocking(Edit("1"), edited)
     practice.say("同意")
     assert practice.answer_all() == ["我睡不\n我睡不着"]
 
@@ -152,7 +153,7 @@ async def test_a_button_agrees_once_however_often_it_is_pressed(
 
 
 def test_what_is_no_text_is_answered_by_the_notice(practice: Practice) -> None:
-    practice.inbox._excuse(message(""))
+    practice.inbox.decide_blocking(NotText(), message(""))
     assert practice.new_answers() == [practice.notice]
 
 
@@ -167,7 +168,7 @@ def test_a_person_who_agreed_costs_no_query_of_its_own(practice: Practice) -> No
     event.listen(practice.services.database.engine, "before_cursor_execute", note)
     practice.say("我还是睡不着")
     read = [statement.rsplit("FROM ", 1)[1].split()[0] for statement in statements if statement.startswith("SELECT")]
-    assert read == ["people", "messages", "conversations", "conversations", "turns"]
+    assert read == ["people", "conversations", "messages", "turns"]
     assert [statement.split()[2] for statement in statements if statement.startswith("INSERT")] == ["messages"]
     assert not [statement for statement in statements if statement.startswith("UPDATE")]
 

@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, update
 
-from bot.channels.console import CHANNEL as CONSOLE
-from bot.channels.console import ConsoleFiles, ConsoleSender
+from bot.channels.terminal import CHANNEL as CONSOLE
+from bot.channels.terminal.console import ConsoleFiles, ConsoleSender
 from bot.incoming.receipt import Receipt
 from bot.outgoing.courier import Courier, TryLater, Undeliverable
 from bot.outgoing.late_texts import MAX_FILE_BYTES, LateTextSender
@@ -389,7 +389,8 @@ async def test_an_admin_hears_of_a_complaint_but_not_its_words(
     services: BotServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     admin = Address(channel=CHANNEL, chat_id="管理员")
-    monkeypatch.setattr(services.inbox, "_office", replace(services.inbox._office, admins=(admin,)))
+    rules = services.inbox.rules
+    monkeypatch.setattr(services.inbox, "rules", replace(rules, office=replace(rules.office, admins=(admin,))))
     await say(services, "你好")
     await say(services, f"投诉：{SECRET}")
     alerts = [text for text in (await delivered(services)).sent if "新的投诉" in text]
@@ -400,7 +401,8 @@ async def test_an_admin_hears_of_a_complaint_but_not_its_words(
 async def test_nobody_who_has_not_agreed_leaves_a_contact(
     services: BotServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services.inbox, "gate", replace(services.inbox.gate, is_required=True))
+    rules = services.inbox.rules
+    monkeypatch.setattr(services.inbox, "rules", replace(rules, gate=replace(rules.gate, is_required=True)))
     await say(services, "紧急联系人：妈妈 1")
     with services.database.begin() as session:
         known = people.locked(session, services.keys, channel=CHANNEL, user_id="小王", now=message().sent_at)

@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 from sqlalchemy.orm import Session
 
-from bot.channels.console import ConsoleSender
+from bot.channels.terminal.console import ConsoleSender
 from bot.outgoing.courier import Courier, Sender, TryLater, Undeliverable
 from bot.outgoing.listener import Listener
 from bot.services import BotServices

@@ -60,15 +60,15 @@ class Client:
         clinic, earlier = self._clinic, timedelta(hours=hours)
         with clinic.database.begin() as session:
             person = people.locked(session, clinic.keys, channel="telegram", user_id=str(self.id), now=utc_now())
-            conversation_id = conversations.find_open(session, Address(channel="telegram", chat_id=str(self.id)))
-            assert conversation_id is not None
-            course = danger.course_of(session, person, conversation_id)
+            conversation = conversations.open_at(session, Address(channel="telegram", chat_id=str(self.id)))
+            assert conversation is not None
+            course = danger.course_in(person, conversation)
             moved = {
                 name: moment - earlier
                 for name in ("risk_at", "heard_at", "asked_at")
                 if (moment := getattr(course, name)) is not None
             }
-            danger.keep(session, person, conversation_id, replace(course, **moved))
+            danger.keep(session, person, conversation.id, replace(course, **moved))
 
 
 @pytest.fixture

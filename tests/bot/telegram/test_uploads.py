@@ -12,10 +12,10 @@ from bot.channels.telegram import uploads as sending_files
 from bot.channels.telegram.bot_api import BotApi, connect
 from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.connections import MAX_UPLOADS, told_before_it_leaves
+from bot.channels.telegram.settings import TelegramSettings
 from bot.channels.telegram.uploads import Uploads
 from bot.outgoing.courier import TryLater, Undeliverable
 from bot.outgoing.late_texts import MAX_FILE_BYTES, upload_seconds
-from bot.settings import BotSettings
 from dialogue.messages import Address, OwedText
 from dialogue.rights.export import File
 from dialogue.states import DeliveryKind
@@ -42,7 +42,7 @@ def owed(number: int = 1) -> OwedText:
 
 @pytest.fixture
 async def bot(telegram: Telegram) -> AsyncIterator[BotApi]:
-    connected = connect(BotSettings(telegram_token=SecretStr(TOKEN), telegram_api_url=telegram.api_url))
+    connected = connect(TelegramSettings(telegram_token=SecretStr(TOKEN), telegram_api_url=telegram.api_url))
     await connected.initialize()
     yield connected
     telegram.uploads.release()

@@ -41,6 +41,7 @@ def watch(
         checks=checks or {},
         instruments=instruments or instruments_for(settings),
         settings=settings,
+        metrics_offset=1,
         beat_seconds=0.01,
     )
 
@@ -154,10 +155,9 @@ def test_what_is_owed_no_more_is_shown_as_nothing(database: Database, rooms: Roo
     assert 'mindglm_deliveries_owed{channel="test"} 0.0' in instruments.exposition("")[0].decode()
 
 
-def test_processes_of_one_host_do_not_want_the_same_port() -> None:
-    settings = DialogueSettings(metrics_port=9500)
-    assert [port_of(kind, settings) for kind in ("worker", "telegram", "wechat", "console")] == [9500, 9501, 9502, 9503]
-    assert port_of("worker", DialogueSettings()) is None
+def test_a_process_listens_at_its_offset_from_the_port_that_is_set() -> None:
+    assert port_of(3, DialogueSettings(metrics_port=9500)) == 9503
+    assert port_of(0, DialogueSettings()) is None
 
 
 def test_a_port_that_is_taken_costs_the_figures_but_not_the_process(
@@ -175,6 +175,7 @@ def test_a_port_that_is_taken_costs_the_figures_but_not_the_process(
             checks={},
             instruments=Prometheus(),
             settings=settings,
+            metrics_offset=1,
         )
         second.start()
         wait_until(lambda: everybody(database), 5)

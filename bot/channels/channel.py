@@ -1,0 +1,130 @@
+"""What a channel says of itself: one `Channel` a platform, readable without the platform's library.
+
+Every list of channels in the project comes from these values (`bot.channels.registry`).
+"""
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from bot.channels.findings import Finding
+from care.texts import Texts
+
+if TYPE_CHECKING:  # the command line reads manifests, and pays for neither settings nor database
+    from bot.channels.runtime import Runtime
+    from bot.services import BotServices
+    from dialogue.process.settings import DialogueSettings
+
+S = TypeVar("S", bound="DialogueSettings")
+
+
+class Unit(StrEnum):
+    """In what a platform measures the length of a text."""
+
+    UTF16 = "utf-16 units"
+    UTF8 = "utf-8 bytes"
+
+    def length(self, text: str) -> int:
+        return len(text.encode("utf-8")) if self is Unit.UTF8 else len(text.encode("utf-16-le")) // 2
+
+
+class Cost(StrEnum):
+    """What limits how much may be sent."""
+
+    FREE = "free"
+    RATE = "rate"  # so many messages a second
+    BAN = "ban"  # too many get the account banned
+    BUDGET = "budget"  # so many for each message that a person writes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What the platform can show, and how much it takes.
+
+    `longest_text` is the longest single message, in `unit`; None has no limit. `sends_per_message` is how many messages
+    one message of a person pays for where sending has a budget; None where it has none.
+    """
+
+    edits: bool = False
+    drafts: bool = False
+    typing: bool = False
+    files: bool = False
+    rates: bool = False
+    longest_text: int | None = None
+    unit: Unit = Unit.UTF16
+    cost: Cost = Cost.FREE
+    sends_per_message: int | None = None
+
+    @property
+    def longest_reply(self) -> int | None:
+        """How long a reply may be, in `unit`, to arrive whole before the person writes again; None has no limit."""
+        if self.longest_text is None or self.sends_per_message is None:
+            return None
+        return self.longest_text * self.sends_per_message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserIds:
+    """What a person's id looks like: `example` is one, `hint` says in English what an operator has to write."""
+
+    pattern: re.Pattern[str]
+    example: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """A channel's own words in one language: what it is called, what it says to people, what the doctor finds."""
+
+    label: str
+    texts: Texts
+    findings: Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process(Generic[S]):
+    """The adapter that `mindglm <name>` runs.
+
+    `settings`, `adapter` and `doctor` return what costs an import; `adapter` may raise `ModuleNotFoundError`.
+    `metrics_offset` is added to MINDGLM_METRICS_PORT and never changes. `switches` are the fields of `settings` that
+    must be set for `mindglm up` to run the channel. `extra` is the extra of the distribution that installs its
+    `libraries`.
+    """
+
+    summary: str
+    example: str
+    metrics_offset: int
+    switches: tuple[str, ...]
+    extra: str | None
+    libraries: tuple[str, ...]
+    settings: Callable[[], type[S]]
+    adapter: Callable[[], Callable[["BotServices", S, Path], "Runtime"]]
+    doctor: Callable[[], Callable[[S], Iterator[Finding]]]
+
+    @property
+    def switched_on_by(self) -> str:
+        """The variables that switch the channel on, for people."""
+        return " and ".join(f"MINDGLM_{field.upper()}" for field in self.switches)
+
+    def is_on(self, settings: S) -> bool:
+        return all(getattr(settings, field) is not None for field in self.switches)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel(Generic[S]):
+    """One platform. `package` holds `locales/zh.toml` and `locales/en.toml`; a terminal has no `process`."""
+
+    name: str
+    package: str
+    capabilities: Capabilities
+    user_ids: UserIds | None = None
+    process: Process[S] | None = None
+
+    def words(self, locale: str) -> Words:
+        read = tomllib.loads((files(self.package) / "locales" / f"{locale}.toml").read_text("utf-8"))
+        return Words(label=read["label"], texts=Texts(locale, read.get("texts", {})), findings=read.get("findings", {}))

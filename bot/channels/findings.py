@@ -1,0 +1,38 @@
+"""What an examination finds: a grade, a key under which the words stand in both languages, and what fills them."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Grade(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    NOTE = "note"  # good to know; nothing is to be done
+    WARN = "warn"  # works, but will hurt
+    FAIL = "fail"  # does not work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at; never holds a secret or anything of a person."""
+
+    grade: Grade
+    key: str
+    values: dict[str, object] = field(default_factory=dict)
+
+
+def ok(key: str, **values: object) -> Finding:
+    return Finding(grade=Grade.OK, key=key, values=values)
+
+
+def note(key: str, **values: object) -> Finding:
+    return Finding(grade=Grade.NOTE, key=key, values=values)
+
+
+def warn(key: str, **values: object) -> Finding:
+    return Finding(grade=Grade.WARN, key=key, values=values)
+
+
+def fail(key: str, **values: object) -> Finding:
+    return Finding(grade=Grade.FAIL, key=key, values=values)

@@ -1,0 +1,47 @@
+"""What an admin who took a conversation over is told of it."""
+
+from bot.incoming import answers, danger
+from bot.incoming.receipt import Receipt
+from bot.incoming.situation import Situation
+from care.screening import Tier
+from dialogue.admin import takeover
+from dialogue.admin.takeover import Held
+
+
+def pass_on(situation: Situation, text: str, *, tier: int = 0) -> None:
+    """Relay words to the admin's chat; one who answers in the console reads them there."""
+    held = situation.conversation
+    if held is None or held.relay_to is None:
+        return
+    conversation = Held(
+        id=held.id,
+        person_id=situation.person.id,
+        address=situation.message.address,
+        holder=held.holder,
+        relay_to=held.relay_to,
+        key=situation.person.key,
+    )
+    office = situation.rules.office
+    takeover.relay(situation.session, office, conversation, text, to=held.relay_to, tier=tier, now=situation.now)
+
+
+def tell_of_the_end(situation: Situation) -> None:
+    """The person is about to end the conversation: an admin who holds it hears of it."""
+    held = situation.conversation
+    if held is not None and held.holder is not None:
+        takeover.end(situation.session, situation.rules.office, held.id, now=situation.now)
+
+
+def answer(situation: Situation) -> Receipt:
+    """A human answers: of our own words only those to danger that was told just now stand beside theirs."""
+    screening, text = situation.words.screening, situation.words.text
+    situation, conversation, assessment = danger.assess(situation, screening)
+    is_danger = screening.tier >= Tier.ACTIVE
+    message_id = answers.store(situation, text, conversation_id=conversation.id)
+    pass_on(situation, text, tier=int(assessment.course.tier) if is_danger else 0)
+    words = danger.crisis_words(assessment) if is_danger else []
+    return Receipt(
+        conversation_id=conversation.id,
+        answered_at_once=answers.say(situation, message_id, words, conversation_id=conversation.id),
+        risk=danger.risk(screening, assessment),
+    )

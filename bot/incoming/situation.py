@@ -1,0 +1,152 @@
+"""All that the steps know of one message: loaded once, inside its transaction, with the person locked.
+
+A situation never changes. A step that changes something passes on a new one, so that the steps behind it see the change
+without asking the database again.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+
+from sqlalchemy.orm import Session
+
+from bot.incoming.gate import Gate
+from bot.incoming.limits import Limits
+from bot.incoming.receipt import Receipt
+from bot.incoming.words import Words
+from bot.staff.desk import Desk
+from care.age import AgeBand
+from care.course import Assessment, Course
+from care.disclosure import Answer
+from care.screening import Tier
+from care.scripts import Voice
+from care.texts import Texts
+from care.visit import Attendance, attend
+from dialogue.admin.office import Office
+from dialogue.core import conversations, danger_course, people
+from dialogue.core.conversations import OpenConversation
+from dialogue.core.people import KnownPerson
+from dialogue.messages import InboundMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Words that are new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """An earlier message was changed; the new words count if the old ones were not answered yet."""
+
+    original_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotText:
+    """Something that cannot be read: a picture, a voice message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A button under the notice was pressed."""
+
+    answer: Answer
+
+
+What = Text | Edit | NotText | Button
+"""What came."""
+
+UNDER_AGE = frozenset({AgeBand.MINOR, AgeBand.CHILD})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the operator decided for everybody who writes, and the words for it."""
+
+    texts: Texts
+    voice: Voice
+    gate: Gate
+    limits: Limits
+    office: Office
+    desk: Desk
+    max_message_length: int
+
+
+@dataclass(frozen=True, kw_only=True)  # no slots: the attendance is kept beside the fields
+class Situation:
+    """One message, who wrote it, where they stand, and what goes with the reply."""
+
+    session: Session
+    rules: Rules
+    what: What
+    message: InboundMessage
+    words: Words
+    person: KnownPerson
+    conversation: OpenConversation | None
+    course: Course
+    """How danger ran in that conversation; a new course where there is none."""
+    now: datetime
+    assessment: Assessment | None = None
+    """What this message did to the course, once it was taken into it."""
+    preface: str | None = field(default=None, repr=False)
+    """Something true about us, said before anything else."""
+    reminders: tuple[str, ...] = ()
+    """Said before the reply, but not to somebody in danger."""
+    label: str | None = None
+    """Put under the model's reply."""
+
+    @property
+    def is_held_by_a_human(self) -> bool:
+        """Whether an admin answers here now."""
+        return self.conversation is not None and self.conversation.holder is not None
+
+    @property
+    def is_danger(self) -> bool:
+        """Whether there is danger in these words, or in what was said before."""
+        return max(self.words.screening.tier, self.course.tier) >= Tier.ACTIVE
+
+    @property
+    def assessed(self) -> Assessment:
+        """The assessment, behind the step that makes it."""
+        if self.assessment is None:
+            raise AssertionError("the course is assessed before")
+        return self.assessment
+
+    @cached_property
+    def attendance(self) -> Attendance:
+        """What this message means for the person's visit."""
+        band = AgeBand.MINOR if self.person.age_band in UNDER_AGE else self.person.age_band
+        return attend(self.person.visit, band=band, now=self.now)
+
+    def in_conversation(self) -> tuple["Situation", OpenConversation]:
+        """With a conversation, the one that is open or a new one; and that conversation."""
+        address = self.message.address
+        opened = conversations.kept_or_started(self.session, self.person, address, self.conversation, now=self.now)
+        return (self if opened == self.conversation else replace(self, conversation=opened)), opened
+
+    def without_conversation(self) -> "Situation":
+        """The conversation has ended."""
+        return replace(self, conversation=None, course=Course())
+
+
+Outcome = Receipt | Situation
+"""What a step returns: what became of the message, or the situation that it passes on."""
+
+
+def load(session: Session, rules: Rules, what: What, message: InboundMessage, *, now: datetime) -> Situation:
+    """Lock the person, or make them, and read what is open at the address. Raises `WrongSecretKey`, `Unreadable`."""
+    person = people.locked(
+        session, rules.office.keys, channel=message.address.channel, user_id=message.user_id, now=now
+    )
+    conversation = conversations.open_at(session, message.address)
+    return Situation(
+        session=session,
+        rules=rules,
+        what=what,
+        message=message,
+        words=Words(raw=message.text, max_length=rules.max_message_length),
+        person=person,
+        conversation=conversation,
+        course=danger_course.course_in(person, conversation),
+        now=now,
+    )
