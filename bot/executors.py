@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bot.admission import AdmissionQueue
+from dialogue.storage.writer_queue import WRITE_PRIORITY
 
 T = TypeVar("T")
 
@@ -41,7 +42,9 @@ class PriorityExecutor:
         loop = asyncio.get_running_loop()
         await self._admission.enter(priority)
         try:
-            future = self._pool.submit(copy_context().run, call)
+            context = copy_context()
+            context.run(WRITE_PRIORITY.set, priority)
+            future = self._pool.submit(context.run, call)
         except RuntimeError:  # closed
             self._admission.leave()
             raise

@@ -1,6 +1,5 @@
 """The way to the database, PostgreSQL or SQLite: one transaction a use case, committed here and nowhere else."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -18,6 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from dialogue.errors import DatabaseUnavailable, Misconfigured
 from dialogue.storage import after_commit
 from dialogue.storage.after_commit import Announce, Hints, QueueingSession
+from dialogue.storage.writer_queue import WriterQueue
 
 _SQLITE_PRAGMAS = (
     "journal_mode = WAL",  # readers never wait for the writer
@@ -39,7 +39,7 @@ class Database:
     def __init__(self, engine: Engine, announce: Announce | None = None) -> None:
         self.engine = engine
         self._announce = announce
-        self._writer = threading.RLock() if engine.dialect.name == "sqlite" else None
+        self._writer = WriterQueue() if engine.dialect.name == "sqlite" else None
         self.reading = engine.execution_options(**_READ_ONLY)
 
     @contextmanager
@@ -79,11 +79,11 @@ class Database:
 
     @contextmanager
     def _in_a_row(self) -> Iterator[None]:
-        """SQLite has one writer at a time, and those who wait try again by chance: the threads of a process queue."""
+        """SQLite has one writer at a time: the threads of a process queue for it."""
         if self._writer is None:
             yield
             return
-        if not self._writer.acquire(timeout=_BUSY_SECONDS):
+        if not self._writer.acquire(_BUSY_SECONDS):
             raise DatabaseUnavailable("The database cannot be used: other writers of this process hold it.")
         try:
             yield

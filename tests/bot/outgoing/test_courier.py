@@ -156,7 +156,12 @@ async def test_a_signal_wakes_the_courier_before_its_poll(services: BotServices,
     platform = Platform()
     messenger = courier(services, rooms, platform, poll_seconds=30)
     hints: list[None] = []
-    listener = Listener(services.broker_url, CHANNEL, on_owed=lambda: (hints.append(None), messenger.wake())[1])
+
+    def on_owed() -> None:
+        hints.append(None)
+        messenger.wake()
+
+    listener = Listener(services.broker_url, CHANNEL, on_owed=on_owed)
     tasks = [asyncio.create_task(messenger.run()), asyncio.create_task(listener.run())]
     await until(lambda: hints)  # it has subscribed
     await asyncio.to_thread(rooms.answered, "在吗", "我在")

@@ -11,6 +11,8 @@ from sqlalchemy import text
 from dialogue.errors import DatabaseUnavailable
 from dialogue.storage import database as module
 from dialogue.storage.database import Database, connect, sqlite_url
+from dialogue.storage.writer_queue import WRITE_PRIORITY, WriterQueue
+from tests.patience import wait_until
 
 
 @pytest.fixture
@@ -66,3 +68,35 @@ def test_a_writer_that_never_ends_makes_the_others_say_so(sqlite: Database, monk
     thread.join()
     with sqlite.begin() as session:
         session.execute(text("INSERT INTO words VALUES ('x')"))
+
+
+def test_waiting_writers_go_by_priority_then_in_order_of_arrival() -> None:
+    queue, went, waiting = WriterQueue(), list[str](), list[threading.Thread]()
+    assert queue.acquire(1)
+
+    def write(name: str, priority: int) -> None:
+        WRITE_PRIORITY.set(priority)
+        assert queue.acquire(20)
+        went.append(name)
+        queue.release()
+
+    for number, (name, priority) in enumerate((("a", 0), ("b", 0), ("c", 3), ("d", 2)), start=1):
+        waiting.append(threading.Thread(target=write, args=(name, priority)))
+        waiting[-1].start()
+        wait_until(lambda number=number: len(queue._waiting) == number)  # type: ignore[misc]
+    queue.release()
+    for thread in waiting:
+        thread.join()
+    assert went == ["c", "d", "a", "b"]
+
+
+def test_the_writer_that_gives_up_is_passed_over_and_the_holder_may_take_it_again() -> None:
+    queue = WriterQueue()
+    assert queue.acquire(1)
+    assert queue.acquire(1)
+    with ThreadPoolExecutor(1) as pool:
+        assert not pool.submit(queue.acquire, 0.01).result()
+        queue.release()
+        assert not pool.submit(queue.acquire, 0.01).result()
+        queue.release()
+        assert pool.submit(queue.acquire, 1).result()
