@@ -230,15 +230,21 @@ class Courier:
         if not outcomes and places is None:
             return []
         try:
-            call = partial(self._in_one_transaction, list(outcomes.values()), places)
-            texts = await self._executor.run(call, priority=URGENT)  # crisis words may be due
+            texts = await self._in_a_thread(outcomes, places)
         except DatabaseUnavailable:
             self._outcomes = outcomes | self._outcomes
             self._may_hold_more = True
-            raise
+            if not outcomes or places is None:
+                raise
+            outcomes = {}  # one locked row is enough: what is due must not wait for what was sent
+            texts = await self._in_a_thread(outcomes, places)
         self._may_hold_more = False
         self._held = (self._held - outcomes.keys()) | {text.id for text in texts}
         return texts
+
+    async def _in_a_thread(self, outcomes: dict[UUID, Outcome], places: int | None) -> list[OwedText]:
+        call = partial(self._in_one_transaction, list(outcomes.values()), places)
+        return await self._executor.run(call, priority=URGENT)  # crisis words may be due
 
     def _in_one_transaction(self, outcomes: list[Outcome], places: int | None) -> list[OwedText]:
         with self._database.begin() as session:
