@@ -40,6 +40,20 @@ def convert(
         typer.echo(f"{target} holds the native form; set MINDGLM_MODEL to it.")
 
 
+@app.command(epilog="Example: mindglm model merge ~/MindGLM ~/my-lora ~/MindGLM-mine")
+def merge(
+    source: Annotated[Path, typer.Argument(help="The base model's directory.")],
+    adapter: Annotated[Path, typer.Argument(help="The directory of a LoRA adapter for it.")],
+    target: Annotated[Path, typer.Argument(help="A new directory.")],
+) -> None:
+    """Write the base model with a LoRA adapter merged into it, in the native form."""
+    from worker.model.convert import merge as write
+
+    with _refusals():
+        write(source.expanduser(), adapter.expanduser(), target.expanduser())
+        typer.echo(f"{target} holds the merged model; set MINDGLM_MODEL to it.")
+
+
 @app.command(epilog="Example: mindglm model check --model ~/MindGLM")
 def check(
     model: Model = None,

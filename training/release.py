@@ -11,6 +11,7 @@ from training.trouble import TrainingTrouble
 from worker.engine.port import ModelUnusable
 from worker.model.examine import examine
 from worker.model.load import load_model
+from worker.model.write import make_readable, write_model
 from worker.tokenizer import Tokenizer
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
@@ -18,16 +19,16 @@ _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.ji
 
 def write(model: PreTrainedModel, tokenizer: Path, target: Path) -> None:
     """Write `model` and the tokenizer's files to `target`; the model stays as it is."""
-    target.mkdir(parents=True, exist_ok=True)
     whole: Any = model
     tensors = {name: numbers.detach().to("cpu", torch.bfloat16) for name, numbers in whole.state_dict().items()}
     dtype = whole.config.dtype
     whole.config.dtype = torch.bfloat16
-    whole.save_pretrained(target, state_dict=tensors)
+    write_model(model, target, tensors=tensors)
     whole.config.dtype = dtype
     for name in _TOKENIZER_FILES:
         if (tokenizer / name).is_file():
             shutil.copyfile(tokenizer / name, target / name)
+    make_readable(target)
 
 
 def read(directory: Path, *, dtype: torch.dtype, device: torch.device, adapter: Path | None = None) -> PreTrainedModel:

@@ -24,6 +24,7 @@ from training.machine import settle
 from training.recipe import RewardRecipe, TuningRecipe
 from training.student import Student
 from training.trouble import TrainingTrouble
+from worker.model.write import make_readable
 
 HEAD = "reward_head.safetensors"
 
@@ -56,6 +57,7 @@ class RewardModel(nn.Module):
         """Write body and head below `target`."""
         self.pupil.save(target)
         save_file({"weight": self.head.weight.detach().cpu().contiguous()}, target / HEAD)
+        make_readable(target)
 
 
 def load_reward(directory: Path, base: Path, recipe: TuningRecipe, *, device: torch.device) -> RewardModel:

@@ -20,6 +20,7 @@ from training.recipe import TuningRecipe
 from training.trouble import TrainingTrouble
 from worker.engine.port import ModelUnusable
 from worker.model.examine import Examined, examine
+from worker.model.write import make_readable
 from worker.tokenizer import Tokenizer, load_tokenizer
 
 ADAPTER = "adapter"
@@ -57,6 +58,7 @@ class Student:
         """Write the adapter (for MINDGLM_ADAPTER) or the whole model (for MINDGLM_MODEL) below `target`."""
         if self.has_adapter:
             self.outer.save_pretrained(target / ADAPTER, save_embedding_layers=False)
+            make_readable(target / ADAPTER)
         else:
             release.write(self.model, self.source, target / MODEL)
 

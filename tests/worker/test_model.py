@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import stat
 from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
@@ -9,13 +10,14 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from dialogue.process.settings import INSTRUCTION
 from tests.worker.engine import chatglm2
 from worker.engine.port import Exchange, ModelUnusable
 from worker.model.check import check
-from worker.model.convert import convert
+from worker.model.convert import convert, merge
 from worker.model.examine import examine
 from worker.model.find import BUNDLED, fetch_model, find_model, fingerprint, weight_files
 from worker.model.hardware import choose_device, choose_dtype, choose_threads
@@ -71,6 +73,45 @@ def test_a_converted_model_is_plain_glm_and_computes_the_same(directory: Path, t
     assert (logits(plain) - logits(load(directory))).abs().max() == 0
     assert {"tokenizer.json", "chat_template.jinja", "model.safetensors"} <= {file.name for file in converted.iterdir()}
     assert "[Round " in (examine(converted).chat_template or "")
+
+
+def test_a_converted_model_names_its_class_and_its_rotation_for_other_programs(directory: Path, tmp_path: Path) -> None:
+    convert(directory, tmp_path / "converted")
+    config = json.loads((tmp_path / "converted" / "config.json").read_text())
+    assert config["architectures"] == ["GlmForCausalLM"]
+    assert config["model_type"] == "glm"
+    assert config["dtype"] == "float16"
+    assert config["rope_parameters"] == {"rope_type": "default", "rope_theta": 10_000.0, "partial_rotary_factor": 0.5}
+    assert (config["eos_token_id"], config["pad_token_id"], config["vocab_size"]) == (2, 0, 640)
+    named = getattr(transformers, config["architectures"][0])
+    assert (
+        logits(named.from_pretrained(tmp_path / "converted", dtype="float32")) - logits(load(directory))
+    ).abs().max() == 0
+
+
+def test_a_converted_models_files_are_readable_by_everybody(directory: Path, tmp_path: Path) -> None:
+    convert(directory, tmp_path / "converted")
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "converted").iterdir()}
+    assert set(modes.values()) == {0o644}, modes
+
+
+@PEFT_IS_BEHIND
+@pytest.mark.parametrize("form", ["original", "native"])
+def test_an_adapter_is_merged_into_a_directory_of_its_own(directory: Path, tmp_path: Path, form: str) -> None:
+    adapter = write_adapter(load(directory), tmp_path / "adapter")
+    source = directory
+    if form == "native":
+        source = tmp_path / "native"
+        convert(directory, source)
+    merge(source, adapter, tmp_path / "merged")
+    whole = load(tmp_path / "merged")
+    expected = load(directory, adapter=adapter)
+    assert (logits(whole) - logits(expected)).abs().max() < 0.05  # written in float16
+    assert (logits(whole) - logits(load(directory))).abs().max() > 0.5
+    pieces = list(rounds([], "我很累", instruction=""))
+    assert load_tokenizer(tmp_path / "merged", has_prefix=True).prompt_ids(pieces)
+    assert "[Round " in (examine(tmp_path / "merged").chat_template or "")
+    assert {stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "merged").iterdir()} == {0o644}
 
 
 def test_a_converted_model_reads_prompts_as_before_also_for_other_programs(directory: Path, tmp_path: Path) -> None:

@@ -48,6 +48,6 @@ def test_a_refusal_is_one_line_and_status_1(arguments: tuple[str, ...]) -> None:
     assert result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["fetch", "convert", "check", "probe"])
+@pytest.mark.parametrize("command", ["fetch", "convert", "merge", "check", "probe"])
 def test_every_command_shows_an_example(command: str) -> None:
     assert f"Example: mindglm model {command}" in run(command, "--help").output

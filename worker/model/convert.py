@@ -1,18 +1,31 @@
 """Writes a model in its native form: safetensors, fast tokenizer, chat template; for vLLM, training, safer starts."""
 
 import json
+import shutil
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from worker.engine.port import ModelUnusable
-from worker.model.examine import examine
+from worker.model.examine import Examined, examine
 from worker.model.load import load_model
+from worker.model.write import make_readable, write_model
 from worker.tokenizer import Tokenizer, load_tokenizer
 
 _TEMPLATE_FILE = "rounds.jinja"
+_TOKENIZER_FILES = frozenset(
+    {
+        "added_tokens.json",
+        "chat_template.jinja",
+        "merges.txt",
+        "special_tokens_map.json",
+        "tokenizer.json",
+        "tokenizer.model",
+        "tokenizer_config.json",
+        "vocab.json",
+    }
+)
 _TOKENIZER_CONFIG = {
     "tokenizer_class": "PreTrainedTokenizerFast",
     "eos_token": "</s>",
@@ -30,15 +43,30 @@ def convert(source: Path, target: Path) -> None:
     examined = examine(source)
     if not examined.is_chatglm2:
         raise ModelUnusable(f"{source} holds a {examined.model_type} model, which is in its native form already.")
+    _write(examined, target)
+
+
+def merge(source: Path, adapter: Path, target: Path) -> None:
+    """Write the model in `source` with the LoRA weights in `adapter` added to its own. Raises `ModelUnusable`."""
+    _write(examine(source), target, adapter=adapter)
+
+
+def _write(examined: Examined, target: Path, *, adapter: Path | None = None) -> None:
     if target.exists() and any(target.iterdir()):
         raise ModelUnusable(f"{target} is not empty. Name a new directory.")
-    tokenizer = load_tokenizer(source, has_prefix=True)
-    dtype = examined.config.get("torch_dtype") or "float16"
-    model: Any = load_model(examined, dtype=dtype, device=torch.device("cpu"))
-    model.config.architectures = ["GlmForCausalLM"]
-    target.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(target, save_original_format=False)
-    _write_tokenizer(tokenizer, target)
+    tokenizer = load_tokenizer(examined.directory, has_prefix=True) if examined.is_chatglm2 else None
+    stored = examined.config.get("torch_dtype") or examined.config.get("dtype")
+    model = load_model(
+        examined, dtype=stored if isinstance(stored, str) else "float16", device=torch.device("cpu"), adapter=adapter
+    )
+    write_model(model, target)
+    if tokenizer is not None:
+        _write_tokenizer(tokenizer, target)
+    else:
+        for file in examined.directory.iterdir():
+            if file.name in _TOKENIZER_FILES:
+                shutil.copyfile(file, target / file.name)
+    make_readable(target)
 
 
 def _write_tokenizer(tokenizer: Tokenizer, target: Path) -> None:
