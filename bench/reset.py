@@ -26,7 +26,7 @@ from rich.table import Table
 from sqlalchemy import func, insert, select
 
 from care import texts
-from dialogue.admin import steering
+from dialogue.admin import reset_all
 from dialogue.admin.office import Actor, Office
 from dialogue.states import TurnState
 from dialogue.storage import schema
@@ -100,7 +100,7 @@ def measure(database: Database, *, count: int) -> Row:
     began_at = time.perf_counter()
     with writers.writing():
         batch_began_at = began_at
-        for ended in steering.reset_all(database, office, by=boss):
+        for ended in reset_all.reset_all(database, office, by=boss):
             ended_count += ended
             batches.append(1000 * (time.perf_counter() - batch_began_at))
             batch_began_at = time.perf_counter()

@@ -9,6 +9,7 @@ from bot.incoming.inbox import Inbox
 from bot.incoming.limits import Limits
 from bot.meters import BotMeters
 from bot.outgoing.late_texts import LateTexts
+from bot.staff.reset_all import ResetAll
 from care import texts
 from care.scripts import Voice
 from care.texts import Texts
@@ -45,6 +46,7 @@ class BotServices:
     inbox: Inbox
     sweeper: Sweeper
     housekeeper: Housekeeper
+    resets: ResetAll
     signals: Signals
     doorbell: Doorbell
     instruments: Instruments
@@ -99,8 +101,10 @@ class BotServices:
             shows_texts=settings.admin_texts,
             executor=executors.intake,
         )
+        resets = ResetAll(database=database, office=office, instruments=instruments)
         sweeper.start()
         housekeeper.start()
+        resets.start()
         return cls(
             database=database,
             keys=keys,
@@ -110,6 +114,7 @@ class BotServices:
             inbox=inbox,
             sweeper=sweeper,
             housekeeper=housekeeper,
+            resets=resets,
             signals=signals,
             doorbell=doorbell,
             instruments=instruments,
@@ -120,6 +125,7 @@ class BotServices:
     def close(self) -> None:
         self.sweeper.stop()
         self.housekeeper.stop()
+        self.resets.stop()
         self.executors.close()
         self.doorbell.close()
         self.signals.close()

@@ -18,7 +18,6 @@ from bot.incoming.situation import Button, Edit, NotText, Rules, Text, What
 from bot.incoming.urgency import screen_both_ends
 from bot.meters import UNMETERED, BotMeters
 from bot.staff.desk import Desk
-from bot.staff.reset_all import Clearing
 from care.disclosure import Answer
 from care.screening import Tier
 from care.scripts import Voice
@@ -64,7 +63,6 @@ class Inbox:
             office=office,
             desk=Desk(
                 office=office,
-                clearing=Clearing(database=database, office=office, clock=clock),
                 shows_texts=shows_texts,
                 max_length=max_message_length,
             ),

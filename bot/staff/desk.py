@@ -14,8 +14,7 @@ from sqlalchemy.orm import Session
 
 from bot.staff import orders, reports
 from bot.staff.orders import Order, Verb
-from bot.staff.reset_all import Clearing
-from dialogue.admin import alerts, find, listing, overview, record, steering, takeover
+from dialogue.admin import alerts, find, listing, overview, record, reset_all, steering, takeover
 from dialogue.admin.office import Actor, Office
 from dialogue.errors import (
     AlreadyHeld,
@@ -33,7 +32,6 @@ from dialogue.errors import (
     ReasonTooLong,
 )
 from dialogue.messages import Address, InboundMessage
-from dialogue.storage import after_commit
 
 _EXPLANATIONS: dict[type[DialogueError], str] = {
     NoSuchConversation: "desk_no_such_conversation",
@@ -73,9 +71,8 @@ class Deed(Protocol):
 class Desk:
     """Serves the admins of one process."""
 
-    def __init__(self, *, office: Office, clearing: Clearing, shows_texts: bool, max_length: int) -> None:
+    def __init__(self, *, office: Office, shows_texts: bool, max_length: int) -> None:
         self._office = office
-        self._clearing = clearing
         self._shows_texts = shows_texts
         self._max_length = max_length
         self._verbs: dict[Verb, Callable[[Caller, Order], str]] = {
@@ -188,8 +185,7 @@ class Desk:
         if word != "yes":
             count = overview.overview(caller.session, now=caller.now).open_count
             return self._words("desk_reset_all_confirm", count=count)
-        begin = self._clearing.start(caller.actor, caller.person_id, caller.address, reason or None)
-        after_commit.call(caller.session, begin)
+        reset_all.order(caller.session, by=caller.actor, tell=caller.address, reason=reason or None, now=caller.now)
         return self._words("desk_reset_all_begun")
 
     def _block(self, caller: Caller, order: Order) -> str:

@@ -1,59 +1,47 @@
-"""An admin ends every conversation from the chat: beside intake, in small transactions, with a word when it is done."""
+"""Carries out what an admin ordered in the chat: all conversations end, beside intake, also after a restart."""
 
-import threading
-from collections.abc import Callable
-from uuid import UUID
+import time
 
-import structlog
-
-from care.texts import Texts
-from dialogue.admin import steering
-from dialogue.admin.office import Actor, Office
-from dialogue.core import outbox, people
-from dialogue.errors import DatabaseUnavailable
-from dialogue.messages import Address
-from dialogue.states import DeliveryKind
-from dialogue.storage.clock import Clock
+from dialogue.admin import reset_all
+from dialogue.admin.office import Office
+from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
+from dialogue.telemetry.instruments import UNMEASURED, Instruments
+from dialogue.telemetry.periodic import Periodic
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+class ResetAll:
+    """Looks for orders in a thread of its own; each process may do a part of one."""
 
-class Clearing:
-    """Ends all conversations in a thread of its own; what it did not reach when its process dies stays open."""
-
-    def __init__(self, *, database: Database, office: Office, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        office: Office,
+        instruments: Instruments = UNMEASURED,
+        period_seconds: float = 1.0,
+        clock: Clock = utc_now,
+    ) -> None:
         self._database = database
         self._office = office
         self._clock = clock
+        self._loop = Periodic("reset_all", self.carry_out, period_seconds=period_seconds, instruments=instruments)
 
-    def start(self, by: Actor, person_id: UUID, to: Address, reason: str | None) -> Callable[[], None]:
-        """What begins it, once the order is committed."""
-        thread = threading.Thread(target=self._run, args=(by, person_id, to, reason), name="clearing", daemon=True)
-        return thread.start
+    def start(self) -> None:
+        self._loop.start()
 
-    def _run(self, by: Actor, person_id: UUID, to: Address, reason: str | None) -> None:
-        ended_count, words = 0, "desk_reset_all_done"
-        try:
-            for count in steering.reset_all(self._database, self._office, by=by, reason=reason, clock=self._clock):
-                ended_count += count
-        except DatabaseUnavailable as error:
-            log.error("clearing_stopped", ended_count=ended_count, error=str(error))  # noqa: TRY400 - no traceback
-            words = "desk_reset_all_stopped"
-        self._tell(person_id, to, self._office.texts, words, ended_count)
+    def stop(self) -> None:
+        """Returns after the batch in progress; the rest of an order is left to the next process."""
+        self._loop.stop()
 
-    def _tell(self, person_id: UUID, to: Address, texts: Texts, words: str, ended_count: int) -> None:
-        try:
+    def carry_out(self) -> None:
+        """Batch after batch until nothing is ordered; raises `DatabaseUnavailable`."""
+        with self._database.read() as session:
+            if not reset_all.is_ordered(session):
+                return
+        while not self._loop.is_stopping:
+            began_at = time.monotonic()
             with self._database.begin() as session:
-                outbox.owe(
-                    session,
-                    people.key_of(session, self._office.keys, person_id),
-                    person_id=person_id,
-                    address=to,
-                    text=texts.say(words, count=ended_count),
-                    kind=DeliveryKind.NOTICE,
-                    conversation_id=None,
-                    now=self._clock(),
-                )
-        except DatabaseUnavailable as error:
-            log.warning("clearing_untold", error=str(error))
+                if reset_all.advance(session, self._office, now=self._clock()) is None:
+                    return
+            self._loop.pause(reset_all.PAUSE_SHARE * (time.monotonic() - began_at))

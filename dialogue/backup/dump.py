@@ -11,7 +11,7 @@ from sqlalchemy import Connection, MetaData, Table, select
 from dialogue.backup import archive
 from dialogue.storage import schema
 from dialogue.storage.database import Database, be_patient, reachable
-from dialogue.tables import PEOPLE, PROCESSES, Compatibility
+from dialogue.tables import PEOPLE, PROCESSES, RESET_ORDERS, Compatibility
 
 KEYS = "keys.jsonl.gz"
 """Beside the backups of one directory, and replaced by each: the wrapped data keys of those who are not erased."""
@@ -21,7 +21,7 @@ _PREFIX = "mindglm-"
 _NAME = f"{_PREFIX}%Y%m%dT%H%M%SZ{_SUFFIX}"
 _ROWS_AT_ONCE = 500
 _KEY_ID_BYTES = 4
-_LEFT_OUT = {PROCESSES.name, Compatibility.__tablename__, "alembic_version"}
+_LEFT_OUT = {PROCESSES.name, RESET_ORDERS.name, Compatibility.__tablename__, "alembic_version"}
 """Of no use after a restart, or written by the migrations."""
 
 

@@ -47,19 +47,22 @@ _LAST_EPOCH = select(func.max(CONVERSATIONS.c.epoch)).where(*_IN_CHAT)
 _START = insert(CONVERSATIONS)
 _CLOSE = (
     update(CONVERSATIONS)
-    .where(CONVERSATIONS.c.id == bindparam("conversation_id"), CONVERSATIONS.c.closed_at.is_(None))
+    .where(CONVERSATIONS.c.id.in_(bindparam("conversation_ids", expanding=True)), CONVERSATIONS.c.closed_at.is_(None))
     .values(closed_at=bindparam("now"), closed_by=bindparam("by"))
 )
 _DISCARD_TURNS = (
     update(TURNS)
-    .where(TURNS.c.conversation_id == bindparam("of_conversation"), TURNS.c.state.in_(OPEN_TURN_STATES))
+    .where(
+        TURNS.c.conversation_id.in_(bindparam("of_conversations", expanding=True)),
+        TURNS.c.state.in_(OPEN_TURN_STATES),
+    )
     .values(state=TurnState.DISCARDED, finished_at=bindparam("now"))
     .returning(TURNS.c.id)
 )
 _TAKE_BACK_REPLIES = (
     update(DELIVERIES)
     .where(
-        DELIVERIES.c.conversation_id == bindparam("of_conversation"),
+        DELIVERIES.c.conversation_id.in_(bindparam("of_conversations", expanding=True)),
         (DELIVERIES.c.kind == DeliveryKind.REPLY) | (DELIVERIES.c.part == WAITING_PART),
         DELIVERIES.c.state == DeliveryState.PENDING,
     )
@@ -116,28 +119,28 @@ def relay_address(row: Any) -> Address | None:
     return Address(channel=row.relay_channel, account=row.relay_account or "", chat_id=row.relay_chat_id)
 
 
-def reset(session: Session, conversation_id: UUID, *, by: ClosedBy, now: datetime) -> list[UUID]:
-    """End a conversation: what waits or is being generated for it is discarded, and so is what it still owes.
+def reset(session: Session, *conversation_ids: UUID, by: ClosedBy, now: datetime) -> list[UUID]:
+    """End conversations: what waits or is being generated in them is discarded, and so is what they still owe.
 
-    Returns the turns that were discarded. Ending it twice does nothing.
+    Returns the turns that were discarded. Ending one twice does nothing.
     """
-    session.execute(_CLOSE, {"conversation_id": conversation_id, "by": by, "now": now})
-    return silence(session, conversation_id, now=now)
+    session.execute(_CLOSE, {"conversation_ids": conversation_ids, "by": by, "now": now})
+    return silence(session, *conversation_ids, now=now)
 
 
 def reset_all(session: Session, person: KnownPerson, *, by: ClosedBy, now: datetime) -> list[UUID]:
     """End every conversation of a person; returns the turns that were discarded."""
     open_ids = session.scalars(_OPEN_OF_PERSON, {"of_person": person.id}).all()
-    return [turn_id for each in open_ids for turn_id in reset(session, each, by=by, now=now)]
+    return reset(session, *open_ids, by=by, now=now) if open_ids else []
 
 
-def silence(session: Session, conversation_id: UUID, *, now: datetime) -> list[UUID]:
-    """Take back whatever the model has not yet said in a conversation, which stays open.
+def silence(session: Session, *conversation_ids: UUID, now: datetime) -> list[UUID]:
+    """Take back whatever the model has not yet said in conversations, which stay open.
 
     Returns the turns that were discarded.
     """
-    discarded = session.scalars(_DISCARD_TURNS, {"of_conversation": conversation_id, "now": now}).all()
-    session.execute(_TAKE_BACK_REPLIES, {"of_conversation": conversation_id})
+    discarded = session.scalars(_DISCARD_TURNS, {"of_conversations": conversation_ids, "now": now}).all()
+    session.execute(_TAKE_BACK_REPLIES, {"of_conversations": conversation_ids})
     after_commit.cancel(session, discarded)
     return list(discarded)
 

@@ -10,7 +10,7 @@ from dialogue.tables.deliveries import DELIVERIES, Delivery
 from dialogue.tables.mapping import Figure, Table, Utc, spelled_out
 from dialogue.tables.people import COMPLAINTS, EMERGENCY_CONTACTS, PEOPLE, Complaint, EmergencyContact, Person
 from dialogue.tables.processes import PROCESSES, Compatibility, Process
-from dialogue.tables.staff import SignInTries, Staff, StaffLink, StaffSession
+from dialogue.tables.staff import RESET_ORDERS, ResetOrder, SignInTries, Staff, StaffLink, StaffSession
 from dialogue.tables.turns import FEEDBACK, MESSAGES, TURNS, Feedback, Message, Turn
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "MESSAGES",
     "PEOPLE",
     "PROCESSES",
+    "RESET_ORDERS",
     "TURNS",
     "AuditEntry",
     "Compatibility",
@@ -35,6 +36,7 @@ __all__ = [
     "Message",
     "Person",
     "Process",
+    "ResetOrder",
     "SignInTries",
     "Staff",
     "StaffLink",

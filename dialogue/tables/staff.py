@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from dialogue.states import Role
 from dialogue.storage.ids import new_id
-from dialogue.tables.mapping import Table
+from dialogue.tables.mapping import Table, core
 
 
 class Staff(Table):
@@ -56,6 +56,25 @@ class StaffLink(Table):
     expires_at: Mapped[datetime]
 
 
+class ResetOrder(Table):
+    """An admin ordered in the chat that all conversations end; the row goes when it is done, and they are told.
+
+    `after_id` is the last conversation that was looked at; the address is the admin's private chat.
+    """
+
+    __tablename__ = "reset_orders"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    ordered_at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(String(255))
+    reason: Mapped[str | None] = mapped_column(String(255))
+    channel: Mapped[str] = mapped_column(String(32))
+    account: Mapped[str] = mapped_column(String(255), default="", server_default="")
+    chat_id: Mapped[str] = mapped_column(String(255))
+    after_id: Mapped[UUID]
+    ended_count: Mapped[int]
+
+
 class SignInTries(Table):
     """How often a name or an address tried to sign in since `started_at`; both are kept as digests."""
 
@@ -64,3 +83,6 @@ class SignInTries(Table):
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     count: Mapped[int]
     started_at: Mapped[datetime]
+
+
+RESET_ORDERS = core(ResetOrder)

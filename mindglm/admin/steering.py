@@ -130,14 +130,14 @@ def _reset_person(counter: Counter, person: str, *, why: str | None, yes: bool) 
 
 
 def _reset_all(counter: Counter, *, why: str | None, yes: bool) -> int:
-    from dialogue.admin import steering
+    from dialogue.admin import reset_all
     from dialogue.admin.overview import overview
     from dialogue.storage.clock import utc_now
 
     with counter.database.read() as session:
         open_count = overview(session, now=utc_now()).open_count
     confirm(f"End all {open_count} open conversations?", yes=yes)
-    return sum(steering.reset_all(counter.database, counter.office, by=counter.actor, reason=why))
+    return sum(reset_all.reset_all(counter.database, counter.office, by=counter.actor, reason=why))
 
 
 def _on_conversation(conversation: str, act: Callable[..., None], *, why: str | None) -> UUID:

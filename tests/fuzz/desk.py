@@ -1,19 +1,15 @@
 """The admins' desk in the chat, on a database of its own; what an order does is undone after it."""
 
 import atexit
-from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import cast
-from uuid import UUID
 
 from bot.staff.desk import Caller, Desk
 from bot.staff.orders import Verb
-from bot.staff.reset_all import Clearing
 from care import texts
-from dialogue.admin.office import Actor, Office
+from dialogue.admin.office import Office
 from dialogue.core import people
 from dialogue.messages import Address
 from dialogue.storage import schema
@@ -25,13 +21,6 @@ _BOSS = Address(channel="telegram", chat_id="42")
 _WORDS = ("all yes", "all", "person telegram:42", "person :", "on", "off", "全部 确认", "用户 test:小王")
 
 
-class _NoClearing:
-    """Begins nothing."""
-
-    def start(self, _by: Actor, _person_id: UUID, _to: Address, _reason: str | None) -> Callable[[], None]:
-        return lambda: None
-
-
 class AdminsDesk:
     """One admin, and a conversation that they can give orders about."""
 
@@ -41,7 +30,7 @@ class AdminsDesk:
         self._rooms = Rooms(connect(url))
         self.conversation_id = self._rooms.answered("我睡不着", "我在听").conversation_id
         office = Office(keys=self._rooms.keys, texts=texts.load("zh"), admins=(_BOSS,))
-        self._desk = Desk(office=office, clearing=cast("Clearing", _NoClearing()), shows_texts=True, max_length=4000)
+        self._desk = Desk(office=office, shows_texts=True, max_length=4000)
         with self._rooms.database.begin() as session:
             admin = people.locked(session, self._rooms.keys, channel="telegram", user_id="42", now=self._rooms.clock())
         self._person_id = admin.id

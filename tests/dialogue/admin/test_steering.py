@@ -5,7 +5,6 @@ from sqlalchemy import select
 
 from dialogue.admin import audit, find, steering
 from dialogue.admin.office import Actor, Office
-from dialogue.admin.takeover import take_over
 from dialogue.core import sending
 from dialogue.errors import ConversationClosed, NoSuchConversation, NoSuchPerson, NotFailed, ReasonTooLong
 from dialogue.states import ClosedBy, DeliveryState, TurnState
@@ -70,29 +69,6 @@ def test_closing_tells_the_person(rooms: Rooms, office: Office, boss: Actor) -> 
     (words,) = rooms.due(owner=ME)
     assert words.text == office.texts.say("admin_closed")
     assert rooms.turn(heard.turn_id).state is TurnState.DISCARDED
-
-
-def test_a_reset_of_all_ends_every_conversation_in_batches_and_leaves_what_begins_meanwhile(
-    rooms: Rooms, office: Office, boss: Actor, colleague: Actor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(steering, "BATCH", 3)
-    old = [rooms.heard(who=f"人{number}") for number in range(7)]
-    with rooms.database.begin() as session:
-        take_over(session, office, old[2].conversation_id, by=colleague, now=rooms.clock())
-    rooms.announced.clear()
-    counts = []
-    for count in steering.reset_all(rooms.database, office, by=boss, clock=rooms.clock):
-        counts.append(count)
-        if len(counts) == 1:
-            rooms.clock.tick(1)
-            meanwhile = rooms.heard(who="新人")
-    assert counts == [3, 3, 1]
-    assert rooms.announced.cancelled_turn_ids == {heard.turn_id for heard in old if heard is not old[2]}
-    assert all(rooms.conversation(heard.conversation_id).closed_by is ClosedBy.ADMIN for heard in old)
-    assert rooms.conversation(meanwhile.conversation_id).closed_at is None
-    assert rooms.turn(meanwhile.turn_id).state is TurnState.WAITING
-    with rooms.database.read() as session:
-        assert len(audit.entries(session, action="reset")) == 7
 
 
 def test_resetting_a_person_ends_whatever_they_hold(rooms: Rooms, office: Office, boss: Actor) -> None:

@@ -13,7 +13,6 @@ from bot.incoming.limits import UNLIMITED
 from bot.incoming.receipt import Receipt
 from bot.incoming.situation import Outcome, Rules, Situation, Text, What, load
 from bot.staff.desk import Desk
-from bot.staff.reset_all import Clearing
 from care import texts
 from care.age import AgeBand
 from care.hotlines import directory
@@ -58,7 +57,6 @@ class Talk:
             office=office,
             desk=Desk(
                 office=office,
-                clearing=Clearing(database=rooms.database, office=office, clock=rooms.clock),
                 shows_texts=True,
                 max_length=100,
             ),
