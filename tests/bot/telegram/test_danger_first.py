@@ -68,7 +68,7 @@ def has_said(clinic: Clinic, who: int, size: int) -> None:
                 address=Address(channel="telegram", chat_id=str(who)),
                 account="4242",
                 user_id=str(who),
-                external_id=f"{who}:{number}",
+                external_id=f"earlier:{who}:{number}",
                 text=words,
                 sent_at=now,
                 is_private=True,

@@ -25,7 +25,8 @@ from tests.bot.telegram.test_danger_first import has_said
 from tests.patience import wait_until
 
 CHAT = TelegramChat(chat_id=7)
-FILES = [File(name="a.txt", content=b"a" * 3_000_000), File(name="a.json", content=b"{}" * 1_500_000)]
+# more than the buffers of both ends take, so that an upload that is held is really under way
+FILES = [File(name="a.txt", content=b"a" * 10_000_000), File(name="a.json", content=b"{}" * 5_000_000)]
 
 
 def owed(number: int = 1) -> OwedText:
@@ -169,7 +170,7 @@ def test_an_adapter_that_is_killed_while_it_sends_files_loses_and_doubles_nothin
     open_clinic: Callable[..., Clinic], telegram: Telegram, *, is_complete: bool
 ) -> None:
     clinic = open_clinic()
-    has_said(clinic, 7, 2_000_000)
+    has_said(clinic, 7, 8_000_000)
     if not is_complete:
         telegram.hold_uploads()
     adapter = clinic.start_adapter().wait_ready()
