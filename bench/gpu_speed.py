@@ -203,7 +203,7 @@ def _kernels(work: Callable[[], object]) -> list[dict[str, Any]]:
 
 
 def _microseconds(event: Any) -> float:
-    return event.self_device_time_total if torch.cuda.is_available() else event.self_cpu_time_total  # type: ignore[no-any-return]
+    return event.self_device_time_total if torch.cuda.is_available() else event.self_cpu_time_total  # type: ignore[no-any-return]  # torch says nothing of its events
 
 
 def _timed(work: Callable[[], object], *, times: int) -> float:

@@ -68,7 +68,7 @@ async def test_a_call_sees_the_context_of_its_caller() -> None:
 def test_every_thread_can_have_a_database_connection(tmp_path: Path) -> None:
     database = connect("postgresql+psycopg://nobody@127.0.0.1/nothing")
     pool = database.engine.pool
-    assert Executors().thread_count + THREADS_WITHOUT_EXECUTOR <= pool.size() + pool._max_overflow  # type: ignore[attr-defined]
+    assert Executors().thread_count + THREADS_WITHOUT_EXECUTOR <= pool.size() + pool._max_overflow  # type: ignore[attr-defined]  # of the pool in use
     database.close()
 
 
