@@ -10,6 +10,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,13 @@ _LAST_RESORT_SECONDS = 30.0
 _ASK_PERIOD = timedelta(seconds=60)
 
 
+class Listening(StrEnum):
+    """How an adapter hears, which says what silence means."""
+
+    POLLS = "polls"  # it asks, and is answered within the minute: silence is deafness
+    PUSHED = "pushed"  # it is called: silence is deafness only where the platform was asked and said nothing good
+
+
 class Deaf(Exception):
     """The adapter does not hear any more and cannot mend it: a new process may."""
 
@@ -47,7 +55,10 @@ def hangs_for_good(reason: str) -> Deaf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What the file says; ages in seconds at `written_at`, None where there is nothing to be told."""
+    """What the file says; ages in seconds at `written_at`, None where there is nothing to be told.
+
+    `deafness` says why nobody is heard. A file of an earlier version has none, and is of an adapter that polls.
+    """
 
     channel: str
     written_at: str
@@ -55,6 +66,7 @@ class Report:
     last_heard_seconds: float | None
     pending_updates: int | None
     oldest_owed_seconds: float | None
+    deafness: str | None = None
 
     def troubles(self, *, now: datetime) -> list[str]:
         """What is wrong, in words; nothing when all is well."""
@@ -62,8 +74,8 @@ class Report:
         found = []
         if silent_seconds > STUCK_SECONDS:
             found.append(f"the {self.channel} adapter has not reported for {silent_seconds:.0f} s")
-        if self.last_heard_seconds is None or self.last_heard_seconds > DEAF_SECONDS:
-            found.append(f"{self.channel} has not been heard for {self.last_heard_seconds or silent_seconds:.0f} s")
+        if self.deafness is not None:
+            found.append(self.deafness)
         if self.oldest_owed_seconds is not None and self.oldest_owed_seconds > OVERDUE_SECONDS:
             found.append(f"a text has been owed for {self.oldest_owed_seconds:.0f} s")
         return found
@@ -89,6 +101,8 @@ class Health:
         self._ask_pending = ask_pending
         self._executor = executor or Executors().display
         self._clock = clock
+        self._was_answered = False
+        self.listening = Listening.POLLS
         self._heard_at: datetime | None = None
         self._pending: int | None = None
         self._next_ask_at = clock()
@@ -103,10 +117,13 @@ class Health:
         return {
             "last_heard_seconds": _age(self._heard_at, now),
             "pending_updates": self._pending,
+            "is_deaf": self.deafness() is not None,
         }
 
     def deafness(self) -> str | None:
         """Why it must be said that nobody is heard any more; None while somebody is."""
+        if self.listening is Listening.PUSHED and not self._was_answered:
+            return None
         silent_seconds = _age(self._heard_at, self._clock())
         if silent_seconds is None:
             return f"{self._channel} has not been heard yet"
@@ -138,6 +155,10 @@ class Health:
         """Bring the file up to date."""
         if self._clock() >= self._next_ask_at:
             self._pending = await self._ask_pending()
+            if self._pending is not None:
+                self._was_answered = True
+            if self._pending == 0 and self.listening is Listening.PUSHED:
+                self.heard()  # the platform says that there is nothing to be heard
             self._next_ask_at = self._clock() + _ASK_PERIOD
         await self._executor.run(lambda: self._write(self.report()))
 
@@ -151,6 +172,7 @@ class Health:
             last_heard_seconds=_age(self._heard_at, now),
             pending_updates=self._pending,
             oldest_owed_seconds=_age(owed_since, now),
+            deafness=self.deafness(),
         )
 
     def _owed_since(self) -> datetime | None:

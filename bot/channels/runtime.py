@@ -1,19 +1,227 @@
-"""A channel's adapter while it runs."""
+"""Runs a channel's adapter: hears, sends what is owed, and says how it does; started and stopped in one order.
 
-from collections.abc import Callable, Mapping
-from typing import Protocol
+What every channel needs is here: the journal, the courier, the listener and the health report. An `Adapter` is what
+one platform needs besides.
+"""
 
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from bot.health import Health, Listening
+from bot.outgoing import journal
+from bot.outgoing.courier import Courier, Sender, whole
+from bot.outgoing.late_texts import LateTextSender, SendFiles
+from bot.outgoing.listener import Listener
+from bot.services import BotServices
 from dialogue.tables import Figure
 
+_MAX_AT_ONCE = 50
 
-class Runtime(Protocol):
-    """What listens and speaks on one platform."""
+Split = Callable[[str], list[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What an adapter is built on. `begin` notes that a text is leaving now; `stopping` is set once."""
+
+    services: BotServices
+    health: Health
+    begin: Callable[[UUID], None]
+    stopping: asyncio.Event
+
+
+class Adapter:
+    """One platform. Only a sender and `listen` are needed; the rest is for platforms that do more.
+
+    `on_partial` is given a turn's id and its sealed reply so far; `max_at_once` texts may be on their way.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        *,
+        send_files: SendFiles | None = None,
+        split: Split = whole,
+        on_partial: Callable[[UUID, bytes], None] | None = None,
+        max_at_once: int = _MAX_AT_ONCE,
+        listening: Listening = Listening.POLLS,
+    ) -> None:
+        self.sender = sender
+        self.send_files = send_files
+        self.split = split
+        self.on_partial = on_partial
+        self.max_at_once = max_at_once
+        self.listening = listening
+
+    async def greet(self) -> bool:
+        """Wait until the platform can be reached; False when stopped first. Nothing is sent before."""
+        return True
+
+    async def resume(self) -> None:
+        """Take up what a predecessor left, before anything is sent."""
+
+    async def listen(self, on_ready: Callable[[], None]) -> None:
+        """Hear until `stopping` is set, and take in what was heard; calls `on_ready` once it hears.
+
+        Raises `Misconfigured` for what no restart mends, `Deaf` for what one may.
+        """
+        raise NotImplementedError
+
+    def beside(self) -> Iterable[Coroutine[Any, Any, None]]:
+        """What else runs until the last text is marked; an error of it ends the process."""
+        return ()
+
+    async def wait_until_able(self) -> None:
+        """Until texts can be sent: before, none is claimed, and another process may."""
+
+    async def wait_until_unable(self) -> None:
+        """Until they cannot be sent any more."""
+        await asyncio.Event().wait()
+
+    async def pending_updates(self) -> int | None:
+        """How many updates the platform still holds for us; None where it does not tell."""
+        return None
+
+    def hurry(self) -> None:
+        """The process ends: what is being sent needs no pace any more."""
+
+    async def close(self) -> None:
+        """After the last text is marked."""
+
+
+class Runtime:
+    """One adapter from start to stop."""
+
+    def __init__(self, channel: str, services: BotServices, home: Path, make: Callable[[Context], Adapter]) -> None:
+        """`make` builds the adapter; what it raises, this raises."""
+        self._services = services
+        self._home = home
+        self._stopping = asyncio.Event()
+        self._has_listened = asyncio.Event()
+        self._journal = journal.open_journal(home)
+        self._health = Health(
+            home=home,
+            channel=channel,
+            database=services.database,
+            ask_pending=self._pending_updates,
+            instruments=services.instruments,
+            executor=services.executors.display,
+        )
+        context = Context(services=services, health=self._health, begin=self._journal.begin, stopping=self._stopping)
+        try:
+            self._adapter = make(context)
+        except BaseException:
+            self._journal.close(is_settled=True)
+            raise
+        self._health.listening = self._adapter.listening
+        self._courier = self._new_courier()
+        self._listener = Listener(
+            services.broker_url, channel, on_owed=self._courier.wake, on_partial=self._adapter.on_partial
+        )
+
+    def stop(self) -> None:
+        """Take in what was heard, finish what is being sent, end."""
+        self._stopping.set()
+
+    def figures(self) -> dict[str, Figure]:
+        """How this adapter is doing."""
+        return self._health.figures()
+
+    def trouble(self) -> str | None:
+        """Why nobody is heard, if nobody is."""
+        return self._health.deafness()
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Until stopped; raises `Misconfigured` for what no restart mends, `Deaf` for what one may."""
+        try:
+            if await self._adapter.greet():
+                take_over = partial(journal.take_over_from_the_dead, self._home, self._services.database)
+                await self._services.executors.delivery.run(take_over)
+                await self._adapter.resume()
+                with self._courier.woken_by(self._services.signals):
+                    await self._serve(on_ready)
+        finally:
+            self._journal.close(is_settled=self._courier.is_settled)
+            await self._adapter.close()
 
-    def stop(self) -> None: ...
+    async def _serve(self, on_ready: Callable[[], None]) -> None:
+        """Until it hears no more: then what is being sent is finished, with all that this needs still running."""
+        listening = asyncio.create_task(self._adapter.listen(on_ready))
+        delivering = asyncio.create_task(self._deliver())
+        beside = [
+            asyncio.create_task(work) for work in (self._listener.run(), self._health.run(), *self._adapter.beside())
+        ]
+        try:
+            await _until_done(listening, delivering, *beside)
+        finally:
+            self._has_listened.set()
+            self._adapter.hurry()
+            await asyncio.wait({delivering})
+            await _cancel(listening, *beside)
 
-    def figures(self) -> Mapping[str, Figure]: ...
+    async def _deliver(self) -> None:
+        """Only while texts can be sent, and until what was heard last is taken in."""
+        ending = asyncio.create_task(self._has_listened.wait())
+        try:
+            while not self._has_listened.is_set():
+                await _first(ending, self._adapter.wait_until_able())
+                if self._has_listened.is_set():
+                    return
+                delivering = asyncio.create_task(self._courier.run())
+                await _first(ending, self._adapter.wait_until_unable())
+                self._courier.stop()
+                await delivering
+        finally:
+            ending.cancel()
 
-    def trouble(self) -> str | None: ...
+    def _new_courier(self) -> Courier:
+        services, adapter = self._services, self._adapter
+        return Courier(
+            database=services.database,
+            keys=services.keys,
+            sender=LateTextSender(
+                adapter.sender,
+                services.pen,
+                send_files=adapter.send_files,
+                split=adapter.split,
+                executor=services.executors.exports,
+            ),
+            split=adapter.split,
+            max_at_once=adapter.max_at_once,
+            owner=self._journal.owner,
+            meters=services.meters,
+            executor=services.executors.delivery,
+        )
+
+    async def _pending_updates(self) -> int | None:
+        return await self._adapter.pending_updates()
+
+
+async def _until_done(listening: asyncio.Task[None], *others: asyncio.Task[None]) -> None:
+    """Until `listening` is done, or any of them fails; raises its error."""
+    waiting = {listening, *others}
+    while not listening.done():
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    listening.result()
+
+
+async def _first(ending: asyncio.Task[Any], work: Coroutine[Any, Any, None]) -> None:
+    """Until one of them is done; `work` is not waited for any more then."""
+    other = asyncio.create_task(work)
+    await asyncio.wait({ending, other}, return_when=asyncio.FIRST_COMPLETED)
+    await _cancel(other)
+
+
+async def _cancel(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.gather(*tasks, return_exceptions=True)

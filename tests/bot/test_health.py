@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from bot.health import DEAF_SECONDS, OVERDUE_SECONDS, STUCK_SECONDS, Health, last_report
+from bot.health import DEAF_SECONDS, OVERDUE_SECONDS, STUCK_SECONDS, Health, Listening, last_report
 from dialogue.process.settings import DialogueSettings
 from mindglm import adapters
 from tests.builders import CHANNEL, FakeClock, Rooms
@@ -96,3 +96,55 @@ async def test_a_report_that_cannot_be_written_does_not_end_the_adapter(rooms: R
     assert [log["event"] for log in logs] == ["health_not_written"]
     assert not running.done()
     running.cancel()
+
+
+class Platform:
+    """Says how many updates it holds; None: it cannot be asked."""
+
+    def __init__(self, pending: int | None) -> None:
+        self.pending = pending
+
+    async def ask(self) -> int | None:
+        return self.pending
+
+
+def called(rooms: Rooms, home: Path, platform: Platform) -> Health:
+    watched = Health(home=home, channel=CHANNEL, database=rooms.database, ask_pending=platform.ask, clock=rooms.clock)
+    watched.listening = Listening.PUSHED
+    return watched
+
+
+async def hours(rooms: Rooms, watched: Health, minutes: int = 180) -> None:
+    for _ in range(minutes):
+        await watched.write()
+        rooms.clock.tick(60)
+
+
+async def test_a_channel_that_is_called_is_not_deaf_because_nobody_writes(rooms: Rooms, tmp_path: Path) -> None:
+    watched = called(rooms, tmp_path, Platform(None))
+    await hours(rooms, watched)
+    assert watched.deafness() is None
+    assert watched.figures()["is_deaf"] is False
+    await watched.write()
+    assert troubles(tmp_path, rooms.clock) == []
+
+
+async def test_a_channel_that_is_called_is_deaf_when_the_platform_cannot_deliver(rooms: Rooms, tmp_path: Path) -> None:
+    platform = Platform(0)
+    watched = called(rooms, tmp_path, platform)
+    await hours(rooms, watched)
+    assert watched.deafness() is None
+    platform.pending = 3
+    await hours(rooms, watched, minutes=3)
+    assert watched.deafness() == "test has not been heard for 240 s"
+    watched.heard()
+    assert watched.deafness() is None
+
+
+async def test_a_channel_that_is_called_is_deaf_when_the_platform_answers_no_more(rooms: Rooms, tmp_path: Path) -> None:
+    platform = Platform(0)
+    watched = called(rooms, tmp_path, platform)
+    await watched.write()
+    platform.pending = None
+    await hours(rooms, watched, minutes=3)
+    assert watched.deafness() is not None

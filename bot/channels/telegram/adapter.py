@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import structlog
 from telegram.error import InvalidToken, TelegramError
 
+from bot.channels.runtime import Adapter, Context, Runtime
 from bot.channels.telegram import CHANNEL, menu
 from bot.channels.telegram.bot_api import TokenRefused, connect, wait_seconds, webhook_secret
 from bot.channels.telegram.chat import TelegramChat
@@ -23,14 +26,9 @@ from bot.channels.telegram.settings import TelegramSettings
 from bot.channels.telegram.splitting import split
 from bot.channels.telegram.stale_placeholders import StalePlaceholders
 from bot.channels.telegram.updates import ALLOWED, Account
-from bot.health import Health
-from bot.outgoing import journal
-from bot.outgoing.courier import Courier
-from bot.outgoing.late_texts import LateTextSender
-from bot.outgoing.listener import Listener
+from bot.health import Listening
 from bot.outgoing.queue_position import QueuePositions
 from bot.services import BotServices
-from dialogue.tables import Figure
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -41,17 +39,20 @@ _GROUP_PER_SECOND = 20 / 60
 """Telegram's limit for one group."""
 
 
-def open_adapter(services: BotServices, settings: TelegramSettings, home: Path) -> "Adapter":
-    return Adapter(services, settings, home=home)
+def open_adapter(services: BotServices, settings: TelegramSettings, home: Path) -> Runtime:
+    """Raises `Misconfigured`."""
+    return Runtime(CHANNEL, services, home, lambda context: TelegramAdapter(context, settings))
 
 
-class Adapter:
-    """One bot account. `run` returns when stopped."""
+class TelegramAdapter(Adapter):
+    """One bot account."""
 
-    def __init__(self, services: BotServices, settings: TelegramSettings, *, home: Path) -> None:
+    def __init__(self, context: Context, settings: TelegramSettings) -> None:
+        services = context.services
         self._services = services
         self._settings = settings
-        self._home = home
+        self._health = context.health
+        self._stopping = context.stopping
         self._api = connect(settings)
         self._records = Records(services.database, services.keys, executors=services.executors)
         self._slots = SharedSlots.connect(services.broker_url, str(self._api.token).partition(":")[0])
@@ -72,68 +73,47 @@ class Adapter:
             queue=queue,
         )
         self._thanks = Thanks(self._api, MANIFEST.words(settings.locale).texts.say("thanks"))
-        self._health = Health(
-            home=home,
-            channel=CHANNEL,
-            database=services.database,
-            ask_pending=self._pending_updates,
-            instruments=services.instruments,
-            executor=services.executors.display,
-        )
-        self._journal = journal.open_journal(home)
-        sender = self._sender = self._new_sender()
-        self._courier = Courier(
-            database=services.database,
-            keys=services.keys,
-            sender=LateTextSender(
-                sender, services.pen, send_files=sender.send_files, executor=services.executors.exports
-            ),
+        self._telegram_sender = self._new_sender(context.begin)
+        super().__init__(
+            self._telegram_sender,
+            send_files=self._telegram_sender.send_files,
             split=split,
+            on_partial=self._live.grow,
             max_at_once=_MAX_AT_ONCE,
-            owner=self._journal.owner,
-            meters=services.meters,
-            executor=services.executors.delivery,
+            listening=Listening.POLLS if settings.telegram_webhook_url is None else Listening.PUSHED,
         )
-        self._listener = Listener(services.broker_url, CHANNEL, on_owed=self._courier.wake, on_partial=self._live.grow)
-        self._stopping = asyncio.Event()
 
-    def stop(self) -> None:
-        """Take in what was fetched, finish what is being sent, end."""
-        self._stopping.set()
+    async def greet(self) -> bool:
+        if not await self._insist(self._api.initialize):
+            return False
+        log.info("telegram_greets", account=self._api.bot.id, username=self._api.bot.username)
+        return True
 
-    def figures(self) -> dict[str, Figure]:
-        """How this adapter is doing."""
-        return self._health.figures()
+    async def resume(self) -> None:
+        for turn_id, place in await self._records.waiting():
+            self._live.begin(turn_id, place)
 
-    def trouble(self) -> str | None:
-        """Why nobody is heard, if nobody is."""
-        return self._health.deafness()
+    async def listen(self, on_ready: Callable[[], None]) -> None:
+        """Raises `TokenRefused`, `Misconfigured`, `Deaf`."""
+        await self._receive(self._intake(), on_ready)
 
-    async def run(self, on_ready: Callable[[], None]) -> None:
-        """Until stopped; raises `TokenRefused`, `Misconfigured`, `Deaf`."""
-        delivering = beside = None
+    def beside(self) -> Iterable[Coroutine[Any, Any, None]]:
+        return self._offer_menu(), self._strays.take_down_all()
+
+    async def pending_updates(self) -> int | None:
         try:
-            account = await self._greet()
-            if account is None:
-                return
-            take_over = partial(journal.take_over_from_the_dead, self._home, self._services.database)
-            await self._services.executors.delivery.run(take_over)
-            await self._resume_waiting()
-            delivering = asyncio.create_task(self._courier.run())
-            beside = asyncio.gather(
-                self._listener.run(), self._health.run(), self._offer_menu(), self._strays.take_down_all()
-            )
-            with self._courier.woken_by(self._services.signals):
-                await self._receive(self._intake(account), on_ready)
-        finally:
-            self._sender.close()
-            self._courier.stop()
-            if delivering is not None:
-                await delivering
-            if beside is not None:
-                beside.cancel()
-                await asyncio.gather(beside, return_exceptions=True)
-            await self._close()
+            return (await self._api.get_webhook_info()).pending_update_count
+        except TelegramError:
+            return None
+
+    def hurry(self) -> None:
+        self._telegram_sender.close()
+
+    async def close(self) -> None:
+        await self._live.close()
+        await self._slots.close()
+        with contextlib.suppress(TelegramError):
+            await self._api.shutdown()
 
     async def _receive(self, intake: Intake, on_ready: Callable[[], None]) -> None:
         if self._settings.telegram_webhook_url is None:
@@ -160,22 +140,15 @@ class Adapter:
         finally:
             await webhook.close()
 
-    def _intake(self, account: Account) -> Intake:
+    def _intake(self) -> Intake:
+        me = self._api.bot
         return Intake(
             inbox=self._services.inbox,
-            account=account,
+            account=Account(id=me.id, username=me.username or ""),
             are_groups_served=self._settings.telegram_groups,
             on_waiting=self._live.begin,
             on_pressed=self._thanks.give,
         )
-
-    async def _greet(self) -> Account | None:
-        """Who we are, as soon as Telegram can be reached; None when stopped first."""
-        if not await self._insist(self._api.initialize):
-            return None
-        me = self._api.bot
-        log.info("telegram_greets", account=me.id, username=me.username)
-        return Account(id=me.id, username=me.username or "")
 
     async def _insist(self, call: Callable[[], Awaitable[object]]) -> bool:
         """Until Telegram did it; False when stopped first. Raises `TokenRefused`."""
@@ -201,26 +174,13 @@ class Adapter:
         except TelegramError as error:
             log.warning("menu_not_offered", error=type(error).__name__)
 
-    async def _resume_waiting(self) -> None:
-        for turn_id, place in await self._records.waiting():
-            self._live.begin(turn_id, place)
-
-    async def _pending_updates(self) -> int | None:
-        try:
-            pending = (await self._api.get_webhook_info()).pending_update_count
-        except TelegramError:
-            return None
-        if not pending:
-            self._health.heard()  # nobody says anything, which in webhook mode nothing else would tell
-        return pending
-
-    def _new_sender(self) -> TelegramSender:
+    def _new_sender(self, begin: Callable[[UUID], None]) -> TelegramSender:
         return TelegramSender(
             bot=self._api,
             limiter=self._limiter,
             paces=self._pace,
             shown=self._live,
-            begin=self._journal.begin,
+            begin=begin,
             reply_to=self._records.reply_to,
             on_gone=self._on_gone,
             has_ratings=self._settings.telegram_feedback,
@@ -233,10 +193,3 @@ class Adapter:
 
     async def _on_gone(self, place: TelegramChat) -> None:
         await self._services.inbox.leave(place.address())
-
-    async def _close(self) -> None:
-        await self._live.close()
-        await self._slots.close()
-        self._journal.close(is_settled=self._courier.is_settled)
-        with contextlib.suppress(TelegramError):
-            await self._api.shutdown()

@@ -1,17 +1,17 @@
 """The WeChat adapter, put together once: events in, texts out."""
 
 import asyncio
-import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any
 from uuid import UUID
 
 import structlog
 
+from bot.channels.runtime import Adapter, Context, Runtime
 from bot.channels.wechat import CHANNEL
 from bot.channels.wechat.connection import Connection
 from bot.channels.wechat.contacts import Contacts
@@ -20,11 +20,6 @@ from bot.channels.wechat.pace import Pace
 from bot.channels.wechat.puppet import Event, Happening, Puppet
 from bot.channels.wechat.sender import WechatSender
 from bot.channels.wechat.settings import WechatSettings
-from bot.health import Health
-from bot.outgoing import journal
-from bot.outgoing.courier import Courier
-from bot.outgoing.late_texts import LateTextSender
-from bot.outgoing.listener import Listener
 from bot.outgoing.queue_position import words_for
 from bot.outgoing.splitting import split
 from bot.services import BotServices
@@ -33,7 +28,6 @@ from dialogue.core import queue_position as waiting
 from dialogue.errors import DatabaseUnavailable, Misconfigured
 from dialogue.messages import Address
 from dialogue.storage.clock import utc_now
-from dialogue.tables import Figure
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -42,29 +36,24 @@ _ENDPOINT = re.compile(r"(\[[0-9A-Fa-f:]+\]|[\w.-]+):\d{1,5}")
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
-def open_adapter(services: BotServices, settings: WechatSettings, home: Path) -> "Adapter":
-    return Adapter(services, settings, home=home)
+def open_adapter(services: BotServices, settings: WechatSettings, home: Path) -> Runtime:
+    """Raises `Misconfigured`."""
+    return Runtime(CHANNEL, services, home, lambda context: WechatAdapter(context, settings))
 
 
-class Adapter:
-    """One WeChat account. `run` returns when stopped, and never otherwise without an error."""
+class WechatAdapter(Adapter):
+    """One WeChat account."""
 
-    def __init__(self, services: BotServices, settings: WechatSettings, *, home: Path) -> None:
-        self._services = services
-        self._home = home
+    def __init__(self, context: Context, settings: WechatSettings) -> None:
+        self._services = context.services
+        self._health = context.health
+        self._stopping = context.stopping
+        self._waiting_seconds = settings.wechat_waiting_notice_seconds
         self._on_ready: Callable[[], None] = _nothing
         self._connection = Connection(partial(Puppet, *_place(settings)), self._on_event, on_alive=self._alive)
-        self._health = Health(
-            home=home,
-            channel=CHANNEL,
-            database=services.database,
-            ask_pending=_unknown,
-            instruments=services.instruments,
-            executor=services.executors.display,
-        )
         contacts = Contacts(self._connection)
         self._intake = Intake(
-            inbox=services.inbox,
+            inbox=context.services.inbox,
             connection=self._connection,
             contacts=contacts,
             last_reply=self._last_reply,
@@ -75,70 +64,26 @@ class Adapter:
             messages_per_minute=settings.wechat_messages_per_minute,
             part_pause_seconds=settings.wechat_part_pause_seconds,
         )
-        self._journal = journal.open_journal(home)
-        self._sender = WechatSender(
-            connection=self._connection, contacts=contacts, pace=self._pace, begin=self._journal.begin
-        )
-        self._waiting_seconds = settings.wechat_waiting_notice_seconds
-        self._part_length = settings.wechat_part_length
-        self._courier = self._new_courier()
-        self._listener = Listener(services.broker_url, CHANNEL, on_owed=self._courier.wake)
-        self._stopping = asyncio.Event()
+        sender = WechatSender(connection=self._connection, contacts=contacts, pace=self._pace, begin=context.begin)
+        super().__init__(sender, split=partial(split, limit=settings.wechat_part_length))
 
-    def stop(self) -> None:
-        """Finish what is being taken in and sent, then end."""
-        self._stopping.set()
-
-    def figures(self) -> dict[str, Figure]:
-        """How this adapter is doing."""
-        return self._health.figures()
-
-    def trouble(self) -> str | None:
-        """Why nobody is heard, if nobody is."""
-        return self._health.deafness()
-
-    async def run(self, on_ready: Callable[[], None]) -> None:
-        """Until stopped; `on_ready` is called when the line first stands. Raises `TokenRefused`."""
+    async def listen(self, on_ready: Callable[[], None]) -> None:
+        """`on_ready` is called when the line first stands; the line stays up until the last text is marked."""
         self._on_ready = on_ready
-        await self._services.executors.delivery.run(
-            partial(journal.take_over_from_the_dead, self._home, self._services.database)
-        )
-        delivering = asyncio.create_task(self._deliver())
-        beside = [
-            asyncio.create_task(work)
-            for work in (
-                self._connection.run(),
-                self._intake.run(),
-                self._listener.run(),
-                self._health.run(),
-                self._tell_who_waits(),
-            )
-        ]
-        stopping = asyncio.create_task(self._stopping.wait())
-        try:
-            with self._courier.woken_by(self._services.signals):
-                done, _ = await asyncio.wait({stopping, delivering, *beside}, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            self._stopping.set()
-            self._pace.close()
-            await asyncio.wait({delivering})
-            stopping.cancel()
-            await self._cancel(*beside)
-            self._journal.close(is_settled=self._courier.is_settled)
+        await self._stopping.wait()
 
-    async def _deliver(self) -> None:
-        """Only while the account can speak: without it nothing is claimed, and another adapter may."""
-        stopping = asyncio.create_task(self._stopping.wait())
-        while not self._stopping.is_set():
-            await _first(stopping, asyncio.create_task(self._connection.wait_until_logged_in()))
-            if self._stopping.is_set():
-                return
-            delivering = asyncio.create_task(self._courier.run())
-            await _first(stopping, asyncio.create_task(self._connection.wait_until_logged_out()))
-            self._courier.stop()
-            await delivering
+    def beside(self) -> Iterable[Coroutine[Any, Any, None]]:
+        """Raises `TokenRefused`."""
+        return self._connection.run(), self._intake.run(), self._tell_who_waits()
+
+    async def wait_until_able(self) -> None:
+        await self._connection.wait_until_logged_in()
+
+    async def wait_until_unable(self) -> None:
+        await self._connection.wait_until_logged_out()
+
+    def hurry(self) -> None:
+        self._pace.close()
 
     async def _tell_who_waits(self) -> None:
         """Only while it can be said at once: later it would be wrong."""
@@ -147,8 +92,7 @@ class Adapter:
             if not self._connection.is_logged_in:
                 continue
             try:
-                if await self._services.executors.display.run(self._owe_places):
-                    self._courier.wake()
+                await self._services.executors.display.run(self._owe_places)
             except DatabaseUnavailable as error:
                 log.warning("waiting_unknown", error=str(error))
         await self._stopping.wait()
@@ -158,20 +102,6 @@ class Adapter:
         with self._services.database.begin() as session:
             say = partial(words_for, self._services.texts)
             return waiting.tell(session, self._services.keys, CHANNEL, say, since=now - patience, now=now)
-
-    def _new_courier(self) -> Courier:
-        cut = partial(split, limit=self._part_length)
-        return Courier(
-            database=self._services.database,
-            keys=self._services.keys,
-            sender=LateTextSender(
-                self._sender, self._services.pen, split=cut, executor=self._services.executors.exports
-            ),
-            split=cut,
-            owner=self._journal.owner,
-            meters=self._services.meters,
-            executor=self._services.executors.delivery,
-        )
 
     def _on_event(self, event: Event) -> None:
         match event.kind:
@@ -197,19 +127,6 @@ class Adapter:
 
         return await self._services.executors.display.run(ask)
 
-    @staticmethod
-    async def _cancel(*tasks: asyncio.Task[None]) -> None:
-        for task in tasks:
-            task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _first(stopping: "asyncio.Task[Literal[True]]", other: asyncio.Task[None]) -> None:
-    """Until one of them comes; the other is not waited for any more."""
-    await asyncio.wait({stopping, other}, return_when=asyncio.FIRST_COMPLETED)
-    other.cancel()
-
 
 def _place(settings: WechatSettings) -> tuple[str, str]:
     """Endpoint and token; raises `Misconfigured`."""
@@ -224,8 +141,3 @@ def _place(settings: WechatSettings) -> tuple[str, str]:
 
 def _nothing() -> None:
     pass
-
-
-async def _unknown() -> int | None:
-    """No puppet service tells how many messages it still holds."""
-    return None

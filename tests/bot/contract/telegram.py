@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from bot.channels.telegram import CHANNEL
-from bot.channels.telegram.adapter import Adapter
+from bot.channels.telegram.adapter import open_adapter
 from bot.channels.telegram.settings import TelegramSettings
 from bot.channels.telegram.splitting import LIMIT
 from bot.services import BotServices
@@ -34,7 +34,7 @@ class TelegramSeat:
             telegram_messages_per_second=1000,
             telegram_chat_messages_per_second=1000,
         )
-        self._running = await Running(Adapter(self._services, settings, home=self._home)).listens()
+        self._running = await Running(open_adapter(self._services, settings, self._home)).listens()
 
     async def stop(self) -> None:
         await self._running.stop()

@@ -7,7 +7,7 @@ from grpclib.exceptions import GRPCError
 from pydantic import SecretStr
 
 from bot.channels.wechat import CHANNEL
-from bot.channels.wechat.adapter import Adapter
+from bot.channels.wechat.adapter import open_adapter
 from bot.channels.wechat.reading import Form
 from bot.channels.wechat.settings import WechatSettings
 from bot.services import BotServices
@@ -35,7 +35,7 @@ class WechatSeat:
             wechat_part_pause_seconds=0,
             wechat_part_length=_PART_LENGTH,
         )
-        self._running = await Running(Adapter(self._services, settings, home=self._home)).listens()
+        self._running = await Running(open_adapter(self._services, settings, self._home)).listens()
 
     async def stop(self) -> None:
         await self._running.stop()

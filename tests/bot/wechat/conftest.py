@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from bot.channels.wechat.adapter import Adapter
+from bot.channels.wechat.adapter import open_adapter
 from bot.channels.wechat.settings import WechatSettings
 from bot.services import BotServices
 from tests.bot.running import Running
@@ -40,7 +40,7 @@ async def start(services: BotServices, tmp_path: Path) -> AsyncIterator[Callable
             "wechat_part_pause_seconds": 0.0,
             **settings,
         }
-        one = Running(Adapter(services, WechatSettings(**values), home=tmp_path))
+        one = Running(open_adapter(services, WechatSettings(**values), tmp_path))
         running.append(one)
         if is_awaited:
             await one.listens()
