@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from bot.channels.findings import Finding
+from bot.outgoing.measure import Measure
 from care.texts import Texts
 
 if TYPE_CHECKING:  # the command line reads manifests, and pays for neither settings nor database
@@ -21,16 +22,6 @@ if TYPE_CHECKING:  # the command line reads manifests, and pays for neither sett
     from dialogue.process.settings import DialogueSettings
 
 S = TypeVar("S", bound="DialogueSettings")
-
-
-class Unit(StrEnum):
-    """In what a platform measures the length of a text."""
-
-    UTF16 = "utf-16 units"
-    UTF8 = "utf-8 bytes"
-
-    def length(self, text: str) -> int:
-        return len(text.encode("utf-8")) if self is Unit.UTF8 else len(text.encode("utf-16-le")) // 2
 
 
 class Cost(StrEnum):
@@ -46,26 +37,21 @@ class Cost(StrEnum):
 class Capabilities:
     """What the platform can show, and how much it takes.
 
-    `longest_text` is the longest single message, in `unit`; None has no limit. `sends_per_message` is how many messages
-    one message of a person pays for where sending has a budget; None where it has none.
+    `longest_text` is the longest single message, in `measure`; None has no limit. Where sending has a budget,
+    `sends_per_message` is how many messages one message of a person pays for, and `longest_reply` how long a reply may
+    be, in `measure`, to arrive whole before the person writes again.
     """
 
     edits: bool = False
     drafts: bool = False
     typing: bool = False
     files: bool = False
-    rates: bool = False
+    ratings: bool = False
     longest_text: int | None = None
-    unit: Unit = Unit.UTF16
+    measure: Measure = Measure.UTF16
     cost: Cost = Cost.FREE
     sends_per_message: int | None = None
-
-    @property
-    def longest_reply(self) -> int | None:
-        """How long a reply may be, in `unit`, to arrive whole before the person writes again; None has no limit."""
-        if self.longest_text is None or self.sends_per_message is None:
-            return None
-        return self.longest_text * self.sends_per_message
+    longest_reply: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from bot.channels.channel import Capabilities, Channel
 from bot.health import Health, Listening
 from bot.outgoing import journal
 from bot.outgoing.courier import Courier, Sender, whole
 from bot.outgoing.late_texts import LateTextSender, SendFiles
 from bot.outgoing.listener import Listener
+from bot.outgoing.splitting import split
 from bot.services import BotServices
 from dialogue.tables import Figure
 
@@ -39,7 +41,8 @@ class Context:
 class Adapter:
     """One platform. Only a sender and `listen` are needed; the rest is for platforms that do more.
 
-    `on_partial` is given a turn's id and its sealed reply so far; `max_at_once` texts may be on their way.
+    `split` cuts a text into messages in another way than the manifest says. `on_partial` is given a turn's id and its
+    sealed reply so far; `max_at_once` texts may be on their way.
     """
 
     def __init__(
@@ -47,7 +50,7 @@ class Adapter:
         sender: Sender,
         *,
         send_files: SendFiles | None = None,
-        split: Split = whole,
+        split: Split | None = None,
         on_partial: Callable[[UUID, bytes], None] | None = None,
         max_at_once: int = _MAX_AT_ONCE,
         listening: Listening = Listening.POLLS,
@@ -98,16 +101,19 @@ class Adapter:
 class Runtime:
     """One adapter from start to stop."""
 
-    def __init__(self, channel: str, services: BotServices, home: Path, make: Callable[[Context], Adapter]) -> None:
+    def __init__(
+        self, channel: Channel[Any], services: BotServices, home: Path, make: Callable[[Context], Adapter]
+    ) -> None:
         """`make` builds the adapter; what it raises, this raises."""
         self._services = services
         self._home = home
+        self._capabilities = channel.capabilities
         self._stopping = asyncio.Event()
         self._has_listened = asyncio.Event()
         self._journal = journal.open_journal(home)
         self._health = Health(
             home=home,
-            channel=channel,
+            channel=channel.name,
             database=services.database,
             ask_pending=self._pending_updates,
             instruments=services.instruments,
@@ -122,7 +128,7 @@ class Runtime:
         self._health.listening = self._adapter.listening
         self._courier = self._new_courier()
         self._listener = Listener(
-            services.broker_url, channel, on_owed=self._courier.wake, on_partial=self._adapter.on_partial
+            services.broker_url, channel.name, on_owed=self._courier.wake, on_partial=self._adapter.on_partial
         )
 
     def stop(self) -> None:
@@ -182,6 +188,7 @@ class Runtime:
 
     def _new_courier(self) -> Courier:
         services, adapter = self._services, self._adapter
+        cut = adapter.split or _splitter(self._capabilities)
         return Courier(
             database=services.database,
             keys=services.keys,
@@ -189,10 +196,10 @@ class Runtime:
                 adapter.sender,
                 services.pen,
                 send_files=adapter.send_files,
-                split=adapter.split,
+                split=cut,
                 executor=services.executors.exports,
             ),
-            split=adapter.split,
+            split=cut,
             max_at_once=adapter.max_at_once,
             owner=self._journal.owner,
             meters=services.meters,
@@ -201,6 +208,12 @@ class Runtime:
 
     async def _pending_updates(self) -> int | None:
         return await self._adapter.pending_updates()
+
+
+def _splitter(capabilities: Capabilities) -> Split:
+    if capabilities.longest_text is None:
+        return whole
+    return partial(split, limit=capabilities.longest_text, measure=capabilities.measure)
 
 
 async def _until_done(listening: asyncio.Task[None], *others: asyncio.Task[None]) -> None:

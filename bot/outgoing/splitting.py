@@ -6,10 +6,13 @@ emoji with its joiners, a letter with its accents) unless one alone is longer th
 
 import re
 from collections.abc import Iterator
-from enum import Enum
 from itertools import chain
 
 import regex
+
+from bot.outgoing.measure import Measure
+
+__all__ = ["Measure", "split", "units"]
 
 _LEAST_SHARE = 0.3
 """A part is never made shorter than this for the sake of a finer cut."""
@@ -32,24 +35,6 @@ _UNBREAKABLE = re.compile(
 _GRAPHEME = regex.compile(r"\X")
 _LOOK_BACK = 256
 """Characters before a cut that are read to tell graphemes apart; a longer grapheme is cut."""
-
-
-class Measure(Enum):
-    """What a platform counts when it limits the length of a message."""
-
-    UTF16 = "utf16"  # code units: Telegram, WeChat
-    UTF8 = "utf8"  # bytes: WeCom
-    CODE_POINTS = "code_points"
-
-    def of(self, text: str) -> int:
-        """The length of a text."""
-        match self:
-            case Measure.UTF16:
-                return len(text) + sum(character > "\uffff" for character in text)
-            case Measure.UTF8:
-                return len(text.encode(errors="surrogatepass"))
-            case Measure.CODE_POINTS:
-                return len(text)
 
 
 def units(text: str) -> int:

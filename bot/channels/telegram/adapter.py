@@ -12,7 +12,7 @@ import structlog
 from telegram.error import InvalidToken, TelegramError
 
 from bot.channels.runtime import Adapter, Context, Runtime
-from bot.channels.telegram import CHANNEL, menu
+from bot.channels.telegram import menu
 from bot.channels.telegram.bot_api import TokenRefused, connect, wait_seconds, webhook_secret
 from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.flood_limits import Limiter, Pace, SharedSlots
@@ -23,7 +23,6 @@ from bot.channels.telegram.progress import Progress
 from bot.channels.telegram.records import Records
 from bot.channels.telegram.sender import TelegramSender, Thanks
 from bot.channels.telegram.settings import TelegramSettings
-from bot.channels.telegram.splitting import split
 from bot.channels.telegram.stale_placeholders import StalePlaceholders
 from bot.channels.telegram.updates import ALLOWED, Account
 from bot.health import Listening
@@ -41,7 +40,7 @@ _GROUP_PER_SECOND = 20 / 60
 
 def open_adapter(services: BotServices, settings: TelegramSettings, home: Path) -> Runtime:
     """Raises `Misconfigured`."""
-    return Runtime(CHANNEL, services, home, lambda context: TelegramAdapter(context, settings))
+    return Runtime(MANIFEST, services, home, lambda context: TelegramAdapter(context, settings))
 
 
 class TelegramAdapter(Adapter):
@@ -77,7 +76,6 @@ class TelegramAdapter(Adapter):
         super().__init__(
             self._telegram_sender,
             send_files=self._telegram_sender.send_files,
-            split=split,
             on_partial=self._live.grow,
             max_at_once=_MAX_AT_ONCE,
             listening=Listening.POLLS if settings.telegram_webhook_url is None else Listening.PUSHED,

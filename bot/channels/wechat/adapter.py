@@ -16,6 +16,7 @@ from bot.channels.wechat import CHANNEL
 from bot.channels.wechat.connection import Connection
 from bot.channels.wechat.contacts import Contacts
 from bot.channels.wechat.intake import Intake
+from bot.channels.wechat.manifest import MANIFEST
 from bot.channels.wechat.pace import Pace
 from bot.channels.wechat.puppet import Event, Happening, Puppet
 from bot.channels.wechat.sender import WechatSender
@@ -38,7 +39,7 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 def open_adapter(services: BotServices, settings: WechatSettings, home: Path) -> Runtime:
     """Raises `Misconfigured`."""
-    return Runtime(CHANNEL, services, home, lambda context: WechatAdapter(context, settings))
+    return Runtime(MANIFEST, services, home, lambda context: WechatAdapter(context, settings))
 
 
 class WechatAdapter(Adapter):

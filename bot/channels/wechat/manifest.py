@@ -36,7 +36,7 @@ def _doctor() -> "Callable[[WechatSettings], Iterator[Finding]]":
 MANIFEST = Channel(
     name=CHANNEL,
     package=__package__,
-    capabilities=Capabilities(rates=True, longest_text=500, cost=Cost.BAN),
+    capabilities=Capabilities(ratings=True, longest_text=500, cost=Cost.BAN),
     user_ids=UserIds(pattern=re.compile(r"[^\s:/]{1,200}"), example="wxid_abc", hint="one word"),
     process=Process(
         summary="Listen and speak on WeChat through a Wechaty puppet service, until SIGTERM or Ctrl-C; "

@@ -1,44 +1,48 @@
-from collections.abc import AsyncIterator, Callable, Iterator
+"""A seat before every channel: each module here that can open one, and the module `seat` of each folder."""
+
+import pkgutil
+from collections.abc import AsyncIterator
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import pytest_asyncio
 
 from bot.services import BotServices
-from tests.bot.contract.console import ConsoleSeat
+from tests.bot import contract
 from tests.bot.contract.seat import PlatformSeat, Seat
-from tests.bot.contract.telegram import TelegramSeat
-from tests.bot.contract.wechat import WechatSeat
-from tests.bot.telegram.loopback import Telegram
-from tests.bot.wechat.gateway import Gateway
 
 
-@pytest.fixture
-def make_seat(services: BotServices, tmp_path: Path) -> Iterator[Callable[[str], Seat]]:
-    with Gateway(is_durable=True) as gateway:
-        telegram = Telegram().start()
-        seats: dict[str, Callable[[], Seat]] = {
-            "console": lambda: ConsoleSeat(services, tmp_path / "exports"),
-            "telegram": lambda: TelegramSeat(services, telegram, tmp_path),
-            "wechat": lambda: WechatSeat(services, gateway, tmp_path),
-        }
-        yield lambda name: seats[name]()
-        telegram.stop()
+def _modules() -> dict[str, ModuleType]:
+    """By name of the channel, in alphabetical order."""
+    found = [
+        import_module(f"{contract.__name__}.{each.name}{'.seat' if each.ispkg else ''}")
+        for each in pkgutil.iter_modules(contract.__path__)
+        if not each.name.startswith("test_") and each.name != "conftest"
+    ]
+    return {module.MANIFEST.name: module for module in found if hasattr(module, "open_seat")}
 
 
-@pytest_asyncio.fixture(params=["console", "telegram", "wechat"])
-async def seat(request: pytest.FixtureRequest, make_seat: Callable[[str], Seat]) -> AsyncIterator[Seat]:
+SEATS = _modules()
+PLATFORMS = [name for name, module in SEATS.items() if module.MANIFEST.process is not None]
+
+
+@pytest_asyncio.fixture(params=SEATS)
+async def seat(request: pytest.FixtureRequest, services: BotServices, tmp_path: Path) -> AsyncIterator[Seat]:
     """Every channel."""
-    made = make_seat(request.param)
-    await made.start()
-    yield made
-    await made.stop()
+    async with SEATS[request.param].open_seat(services, tmp_path) as opened:
+        await opened.start()
+        yield opened
+        await opened.stop()
 
 
-@pytest_asyncio.fixture(params=["telegram", "wechat"])
-async def platform(request: pytest.FixtureRequest, make_seat: Callable[[str], Seat]) -> AsyncIterator[PlatformSeat]:
+@pytest_asyncio.fixture(params=PLATFORMS)
+async def platform(
+    request: pytest.FixtureRequest, services: BotServices, tmp_path: Path
+) -> AsyncIterator[PlatformSeat]:
     """Every channel that is a platform of others."""
-    made = make_seat(request.param)
-    await made.start()
-    yield made  # type: ignore[misc]  # these two are
-    await made.stop()
+    async with SEATS[request.param].open_seat(services, tmp_path) as opened:
+        await opened.start()
+        yield opened
+        await opened.stop()

@@ -4,12 +4,15 @@ import asyncio
 import io
 import queue
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from uuid import UUID
 
 from bot.channels.terminal import CHANNEL
 from bot.channels.terminal.console import Console, ConsoleFiles, ConsoleSender
+from bot.channels.terminal.manifest import MANIFEST
 from bot.incoming.receipt import Receipt
 from bot.outgoing.courier import Courier
 from bot.outgoing.late_texts import LateTextSender
@@ -22,9 +25,16 @@ _LABEL = "支持者:"
 _NOBODY = "小王"
 
 
+__all__ = ["MANIFEST", "open_seat"]
+
+
+@asynccontextmanager
+async def open_seat(services: BotServices, directory: Path) -> AsyncIterator["ConsoleSeat"]:
+    yield ConsoleSeat(services, directory / "exports")
+
+
 class ConsoleSeat:
-    name = CHANNEL
-    longest_part = 1_000_000
+    channel = MANIFEST
 
     def __init__(self, services: BotServices, exports: Path) -> None:
         self._services = services

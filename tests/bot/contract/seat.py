@@ -1,16 +1,17 @@
 """What the contract asks of each channel: a seat before it, where one person writes and reads."""
 
-from typing import Protocol
+from typing import Any, Protocol
+
+from bot.channels.channel import Channel
 
 REPLY_LENGTH = 9000
-"""Characters of a reply that is long on every platform."""
+"""Characters of a long reply, where a channel does not say that less is all that it takes."""
 
 
 class Seat(Protocol):
     """One person on one channel, whose adapter runs in the test's loop; every method is for that loop."""
 
-    name: str
-    longest_part: int
+    channel: Channel[Any]
 
     async def start(self) -> None:
         """The adapter listens when this returns."""

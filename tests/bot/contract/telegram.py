@@ -1,13 +1,14 @@
 """A seat before Telegram: the real adapter on the loopback Bot API server."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from pydantic import SecretStr
 
-from bot.channels.telegram import CHANNEL
 from bot.channels.telegram.adapter import open_adapter
+from bot.channels.telegram.manifest import MANIFEST
 from bot.channels.telegram.settings import TelegramSettings
-from bot.channels.telegram.splitting import LIMIT
 from bot.services import BotServices
 from tests.bot.running import Running
 from tests.bot.telegram.loopback import TOKEN, Telegram
@@ -17,9 +18,20 @@ _FILE = {"file_id": "a", "file_unique_id": "b", "duration": 3}
 _CHAT = {"id": _WHO, "type": "private", "first_name": "人"}
 
 
+__all__ = ["MANIFEST", "open_seat"]
+
+
+@asynccontextmanager
+async def open_seat(services: BotServices, directory: Path) -> AsyncIterator["TelegramSeat"]:
+    telegram = Telegram().start()
+    try:
+        yield TelegramSeat(services, telegram, directory)
+    finally:
+        telegram.stop()
+
+
 class TelegramSeat:
-    name = CHANNEL
-    longest_part = LIMIT
+    channel = MANIFEST
 
     def __init__(self, services: BotServices, telegram: Telegram, home: Path) -> None:
         self._services = services

@@ -1,25 +1,32 @@
 """A seat before WeChat: the real adapter on a real gRPC puppet service that keeps what nobody acknowledged."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from pydantic import SecretStr
 
-from bot.channels.wechat import CHANNEL
 from bot.channels.wechat.adapter import open_adapter
+from bot.channels.wechat.manifest import MANIFEST
 from bot.channels.wechat.reading import Form
 from bot.channels.wechat.settings import WechatSettings
 from bot.services import BotServices
 from tests.bot.running import Running
 from tests.bot.wechat.gateway import TOKEN, Gateway
 
-_PART_LENGTH = 500
+__all__ = ["MANIFEST", "open_seat"]
+
+
+@asynccontextmanager
+async def open_seat(services: BotServices, directory: Path) -> AsyncIterator["WechatSeat"]:
+    with Gateway(is_durable=True) as gateway:
+        yield WechatSeat(services, gateway, directory)
 
 
 class WechatSeat:
-    name = CHANNEL
-    longest_part = _PART_LENGTH
+    channel = MANIFEST
 
     def __init__(self, services: BotServices, gateway: Gateway, home: Path) -> None:
         self._services = services
@@ -33,7 +40,6 @@ class WechatSeat:
             wechat_token=SecretStr(TOKEN),
             wechat_messages_per_minute=60_000,
             wechat_part_pause_seconds=0,
-            wechat_part_length=_PART_LENGTH,
         )
         self._running = await Running(open_adapter(self._services, settings, self._home)).listens()
 
