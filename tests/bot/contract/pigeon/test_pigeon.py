@@ -1,5 +1,6 @@
 """A channel of somebody else is a channel everywhere, and no list outside this folder names it."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -11,12 +12,16 @@ import pytest
 
 from bot.channels import registry
 from console import search
+from dialogue.core import people
 from dialogue.errors import Misconfigured
 from dialogue.process.settings import DialogueSettings
 from dialogue.storage.clock import utc_now
 from mindglm import up
+from mindglm.doctor import host, rounds, variables, words
+from mindglm.doctor.findings import Patient
 from tests.bot.contract.pigeon.loft import Loft
 from tests.builders import Rooms
+from worker.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[4]
 INSTALLED = Path(__file__).parent / "installed"
@@ -54,15 +59,36 @@ def test_its_process_ends_with_78_when_it_is_not_switched_on() -> None:
     assert done.stderr.splitlines()[-1] == "mindglm pigeon: MINDGLM_PIGEON_LOFT is not set."
 
 
-async def test_the_doctor_examines_it_and_knows_its_settings() -> None:
-    off = json.loads(mindglm("doctor", "--json", MINDGLM_PIGEON_LOFF="x", MINDGLM_LOCALE="zh").stdout)["findings"]
-    assert {"check": "pigeon", "says": "未启用：没有设置 MINDGLM_PIGEON_LOFT。"}.items() <= {
-        key: value for one in off if one["check"] == "pigeon" for key, value in one.items()
-    }.items()
-    assert any("MINDGLM_PIGEON_LOFT" in (one["mend"] or "") for one in off if one["key"] == "variable_unknown")
-    away = mindglm("doctor", "--json", MINDGLM_PIGEON_LOFT="127.0.0.1:1", MINDGLM_LOCALE="en")
-    assert away.returncode == 1
-    assert "The loft at 127.0.0.1:1 does not answer." in away.stdout
+def examined() -> dict[str, str]:
+    """What the doctor says of the channel in English, by key."""
+    (examination,) = (one for one in rounds.examinations() if one.name == "pigeon")
+    spoken = words.load("en")
+    assert spoken.title("pigeon") == "Pigeon post"
+    patient = Patient(bot=DialogueSettings(), worker=WorkerSettings())
+    return {finding.key: spoken.says(finding) for finding in examination.examine(patient)}
+
+
+@pytest.mark.usefixtures("_installed")
+async def test_the_doctor_examines_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert examined() == {"pigeon_off": "Off: MINDGLM_PIGEON_LOFT is not set."}
+    loft = Loft()
+    await loft.open()
+    monkeypatch.setenv("MINDGLM_PIGEON_LOFT", loft.endpoint)
+    found = await asyncio.to_thread(examined)
+    assert found["pigeon"] == f"The loft at {loft.endpoint} answers."
+    assert "adapter_never_ran" in found
+    await loft.close()
+    assert "pigeon_away" in await asyncio.to_thread(examined)
+
+
+@pytest.mark.usefixtures("_installed")
+def test_the_doctor_knows_its_settings_and_its_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    patient = Patient(bot=DialogueSettings(), worker=WorkerSettings())
+    monkeypatch.setenv("MINDGLM_PIGEON_LOFF", "x")
+    (typo,) = (one for one in variables.examine(patient) if one.key == "variable_unknown")
+    assert typo.values["likely"] == "MINDGLM_PIGEON_LOFT"
+    (software,) = (one for one in host.examine_software(patient) if one.key == "versions")
+    assert "mindglm-pigeon 1.0" in str(software.values["libraries"])
 
 
 def test_its_health_can_be_asked_at_its_own_port() -> None:
@@ -99,19 +125,7 @@ def test_up_runs_it_once_it_is_switched_on(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_console_finds_its_people_and_calls_it_by_its_name(rooms: Rooms) -> None:
     assert registry.labels()["zh"]["pigeon"] == "信鸽"
     with rooms.database.begin() as session:
-        from dialogue.core import people
-
         person = people.locked(session, rooms.keys, channel="pigeon", user_id="ring-7", now=utc_now())
     with rooms.database.read() as session:
         assert search.person_of(session, "ring-7", registry.labels()["zh"]) == person.id
         assert search.person_of(session, "ring-7", ["telegram"]) is None
-
-
-async def test_a_loft_that_answers_is_told(tmp_path: Path) -> None:
-    loft = Loft()
-    await loft.open()
-    import asyncio
-
-    done = await asyncio.to_thread(mindglm, "doctor", "--json", MINDGLM_PIGEON_LOFT=loft.endpoint, MINDGLM_LOCALE="en")
-    await loft.close()
-    assert f"The loft at {loft.endpoint} answers." in done.stdout
