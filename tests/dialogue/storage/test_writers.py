@@ -83,7 +83,7 @@ def test_waiting_writers_go_by_priority_then_in_order_of_arrival() -> None:
     for number, (name, priority) in enumerate((("a", 0), ("b", 0), ("c", 3), ("d", 2)), start=1):
         waiting.append(threading.Thread(target=write, args=(name, priority)))
         waiting[-1].start()
-        wait_until(lambda number=number: len(queue._waiting) == number)  # type: ignore[misc]
+        wait_until(lambda number=number: len(queue._waiting) == number)  # type: ignore[misc]  # a default binds it
     queue.release()
     for thread in waiting:
         thread.join()
