@@ -52,6 +52,23 @@ def test_an_orthogonal_direction_has_singular_values_near_one() -> None:
         assert values.max() < 1.5
 
 
+def test_matrices_learn_as_with_torchs_muon() -> None:
+    """Up to torch's bfloat16: ours multiplies in the weights' type (decision 71 says why)."""
+    draws = torch.Generator().manual_seed(0)
+    start = torch.randn(64, 32, generator=draws)
+    ours, theirs = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
+    optimiser = Optimiser({"w": ours}, rate=0.02, plain_rate=0.01, decay=0.1)
+    reference = torch.optim.Muon([theirs], lr=0.02, weight_decay=0.1)
+    for step in range(1, 21):
+        ours.grad = torch.randn(64, 32, generator=draws)
+        theirs.grad = ours.grad.clone()
+        reference.param_groups[0]["momentum"] = 0.85 + 0.10 * step / 300
+        optimiser.step(1.0)
+        reference.step()
+    learned, expected = ours.detach() - start, theirs.detach() - start
+    assert (learned - expected).norm() < 0.01 * expected.norm()
+
+
 def test_an_optimiser_that_was_restored_goes_on_as_if_nothing_had_happened() -> None:
     def learner() -> tuple[torch.nn.Linear, Optimiser]:
         torch.manual_seed(0)

@@ -1,11 +1,13 @@
 """What the evaluation counts, and that its report holds what was measured."""
 
 import json
+import warnings
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
+from sacrebleu.metrics import BLEU
 
 from care.guard import guard
 from care.hotlines import directory
@@ -27,6 +29,34 @@ def test_equal_texts_score_one_and_strangers_score_nothing() -> None:
 def test_bleu_clips_repetitions_and_punishes_brevity() -> None:
     assert abs(bleu([("的的的的", "的确如此")], 1) - 0.25) < 1e-9
     assert bleu([("我在", "我在这里")], 1) < 0.5
+
+
+DRAWN = [
+    ("我在这里听你说，慢慢来。", "我在这里，你可以慢慢说给我听。"),
+    ("你多久没睡好了？", "这样睡不好有多久了？"),
+    ("听起来你很累，也很委屈。", "听起来这段时间你很累。"),
+    ("我陪着你。", "我会在这里陪着你，我们一起想办法。"),
+    ("谢谢你愿意告诉我这些。", "谢谢你信任我，把这些告诉我。"),
+]
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_bleu_is_that_of_sacrebleu(order: int) -> None:
+    written, wanted = zip(*DRAWN, strict=True)
+    reference = BLEU(tokenize="char", max_ngram_order=order, smooth_method="none")
+    expected = reference.corpus_score(list(written), [list(wanted)]).score / 100
+    assert 0 < expected < 1
+    assert abs(bleu(DRAWN, order) - expected) < 1e-9
+
+
+def test_rouge_is_that_of_rouge_chinese() -> None:
+    with warnings.catch_warnings(action="ignore"):  # its source has an escape that Python warns of
+        from rouge_chinese import Rouge
+    written, wanted = ([" ".join(text) for text in side] for side in zip(*DRAWN, strict=True))
+    expected = Rouge(exclusive=False).get_scores(written, wanted, avg=True)
+    found = scores(DRAWN)
+    for ours, theirs in (("rouge_1", "rouge-1"), ("rouge_2", "rouge-2"), ("rouge_l", "rouge-l")):
+        assert abs(found[ours] - expected[theirs]["f"]) < 1e-6, ours
 
 
 @pytest.mark.parametrize(
