@@ -32,7 +32,7 @@ class BackupUnusable(DialogueError):
 
 @dataclass
 class Writer:
-    """Writes lines and remembers what the trailer must tell."""
+    """Writes lines, and counts and hashes them for the trailer."""
 
     _file: gzip.GzipFile
     counts: dict[str, int] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Writer:
 
 @contextmanager
 def writing(path: Path) -> Iterator[Writer]:
-    """A file of mode 0600 that appears whole or not at all."""
+    """Writes a file of mode 0600 atomically."""
     draft = path.with_name(f"{path.name}.partial")
     draft.unlink(missing_ok=True)
     try:
@@ -79,7 +79,7 @@ def writing(path: Path) -> Iterator[Writer]:
 
 
 def read(path: Path) -> Iterator[Any]:
-    """Header, tables and rows, one after the other; raises `BackupUnusable` where the file is not what was written."""
+    """Yields the header, tables and rows; raises `BackupUnusable` if the file was changed or cut short."""
     digest = hashlib.sha256()
     is_whole = False
     for number, line in enumerate(_lines(path)):
@@ -105,7 +105,7 @@ def verify(path: Path) -> Line:
 
 
 def encode(value: object) -> object:
-    """As it stands in a line."""
+    """The value in its JSON form."""
     match value:
         case bytes() | memoryview():
             return {"b": base64.b64encode(value).decode("ascii")}
@@ -122,7 +122,7 @@ _DECODERS: dict[str, Callable[[str], object]] = {"b": base64.b64decode, "t": dat
 
 
 def decode(value: object) -> object:
-    """What `encode` was given."""
+    """The inverse of `encode`."""
     if isinstance(value, dict) and len(value) == 1:
         ((kind, content),) = value.items()
         if kind in _DECODERS and isinstance(content, str):

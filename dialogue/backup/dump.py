@@ -14,7 +14,7 @@ from dialogue.storage.database import Database, be_patient, reachable
 from dialogue.tables import PEOPLE, PROCESSES, RESET_ORDERS, Compatibility
 
 KEYS = "keys.jsonl.gz"
-"""Beside the backups of one directory, and replaced by each: the wrapped data keys of those who are not erased."""
+"""Name of the file with the wrapped data keys of everyone not erased; each backup of the directory replaces it."""
 
 _SUFFIX = ".jsonl.gz"
 _PREFIX = "mindglm-"
@@ -53,7 +53,7 @@ def dump(database: Database, directory: Path, *, now: datetime) -> Written:
 
 
 def prune(directory: Path, *, keep: int) -> list[Path]:
-    """Delete all but the newest backups; returns those that are gone."""
+    """Delete all but the newest backups; returns the deleted ones."""
     old = sorted(directory.glob(f"{_PREFIX}*{_SUFFIX}"))[:-keep]
     for path in old:
         path.unlink()
@@ -61,7 +61,7 @@ def prune(directory: Path, *, keep: int) -> list[Path]:
 
 
 def newest_at(directory: Path) -> datetime | None:
-    """When the newest backup was begun."""
+    """When the newest backup was started."""
     names = sorted(path.name for path in directory.glob(f"{_PREFIX}*{_SUFFIX}"))
     if not names:
         return None
@@ -69,7 +69,7 @@ def newest_at(directory: Path) -> datetime | None:
 
 
 def tables_of(connection: Connection) -> list[Table]:
-    """As they are in the database, those first on which others depend."""
+    """The tables of the database, referenced ones first."""
     found = MetaData()
     found.reflect(connection)
     return [table for table in found.sorted_tables if table.name not in _LEFT_OUT]
@@ -77,7 +77,7 @@ def tables_of(connection: Connection) -> list[Table]:
 
 @contextmanager
 def _snapshot(database: Database) -> Iterator[Connection]:
-    """A transaction that sees the database as it was at its beginning, and hinders nobody."""
+    """A repeatable-read transaction; it blocks no writer."""
     with reachable():
         engine = database.reading
         if engine.dialect.name == "postgresql":

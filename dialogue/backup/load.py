@@ -1,7 +1,7 @@
 """Restores a backup into an empty database, of either kind and of this version's schema or an older one.
 
-What was under way when the backup was written is not taken up again: since then it has ended, one way or the other, and
-a reply that is sent a second time, days later, does harm.
+Turns and deliveries that were in progress when the backup was written are not resumed: they have ended one way or the
+other since then, and sending a reply again days later would do harm.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,7 +26,7 @@ from dialogue.storage.database import Database, be_patient, reachable
 from dialogue.tables import DELIVERIES, PEOPLE, TURNS
 
 RESTORED = "restored"
-"""The error of a delivery that was owed when its backup was written."""
+"""The error of a delivery that was pending when its backup was written."""
 
 _ROWS_AT_ONCE = 500
 _END_TURNS = (
@@ -48,16 +48,16 @@ class NotEmpty(DialogueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """What came back, and what did not."""
+    """Counts of what was restored and what was left out."""
 
     counts: dict[str, int]
     erased_count: int  # erased after the backup was written
-    turn_count: int  # not taken up again
-    delivery_count: int  # not taken up again
+    turn_count: int  # not resumed
+    delivery_count: int  # not resumed
 
 
 def restore(database: Database, path: Path, *, now: datetime) -> Restored:
-    """Load the backup at `path`, with the keys that stand beside it, in one transaction.
+    """Load the backup at `path`, with the key file beside it, in one transaction.
 
     Raises `BackupUnusable`, `NotEmpty`, `SchemaMismatch`, `DatabaseUnavailable`.
     """
@@ -101,7 +101,7 @@ def _load(connection: Connection, path: Path, keys: dict[UUID, bytes]) -> dict[s
 def _by_table(
     lines: Iterator[Any], tables: dict[str, Table], path: Path
 ) -> Iterator[tuple[Table, Iterator[dict[str, Any]]]]:
-    """Each table with its rows, which must be taken before the next table is asked for."""
+    """Each table with an iterator of its rows, to be exhausted before the next table."""
     heading = next(lines, None)
     while heading is not None:
         table = tables.get(heading["table"])
@@ -138,7 +138,7 @@ def _with_keys(rows: Iterable[dict[str, Any]], keys: dict[UUID, bytes]) -> Itera
 
 
 def _settle(connection: Connection, counts: dict[str, int], now: datetime) -> Restored:
-    """Nothing goes on where it was, and whoever was erased since stays erased."""
+    """Ends what was in progress, and keeps people erased who were erased after the backup."""
     with Session(connection) as session:
         erased = list(session.scalars(_WITHOUT_A_KEY))
         for person_id in erased:

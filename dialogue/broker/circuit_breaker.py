@@ -1,10 +1,10 @@
-"""A rest after a failure: whoever comes next is spared the same wait for an answer that will not come."""
+"""A circuit breaker: after a failure, callers skip the broken service for a while instead of timing out again."""
 
 import time
 
 
 class CircuitBreaker:
-    """Of something that is away; usable from any thread."""
+    """Open for a fixed time after each failure; thread-safe."""
 
     def __init__(self, seconds: float = 1.0) -> None:
         self._seconds = seconds
@@ -15,5 +15,5 @@ class CircuitBreaker:
         return time.monotonic() < self._until
 
     def begin(self) -> None:
-        """It failed just now."""
+        """Record a failure."""
         self._until = time.monotonic() + self._seconds

@@ -1,4 +1,4 @@
-"""The task that says "look": rung after a commit, by whoever found work. Lost rings are found by the sweep."""
+"""The Celery task that tells a worker to look at a conversation. Sent after the commit; the sweep repeats lost ones."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -25,13 +25,13 @@ COMMON_CONFIGURATION: dict[str, Any] = {
     "accept_content": ["json"],
     "broker_transport_options": {"visibility_timeout": _VISIBILITY_SECONDS, "socket_keepalive": True},
 }
-"""What the ringing and the listening side must agree on."""
+"""Celery settings that sender and worker must share."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 def ringing_app(broker_url: str) -> Celery:
-    """A Celery application that can only send; it gives up at once when the broker is away."""
+    """A Celery application that only sends; it fails at once when the broker is down."""
     app = Celery("mindglm", broker=broker_url, set_as_current=False)
     app.conf.update(COMMON_CONFIGURATION)
     app.conf.broker_transport_options = COMMON_CONFIGURATION["broker_transport_options"] | {
@@ -43,7 +43,7 @@ def ringing_app(broker_url: str) -> Celery:
 
 
 class Doorbell:
-    """Rings for conversations by id; usable from any thread. While the broker is away it rests, and nobody waits."""
+    """Sends the task for conversations by id; thread-safe. Does nothing for a while after the broker failed."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app

@@ -1,6 +1,6 @@
 """Redis pub/sub between bot and worker: hints that save waiting. Ids and sealed bytes only; losing one is harmless.
 
-What a process owes on its own channel it tells itself, so that nobody in danger waits for Redis to come back.
+A process also wakes its own couriers directly, so that crisis words never wait for Redis.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +20,7 @@ CANCEL = "mindglm:cancel"
 """Carries a turn's id whose generation is to stop."""
 
 PARTIAL_COLUMN = "turns.partial"
-"""What a growing reply is sealed for; it is stored nowhere."""
+"""The column name that a partial reply is sealed with; partial replies are never stored."""
 
 _UUID_BYTES = 16
 _TIMEOUT_SECONDS = 1.0
@@ -33,12 +33,12 @@ class BrokerUnavailable(DialogueError):
 
 
 def owed(channel: str) -> str:
-    """The topic that wakes the couriers of a channel."""
+    """The topic that wakes a channel's couriers."""
     return f"mindglm:owed:{channel}"
 
 
 def partial(channel: str) -> str:
-    """The topic of growing replies on a channel."""
+    """The topic of a channel's partial replies."""
     return f"mindglm:partial:{channel}"
 
 
@@ -48,7 +48,7 @@ def redis_url(broker_url: str) -> str:
 
 
 class Signals:
-    """Publishes hints; while Redis is away it rests instead of making its caller wait."""
+    """Publishes hints; while Redis is down they are dropped at once, so that callers never wait."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -76,7 +76,7 @@ class Signals:
 
     @contextmanager
     def heard_nearby(self, channel: str, on_owed: Callable[[], object]) -> Iterator[None]:
-        """Couriers of this process: `on_owed` is called too, by whichever thread owes something."""
+        """Registers a courier of this process: `on_owed` is called from whichever thread stores a delivery."""
         courier = (channel, on_owed)
         self._nearby.append(courier)
         try:
@@ -85,7 +85,7 @@ class Signals:
             self._nearby.remove(courier)
 
     def owe(self, channels: Iterable[str]) -> None:
-        """Wake the couriers of these channels, that of this process first."""
+        """Wake the couriers of these channels, the one in this process first."""
         for channel in channels:
             for where, wake in list(self._nearby):
                 if where == channel:

@@ -1,4 +1,4 @@
-"""What a person may say to the bot itself; answered in every channel without the model."""
+"""Commands to the bot itself; every channel answers them without the model."""
 
 import re
 from enum import Enum, auto
@@ -19,7 +19,7 @@ class Command(Enum):
     START = auto()  # the first thing a platform sends
     HELP = auto()
     PRIVACY = auto()  # what is stored, for how long, and what a person can ask for
-    WITHDRAW = auto()  # no longer agrees
+    WITHDRAW = auto()  # withdraws consent
     SHARE = auto()  # what the choice about training is, and how to make it
     SHARE_YES = auto()
     SHARE_NO = auto()
@@ -28,7 +28,7 @@ class Command(Enum):
     CONFIRM_DELETE = auto()  # right after that: everything is deleted
     COMPLAIN = auto()  # followed by what is complained of
     CONTACT = auto()  # followed by whom to call in danger, or by a word that removes it
-    UNKNOWN = auto()  # begins like a command and is none
+    UNKNOWN = auto()  # looks like a command, but is not one
     ADMIN = auto()  # an admin's order; to anyone else it is unknown
 
 
@@ -78,11 +78,11 @@ _WITH_COLON = re.compile(r"(?P<words>[^:：\n]{1,20})[:：](?P<rest>.*)", re.DOT
 _CHOICES = {"yes": Command.SHARE_YES, "on": Command.SHARE_YES, "no": Command.SHARE_NO, "off": Command.SHARE_NO}
 _CONFIRMING = {"confirm", "yes", "确认"}
 REMOVING = frozenset({"remove", "delete", "删除", "不要了", "取消"})
-"""What stands for "nobody" where whom to call would stand."""
+"""Arguments of /contact that remove the contact."""
 
 
 def source_label(text: str) -> str | None:
-    """What a link to the bot said about where it stood: `/start LABEL`. Labels name places, never people."""
+    """The label of a link to the bot (`/start LABEL`): where the link was published, never a person."""
     link = _START_LINK.fullmatch(text.strip())
     return link["label"] if link else None
 
@@ -100,7 +100,7 @@ def parse(text: str) -> Command | None:
 
 
 def argument(text: str) -> str:
-    """What stands behind a command: after `/name`, or after the colon of one that is said in words."""
+    """A command's argument: after `/name`, or after the colon of a command in words."""
     slash = _SLASH_COMMAND.fullmatch(text.strip())
     if slash is not None:
         return (slash["rest"] or "").strip()
@@ -109,7 +109,7 @@ def argument(text: str) -> str:
 
 
 def _chosen(command: Command, choice: str) -> Command:
-    """Some commands are another one with a word behind them."""
+    """Some commands are spelled as another one with an argument."""
     if command is Command.SHARE:
         return _CHOICES.get(choice, command)
     if command is Command.DELETE and choice in _CONFIRMING:

@@ -1,6 +1,6 @@
-"""What people agreed to, and the words that wait until they do. The person must be locked.
+"""Consent, and the messages that wait for it. The person must be locked.
 
-Words said before a consent are sealed like all others, wait for a day, and are then deleted by the sweep.
+Messages sent before a person consents are sealed like all others, kept for a day, and then deleted by the sweep.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from dialogue.storage.ids import new_id
 from dialogue.tables import AUDIT, CONVERSATIONS, MESSAGES, PEOPLE
 
 HOLD = timedelta(hours=24)
-"""How long words wait for a consent."""
+"""How long messages wait for consent."""
 
 _MAX_HELD = 20
 _BATCH = 500
@@ -66,7 +66,7 @@ _EXPIRE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldWords:
-    """A message that waits for a consent."""
+    """A message that waits for consent."""
 
     message_id: UUID
     conversation_id: UUID
@@ -74,43 +74,43 @@ class HeldWords:
 
 
 def ask(session: Session, person: KnownPerson, *, version: str | None, now: datetime) -> None:
-    """That person is being asked; `version` is the notice that they have seen then."""
+    """Record that the person was shown the notice of that `version`."""
     session.execute(_ASK, {"person_id": person.id, "version": version, "now": now})
 
 
 def agree(session: Session, person: KnownPerson, *, version: str, band: AgeBand | None, now: datetime) -> None:
-    """They agreed to that version; `band` is what is known of their age."""
+    """Record consent to that version of the notice; `band` is the person's age band."""
     session.execute(_AGREE, {"person_id": person.id, "version": version, "band": band, "now": now})
     _note(session, person, "consent", now=now, reason=version)
 
 
 def decline(session: Session, person: KnownPerson, *, now: datetime) -> None:
-    """They do not agree: what waits is deleted, and nothing of theirs is kept from here on."""
+    """Record a refusal: waiting messages are deleted, and nothing more is stored."""
     session.execute(_DECLINE, {"person_id": person.id, "now": now})
     forget_held(session, person)
     _note(session, person, "consent_declined", now=now)
 
 
 def withdraw(session: Session, person: KnownPerson, *, now: datetime) -> None:
-    """They no longer agree, and no longer to anything else either."""
+    """Record that consent was withdrawn, including the one to training."""
     session.execute(_DECLINE, {"person_id": person.id, "now": now})
     forget_held(session, person)
     _note(session, person, "consent_withdrawn", now=now)
 
 
 def share(session: Session, person: KnownPerson, *, is_allowed: bool, now: datetime) -> None:
-    """Whether their conversations may be used to improve the model: a consent of its own."""
+    """Record the separate consent to use conversations for training."""
     session.execute(_SHARE, {"person_id": person.id, "since": now if is_allowed else None})
     _note(session, person, "training_consent" if is_allowed else "training_consent_withdrawn", now=now)
 
 
 def note_band(session: Session, person: KnownPerson, band: AgeBand) -> None:
-    """What they said of their age."""
+    """Record the age band that the person stated."""
     session.execute(_BAND, {"person_id": person.id, "band": band})
 
 
 def held(session: Session, person: KnownPerson, *, now: datetime) -> list[HeldWords]:
-    """The words that wait in open conversations, oldest first; of very many the last twenty."""
+    """The messages waiting in open conversations, oldest first, at most the last twenty."""
     rows = session.execute(_HELD, {"of_person": person.id, "now": now}).all()
     return [
         HeldWords(
@@ -124,17 +124,17 @@ def held(session: Session, person: KnownPerson, *, now: datetime) -> list[HeldWo
 
 
 def keep(session: Session, message_ids: Sequence[UUID]) -> None:
-    """These words need wait no longer."""
+    """Take these messages off the waiting list."""
     session.execute(_KEEP, {"message_ids": list(message_ids)})
 
 
 def forget_held(session: Session, person: KnownPerson) -> None:
-    """Delete the words that wait."""
+    """Delete the waiting messages."""
     session.execute(_FORGET, {"of_person": person.id})
 
 
 def expire(session: Session, *, now: datetime) -> int:
-    """Delete words that waited too long, a batch at a time; returns how many."""
+    """Delete one batch of messages that waited too long; returns the count."""
     return len(session.execute(_EXPIRE, {"now": now}).all())
 
 

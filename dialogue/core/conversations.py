@@ -1,4 +1,4 @@
-"""Opening and ending conversations. Ending one discards at once whatever it had not yet said."""
+"""Opens and ends conversations. Ending one discards its open turns and pending deliveries."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -72,7 +72,7 @@ _TAKE_BACK_REPLIES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenConversation:
-    """A conversation that is held now. `holder` is the admin who took it over; `relay_to` is their chat.
+    """A conversation that an admin has taken over: `holder` is the admin, `relay_to` their chat.
 
     `account` is the one at which it was opened; `sealed_course` is its danger so far (`dialogue.core.danger_course`).
     """
@@ -85,19 +85,19 @@ class OpenConversation:
 
 
 def find_open(session: Session, address: Address) -> UUID | None:
-    """The conversation that is held at that address now."""
+    """The taken-over conversation at that address, if any."""
     conversation_id: UUID | None = session.scalar(_OPEN, address.columns())
     return conversation_id
 
 
 def open_at(session: Session, address: Address) -> OpenConversation | None:
-    """The same, and who answers in it."""
+    """As `open_at`, with who answers in it."""
     row = session.execute(_OPEN, address.columns()).first()
     return _conversation(row) if row is not None else None
 
 
 def open_for(session: Session, person: KnownPerson, address: Address, *, now: datetime) -> UUID:
-    """The open conversation of that address, or the next one. The person must be locked."""
+    """The open conversation at that address, or a new one. The person must be locked."""
     return kept_or_started(session, person, address, open_at(session, address), now=now).id
 
 

@@ -1,4 +1,4 @@
-"""The course of danger in a conversation: kept with it, sealed, never shortened by the model's window."""
+"""The course of a conversation's risk: stored with it, sealed, and independent of the model's window."""
 
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from dialogue.storage.vault import PersonKey
 from dialogue.tables import CONVERSATIONS
 
 ALARM = "alarm"
-"""The `action` of an audit entry that says: somebody may be about to harm themselves. Its `reason` is the tier."""
+"""The `action` of the audit entry for a risk alarm; its `reason` is the tier."""
 
 _COLUMN = "conversations.course"
 _AS_JSON = TypeAdapter(Course)
@@ -25,19 +25,19 @@ _KEEP = (
 
 
 def course_in(person: KnownPerson, conversation: OpenConversation | None) -> Course:
-    """How danger ran so far; a new course for a conversation that has none."""
+    """The conversation's course; a new one if it has none."""
     if conversation is None or conversation.sealed_course is None:
         return Course()
     return opened(person.key, conversation.id, conversation.sealed_course)
 
 
 def opened(key: PersonKey, conversation_id: UUID, sealed: bytes) -> Course:
-    """The course that was kept with that conversation."""
+    """The stored course of that conversation."""
     return _AS_JSON.validate_json(key.open(sealed, row=conversation_id, column=_COLUMN))
 
 
 def keep(session: Session, person: KnownPerson, conversation_id: UUID, course: Course) -> None:
-    """Write the course, and its tier beside it for those who watch over conversations."""
+    """Store the course, and its tier in plain text for the lists of admins."""
     sealed = person.key.seal(_AS_JSON.dump_json(course).decode(), row=conversation_id, column=_COLUMN)
     values = {"new_course": sealed, "new_tier": int(course.tier)}
     session.execute(_KEEP, {"conversation_id": conversation_id, **values})

@@ -1,4 +1,4 @@
-"""What a person thought of a reply: one rating for each turn and person, which they may change."""
+"""Ratings of replies: one per turn and person, and it can be changed."""
 
 from datetime import datetime
 from uuid import UUID
@@ -47,7 +47,7 @@ _LATEST_REPLY = (
 
 
 def rate(session: Session, *, channel: str, user_id: str, turn_id: UUID, value: int, now: datetime) -> bool:
-    """Keep 👍 (1) or 👎 (-1); the last one counts. False if the turn was not that person's."""
+    """Store 👍 (1) or 👎 (-1), replacing an earlier one. False if the turn is not that person's."""
     whose = {"of_turn": turn_id, "channel": channel, "user_id": user_id}
     person_id = session.scalar(_PERSON_OF_TURN, whose)
     if person_id is None:
@@ -61,5 +61,5 @@ def rate(session: Session, *, channel: str, user_id: str, turn_id: UUID, value: 
 
 
 def latest_reply(session: Session, address: Address) -> UUID | None:
-    """The turn whose reply the person saw last: what they mean when they rate by a word and not by a button."""
+    """The turn whose reply the person saw last: the one that a rating in words refers to."""
     return session.scalar(_LATEST_REPLY, address.columns())

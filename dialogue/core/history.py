@@ -1,4 +1,4 @@
-"""What was said before, whole in the database; the window decides how much of it the model sees."""
+"""The history of a conversation, as stored; `dialogue.window` decides how much of it the model sees."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class PastTurn(NamedTuple):
 
 
 def past_turns(session: Session, key: PersonKey, conversation_id: UUID, *, max_turns: int) -> list[PastTurn]:
-    """The first answered turn and the last ones, oldest first, `max_turns` in all: what no window can exceed."""
+    """The first and the last answered turns, oldest first, `max_turns` in all: enough for any window."""
     place = {"conversation_id": conversation_id}
     turns = session.execute(_NEWEST, {**place, "max_turns": max_turns}).all()[::-1]
     if len(turns) == max_turns:
@@ -64,7 +64,7 @@ def words_of(session: Session, key: PersonKey, turn_ids: Sequence[UUID]) -> dict
 
 
 def open_partial(session: Session, keys: MasterKeys, turn_id: UUID, sealed: bytes) -> tuple[Address, str] | None:
-    """A growing reply that a worker published, and where it belongs; None for turns of another database."""
+    """A partial reply that a worker published, and its address; None for turns of another database."""
     place = session.execute(_PLACE_OF_TURN, {"turn_id": turn_id}).first()
     if place is None:
         return None

@@ -1,4 +1,4 @@
-"""Storing what people write. The person must be locked, which makes repeats and the order of turns free of races."""
+"""Stores inbound messages. The person must be locked: that makes deduplication and turn order race-free."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ _NEWEST = (
     .limit(1)
 )
 _STORE = insert(MESSAGES)
-# locked, so that a worker which claims it now either sees the message that joins it, or has it first
+# locked: a worker claiming it now either sees the joining message or claimed it before
 _LAST_TURN = (
     select(TURNS.c.id, TURNS.c.seq, TURNS.c.state, TURNS.c.postscript)
     .where(TURNS.c.conversation_id == bindparam("conversation_id"))
@@ -72,9 +72,9 @@ def is_repeat(session: Session, message: InboundMessage) -> bool:
 
 
 def is_settled(session: Session, message: InboundMessage, *, external_id: str) -> bool:
-    """Whether that earlier message of the same account was answered, refused or obeyed already.
+    """Whether an earlier message of the same account was already answered, refused or obeyed.
 
-    One that waits for a consent was not.
+    A message that waits for consent was not.
     """
     place = {"channel": message.address.channel, "account": message.account, "external_id": external_id}
     stored = session.execute(_STATE_OF_WORDS, place).first()
@@ -82,7 +82,7 @@ def is_settled(session: Session, message: InboundMessage, *, external_id: str) -
 
 
 def is_burst(session: Session, person: KnownPerson, *, mark: str, now: datetime, within: timedelta = _BURST) -> bool:
-    """Whether the person's last message was stored as that `mark` and came `within` that time."""
+    """Whether the person's last message was stored as that `mark`, no longer ago than `within`."""
     newest = session.execute(_NEWEST, {"of_person": person.id}).first()
     if newest is None or newest.text is None or now - newest.received_at > within:
         return False
@@ -99,9 +99,9 @@ def append_to_turn(
     postscript: str | None = None,
     now: datetime,
 ) -> Received:
-    """Let a message with the cleaned `text` join the waiting turn of its open conversation, or open the next turn.
+    """Add a message with the cleaned `text` to the waiting turn of its open conversation, or open the next turn.
 
-    `postscript` is what we add in our own words when that turn is answered.
+    `postscript` is appended to the reply, in our own words.
     """
     turn_id, is_new = _waiting_turn(session, person, conversation_id, postscript=postscript, now=now)
     message_id = store(session, person, message, text=text, conversation_id=conversation_id, turn_id=turn_id, now=now)
@@ -117,7 +117,7 @@ def release(
     postscript: str | None = None,
     now: datetime,
 ) -> UUID:
-    """Let messages that were stored without a turn join the waiting turn, or open the next; returns the turn."""
+    """Add messages stored without a turn to the waiting turn, or open the next; returns the turn."""
     turn_id, _ = _waiting_turn(session, person, conversation_id, postscript=postscript, now=now)
     session.execute(_JOIN, {"message_ids": list(message_ids), "of_turn": turn_id})
     return turn_id
@@ -134,7 +134,7 @@ def store(
     expires_at: datetime | None = None,
     now: datetime,
 ) -> UUID:
-    """Store a message, sealed; without a turn it is one that the model never sees, without a text only a mark."""
+    """Store a message, sealed. Without a turn the model never sees it; without a text only its mark is stored."""
     message_id = new_id()
     session.execute(
         _STORE,

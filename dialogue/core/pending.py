@@ -1,4 +1,4 @@
-"""What an address is still waiting for."""
+"""Open turns and pending deliveries by address."""
 
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from dialogue.tables import Conversation, Delivery, Message, Turn
 
 
 def is_awaited(session: Session, turn_or_delivery_id: UUID) -> bool:
-    """Whether something is still to come for that turn, or that text is still owed."""
+    """Whether that turn is still open, or that delivery still pending."""
     return bool(
         session.scalar(select(func.count()).where(Turn.id == turn_or_delivery_id, Turn.state.in_(OPEN_TURN_STATES)))
         or session.scalar(
@@ -24,7 +24,7 @@ def is_awaited(session: Session, turn_or_delivery_id: UUID) -> bool:
 
 
 def unanswered(session: Session, address: Address) -> list[UUID]:
-    """Texts owed to that address and turns that will be answered there, in the order they will come."""
+    """The pending deliveries and open turns of an address, in the order in which they will be sent."""
     owed = session.scalars(
         select(Delivery.id)
         .where(
@@ -50,7 +50,7 @@ def unanswered(session: Session, address: Address) -> list[UUID]:
 
 
 def waiting_turns(session: Session, channel: str) -> list[tuple[UUID, Address]]:
-    """The turns of a channel that are still to be answered, and where."""
+    """The open turns of a channel, with their addresses."""
     rows = session.execute(
         select(Turn.id, Conversation.channel, Conversation.account, Conversation.chat_id)
         .join(Conversation, Conversation.id == Turn.conversation_id)

@@ -1,4 +1,4 @@
-"""Who wrote. A person is locked for the length of an intake, which gives each of them one order of events."""
+"""People. A person's row is locked during intake, so that their messages are processed one at a time."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from dialogue.tables import CONVERSATIONS, MESSAGES, PEOPLE
 
 
 def _heard_since(moment: str) -> ScalarSelect[int]:
-    """What reached the model: what was refused or answered by us does not count."""
+    """Counts messages that reached the model, not those that were refused or that we answered ourselves."""
     return (
         select(func.count())
         .select_from(MESSAGES)
@@ -96,7 +96,7 @@ _NEWEST = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """How many of a person's messages lately went to the model."""
+    """How many of a person's recent messages reached the model."""
 
     last_minute: int = 0
     last_day: int = 0
@@ -104,7 +104,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class KnownPerson:
-    """Someone who wrote before, or just now for the first time, the key to their texts, and how they are served."""
+    """A person, the key to their texts, and their status."""
 
     id: UUID
     key: PersonKey = field(repr=False)
@@ -120,9 +120,9 @@ class KnownPerson:
 
 
 def locked(session: Session, keys: MasterKeys, *, channel: str, user_id: str, now: datetime) -> KnownPerson:
-    """The person of that channel and user id, made if need be, locked until the transaction ends.
+    """Get or create the person with that channel and user id, locked until the transaction ends.
 
-    Whose key is gone begins anew, as somebody else. Raises `WrongSecretKey`.
+    If the data key was deleted, a new person is created for the same account. Raises `WrongSecretKey`.
     """
     wanted = {
         "channel": channel,
@@ -131,7 +131,9 @@ def locked(session: Session, keys: MasterKeys, *, channel: str, user_id: str, no
         "a_day_ago": now - timedelta(days=1),
     }
     found = session.execute(_LOCKED, wanted).first()
-    if found is not None and found.data_key is None:  # erasures set the user id aside; this key was lost otherwise
+    if (
+        found is not None and found.data_key is None
+    ):  # an erasure also removes the user id, so this key was lost in another way
         set_aside(session, found.id, now=now)
         found = None
     if found is None:
@@ -163,21 +165,21 @@ def key_of(session: Session, keys: MasterKeys, person_id: UUID) -> PersonKey:
 
 
 def wrapped_keys_of(session: Session, person_ids: set[UUID]) -> dict[UUID, bytes | None]:
-    """The wrapped data keys of several people; None for whoever was erased."""
+    """The wrapped data keys of several people; None for erased ones."""
     return {row.id: row.data_key for row in session.execute(_DATA_KEYS, {"person_ids": list(person_ids)})}
 
 
 def set_aside(session: Session, person_id: UUID, *, now: datetime) -> None:
-    """Throw a person's key away, and whatever is known of them: if the same user writes again, it is somebody else.
+    """Delete a person's data key and user id, and end their conversations.
 
-    Their conversations end, or somebody else would go on in them.
+    If the same user writes again, a new person is created, who must not continue the old conversations.
     """
     session.execute(_END_THEIRS, {"of_person": person_id, "now": now})
     session.execute(_SET_ASIDE, {"person_id": person_id, "new_user_id": f"erased:{person_id}", "now": now})
 
 
 def stay_blocked(session: Session, keys: MasterKeys, *, channel: str, user_id: str, since: datetime) -> None:
-    """Whoever was blocked and had everything deleted is somebody new, and blocked: of them no more is known."""
+    """Re-creates an erased person as blocked; nothing else is kept."""
     make(session, keys, channel=channel, user_id=user_id, now=since)
     session.execute(_STAY_BLOCKED, {"of_channel": channel, "of_user": user_id, "since": since})
 
@@ -189,7 +191,7 @@ def check_master_key(session: Session, keys: MasterKeys) -> None:
 
 
 def make(session: Session, keys: MasterKeys, *, channel: str, user_id: str, now: datetime) -> None:
-    """Somebody who was not known, unless another process was quicker."""
+    """Insert a new person, unless another process was faster."""
     person_id = new_id()
     values = {
         "id": person_id,

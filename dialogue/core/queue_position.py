@@ -1,6 +1,6 @@
-"""The line of turns that no worker has taken yet, by the rows alone: who stands where, and who was told so.
+"""The queue of unclaimed turns, computed from the rows: each person's position, and whether they were told.
 
-Whoever is in danger is told nothing of lines: they are answered by us, at once.
+People in danger are never told a position: we answer them ourselves, at once.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from dialogue.storage.vault import MasterKeys, PersonKey
 from dialogue.tables import CONVERSATIONS, DELIVERIES, TURNS
 
 _MOST = 2000
-"""Whoever stands further back is told nothing."""
+"""People further back in the queue are told nothing."""
 
 
 def _in_the_statement(state: TurnState) -> BindParameter[Any]:
@@ -62,7 +62,7 @@ _TOLD = select(DELIVERIES.c.turn_id).where(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """One turn in the line; `ahead` is how many come before it, on all channels."""
+    """One turn in the queue; `ahead` counts those before it, on all channels."""
 
     turn_id: UUID
     conversation_id: UUID
@@ -73,7 +73,7 @@ class Standing:
 
 
 def line(session: Session) -> list[Standing]:
-    """Who waits for a worker and may be told so, first come first."""
+    """The waiting turns whose people may be told, oldest first."""
     return [
         Standing(
             turn_id=row.id,
@@ -91,7 +91,9 @@ def line(session: Session) -> list[Standing]:
 def tell(
     session: Session, keys: MasterKeys, channel: str, say: Callable[[int], str], *, since: datetime, now: datetime
 ) -> int:
-    """Owe their place to those on a channel who have waited from `since` or longer; once a turn. Returns how many."""
+    """Queue a message with their position for people on a channel waiting since `since` or longer, once per turn.
+
+    Returns how many messages were queued."""
     patient = [one for one in line(session) if one.address.channel == channel and one.since <= since]
     if not patient:
         return 0

@@ -1,4 +1,4 @@
-"""Where people came from: the label of the link that brought them, kept among what was done, when and by whom."""
+"""Where people came from: the label of the link they followed, stored as an audit entry."""
 
 from datetime import datetime
 from uuid import UUID
@@ -16,7 +16,7 @@ _NOTE = insert(AUDIT)
 
 
 def note(session: Session, person_id: UUID, label: str, *, now: datetime) -> None:
-    """That person followed a link with that label."""
+    """Record that the person followed a link with that label."""
     session.execute(
         _NOTE,
         {"id": new_id(), "at": now, "actor": "person", "action": CAME_BY, "person_id": person_id, "reason": label},

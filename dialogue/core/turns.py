@@ -1,7 +1,7 @@
 """The life of a turn: claim, extend, complete, fail, give back. The row is the truth.
 
-A turn is answered by whoever owns it, and only while its conversation is open; the lease says until when the owner
-is believed to be alive.
+Only a turn's owner may answer it, and only while its conversation is open; the lease says until when the owner
+counts as alive.
 """
 
 from dataclasses import dataclass, field
@@ -122,7 +122,7 @@ class ClaimedTurn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedReply:
-    """What a generation brought."""
+    """The result of a generation."""
 
     text: str = field(repr=False)
     prompt_tokens: int
@@ -142,7 +142,7 @@ def claim(
     max_turns: int,
     now: datetime,
 ) -> ClaimedTurn | None:
-    """Take the conversation's first open turn if nobody has it, or if its owner's lease ran out.
+    """Claim the conversation's first open turn if it has no owner, or if the owner's lease expired.
 
     None means that there is nothing to do: no open turn, or another worker is at it. `max_turns` bounds the
     history that is read: the first turn and the last ones. The turn of a person who was erased is discarded.

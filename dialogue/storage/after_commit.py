@@ -1,8 +1,8 @@
-"""What others are told once a transaction is committed: hints, queued on its session by whatever writes the row.
+"""Hints queued on a transaction's session by the code that writes a row, and announced after the commit.
 
-A use case has nothing to remember, and nothing is announced early: `Database.begin` hands the queue over after the
-commit, and a rollback, of the whole or of a savepoint, drops what was queued in it. A hint saves waiting, no more: the
-rows are the truth, and losing one is harmless.
+No use case has to remember to announce anything, and nothing is announced early: `Database.begin` hands the queue over
+after the commit; a rollback, also to a savepoint, drops what was queued in it. The rows are the truth, so losing a hint
+only costs time.
 """
 
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""The one place that asks what time it is, so that tests can answer and hosts that share a database agree.
+"""The only source of the current time, so that tests can set it and hosts that share a database agree on it.
 
 Until a process has asked its database (`dialogue.storage.timekeeper`), this is the host's clock; from then on the
 database's, carried forward by the monotonic clock. A host whose clock is wrong, or jumps, then misorders nothing.
@@ -27,10 +27,10 @@ def epoch_ns() -> int:
 
 
 def follow(true_ns: int, *, asked_at_ns: int, answered_at_ns: int) -> None:
-    """The true time was `true_ns` at some moment between those two of the monotonic clock.
+    """Adjust the clock: it was `true_ns` at some moment between those two readings of the monotonic clock.
 
-    What this process holds to be the time moves only as far as that proves it wrong, so that an answer which was long
-    under way (a slow network, a process that was stopped) does no harm.
+    The clock moves only as far as that interval proves it wrong, so an answer delayed by a slow network or a stopped
+    process does no harm.
     """
     global _true_minus_monotonic_ns  # noqa: PLW0603 - a process has one time
     least, most = true_ns - answered_at_ns, true_ns - asked_at_ns
@@ -39,6 +39,6 @@ def follow(true_ns: int, *, asked_at_ns: int, answered_at_ns: int) -> None:
 
 
 def follow_the_host() -> None:
-    """Back to the host's own clock."""
+    """Use the host's own clock again."""
     global _true_minus_monotonic_ns  # noqa: PLW0603 - as above
     _true_minus_monotonic_ns = None

@@ -1,4 +1,4 @@
-"""The way to the database, PostgreSQL or SQLite: one transaction a use case, committed here and nowhere else."""
+"""Database access for PostgreSQL and SQLite: one transaction per use case, committed only here."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ _SQLITE_PRAGMAS = (
 )
 _BUSY_SECONDS = 15
 _ABANDONED_SECONDS = 10.0
-"""What is frozen in the middle of a transaction lets go of its locks then: somebody in danger may wait for them."""
+"""idle_in_transaction_session_timeout: crisis words must not wait for the locks of a frozen process."""
 _READ_ONLY = {"mindglm_read_only": True}
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -46,7 +46,7 @@ class Database:
     def begin(self) -> Iterator[Session]:
         """One writing transaction: commits on leaving, rolls back on an error; raises `DatabaseUnavailable`.
 
-        After the commit, and only then, others are told what it queued (`dialogue.storage.after_commit`).
+        Hints queued during the transaction are announced after the commit (`dialogue.storage.after_commit`).
         """
         session = QueueingSession(self.engine, expire_on_commit=False)
         with self._in_a_row(), reachable(), session, session.begin():
@@ -60,7 +60,7 @@ class Database:
             yield session
 
     def announcing(self, announce: Announce) -> "Database":
-        """The same database, with another way to tell others."""
+        """The same database with another announcer."""
         other = Database(self.engine, announce)
         other._writer = self._writer
         return other
@@ -69,7 +69,7 @@ class Database:
         self.engine.dispose()
 
     def _hand_over(self, hints: Hints) -> None:
-        """It is committed whatever happens here."""
+        """Runs after the commit, so errors are only logged."""
         told: list[Callable[[], None]] = [] if self._announce is None or not hints else [partial(self._announce, hints)]
         for each in (*told, *hints.callbacks):
             try:
@@ -94,9 +94,9 @@ class Database:
 def connect(
     url: str, *, pool_size: int = 20, lock_seconds: float | None = None, announce: Announce | None = None
 ) -> Database:
-    """Prepare the way to `url`; nothing is opened yet. Raises `Misconfigured` for what is no SQLAlchemy URL.
+    """Create a database for `url` without connecting yet. Raises `Misconfigured` if it is not a SQLAlchemy URL.
 
-    On PostgreSQL, whoever waits longer than `lock_seconds` for a row that another holds gets `DatabaseUnavailable`.
+    On PostgreSQL, waiting longer than `lock_seconds` for a row lock raises `DatabaseUnavailable`.
     """
     try:
         parsed = make_url(url)
@@ -131,7 +131,7 @@ def insert_or_ignore(session: Session, table: Table, values: dict[str, Any]) -> 
 
 
 def be_patient(connection: Connection) -> None:
-    """For this transaction only: it may do something else for long, as a backup does with what it read."""
+    """Lift the idle timeout for this transaction: a backup pauses between reads."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
 
@@ -154,7 +154,7 @@ def _reason(error: DBAPIError) -> str:
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # sqlite3 begins nothing by itself; transactions are begun below
+    connection.isolation_level = None  # no implicit BEGIN by sqlite3; see _begin_sqlite
     cursor = connection.cursor()
     for pragma in _SQLITE_PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
@@ -171,6 +171,6 @@ def _prepare_postgresql(lock_seconds: float | None, connection: DBAPIConnection,
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """Writers queue at the start: a transaction that read first could not become a writer later."""
+    """Writers use BEGIN IMMEDIATE: a deferred transaction that has read cannot be upgraded while another one writes."""
     is_read_only = "mindglm_read_only" in connection.get_execution_options()
     connection.exec_driver_sql("BEGIN DEFERRED" if is_read_only else "BEGIN IMMEDIATE")

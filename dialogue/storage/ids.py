@@ -27,10 +27,10 @@ def new_id() -> UUID:
 
 
 def made_at(id_: UUID) -> datetime:
-    """When that id was made, to the millisecond."""
+    """The creation time in that id, to the millisecond."""
     return datetime.fromtimestamp((id_.int >> 80) / 1000, UTC)
 
 
 def first_id_at(moment: datetime) -> UUID:
-    """No id made at or after that moment is smaller: a range of ids is a range of time, without another index."""
+    """The smallest possible id of that moment, so that the primary key's index also serves ranges of time."""
     return UUID(int=int(moment.timestamp() * 1000) << 80)

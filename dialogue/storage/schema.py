@@ -1,7 +1,7 @@
 """Brings a database to the schema of this code, and refuses one that this code cannot serve.
 
-Migrations only add, so that the version before goes on serving while they run and after them. One that takes something
-away says in the table ``compatibility`` which schema a version must know at least.
+Migrations only add, so that the previous version keeps serving during and after them. A migration that removes
+something writes to the table ``compatibility`` which schema a version must know at least.
 """
 
 from pathlib import Path
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 _LOCK = 0x6D696E64676C6D  # "mindglm": two upgrades at once wait for each other on PostgreSQL
 _PATIENCE = "400ms"
-"""A change of a table waits for whoever uses it, and everybody else then waits for the change: not for longer.
+"""lock_timeout for DDL: a blocked ALTER TABLE blocks all readers behind it.
 
-Shorter than PostgreSQL's `deadlock_timeout`, so that of a migration and the version that still serves, it is always the
-migration that gives way and tries again.
+Shorter than PostgreSQL's `deadlock_timeout`, so that in a deadlock between a migration and the running version it is
+always the migration that aborts and retries.
 """
 _KEEPS_TRYING_SECONDS = 120.0
 _LOCK_CONFLICTS = {"55P03", "40P01"}  # lock_not_available, deadlock_detected
@@ -36,7 +36,7 @@ def _is_lock_conflict(error: BaseException) -> bool:
 def upgrade(database: Database) -> None:
     """Run the missing migrations, each in a transaction of its own.
 
-    Raises `SchemaMismatch` if the database is too new for this code, `DatabaseUnavailable` where a table is never free.
+    Raises `SchemaMismatch` if the database is too new for this code, `DatabaseUnavailable` if a table stays locked.
     """
     from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random  # who only checks needs none of it
 
@@ -51,7 +51,7 @@ def upgrade(database: Database) -> None:
 
 
 def _run_next(database: Database) -> bool:
-    """Whether there was a migration to run."""
+    """Returns whether any migration ran."""
     with reachable(), database.engine.begin() as connection:
         be_patient(connection)
         exclude_others(connection)
@@ -62,7 +62,7 @@ def _run_next(database: Database) -> bool:
 
 
 def upgrade_at(url: str) -> None:
-    """The same for the database at an SQLAlchemy URL, for who has not opened it."""
+    """As `upgrade`, for the database at a SQLAlchemy URL."""
     database = connect(url)
     try:
         upgrade(database)
@@ -71,7 +71,7 @@ def upgrade_at(url: str) -> None:
 
 
 def check(database: Database) -> None:
-    """Raises `SchemaMismatch` unless this code can serve the database: it has this schema, or one that added to it."""
+    """Raises `SchemaMismatch` unless the database has this code's schema or a compatible newer one."""
     with reachable(), database.engine.connect() as connection:
         found = current(connection)
         if found == known()[-1] or is_ahead(connection):
@@ -82,7 +82,7 @@ def check(database: Database) -> None:
 
 
 def is_ahead(connection: Connection) -> bool:
-    """Whether a newer version upgraded this database, and left it so that this code can serve it.
+    """Whether a newer version upgraded this database to a schema that this code can still serve.
 
     Raises `SchemaMismatch` where it cannot.
     """
@@ -99,7 +99,7 @@ def is_ahead(connection: Connection) -> bool:
 
 
 def exclude_others(connection: Connection) -> None:
-    """Until the transaction ends nobody else upgrades or restores; SQLite's writers are alone anyway."""
+    """Hold the lock on upgrades and restores until the transaction ends; SQLite has a single writer anyway."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         connection.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE}'"))

@@ -1,4 +1,4 @@
-"""Lets this process tell the database's time: leases, due times and ids are compared between hosts."""
+"""Synchronises this process's clock with the database's: leases, due times and ids are compared between hosts."""
 
 import time
 
@@ -19,11 +19,11 @@ _NS = 1_000_000_000
 
 
 def agree(database: Database) -> None:
-    """Ask a server what time it is; a SQLite file has only this host's clock. Raises `DatabaseUnavailable`."""
+    """Read the database server's time; with SQLite the host's clock is used. Raises `DatabaseUnavailable`."""
     if database.engine.dialect.name != "postgresql":
         return
     with database.read() as session:
-        session.execute(text("SELECT 1"))  # the connection stands before the time is taken
+        session.execute(text("SELECT 1"))  # connect before the time is measured
         for _ in range(_ASKED):
             asked_at_ns = time.monotonic_ns()
             true_ns = int(session.scalars(_NOW).one() * _NS)

@@ -1,6 +1,6 @@
 """Keeps texts unreadable at rest: AES-256-GCM, a data key per person, wrapped by the master key.
 
-Erasing a person is deleting their data key. Each text is bound to its row and column, so rows cannot be swapped.
+A person is erased by deleting their data key. Each text is bound to its row and column, so rows cannot be swapped.
 """
 
 import base64
@@ -56,7 +56,7 @@ class MasterKeys:
 
     @property
     def current(self) -> bytes:
-        """What every data key begins with that the current master key wraps."""
+        """The prefix of every data key wrapped by the current master key."""
         return self._current
 
     def knows(self, wrapped: bytes) -> bool:
@@ -65,7 +65,7 @@ class MasterKeys:
 
     @property
     def current_id(self) -> str:
-        """Names the key that wraps from now on, without telling anything of it."""
+        """An id of the current wrapping key that reveals nothing about it."""
         return self._current.hex()
 
     def new_data_key(self, person_id: UUID) -> bytes:

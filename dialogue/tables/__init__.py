@@ -1,7 +1,7 @@
 """The tables. Texts are bytes sealed by `dialogue.storage.vault`; everything else can be read by an operator.
 
-They are imported from here: whoever knows one of them knows the whole schema, as foreign keys and migrations need it.
-Names in capitals are for statements that are built once (decision 0002).
+Import them from here, so that the whole schema is loaded, which foreign keys and migrations need. The names in capitals
+are for statements that are built once (decision 0002).
 """
 
 from dialogue.tables.audit import AUDIT, AuditEntry

@@ -14,8 +14,8 @@ from dialogue.tables.mapping import Table, core, only_where
 class Person(Table):
     """Someone who wrote, on one channel. Without `data_key` every text of theirs is unreadable for ever.
 
-    Whoever was erased has lost the key and the user id, so that the same user is somebody new; `scrubbed_at` says that
-    their rows are gone too.
+    An erasure removes the key and the user id, so that the same user becomes a new person; `scrubbed_at` says that
+    the rows are gone too.
 
     `consent_version` is the notice they agreed to, `asked_version` the one they last saw; `declined_at` is set while
     they do not agree. `heard_at` is kept to within a few minutes only (care/visit.py).
@@ -63,7 +63,7 @@ class EmergencyContact(Table):
 
 
 class Complaint(Table):
-    """What a person complains of (sealed), until an admin has settled it and the text's time is over."""
+    """A complaint (sealed), kept until an admin has settled it and its retention is over."""
 
     __tablename__ = "complaints"
 

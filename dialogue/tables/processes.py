@@ -11,7 +11,7 @@ from dialogue.tables.mapping import Figure, Table, core
 
 
 class Process(Table):
-    """A running process of ours, as it last said itself. Nothing refers to it; old ones are removed."""
+    """A running process, as of its last heartbeat. Nothing refers to it; old rows are deleted."""
 
     __tablename__ = "processes"
 

@@ -1,6 +1,6 @@
-"""What a process lets be known of itself: its row among the processes, and three pages where a port is set.
+"""A process's health: its heartbeat row, and the HTTP health endpoints if a port is configured.
 
-One thread looks at everything every few seconds, beside all other work; whoever asks is told what it saw last.
+A background thread runs all checks every few seconds; the endpoints report its latest results.
 """
 
 import time
