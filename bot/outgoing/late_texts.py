@@ -32,6 +32,9 @@ It gives up after `upload_seconds`.
 
 MAX_FILE_BYTES = 40_000_000
 """Of all files that are sent together; Telegram takes 50 MB: https://core.telegram.org/bots/api#sending-files"""
+MAX_EXPORTS = 4
+"""Sent as files at the same time on one channel; further ones keep no place of the courier, and no memory."""
+_BUSY_SECONDS = 5.0
 _SLOWEST_BYTES_PER_SECOND = 25_000
 _UPLOAD_GRACE_SECONDS = 60.0
 _LEASE_GRACE_SECONDS = 120.0
@@ -108,6 +111,7 @@ class LateTextSender:
         self._send_files = send_files
         self._split = split
         self._max_file_bytes = max_file_bytes
+        self._running_count = 0
         self._executor = executor or Executors().exports
 
     async def send(self, text: OwedText) -> str | None:
@@ -136,6 +140,15 @@ class LateTextSender:
             raise Undeliverable(refusal.reason, telling=self._pen.regret(refusal.reason)) from None
 
     async def _send_as_files(self, owed: OwedText, send_files: SendFiles) -> str | None:
+        if self._running_count >= MAX_EXPORTS:
+            raise TryLater(_BUSY_SECONDS)
+        self._running_count += 1
+        try:
+            return await self._make_and_send(owed, send_files)
+        finally:
+            self._running_count -= 1
+
+    async def _make_and_send(self, owed: OwedText, send_files: SendFiles) -> str | None:
         part, files = await self._executor.run(partial(self._files_of, owed))
         seconds = upload_seconds(sum(len(file.content) for file in files)) + _LEASE_GRACE_SECONDS
         await self._executor.run(partial(self._pen.prolong, owed, seconds))

@@ -17,9 +17,9 @@ import httpx
 from telegram.request import BaseRequest, HTTPXRequest, RequestData
 
 from bot.admission import AdmissionQueue
+from bot.outgoing.late_texts import MAX_EXPORTS
 
 TIMEOUT_SECONDS = 15.0
-MAX_UPLOADS = 4
 _CONNECT_SECONDS = 5.0
 _MAX_TEXTS = 96
 """More than a courier has texts on their way at once: none of them waits for a connection."""
@@ -68,7 +68,7 @@ class Connections(BaseRequest):
 
     def __init__(self, proxy: str | None, tls: ssl.SSLContext) -> None:
         self._texts = pool(_MAX_TEXTS, proxy, tls, announces=True)
-        self._files = pool(MAX_UPLOADS, proxy, tls)
+        self._files = pool(MAX_EXPORTS, proxy, tls)
         self._others = pool(_MAX_OTHERS, proxy, tls)
 
     @property

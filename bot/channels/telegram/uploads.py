@@ -12,7 +12,7 @@ from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError
 
 from bot.channels.telegram.bot_api import never_arrived
 from bot.channels.telegram.chat import TelegramChat
-from bot.channels.telegram.connections import MAX_UPLOADS, Upload
+from bot.channels.telegram.connections import Upload
 from bot.outgoing.courier import TryLater, Undeliverable
 from bot.outgoing.late_texts import upload_seconds
 from dialogue.core.sending import UNKNOWN
@@ -25,7 +25,6 @@ _STALL_SECONDS = 30.0
 """For one piece of 64 kB."""
 _ANSWER_SECONDS = 60.0
 """From the last byte on: the platform stores the files before it answers."""
-_BUSY_SECONDS = 5.0
 _MAX_FAILURES = 3
 
 
@@ -36,7 +35,6 @@ class Uploads:
         self._bot = bot
         self._begin = begin
         self._incomplete: dict[UUID, asyncio.Timeout] = {}
-        self._running_count = 0
         self._failures: Counter[UUID] = Counter()
         self._is_closing = False
 
@@ -45,13 +43,11 @@ class Uploads:
 
         Raises `TryLater`, `Undeliverable`, and what `TelegramSender` answers for every request.
         """
-        if self._is_closing or self._running_count >= MAX_UPLOADS:
-            raise TryLater(_BUSY_SECONDS)
-        self._running_count += 1
+        if self._is_closing:
+            raise TryLater(0)
         try:
             return await self._send(place, text, files)
         finally:
-            self._running_count -= 1
             self._incomplete.pop(text.id, None)
 
     def close(self) -> None:

@@ -1,3 +1,4 @@
+import asyncio
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -12,7 +13,7 @@ from bot.channels.terminal import CHANNEL as CONSOLE
 from bot.channels.terminal.console import ConsoleFiles, ConsoleSender
 from bot.incoming.receipt import Receipt
 from bot.outgoing.courier import Courier, TryLater, Undeliverable
-from bot.outgoing.late_texts import MAX_FILE_BYTES, LateTextSender
+from bot.outgoing.late_texts import MAX_EXPORTS, MAX_FILE_BYTES, LateTextSender
 from bot.services import BotServices
 from dialogue.core import people, sending
 from dialogue.core.commands import Command
@@ -24,6 +25,7 @@ from dialogue.states import ClosedBy, DeliveryKind, DeliveryState
 from dialogue.storage.clock import utc_now
 from dialogue.tables import DELIVERIES, PEOPLE, Complaint, Person
 from tests.builders import CHANNEL, Rooms, message
+from tests.patience import until
 
 SECRET = "我的秘密是一只蓝色的鲸鱼"
 
@@ -206,6 +208,29 @@ async def test_nobody_settles_an_export_while_it_is_being_sent(services: BotServ
     await Courier(database=services.database, keys=services.keys, sender=sender).deliver_due()
     with services.database.read() as session:
         assert session.scalars(select(DELIVERIES.c.state)).all() == [DeliveryState.SENT]
+
+
+async def test_the_fifth_export_at_a_time_comes_back_later_and_nothing_is_made_for_it(services: BotServices) -> None:
+    people_of = [f"第{number}人" for number in range(MAX_EXPORTS + 1)]
+    for who in people_of:
+        await say(services, "/export", who=who)
+    may_go_on, begun = asyncio.Event(), list[str]()
+
+    async def hold(text: OwedText, _files: Any) -> str | None:
+        begun.append(text.address.chat_id)
+        await may_go_on.wait()
+        return None
+
+    sender = LateTextSender(Platform(), services.pen, send_files=hold)
+    courier = Courier(database=services.database, keys=services.keys, sender=sender)
+    sending_all = asyncio.create_task(courier.deliver_due())
+    await until(lambda: len(begun) == MAX_EXPORTS)
+    may_go_on.set()
+    await sending_all
+    assert sorted(begun) == people_of[:MAX_EXPORTS]
+    with services.database.read() as session:
+        states = session.scalars(select(DELIVERIES.c.state).order_by(DELIVERIES.c.id)).all()
+    assert states == [DeliveryState.SENT] * MAX_EXPORTS + [DeliveryState.PENDING]
 
 
 async def test_nothing_but_another_export_waits_for_an_export(services: BotServices) -> None:

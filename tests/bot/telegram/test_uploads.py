@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from bot.channels.telegram import uploads as sending_files
 from bot.channels.telegram.bot_api import BotApi, connect
 from bot.channels.telegram.chat import TelegramChat
-from bot.channels.telegram.connections import MAX_UPLOADS, told_before_it_leaves
+from bot.channels.telegram.connections import told_before_it_leaves
 from bot.channels.telegram.settings import TelegramSettings
 from bot.channels.telegram.uploads import Uploads
 from bot.outgoing.courier import TryLater, Undeliverable
@@ -122,17 +122,6 @@ async def test_files_whose_answer_is_lost_are_not_sent_twice(
     with pytest.raises(Undeliverable, match="unknown"):
         await uploads.send(CHAT, owed(), FILES)
     assert begun == [owed().id]
-
-
-async def test_more_uploads_than_there_are_places_come_back_later(uploads: Uploads, telegram: Telegram) -> None:
-    telegram.hold_uploads()
-    running = [asyncio.create_task(uploads.send(CHAT, owed(number), FILES)) for number in range(MAX_UPLOADS)]
-    await has_begun(telegram, MAX_UPLOADS)
-    with pytest.raises(TryLater):
-        await uploads.send(CHAT, owed(99), FILES)
-    telegram.uploads.release()
-    await asyncio.gather(*running)
-    await uploads.send(CHAT, owed(99), FILES)
 
 
 async def test_crisis_words_pass_the_texts_that_wait_to_leave(telegram: Telegram, bot: BotApi) -> None:
