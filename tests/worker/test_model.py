@@ -212,7 +212,6 @@ def pointer(directory: Path) -> None:
         pytest.param(drop_a_layer, "missing .*down_proj", id="a missing layer"),
         pytest.param(add_prefix_encoder, "P-tuning", id="a P-tuning checkpoint by its weights"),
         pytest.param(lambda at: change_config(at, pre_seq_len=128), "P-tuning", id="a P-tuning checkpoint"),
-        pytest.param(lambda at: change_config(at, quantization_bit=4), "quantised to 4 bits", id="int4"),
         pytest.param(change_a_shape, "mismatched .*lm_head", id="another shape"),
         pytest.param(lambda at: change_config(at, rmsnorm=False), "rmsnorm=False", id="other mathematics"),
     ],

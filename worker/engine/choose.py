@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dialogue.errors import Misconfigured
-from worker.engine.port import Engine
+from worker.engine.port import Engine, ModelUnusable
 from worker.engine.scripted import Scripted
 from worker.settings import WorkerSettings
 
@@ -72,7 +72,10 @@ def _default_capacity(device: str) -> int:
     """With more at once each reply would wait too long for its next token."""
     from worker.model.hardware import choose_device
 
-    return _GPU_CAPACITY if choose_device(device).type == "cuda" else _CPU_CAPACITY
+    try:
+        return _GPU_CAPACITY if choose_device(device).type == "cuda" else _CPU_CAPACITY
+    except ModelUnusable as error:
+        raise Misconfigured(str(error)) from error
 
 
 def _scripted(settings: WorkerSettings) -> Engine:

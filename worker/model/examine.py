@@ -10,6 +10,7 @@ from worker.engine.port import ModelUnusable
 from worker.model.find import weight_files
 
 _CHATGLM2 = "chatglm"
+_CHATGLM3_ROLE = "<|user|>"
 _POINTER = b"version https://git-lfs"
 _ZIP = b"PK"
 
@@ -37,6 +38,8 @@ class Examined:
 def examine(directory: Path) -> Examined:
     """Check that the directory holds a whole model. Raises `ModelUnusable`."""
     config = _config(directory)
+    if config["model_type"] == _CHATGLM2:
+        _refuse_chatglm3(directory, config)
     files = weight_files(directory)
     if not files:
         raise ModelUnusable(f"{directory} has no weights (*.safetensors or pytorch_model*.bin). Fetch them.")
@@ -69,6 +72,18 @@ def _config(directory: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or "model_type" not in config:
         raise ModelUnusable(f"{file} names no model_type; it is not a transformers model's.")
     return config
+
+
+def _refuse_chatglm3(directory: Path, config: dict[str, Any]) -> None:
+    """Its weights fit ChatGLM2's classes, but it was trained on another prompt and rotates by another rule."""
+    named = str(config.get("_name_or_path", "")).lower()
+    said = [directory / name for name in ("tokenization_chatglm.py", "tokenizer_config.json", "tokenizer.json")]
+    texts = (file.read_text(encoding="utf-8", errors="replace") for file in said if file.is_file())
+    if "chatglm3" in named or any(_CHATGLM3_ROLE in text or "chatglm3" in text.lower() for text in texts):
+        raise ModelUnusable(
+            f"{directory} holds ChatGLM3, which this engine cannot prompt. Serve it with vLLM and set "
+            "MINDGLM_ENGINE=openai and MINDGLM_OPENAI_PROMPT=chat, or take a ChatGLM2 model."
+        )
 
 
 def _chat_template(directory: Path) -> str | None:

@@ -4,17 +4,38 @@ import os
 
 import torch
 
+from worker.engine.port import ModelUnusable
+
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _HALF_TYPES = (torch.float16, torch.bfloat16)
 
 
 def choose_device(asked: str) -> torch.device:
-    """The asked device, or for "auto" the best one here."""
+    """The asked device, or for "auto" the best one here. Raises `ModelUnusable`."""
     if asked != "auto":
-        return torch.device(asked)
+        return _checked(asked)
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _checked(asked: str) -> torch.device:
+    try:
+        device = torch.device(asked)
+    except RuntimeError as unknown:
+        raise ModelUnusable(f"MINDGLM_DEVICE={asked} is no device; use auto, cpu, cuda, cuda:1 or mps.") from unknown
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ModelUnusable(
+            f"MINDGLM_DEVICE={asked}, but this torch finds no CUDA GPU: see `nvidia-smi`, install torch for CUDA, "
+            "or set MINDGLM_DEVICE=cpu."
+        )
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ModelUnusable(
+            f"MINDGLM_DEVICE={asked}, but there are {torch.cuda.device_count()} CUDA GPUs, from cuda:0."
+        )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ModelUnusable("MINDGLM_DEVICE=mps, but this machine has no Apple GPU; set MINDGLM_DEVICE=cpu.")
+    return device
 
 
 def choose_dtype(asked: str, *, device: torch.device, stored: torch.dtype | None) -> torch.dtype:

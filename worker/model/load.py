@@ -11,8 +11,10 @@ from transformers.utils import logging
 
 from worker.engine.port import ModelUnusable
 from worker.model import chatglm2
+from worker.model.adapter import merge_adapter
 from worker.model.examine import Examined
 from worker.model.hardware import choose_dtype
+from worker.model.quantized_original import read_full_precision
 
 _MAX_NAMED = 4
 _LOADING_ERRORS = (OSError, RuntimeError, ValueError, KeyError, ImportError, EOFError)
@@ -28,7 +30,11 @@ def load_model(
     chosen = choose_dtype(dtype, device=device, stored=_stored_dtype(examined))
     try:
         with _quiet():
-            model, info = _from_pretrained(examined, dtype=chosen, device=device)
+            bits = examined.config.get("quantization_bit") if examined.is_chatglm2 else None
+            if bits:
+                model, info = _from_quantized(examined, bits=bits, dtype=chosen, device=device)
+            else:
+                model, info = _from_pretrained(examined, dtype=chosen, device=device)
     except torch.OutOfMemoryError as error:
         raise _too_large(examined, device) from error
     except _LOADING_ERRORS as error:
@@ -38,18 +44,6 @@ def load_model(
         model = merge_adapter(model, adapter)
     model.train(mode=False)
     return model
-
-
-def merge_adapter(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
-    """The model with the LoRA adapter's weights added to its own. Raises `ModelUnusable`."""
-    if not (adapter / "adapter_config.json").is_file():
-        raise ModelUnusable(f"{adapter} is not a LoRA adapter's directory: it has no adapter_config.json.")
-    from peft import PeftModel
-
-    try:
-        return cast("PreTrainedModel", PeftModel.from_pretrained(model, str(adapter)).merge_and_unload())
-    except _LOADING_ERRORS as error:
-        raise ModelUnusable(f"{adapter} does not fit the model: {_first_line(error)}") from error
 
 
 def _from_pretrained(
@@ -73,6 +67,20 @@ def _from_pretrained(
     return cast("tuple[PreTrainedModel, dict[str, Any]]", make.from_pretrained(examined.directory, **options))
 
 
+def _from_quantized(
+    examined: Examined, *, bits: int, dtype: torch.dtype, device: torch.device
+) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """An original int4 or int8 checkpoint in `dtype`: the same class, filled from the dequantised tensors."""
+    config = chatglm2.native_config(examined.config)
+    config.dtype = dtype
+    tensors = read_full_precision(examined.directory, bits=bits, dtype=dtype)
+    make: Any = chatglm2.ChatGLM2ForCausalLM
+    library: Any = make(config)  # on the CPU, whose rotary buffers are right
+    found = library.load_state_dict(dict(chatglm2.native_tensors(tensors, config)), strict=False, assign=True)
+    info = {"missing_keys": found.missing_keys, "unexpected_keys": found.unexpected_keys, "mismatched_keys": []}
+    return cast("PreTrainedModel", library.to(device)), info
+
+
 def _stored_dtype(examined: Examined) -> torch.dtype | None:
     name = examined.config.get("dtype") or examined.config.get("torch_dtype")
     found = getattr(torch, name, None) if isinstance(name, str) else None
@@ -85,10 +93,11 @@ def _refuse_incomplete(directory: Path, info: dict[str, Any]) -> None:
         if not keys:
             continue
         named = ", ".join(keys[:_MAX_NAMED]) + (" …" if len(keys) > _MAX_NAMED else "")
-        hint = "It is a P-tuning checkpoint: merge it first. " if any("prefix_encoder" in key for key in keys) else ""
+        if any("prefix_encoder" in key for key in keys):
+            raise ModelUnusable(chatglm2.P_TUNING.format(directory=directory))
         raise ModelUnusable(
             f"The weights in {directory} do not fit its config.json: {len(keys)} {problem} ({named}). "
-            f"{hint}Take a whole checkpoint of one model."
+            "Take a whole checkpoint of one model."
         )
 
 

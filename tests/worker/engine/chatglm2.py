@@ -120,16 +120,19 @@ def tokenizer_model() -> bytes:
     return written.getvalue()
 
 
-def forward(ids: Sequence[int]) -> Tensor:
-    """The logits at every position, [tokens, vocabulary], in float32."""
-    held = {name: value.float() for name, value in weights().items()}
+def forward(ids: Sequence[int], *, changed: dict[str, Tensor] | None = None, rope_ratio: float = 1) -> Tensor:
+    """The logits at every position, [tokens, vocabulary], in float32.
+
+    `changed` weights replace the usual ones; positions are divided by `rope_ratio`, as ChatGLM2-6B-32k does.
+    """
+    held = {name: value.float() for name, value in (weights() | (changed or {})).items()}
     hidden = held["transformer.embedding.word_embeddings.weight"][torch.tensor(ids)]
     for number in range(CONFIG["num_layers"]):
         layer = f"transformer.encoder.layers.{number}"
         normed = _rms_norm(hidden, held[f"{layer}.input_layernorm.weight"])
         qkv = normed @ held[f"{layer}.self_attention.query_key_value.weight"].T
         qkv = qkv + held[f"{layer}.self_attention.query_key_value.bias"]
-        hidden = hidden + _attend(qkv) @ held[f"{layer}.self_attention.dense.weight"].T
+        hidden = hidden + _attend(qkv, rope_ratio) @ held[f"{layer}.self_attention.dense.weight"].T
         normed = _rms_norm(hidden, held[f"{layer}.post_attention_layernorm.weight"])
         gate, up = (normed @ held[f"{layer}.mlp.dense_h_to_4h.weight"].T).chunk(2, dim=-1)
         hidden = hidden + (silu(gate) * up) @ held[f"{layer}.mlp.dense_4h_to_h.weight"].T
@@ -156,12 +159,12 @@ def _rms_norm(values: Tensor, weight: Tensor) -> Tensor:
     return values * scale * weight
 
 
-def _attend(qkv: Tensor) -> Tensor:
+def _attend(qkv: Tensor, rope_ratio: float) -> Tensor:
     heads, groups, width = CONFIG["num_attention_heads"], CONFIG["multi_query_group_num"], CONFIG["kv_channels"]
     tokens = len(qkv)
     query, key, value = torch.split(qkv, [heads * width, groups * width, groups * width], dim=-1)
-    query = _rotate(query.view(tokens, heads, width))
-    key = _rotate(key.view(tokens, groups, width))
+    query = _rotate(query.view(tokens, heads, width), rope_ratio)
+    key = _rotate(key.view(tokens, groups, width), rope_ratio)
     value = value.view(tokens, groups, width)
     future = torch.ones(tokens, tokens, dtype=torch.bool).triu(1)
     mixed = []
@@ -172,12 +175,12 @@ def _attend(qkv: Tensor) -> Tensor:
     return torch.cat(mixed, dim=-1)
 
 
-def _rotate(vectors: Tensor) -> Tensor:
+def _rotate(vectors: Tensor, rope_ratio: float) -> Tensor:
     """Rotary positions on the first half of each head, neighbours as pairs: [tokens, heads, width]."""
     tokens, _, width = vectors.shape
     turned = width // 2
     frequency = 10_000.0 ** (-torch.arange(0, turned, 2) / turned)
-    angle = torch.arange(tokens)[:, None, None] * frequency
+    angle = (torch.arange(tokens) / rope_ratio)[:, None, None] * frequency
     left, right = vectors[..., 0:turned:2], vectors[..., 1:turned:2]
     rotated = torch.stack(
         (left * angle.cos() - right * angle.sin(), right * angle.cos() + left * angle.sin()), dim=-1
