@@ -29,7 +29,7 @@ class BadName(DialogueError):
 
 
 class NameTaken(DialogueError):
-    """Somebody has that name already."""
+    """That name is taken."""
 
 
 class LinkSpent(DialogueError):
@@ -37,7 +37,7 @@ class LinkSpent(DialogueError):
 
 
 class LastAdmin(DialogueError):
-    """Nobody would be left who may look after the staff."""
+    """The last admin cannot be removed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,7 @@ def has_admin(session: Session) -> bool:
 
 
 def set_password(session: Session, staff_id: UUID, password_hash: str, *, actor: str, now: datetime) -> None:
-    """The new password; whoever is signed in by the old one is signed out, and links to change it are spent."""
+    """Set a new password; sessions of the old one are ended, and links to change it are spent."""
     session.execute(update(Staff).where(Staff.id == staff_id).values(password_hash=password_hash))
     _sign_out(session, staff_id)
     session.execute(delete(StaffLink).where(StaffLink.staff_id == staff_id))

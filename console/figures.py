@@ -1,4 +1,4 @@
-"""Figures of the last week, hour by hour, kept in memory beside the pages: no page waits for them, no table holds them.
+"""Hourly figures of the last week, kept in memory by a background thread, so that no page waits for them.
 
 Ids carry their time, so an hour is a range of the primary key. An hour whose turns are all settled never changes and
 is counted once; the others are counted again every half minute.

@@ -1,4 +1,4 @@
-"""The one way to every page: session, role, form token, in this order; then the page, then the cookie's new stamp."""
+"""Every page goes through here: session, role and CSRF token are checked; then the page runs and the cookie is renewed."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -50,7 +50,7 @@ def endpoint(page: Page, services: ConsoleServices) -> Callable[[Request], Await
 
 
 def refuse(services: ConsoleServices, request: Request, refused: Refused) -> Response:
-    """An error page, for which the database is not asked."""
+    """An error page, rendered without the database."""
     return _error(_nobodys_visit(services, request), refused)
 
 
@@ -99,7 +99,7 @@ def _admit(page: Page, visit: Visit) -> None:
 
 
 def _renew(visit: Visit, response: Response) -> None:
-    """Something was done: the stamp is new, unless the page loaded itself or signed somebody in or out."""
+    """Extend the idle timeout, except after an auto-refresh, a sign-in or a sign-out."""
     if visit.who is None or QUIET in visit.request.query_params or "set-cookie" in response.headers:
         return
     visit.set_cookie(response, SESSION_COOKIE, visit.who.cookie(now=visit.now))

@@ -1,7 +1,7 @@
 """Browsers that are signed in. The cookie is `token.stamp.seal`; only the token's digest is stored.
 
-A session ends after a fixed time, and earlier when nothing is done: the stamp says when something was done last. It
-travels in the cookie, sealed by the session's secret, so that looking at a page writes nothing into the database.
+A session ends after a fixed time, or earlier after an idle timeout. The stamp is the time of the last activity; it is
+in the cookie, sealed by the session's secret, so that viewing a page writes nothing to the database.
 """
 
 import hmac
@@ -37,7 +37,7 @@ _FIND = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifetimes:
-    """How long a session may last in all, and how long without anything being done."""
+    """How long a session may last in total, and how long without activity."""
 
     whole: timedelta
     idle: timedelta
@@ -79,7 +79,7 @@ def actor(name: str) -> str:
 
 
 def open_for(session: Session, staff_id: UUID, lifetimes: Lifetimes, *, now: datetime) -> str:
-    """Sign a browser in; returns its cookie. What is over of anybody's is swept away in passing."""
+    """Sign a browser in; returns its cookie. Also deletes all expired sessions."""
     token, secret = secrets.token_urlsafe(32), secrets.token_bytes(_SECRET_BYTES)
     session.execute(delete(StaffSession).where(StaffSession.expires_at <= now))
     session.execute(
@@ -91,7 +91,7 @@ def open_for(session: Session, staff_id: UUID, lifetimes: Lifetimes, *, now: dat
 
 
 def find(session: Session, cookie: str | None, lifetimes: Lifetimes, *, now: datetime) -> SignedIn | None:
-    """Whose cookie that is, if it still counts."""
+    """The session of that cookie, if it is still valid."""
     parts = (cookie or "").split(".")
     if len(parts) != _PARTS or not (parts[1].isascii() and parts[1].isdecimal()):
         return None

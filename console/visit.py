@@ -21,11 +21,11 @@ LOCALE_COOKIE = "mindglm_locale"
 FORM_COOKIE = "mindglm_form"
 
 QUIET = "quiet"
-"""A query parameter of pages that load themselves anew: nobody did anything, the session grows no younger."""
+"""Query parameter of an auto-refresh, which does not extend the idle timeout."""
 
 
 class Refused(Exception):
-    """The request cannot be answered; `key` names the words that say why."""
+    """The request is refused; `key` names the text that says why."""
 
     def __init__(self, status: int, key: str) -> None:
         super().__init__(status, key)
@@ -73,7 +73,7 @@ class Visit:
         return storable(self.request.query_params.get(name, "")).strip()
 
     def path_id(self, name: str = "id") -> UUID:
-        """An id out of the path; refuses what is none, as it refuses one that nobody has."""
+        """An id from the path; a malformed one is refused with 404, like an unknown one."""
         found = as_id(self.request.path_params[name])
         if found is None:
             raise Refused(404, "error_not_found")
@@ -86,7 +86,7 @@ class Visit:
         return HTMLResponse(self.services.templates.render(template, self, values), status_code=status)
 
     def go(self, path: str, *, notice: str | None = None) -> Response:
-        """On to a page that says what was done."""
+        """Redirect to a page that shows `notice`."""
         joint = "&" if "?" in path else "?"
         query = f"{joint}{urlencode({'notice': notice})}" if notice else ""
         return RedirectResponse(quote(path, safe="/?=&") + query, status_code=303)
@@ -118,7 +118,7 @@ def local_path(target: str) -> str:
 
 
 def storable(text: str) -> str:
-    """Without the one character that PostgreSQL takes in no text, not even in a question."""
+    """Without NUL, which PostgreSQL rejects in text, even in a parameter."""
     return text.replace("\x00", "")
 
 

@@ -30,7 +30,7 @@ Report = Callable[[str, str], None]
 
 
 class FinalExit(Exception):
-    """A process ended with a trouble that no restart mends; the message is its own."""
+    """A process ended with an error that a restart cannot fix; the message is the process's own."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(message)

@@ -23,4 +23,4 @@ def register(app: Celery, answer: Callable[[UUID], None]) -> None:
             log.warning("task_failed", conversation_id=conversation_id, error=str(error))
         except Exception:
             # outermost: Celery would log the error's message, which may quote a person
-            log.exception("task_broke", conversation_id=conversation_id)
+            log.exception("task_raised", conversation_id=conversation_id)

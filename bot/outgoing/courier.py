@@ -161,7 +161,7 @@ class Courier:
             log.warning("outbox_unavailable", error=str(error))
             return 0
         except Exception as error:  # noqa: BLE001 - the outermost loop: the next look may succeed
-            log.error("outbox_broke", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold texts
+            log.error("outbox_failed", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold texts
             return 0
         for text in texts:
             self._start(text)
@@ -191,7 +191,7 @@ class Courier:
             count("refused")
             return self._failed(text, error.reason, telling=error.telling)
         except Exception as error:  # noqa: BLE001 - whatever breaks in a channel must not stop the others' texts
-            log.error("send_broke", error=type(error).__name__)  # noqa: TRY400 - may hold texts
+            log.error("send_failed_unexpectedly", error=type(error).__name__)  # noqa: TRY400 - may hold texts
             if text.kind in REPEATABLE_KINDS and text.attempt < _MAX_BREAKS:
                 count("put_off")
                 return self._put_off(text, TryLater())

@@ -41,7 +41,7 @@ def take_over_from_the_dead(home: Path, database: Database) -> None:
     for dead in left_behind(home / _DIRECTORY):
         with dead, database.begin() as session:
             count = sending.take_over(session, dead.owner, begun=dead.begun, now=utc_now())
-        log.info("took_over", owner=str(dead.owner), due_again_count=count)
+        log.info("placeholders_taken_over", owner=str(dead.owner), due_again_count=count)
 
 
 class Journal:

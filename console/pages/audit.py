@@ -1,4 +1,4 @@
-"""The book of what was done, newest first."""
+"""The audit log, newest first."""
 
 from starlette.responses import Response
 

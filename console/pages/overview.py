@@ -1,4 +1,4 @@
-"""Whether people are being answered: to be read in ten seconds."""
+"""Overview page: are people being answered?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from dialogue.telemetry import heartbeat as presence
 from dialogue.telemetry.heartbeat import Presence
 
 SLOW_SECONDS = 60.0
-"""Who waits longer than that for the first word has reason to wonder."""
+"""A wait for the first token longer than this is shown as a problem."""
 
 DEAF_SECONDS = 90.0
-"""An adapter that long without a word from its platform, which speaks every half minute."""
+"""An adapter that heard nothing from its platform for this long counts as deaf; platforms send something every 30 s."""
 
 REFRESH_SECONDS = 15
 _ALARMS = 5

@@ -85,7 +85,7 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the library's signature
         """The asker hung up, or asked nonsense; the library would print a traceback."""
-        log.debug("probe_broke")
+        log.debug("probe_failed")
 
 
 class _Server6(_Server):

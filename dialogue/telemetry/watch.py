@@ -149,7 +149,7 @@ class Watch:
                 exposition=self._instruments.exposition,
             )
         except (OSError, OverflowError) as error:
-            log.error("probes_cannot_listen", port=port, error=str(error))  # noqa: TRY400 - the message says it all
+            log.error("health_endpoints_cannot_listen", port=port, error=str(error))  # noqa: TRY400 - the message says it all
             return None
         probes.start()
         return probes

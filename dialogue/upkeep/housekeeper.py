@@ -1,4 +1,4 @@
-"""Keeps promises about time: closes what fell silent, deletes texts past their days, and rows of people who are gone.
+"""Enforces retention: closes silent conversations, deletes texts past their retention, and rows of erased people.
 
 In a thread of its own, in small transactions, so that nobody's message waits. Any number of processes may do it.
 """
@@ -75,7 +75,7 @@ class Housekeeper:
         forgotten_count = self._forget_strangers()
         if closed_count or purged.texts or purged.conversations or scrubbed_count or forgotten_count:
             log.info(
-                "house_kept",
+                "housekeeping_done",
                 closed_count=closed_count,
                 purged_texts=purged.texts,
                 purged_conversations=purged.conversations,

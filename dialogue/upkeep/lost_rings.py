@@ -130,7 +130,7 @@ def _apologise(
     try:
         key = people.key_of(session, keys, held_at.person_id)
     except (Erased, Unreadable, WrongSecretKey) as trouble:
-        log.warning("apology_unsaid", turn_id=str(turn_id), error=type(trouble).__name__)
+        log.warning("apology_not_sent", turn_id=str(turn_id), error=type(trouble).__name__)
         return
     outbox.owe(
         session,

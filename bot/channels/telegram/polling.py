@@ -64,11 +64,11 @@ class Poller:
                     raise TokenRefused from None
                 except (TelegramError, TimeoutError) as error:
                     trouble_count += 1
-                    log.warning("poll_pauses", **_told(error), seconds=wait_seconds(error, trouble_count))
+                    log.warning("poll_retries", **_told(error), seconds=wait_seconds(error, trouble_count))
                     await self._pause(wait_seconds(error, trouble_count))
                 except Exception as error:  # the outermost loop: it must go on
                     break_count += 1
-                    log.error("poll_broke", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold words
+                    log.error("poll_failed", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold words
                     if break_count >= _MAX_BREAKS:
                         raise Deaf("polling breaks again and again") from error
                     await self._pause(wait_seconds(error, break_count))

@@ -158,7 +158,7 @@ class Progress:
                         await self._strays.take_down(waiting.turn_id)
                         break
             except (TelegramError, DialogueError) as error:
-                log.debug("not_shown", turn_id=str(waiting.turn_id), error=type(error).__name__)
+                log.debug("draft_not_shown", turn_id=str(waiting.turn_id), error=type(error).__name__)
             await asyncio.sleep(_LOOK_SECONDS if waiting.place.is_private else _GROUP_LOOK_SECONDS)
         self._waiting.pop(waiting.turn_id, None)
 

@@ -199,7 +199,7 @@ class Thanks:
         try:
             await self._bot.answer_callback_query(callback_id, self._words)
         except TelegramError as error:
-            log.debug("thanks_lost", error=type(error).__name__)
+            log.debug("callback_not_answered", error=type(error).__name__)
 
 
 def _priority(text: OwedText) -> int:

@@ -41,11 +41,11 @@ class StalePlaceholders:
             for stray in await self._records.strays(utc_now() - MAY_BE_DELETED):
                 await self._delete(stray)
         except (TelegramError, DatabaseUnavailable) as error:
-            log.warning("strays_left", error=type(error).__name__)
+            log.warning("placeholders_left_over", error=type(error).__name__)
 
     async def _delete(self, stray: Stray) -> None:
         try:
             await self._bot.delete_message(TelegramChat.at(stray.address).chat_id, int(stray.platform_message_id))
         except (BadRequest, Forbidden) as error:  # it is gone, or out of reach for good
-            log.debug("stray_not_deleted", delivery_id=str(stray.id), error=type(error).__name__)
+            log.debug("placeholder_not_deleted", delivery_id=str(stray.id), error=type(error).__name__)
         await self._records.taken_down(stray.id)

@@ -69,7 +69,7 @@ class _Updates(RequestHandler):
             log.warning("update_refused", error=str(error))
             self.set_status(503)
         except Exception as error:  # noqa: BLE001 - Telegram repeats it for a while, then the others go on without it
-            log.error("update_broke", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold words
+            log.error("update_failed", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold words
             self.set_status(500)
 
 

@@ -95,7 +95,7 @@ class WechatAdapter(Adapter):
             try:
                 await self._services.executors.display.run(self._owe_places)
             except DatabaseUnavailable as error:
-                log.warning("waiting_unknown", error=str(error))
+                log.warning("queue_positions_not_read", error=str(error))
         await self._stopping.wait()
 
     def _owe_places(self) -> int:

@@ -86,7 +86,7 @@ class Connection:
                 longest = _MAX_BACK_OFF_WHEN_TAKEN_SECONDS
                 log.warning("wechat_stream_taken", hint="another bot reads this account; only one can")
             except (LineBroken, PuppetTrouble) as trouble:
-                log.warning("wechat_line_broken", reason=str(trouble))
+                log.warning("wechat_connection_lost", reason=str(trouble))
             if time.monotonic() - began_at > _STABLE_SECONDS:
                 back_off_seconds = _FIRST_BACK_OFF_SECONDS
             await asyncio.sleep(back_off_seconds * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
@@ -135,7 +135,7 @@ class Connection:
         if self._puppet is None:
             self._puppet = puppet
             self._is_up.set()
-            log.info("wechat_line_up", is_durable=puppet.is_durable)
+            log.info("wechat_connection_ready", is_durable=puppet.is_durable)
             self._on_alive()
 
     async def _probe(self, puppet: Puppet) -> None:

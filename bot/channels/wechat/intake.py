@@ -108,7 +108,7 @@ class Intake:
         try:
             await self._take(step)
         except Exception as error:  # noqa: BLE001 - what breaks over one event must not stop the others
-            log.error("wechat_event_broke", kind=event.kind.name, error=type(error).__name__)  # noqa: TRY400 - may hold texts
+            log.error("wechat_event_failed", kind=event.kind.name, error=type(error).__name__)  # noqa: TRY400 - may hold texts
         finally:
             step.after.set()
             self._pending.discard((event.kind, event.text(_REPEATED.get(event.kind, ""))))
@@ -146,7 +146,7 @@ class Intake:
             try:
                 return await act()
             except (LineBroken, DatabaseUnavailable) as trouble:
-                log.warning("wechat_intake_waits", reason=type(trouble).__name__)
+                log.warning("wechat_intake_retries", reason=type(trouble).__name__)
                 await asyncio.sleep(back_off_seconds)
                 back_off_seconds = min(back_off_seconds * 2, _MAX_BACK_OFF_SECONDS)
 
@@ -217,7 +217,7 @@ class Intake:
             try:
                 await self._befriend(puppet, friendship_id)
             except PuppetTrouble as trouble:
-                log.warning("wechat_friend_request_left", friendship_id=friendship_id, reason=str(trouble))
+                log.warning("wechat_friend_request_not_accepted", friendship_id=friendship_id, reason=str(trouble))
         await puppet.settle(friendship_id)
 
     async def _befriend(self, puppet: Puppet, friendship_id: str) -> None:

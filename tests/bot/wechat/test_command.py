@@ -54,10 +54,10 @@ def test_it_stays_while_the_gateway_comes_and_goes_and_ends_when_it_is_told_to(
         process = subprocess.Popen(WECHAT, env=environment(gateway, redis_url), stdout=file, stderr=file)
     wait_until(lambda: "wechat_ready" in log.read_text(), 30)
     gateway.kill()
-    wait_until(lambda: "wechat_line_broken" in log.read_text(), 10)
+    wait_until(lambda: "wechat_connection_lost" in log.read_text(), 10)
     assert process.poll() is None
     gateway.start()
-    wait_until(lambda: log.read_text().count("wechat_line_up") == 2, 20)
+    wait_until(lambda: log.read_text().count("wechat_connection_ready") == 2, 20)
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
     assert not (tmp_path / ".wechaty").exists()

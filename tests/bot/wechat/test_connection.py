@@ -74,7 +74,7 @@ async def test_it_waits_for_a_service_that_is_not_there_yet(gateway: Gateway) ->
     gateway.kill()
     async with running(gateway) as (line, _, task):
         with capture_logs() as logs:
-            await until(lambda: [entry["event"] for entry in logs].count("wechat_line_broken") == 2)
+            await until(lambda: [entry["event"] for entry in logs].count("wechat_connection_lost") == 2)
         assert not task.done()
         with pytest.raises(LineBroken) as caught:
             _ = line.puppet

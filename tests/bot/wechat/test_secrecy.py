@@ -65,7 +65,7 @@ async def test_a_new_friend_is_asked_and_answered_and_no_word_is_found_anywhere_
     assert "120" in await told(5)
     gateway.kill()
     kept: list[str] = []
-    await until(lambda: kept.append(logged()) or "wechat_line_broken" in "".join(kept))
+    await until(lambda: kept.append(logged()) or "wechat_connection_lost" in "".join(kept))
     await adapter.stop()
 
     assert len(stored(services)) == 6

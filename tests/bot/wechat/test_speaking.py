@@ -136,9 +136,9 @@ async def test_what_is_owed_waits_while_there_is_no_gateway(rooms: Rooms, gatewa
     await start(gateway)
     with capture_logs() as logs:
         gateway.kill()
-        await until(lambda: "wechat_line_broken" in {entry["event"] for entry in logs})
+        await until(lambda: "wechat_connection_lost" in {entry["event"] for entry in logs})
         owe(rooms, "我在")
-        await until(lambda: [entry["event"] for entry in logs].count("wechat_line_broken") > 1)
+        await until(lambda: [entry["event"] for entry in logs].count("wechat_connection_lost") > 1)
     gateway.start()
     assert await asyncio.to_thread(gateway.wait_for, 1) == ["我在"]
 
