@@ -1,4 +1,4 @@
-"""Every page goes through here: session, role and CSRF token are checked; then the page runs and the cookie is renewed."""
+"""Every page goes through here: session, role and CSRF token are checked, the page runs, the cookie is renewed."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
