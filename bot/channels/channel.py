@@ -4,21 +4,19 @@ Every list of channels in the project comes from these values (`bot.channels.reg
 """
 
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from bot.channels.findings import Finding
 from bot.outgoing.measure import Measure
-from care.texts import Texts
 
 if TYPE_CHECKING:  # the command line reads manifests, and pays for neither settings nor database
     from bot.channels.runtime import Runtime
     from bot.services import BotServices
+    from care.texts import Texts
     from dialogue.process.settings import DialogueSettings
 
 S = TypeVar("S", bound="DialogueSettings")
@@ -68,7 +66,7 @@ class Words:
     """A channel's own words in one language: what it is called, what it says to people, what the doctor finds."""
 
     label: str
-    texts: Texts
+    texts: "Texts"
     findings: Mapping[str, Mapping[str, str]]
 
 
@@ -112,5 +110,10 @@ class Channel(Generic[S]):
     process: Process[S] | None = None
 
     def words(self, locale: str) -> Words:
+        import tomllib
+        from importlib.resources import files
+
+        from care.texts import Texts
+
         read = tomllib.loads((files(self.package) / "locales" / f"{locale}.toml").read_text("utf-8"))
         return Words(label=read["label"], texts=Texts(locale, read.get("texts", {})), findings=read.get("findings", {}))
