@@ -181,5 +181,21 @@ def test_an_adapter_that_is_killed_while_it_sends_files_loses_and_doubles_nothin
     assert len(telegram.sent[7]) == 2
 
 
+def test_a_stop_does_not_wait_for_an_upload_and_the_next_adapter_sends_it(
+    open_clinic: Callable[..., Clinic], telegram: Telegram
+) -> None:
+    clinic = open_clinic()
+    has_said(clinic, 7, 8_000_000)
+    telegram.hold_uploads()
+    adapter = clinic.start_adapter().wait_ready()
+    telegram.write(7, "/export")
+    wait_until(lambda: telegram.uploads.begun_count, 20)
+    assert adapter.terminate(30) == 0
+    telegram.uploads.release()
+    clinic.start_adapter().wait_ready()
+    wait_until(clinic.is_quiet, 60)
+    assert len(telegram.sent[7]) == 2
+
+
 async def _nothing() -> None:
     pass
