@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bot.channels import registry
 from mindglm.admin.counter import AsJson, Counter, Why
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ def status(
 
 def sessions(
     *,
-    channel: Annotated[str | None, typer.Option(help="telegram, wechat, console.")] = None,
+    channel: Annotated[
+        str | None, typer.Option(help=f"{', '.join(each.name for each in registry.channels())}.")
+    ] = None,
     standing: Annotated[str | None, typer.Option("--state", help="open, waiting, taken_over or closed.")] = None,
     min_tier: Annotated[int, typer.Option(help="Of this risk or higher.", min=0, max=3)] = 0,
     since: Annotated[datetime | None, typer.Option(formats=_DATES, help="Opened then or later, local time.")] = None,
