@@ -14,7 +14,7 @@ from care import texts
 from care.scripts import Voice
 from care.texts import Texts
 from dialogue.admin.office import Office
-from dialogue.admin.patience import Patience
+from dialogue.admin.takeover_timeout import TakeoverTimeout
 from dialogue.broker.announcer import Announcer
 from dialogue.broker.doorbell import Doorbell, ringing_app
 from dialogue.broker.signals import Signals
@@ -73,12 +73,12 @@ class BotServices:
         )
         executors = Executors()
         office = Office(keys=keys, texts=words, admins=admins.parse(settings.admins))
-        patience = Patience(database=database, office=office, minutes=settings.takeover_minutes)
+        timeout = TakeoverTimeout(database=database, office=office, minutes=settings.takeover_minutes)
         housekeeper = Housekeeper(
             database=database,
             retention_days=settings.retention_days,
             instruments=instruments,
-            chores=[patience.keep],
+            chores=[timeout.end_forgotten],
         )
         directory = directory_of(settings.region)
         inbox = Inbox(

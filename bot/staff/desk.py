@@ -1,6 +1,6 @@
-"""The admins' desk in the chat: reads orders, has them carried out in the transaction of the message, and answers.
+"""Carries out the orders that admins write in the chat, in the transaction of the message, and returns the answer.
 
-Who is no admin never gets here: to them `/admin` is a word like any other that is no command.
+Only admins get here: for everybody else `/admin` is an unknown command.
 """
 
 from collections.abc import Callable
@@ -60,8 +60,8 @@ class Caller:
         return Actor.at(self.address)
 
 
-class Deed(Protocol):
-    """What an order has done to one conversation or person, in the transaction of the message."""
+class UseCase(Protocol):
+    """A use case on one conversation or person."""
 
     def __call__(
         self, session: Session, office: Office, whom_id: UUID, /, *, by: Actor, reason: str | None, now: datetime
@@ -96,28 +96,28 @@ class Desk:
         return message.is_private and self._office.is_admin(message.address.channel, message.user_id)
 
     def answer_relayed(self, caller: Caller, reply_to_id: str | None, text: str) -> str | None:
-        """Words that answer a relayed message go to its person, whatever they are; None for everything else."""
+        """A reply to a relayed message is sent to its person, whatever it says; None for any other message."""
         if reply_to_id is None or orders.read(text) is not None:
             return None
         conversation_id = takeover.answered_conversation(caller.session, caller.address, reply_to_id)
         if conversation_id is None:
             return None
-        return self._carefully(caller, lambda: self._speak(caller, conversation_id, text))
+        return self._in_savepoint(caller, lambda: self._speak(caller, conversation_id, text))
 
     def obey(self, caller: Caller, text: str) -> str | None:
-        """An order, or, while they hold a conversation, words that nobody would get.
+        """Carry out an order. While the admin holds a conversation, other words are answered: nobody would get them.
 
-        None for everything else: an admin may talk with the bot as anyone does.
+        None for any other message: an admin may talk with the bot as anyone does.
         """
         order = orders.read(text)
         if order is not None:
-            return self._carefully(caller, lambda: self._verbs[order.verb](caller, order))
+            return self._in_savepoint(caller, lambda: self._verbs[order.verb](caller, order))
         if held := takeover.held_by(caller.session, caller.actor.name):
             return self._words("desk_said_to_nobody", id=find.short_id(caller.session, held[0]))
         return None
 
-    def _carefully(self, caller: Caller, act: Callable[[], str]) -> str:
-        """What is refused half-way leaves nothing behind."""
+    def _in_savepoint(self, caller: Caller, act: Callable[[], str]) -> str:
+        """A refused order leaves nothing behind."""
         try:
             with caller.session.begin_nested():
                 return act()
@@ -161,7 +161,7 @@ class Desk:
         if not self._shows_texts:
             return self._words("desk_texts_forbidden")
         conversation_id = find.conversation(caller.session, order.whom)
-        self._have_done(caller, partial(record.hand_over, to=caller.address), conversation_id, order.rest)
+        self._carry_out(caller, partial(record.hand_over, to=caller.address), conversation_id, order.rest)
         return self._words("desk_text_follows")
 
     def _reset(self, caller: Caller, order: Order) -> str:
@@ -177,7 +177,7 @@ class Desk:
     def _reset_person(self, caller: Caller, order: Order) -> str:
         whom, reason = orders.first_word(order.rest)
         person_id = find.person(caller.session, whom)
-        self._have_done(caller, steering.reset_person, person_id, reason)
+        self._carry_out(caller, steering.reset_person, person_id, reason)
         return self._words("desk_reset_person")
 
     def _reset_all(self, caller: Caller, order: Order) -> str:
@@ -190,7 +190,7 @@ class Desk:
 
     def _block(self, caller: Caller, order: Order) -> str:
         person_id = find.person(caller.session, order.whom)
-        self._have_done(caller, steering.block, person_id, order.rest)
+        self._carry_out(caller, steering.block, person_id, order.rest)
         return self._words("desk_blocked")
 
     def _unblock(self, caller: Caller, order: Order) -> str:
@@ -207,14 +207,14 @@ class Desk:
         meant = replace(order, whom=held[0].hex) if len(held) == 1 else order
         return self._with_conversation(caller, meant, takeover.release, "desk_released")
 
-    def _with_conversation(self, caller: Caller, order: Order, deed: Deed, said: str) -> str:
-        """What is done to the conversation that the order names; `said` is what the admin is told."""
+    def _with_conversation(self, caller: Caller, order: Order, use_case: UseCase, said: str) -> str:
+        """Apply a use case to the conversation that the order names; `said` is the key of the answer."""
         conversation_id = find.conversation(caller.session, order.whom)
-        self._have_done(caller, deed, conversation_id, order.rest)
+        self._carry_out(caller, use_case, conversation_id, order.rest)
         return self._words(said, id=find.short_id(caller.session, conversation_id))
 
-    def _have_done(self, caller: Caller, deed: Deed, whom_id: UUID, reason: str) -> None:
-        deed(caller.session, self._office, whom_id, by=caller.actor, reason=reason or None, now=caller.now)
+    def _carry_out(self, caller: Caller, use_case: UseCase, whom_id: UUID, reason: str) -> None:
+        use_case(caller.session, self._office, whom_id, by=caller.actor, reason=reason or None, now=caller.now)
 
     def _say(self, caller: Caller, order: Order) -> str:
         return self._speak(caller, find.conversation(caller.session, order.whom), order.rest)

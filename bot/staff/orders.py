@@ -1,4 +1,4 @@
-"""What an admin may write to the bot: `/admin WORD …`, in English or Chinese."""
+"""Parses what admins write to the bot: `/admin WORD …`, in English or Chinese."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ _ADMIN = re.compile(r"/(?:admin|管理)(?:@\w+)?(?:\s+(?P<rest>.*))?", re.DOTALL
 
 
 class Verb(StrEnum):
-    """Each with its own rest of the line."""
+    """The word after `/admin`."""
 
     HELP = "help"
     STATUS = "status"
@@ -53,7 +53,7 @@ class Order:
 
 
 def read(text: str) -> Order | None:
-    """The order that the whole message is; a verb that is none asks for help. None for what is no order."""
+    """Parse a whole message; an unknown verb asks for help. None if it is no order."""
     found = _ADMIN.fullmatch(text.strip())
     if found is None:
         return None

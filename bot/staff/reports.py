@@ -1,4 +1,4 @@
-"""What an admin reads in the chat: how it is going, which conversations there are, how one of them stands."""
+"""What admins read in the chat: the overview, the list of conversations, the state of one."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -11,7 +11,7 @@ from console import search
 from console.gate import Page
 from console.visit import Refused, Visit, as_id
 from dialogue.admin import listing, record
-from dialogue.admin.listing import Cursor, Standing, Wanted
+from dialogue.admin.listing import ConversationStatus, Cursor, Wanted
 from dialogue.errors import Ambiguous, NoSuchConversation
 from dialogue.states import Role
 
@@ -35,7 +35,7 @@ def every(visit: Visit) -> Response:
         given=given,
         hint=hint,
         channels=list(visit.channels),
-        standings=list(Standing),
+        standings=list(ConversationStatus),
         older=_older(given, page.next),
         is_first=not visit.query("after"),
         is_filtered=any(given.values()),
@@ -77,7 +77,7 @@ def _wanted(visit: Visit, given: Mapping[str, str]) -> Wanted:
     """What cannot be understood filters nothing."""
     return Wanted(
         channel=given["channel"] or None,
-        standing=Standing(given["standing"]) if given["standing"] in list(Standing) else None,
+        standing=ConversationStatus(given["standing"]) if given["standing"] in list(ConversationStatus) else None,
         min_tier=int(given["tier"]) if given["tier"] in {"1", "2", "3"} else 0,
         opened_from=_midnight(visit, given["from"]),
         opened_before=_midnight(visit, given["until"], days_later=1),

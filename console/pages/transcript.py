@@ -12,7 +12,7 @@ from console.pages.actions import actor, office, perform
 from console.visit import Refused, Visit, as_id
 from dialogue.admin import listing, record, takeover
 from dialogue.admin.listing import Listed
-from dialogue.admin.record import Line
+from dialogue.admin.record import Utterance
 from dialogue.states import Role
 from dialogue.storage.ids import new_id
 from dialogue.tables import DELIVERIES, MESSAGES
@@ -23,7 +23,7 @@ _MAX_LINES = 400
 def read(visit: Visit) -> Response:
     """The words, decrypted for this answer and nowhere kept."""
     conversation_id = visit.path_id()
-    shown: list[tuple[Listed, list[Line], str]] = []
+    shown: list[tuple[Listed, list[Utterance], str]] = []
 
     def open_it(session: Session) -> None:
         lines = record.transcript(
@@ -63,7 +63,7 @@ def pulse(visit: Visit) -> Response:
         return JSONResponse({"mark": _mark(session, _known(session, visit.path_id()))})
 
 
-def _page(visit: Visit, conversation: Listed, lines: list[Line], mark: str) -> Response:
+def _page(visit: Visit, conversation: Listed, lines: list[Utterance], mark: str) -> Response:
     return visit.page(
         "transcript.html",
         conversation=conversation,

@@ -1,4 +1,4 @@
-"""What admins must hear of, in the same transaction as what caused it: ids and tiers only, never a person's words."""
+"""Alerts to admins, owed in the transaction that causes them: ids and tiers only, never a person's words."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,13 +18,13 @@ from dialogue.states import DeliveryKind
 from dialogue.tables import CONVERSATIONS, PEOPLE
 
 QUIET = timedelta(minutes=10)
-"""A conversation is not reported again for so long, unless the danger rises."""
+"""Minimum time between two alarms of one conversation, unless the danger rises."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 def alert(session: Session, office: Office, text: str, *, conversation_id: UUID | None, now: datetime) -> None:
-    """Tell every admin who has not muted alerts.
+    """Owe a text to every admin who has not muted alerts.
 
     `text` holds ids, never a person's words: it is sealed for the admin. `conversation_id`: what an admin's reply to
     the alert is about.
@@ -36,7 +36,7 @@ def alert(session: Session, office: Office, text: str, *, conversation_id: UUID 
 def alarm(
     session: Session, office: Office, conversation_id: UUID, *, tier: int, is_urgent: bool, now: datetime
 ) -> bool:
-    """Somebody may be about to harm themselves: an entry in the audit, and an alert to the admins.
+    """Somebody may be about to harm themselves: write an audit entry and alert the admins.
 
     Not repeated for `QUIET`, unless the danger rises. Returns whether it was raised.
     """
@@ -56,19 +56,19 @@ def alarm(
 
 
 def mute(session: Session, admin: Address, *, by: Actor, now: datetime) -> None:
-    """No alerts to that admin until they are asked for again."""
+    """Send no alerts to that admin until `unmute`."""
     _set_muted(session, admin, now)
     audit.note(session, actor=by.name, action=Action.MUTE_ALERTS, whom=Whom(), reason=None, now=now)
 
 
 def unmute(session: Session, admin: Address, *, by: Actor, now: datetime) -> None:
-    """Alerts to that admin again."""
+    """Send alerts to that admin again."""
     _set_muted(session, admin, None)
     audit.note(session, actor=by.name, action=Action.UNMUTE_ALERTS, whom=Whom(), reason=None, now=now)
 
 
 def listeners(session: Session, office: Office) -> list[Address]:
-    """The admins whom an alert would reach now."""
+    """The admins who have not muted alerts."""
     return [admin for admin in office.admins if not _is_muted(session, admin)]
 
 

@@ -1,4 +1,4 @@
-"""The book of what was done: who, what, to whom, when, why; never a text. Entries are added, never changed."""
+"""The audit log: who did what to whom, when and why; never a text. Entries are only ever added."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _NOTE = insert(AUDIT)
 
 
 class Action(StrEnum):
-    """What admins do. Others (screening, people themselves) write actions of their own."""
+    """Actions of admins. Screening and people themselves write actions that are defined elsewhere."""
 
     RESET = "reset"  # a conversation was ended silently
     CLOSE = "close"  # a conversation was ended, and its person told
@@ -40,7 +40,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One line of the book."""
+    """One audit entry."""
 
     id: UUID
     at: datetime
@@ -53,21 +53,21 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Whom:
-    """The one to whom something was done."""
+    """The person or conversation that an action concerned."""
 
     person_id: UUID | None = None
     conversation_id: UUID | None = None
 
 
 def note(session: Session, *, actor: str, action: str, whom: Whom, reason: str | None, now: datetime) -> None:
-    """Write one line; raises `ReasonTooLong`."""
+    """Write one entry; raises `ReasonTooLong`."""
     note_all(session, actor=actor, action=action, whoms=[whom], reason=reason, now=now)
 
 
 def note_all(
     session: Session, *, actor: str, action: str, whoms: Iterable[Whom], reason: str | None, now: datetime
 ) -> None:
-    """The same was done to several, each of whom has a line; raises `ReasonTooLong`."""
+    """Write one entry for each of several; raises `ReasonTooLong`."""
     if reason is not None and len(reason) > MAX_REASON_LENGTH:
         raise ReasonTooLong
     rows = [
@@ -96,7 +96,7 @@ def entries(
     before: UUID | None = None,
     limit: int = 50,
 ) -> list[Entry]:
-    """The newest lines, or those before a line that was the last of a page."""
+    """The newest entries that match, or those older than the entry `before`."""
     wanted = select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit)
     given = {"person_id": person_id, "conversation_id": conversation_id, "actor": actor, "action": action}
     for name, value in given.items():

@@ -1,4 +1,4 @@
-"""Which conversation or person is meant: by the beginning of an id, or by channel and user id."""
+"""Looks up conversations and people by the prefix of an id, or by `channel:user id`."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -11,14 +11,14 @@ from dialogue.tables import CONVERSATIONS, PEOPLE
 
 MIN_PREFIX = 4
 SHORT = 8
-"""Hexadecimal digits: ids that are 65 seconds apart differ in them."""
+"""Hexadecimal digits of a short id: ids made at least 65 seconds apart differ in them."""
 
 _DIGITS = 32
 _MAX_CANDIDATES = 5
 
 
 def conversation(session: Session, prefix: str) -> UUID:
-    """The one conversation whose id begins so; raises `NoSuchConversation`, `Ambiguous`."""
+    """The one conversation whose id begins with `prefix`; raises `NoSuchConversation`, `Ambiguous`."""
     found = _beginning_with(session, CONVERSATIONS, prefix)
     if not found:
         raise NoSuchConversation
@@ -26,7 +26,7 @@ def conversation(session: Session, prefix: str) -> UUID:
 
 
 def person(session: Session, reference: str) -> UUID:
-    """Who is meant by `channel:user id`, the beginning of one of their conversations' ids, or that of their own id.
+    """Look a person up by `channel:user id`, a prefix of one of their conversations' ids, or a prefix of their own id.
 
     Raises `NoSuchPerson`, `Ambiguous`.
     """
@@ -46,12 +46,12 @@ def person(session: Session, reference: str) -> UUID:
 
 
 def short_ids(session: Session, conversation_ids: Iterable[UUID]) -> dict[UUID, str]:
-    """The beginnings that tell these conversations from all others today; at least eight digits."""
+    """Prefixes that are unique among all conversations today; at least eight digits."""
     return {conversation_id: short_id(session, conversation_id) for conversation_id in conversation_ids}
 
 
 def short_id(session: Session, conversation_id: UUID) -> str:
-    """The same of one conversation."""
+    """The shortest unique prefix of one conversation's id; at least eight digits."""
     before = select(CONVERSATIONS.c.id).where(CONVERSATIONS.c.id < conversation_id)
     after = select(CONVERSATIONS.c.id).where(CONVERSATIONS.c.id > conversation_id)
     neighbours = (

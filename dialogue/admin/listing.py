@@ -1,4 +1,4 @@
-"""Conversations in pages, newest first, or those open now by risk; what can be said of them without their texts."""
+"""Lists conversations without their texts: by page, newest first, or the open ones by risk."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from dialogue.states import OPEN_TURN_STATES, ClosedBy, DeliveryState
 from dialogue.tables import CONVERSATIONS, DELIVERIES, PEOPLE, TURNS
 
 
-class Standing(StrEnum):
-    """How a conversation stands; `waiting` and `taken_over` are open ones too."""
+class ConversationStatus(StrEnum):
+    """State of a conversation as staff see it; `waiting` and `taken_over` are open as well."""
 
     OPEN = "open"
     WAITING = "waiting"  # its person waits for an answer
@@ -24,7 +24,7 @@ class Standing(StrEnum):
 
 
 class Cursor(NamedTuple):
-    """The last line of a page."""
+    """The last conversation of a page."""
 
     opened_at: datetime
     id: UUID
@@ -32,10 +32,10 @@ class Cursor(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which conversations: all that fits all that is given."""
+    """A filter: a conversation must match every field that is given."""
 
     channel: str | None = None
-    standing: Standing | None = None
+    standing: ConversationStatus | None = None
     min_tier: int = 0
     opened_from: datetime | None = None
     opened_before: datetime | None = None
@@ -65,17 +65,17 @@ class Listed:
     failed_delivery_count: int
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> ConversationStatus:
         if self.closed_at is not None:
-            return Standing.CLOSED
+            return ConversationStatus.CLOSED
         if self.taken_over_by is not None:
-            return Standing.TAKEN_OVER
-        return Standing.WAITING if self.is_waiting else Standing.OPEN
+            return ConversationStatus.TAKEN_OVER
+        return ConversationStatus.WAITING if self.is_waiting else ConversationStatus.OPEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Some conversations, and where the next page begins, if there is one."""
+    """One page of conversations, and the cursor of the next page, if there is one."""
 
     conversations: list[Listed]
     next: Cursor | None
@@ -103,7 +103,7 @@ _WITH_OPEN_TURN = select(TURNS.c.conversation_id).where(TURNS.c.state.in_(OPEN_T
 
 
 def page(session: Session, wanted: Wanted, *, after: Cursor | None = None, limit: int = 50) -> Page:
-    """The newest that fit, or those behind the last line of the page before."""
+    """The newest conversations that match, or those after the cursor."""
     query = _fitting(wanted).order_by(*_NEWEST_FIRST).limit(limit + 1)
     if after is not None:
         query = query.where(tuple_(*_PLACE) < tuple_(*after))
@@ -115,7 +115,7 @@ def page(session: Session, wanted: Wanted, *, after: Cursor | None = None, limit
 
 
 def by_risk(session: Session, *, limit: int = 10) -> list[Listed]:
-    """Those open now: the highest tier first, of one tier the newest first."""
+    """Open conversations: highest tier first, then newest first."""
     query = _ALL.where(CONVERSATIONS.c.closed_at.is_(None)).order_by(CONVERSATIONS.c.tier.desc(), *_NEWEST_FIRST)
     return _described(session, session.execute(query.limit(limit)).mappings().all())
 
@@ -142,18 +142,18 @@ def _fitting(wanted: Wanted) -> Select[Any]:
     return _standing(query, wanted.standing)
 
 
-def _standing(query: Select[Any], standing: Standing | None) -> Select[Any]:
+def _standing(query: Select[Any], standing: ConversationStatus | None) -> Select[Any]:
     is_open = CONVERSATIONS.c.closed_at.is_(None)
     match standing:
         case None:
             return query
-        case Standing.CLOSED:
+        case ConversationStatus.CLOSED:
             return query.where(CONVERSATIONS.c.closed_at.is_not(None))
-        case Standing.OPEN:
+        case ConversationStatus.OPEN:
             return query.where(is_open)
-        case Standing.TAKEN_OVER:
+        case ConversationStatus.TAKEN_OVER:
             return query.where(is_open, CONVERSATIONS.c.taken_over_by.is_not(None))
-        case Standing.WAITING:
+        case ConversationStatus.WAITING:
             return query.where(is_open, CONVERSATIONS.c.id.in_(_WITH_OPEN_TURN))
 
 

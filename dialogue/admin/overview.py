@@ -1,4 +1,4 @@
-"""How it is going now: whether people are being answered. Counts only what the indexes of open and failed rows hold."""
+"""Are people being answered? Counts only rows that the partial indexes of open and failed rows hold."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -41,7 +41,7 @@ _TAKEN_OVER = select(func.count()).where(
 
 
 def overview(session: Session, *, now: datetime) -> Overview:
-    """Cheap however many conversations are stored."""
+    """Its cost does not depend on how many conversations are stored."""
     waiting_count, oldest_waiting_at = session.execute(_WAITING).one()
     owed_count, oldest_owed_at = session.execute(_OWED).one()
     return Overview(

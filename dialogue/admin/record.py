@@ -1,4 +1,4 @@
-"""One conversation: what can be told of it without its texts, and its transcript, each opening of which is audited."""
+"""One conversation in figures, without its texts; and its transcript, whose every reading is audited."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ _TOLD_KINDS = (DeliveryKind.NOTICE, DeliveryKind.CRISIS, DeliveryKind.HUMAN)
 
 
 class Speaker(StrEnum):
-    """Whose words a line of a transcript holds."""
+    """Who said something in a transcript."""
 
     PERSON = "person"
     MODEL = "model"
@@ -35,7 +35,7 @@ class Speaker(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TurnLine:
+class TurnFigures:
     """A turn in figures."""
 
     id: UUID
@@ -54,7 +54,7 @@ class TurnLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryLine:
+class DeliveryFigures:
     """A delivery without its text."""
 
     id: UUID
@@ -74,14 +74,14 @@ class Record:
     """The newest turns, deliveries and audit lines come first."""
 
     conversation: Listed
-    turns: list[TurnLine]
-    deliveries: list[DeliveryLine]
+    turns: list[TurnFigures]
+    deliveries: list[DeliveryFigures]
     entries: list[Entry]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """Something that was said. `state` is that of its delivery, None for what the person wrote."""
+class Utterance:
+    """Something that was said. `state` is its delivery's; None for what the person wrote."""
 
     at: datetime
     speaker: Speaker
@@ -89,8 +89,8 @@ class Line:
     state: DeliveryState | None = None
 
 
-_TURN_COLUMNS = [TURNS.c[name] for name in TurnLine.__slots__]
-_DELIVERY_COLUMNS = [DELIVERIES.c[name] for name in DeliveryLine.__slots__]
+_TURN_COLUMNS = [TURNS.c[name] for name in TurnFigures.__slots__]
+_DELIVERY_COLUMNS = [DELIVERIES.c[name] for name in DeliveryFigures.__slots__]
 
 
 def show(session: Session, conversation_id: UUID, *, max_count: int = 50) -> Record:
@@ -106,8 +106,8 @@ def show(session: Session, conversation_id: UUID, *, max_count: int = 50) -> Rec
     newest_deliveries = session.execute(deliveries.order_by(DELIVERIES.c.id.desc()).limit(max_count)).mappings()
     return Record(
         conversation=conversation,
-        turns=[TurnLine(**row) for row in newest_turns],
-        deliveries=[DeliveryLine(**row) for row in newest_deliveries],
+        turns=[TurnFigures(**row) for row in newest_turns],
+        deliveries=[DeliveryFigures(**row) for row in newest_deliveries],
         entries=audit.entries(session, conversation_id=conversation_id, limit=max_count),
     )
 
@@ -121,8 +121,8 @@ def transcript(
     reason: str | None = None,
     max_lines: int = 200,
     now: datetime,
-) -> list[Line]:
-    """The last lines that were said, oldest first. The opening is audited.
+) -> list[Utterance]:
+    """The last things that were said, oldest first. Reading them is audited.
 
     Raises `NoSuchConversation`, `Erased`, `WrongSecretKey`.
     """
@@ -172,7 +172,7 @@ def hand_over(
     )
 
 
-def _heard(session: Session, key: PersonKey, conversation: Listed, limit: int) -> list[Line]:
+def _heard(session: Session, key: PersonKey, conversation: Listed, limit: int) -> list[Utterance]:
     messages = (
         select(MESSAGES.c.id, MESSAGES.c.text, MESSAGES.c.received_at.label("at"))
         # by the person, whose messages are few and have an index
@@ -184,7 +184,7 @@ def _heard(session: Session, key: PersonKey, conversation: Listed, limit: int) -
     return _opened(rows, key, column="messages.text", speaker=lambda _row: Speaker.PERSON)
 
 
-def _replied(session: Session, key: PersonKey, conversation_id: UUID, limit: int) -> list[Line]:
+def _replied(session: Session, key: PersonKey, conversation_id: UUID, limit: int) -> list[Utterance]:
     """Replies are whole in their turns; their deliveries may be parts."""
     replies = (
         select(TURNS.c.id, TURNS.c.reply.label("text"), TURNS.c.finished_at.label("at"))
@@ -196,7 +196,7 @@ def _replied(session: Session, key: PersonKey, conversation_id: UUID, limit: int
     return _opened(rows, key, column="turns.reply", speaker=lambda _row: Speaker.MODEL)
 
 
-def _told(session: Session, key: PersonKey, conversation_id: UUID, limit: int) -> list[Line]:
+def _told(session: Session, key: PersonKey, conversation_id: UUID, limit: int) -> list[Utterance]:
     told = (
         select(
             DELIVERIES.c.id,
@@ -224,13 +224,13 @@ def _opened(
     *,
     column: str,
     speaker: Callable[[Row[*tuple[Any, ...]]], Speaker],
-) -> list[Line]:
+) -> list[Utterance]:
     """Oldest first, as rows that were made in one transaction have one time."""
     lines = []
     for row in reversed(rows):
         text = key.open(row.text, row=row.id, column=column) if row.text is not None else ""
         if text:
-            lines.append(Line(at=row.at, speaker=speaker(row), text=text, state=_state(row)))
+            lines.append(Utterance(at=row.at, speaker=speaker(row), text=text, state=_state(row)))
     return lines
 
 

@@ -1,6 +1,6 @@
-"""What admins change: a conversation ends, a person is kept out, a text is sent once more.
+"""What admins can change: end conversations, block and unblock people, resend failed texts.
 
-Whoever ends a conversation has its person locked, as intake has: no message can join what has just ended.
+Ending a conversation locks its person, as intake does: no message can join a conversation that has just ended.
 """
 
 from datetime import datetime
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from dialogue.admin import audit
 from dialogue.admin.audit import Action, Whom
 from dialogue.admin.office import Actor, Office
-from dialogue.admin.takeover import let_go, locked
+from dialogue.admin.takeover import end_takeover, locked
 from dialogue.core import conversations, outbox
 from dialogue.errors import NoSuchDelivery, NoSuchPerson, NotFailed, PersonIsAdmin
 from dialogue.states import ClosedBy, DeliveryKind, DeliveryState
@@ -23,7 +23,7 @@ from dialogue.tables import CONVERSATIONS, DELIVERIES, PEOPLE
 def reset(
     session: Session, office: Office, conversation_id: UUID, *, by: Actor, reason: str | None = None, now: datetime
 ) -> None:
-    """End a conversation silently; the person's next message begins another.
+    """End a conversation without telling the person; their next message starts a new one.
 
     Raises `NoSuchConversation`, `ConversationClosed`.
     """
@@ -33,7 +33,7 @@ def reset(
 def close(
     session: Session, office: Office, conversation_id: UUID, *, by: Actor, reason: str | None = None, now: datetime
 ) -> None:
-    """End a conversation and tell the person so. Raises `NoSuchConversation`, `ConversationClosed`."""
+    """End a conversation and tell the person. Raises `NoSuchConversation`, `ConversationClosed`."""
     held = locked(session, office, conversation_id)
     _end(session, office, conversation_id, Action.CLOSE, by=by, reason=reason, now=now)
     outbox.owe(
@@ -51,7 +51,7 @@ def close(
 def reset_person(
     session: Session, office: Office, person_id: UUID, *, by: Actor, reason: str | None = None, now: datetime
 ) -> None:
-    """End whatever conversations a person holds now; raises `NoSuchPerson`."""
+    """End all open conversations of a person; raises `NoSuchPerson`."""
     _lock_person(session, person_id)
     for conversation_id in _open_conversations(session, person_id):
         reset(session, office, conversation_id, by=by, reason=reason, now=now)
@@ -60,7 +60,7 @@ def reset_person(
 def block(
     session: Session, office: Office, person_id: UUID, *, by: Actor, reason: str | None = None, now: datetime
 ) -> None:
-    """Keep a person out: their conversations end, their messages are no longer answered, except in danger.
+    """Block a person: their conversations end, and only messages that tell of danger are answered.
 
     Blocking twice does nothing. Raises `NoSuchPerson`, `PersonIsAdmin`.
     """
@@ -81,7 +81,7 @@ def block(
 
 
 def unblock(session: Session, person_id: UUID, *, by: Actor, reason: str | None = None, now: datetime) -> None:
-    """Let a person in again; who is not blocked stays as they are. Raises `NoSuchPerson`."""
+    """Unblock a person; does nothing if they are not blocked. Raises `NoSuchPerson`."""
     _lock_person(session, person_id)
     freed = session.execute(
         update(PEOPLE)
@@ -96,7 +96,7 @@ def unblock(session: Session, person_id: UUID, *, by: Actor, reason: str | None 
 
 
 def resend(session: Session, delivery_id: UUID, *, by: Actor, reason: str | None = None, now: datetime) -> None:
-    """Owe a text once more that could not be delivered. Raises `NoSuchDelivery`, `NotFailed`."""
+    """Queue a failed delivery again. Raises `NoSuchDelivery`, `NotFailed`."""
     found = session.execute(
         select(DELIVERIES.c.channel, DELIVERIES.c.person_id, DELIVERIES.c.conversation_id).where(
             DELIVERIES.c.id == delivery_id
@@ -132,7 +132,7 @@ def _end(
     now: datetime,
 ) -> None:
     held = locked(session, office, conversation_id)
-    let_go(session, office, held, by=by, now=now)
+    end_takeover(session, office, held, by=by, now=now)
     conversations.reset(session, held.id, by=ClosedBy.ADMIN, now=now)
     audit.note(session, actor=by.name, action=action, whom=held.whom, reason=reason, now=now)
 

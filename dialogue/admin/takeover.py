@@ -1,5 +1,5 @@
-"""A human takes a conversation over: the model is silent, what the person says is relayed, what the human says goes to
-the person labelled as theirs. Begin and end are told to the person.
+"""An admin takes over a conversation: the model is not asked, the person's messages are relayed to the admin, and the
+admin's replies are sent to the person, labelled as a human's. The person is told when a takeover begins and ends.
 """
 
 from dataclasses import dataclass
@@ -46,11 +46,11 @@ class Held:
 
 
 def locked(session: Session, office: Office, conversation_id: UUID) -> Held:
-    """The conversation and its person, who can write nothing until the transaction ends.
+    """Load an open conversation and lock its person until the transaction ends.
 
     Raises `NoSuchConversation`, `ConversationClosed`, `Erased`.
     """
-    # the person first: whoever locks them has the conversation to themselves, and sees it as it is now
+    # lock the person first: intake does too, so the conversation read next is current
     person_id = session.scalar(select(CONVERSATIONS.c.person_id).where(CONVERSATIONS.c.id == conversation_id))
     if person_id is None:
         raise NoSuchConversation
@@ -73,7 +73,7 @@ def locked(session: Session, office: Office, conversation_id: UUID) -> Held:
 def take_over(
     session: Session, office: Office, conversation_id: UUID, *, by: Actor, reason: str | None = None, now: datetime
 ) -> None:
-    """From now on a human answers. What the model was still to answer is relayed instead.
+    """Hand the conversation to an admin. Messages that the model has not answered yet are relayed instead.
 
     Raises `NoSuchConversation`, `ConversationClosed`, `AlreadyHeld`, `HeldByAnother`.
     """
@@ -105,7 +105,7 @@ def take_over(
 def release(
     session: Session, office: Office, conversation_id: UUID, *, by: Actor, reason: str | None = None, now: datetime
 ) -> None:
-    """The program answers again. Any admin may release; whoever held it is told.
+    """Hand the conversation back to the model. Any admin may do this; the holder is told.
 
     Raises `NoSuchConversation`, `ConversationClosed`, `NotTakenOver`.
     """
@@ -113,13 +113,13 @@ def release(
     if held.holder is None:
         raise NotTakenOver
     audit.note(session, actor=by.name, action=Action.RELEASE, whom=held.whom, reason=reason, now=now)
-    let_go(session, office, held, by=by, now=now)
+    end_takeover(session, office, held, by=by, now=now)
 
 
-def let_go(session: Session, office: Office, held: Held, *, by: Actor | None, now: datetime) -> None:
-    """End a takeover, if there is one, whatever else happens to the conversation; both sides are told.
+def end_takeover(session: Session, office: Office, held: Held, *, by: Actor | None, now: datetime) -> None:
+    """End the takeover, if there is one; the person and the holder are told.
 
-    `by` None: the person ended it, and need not be told.
+    `by` None: the person ended the conversation, so they are not told.
     """
     if held.holder is None:
         return
@@ -132,8 +132,8 @@ def let_go(session: Session, office: Office, held: Held, *, by: Actor | None, no
 
 
 def end(session: Session, office: Office, conversation_id: UUID, *, now: datetime) -> None:
-    """The person ends an open conversation, or has left; an admin who holds it is told."""
-    let_go(session, office, locked(session, office, conversation_id), by=None, now=now)
+    """The person ended an open conversation or left the chat; the admin who holds it is told."""
+    end_takeover(session, office, locked(session, office, conversation_id), by=None, now=now)
 
 
 def say(
@@ -147,7 +147,7 @@ def say(
     once: UUID | None = None,
     now: datetime,
 ) -> None:
-    """A human's words to the person, labelled as such. `once` is an id of their own: the same id says nothing twice.
+    """Send an admin's message to the person, labelled as a human's. `once`: a delivery id that makes a retry harmless.
 
     Raises `NoSuchConversation`, `ConversationClosed`, `NotTakenOver`, `HeldByAnother`, `EmptyMessage`,
     `MessageTooLong`.
@@ -166,7 +166,7 @@ def say(
 
 
 def relay(session: Session, office: Office, held: Held, text: str, *, to: Address, tier: int, now: datetime) -> None:
-    """Owe the holder what the person said.
+    """Owe the holder the person's message.
 
     It is sealed with the person's key: when they are erased, it is unreadable too.
     """

@@ -1,4 +1,4 @@
-"""A takeover that its human forgot: whoever waits too long for them is given back to the program, and all are told."""
+"""Ends a takeover whose admin does not answer: the model answers again, and everybody involved is told."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from dialogue.admin import alerts, audit, find
 from dialogue.admin.audit import Action
 from dialogue.admin.office import Actor, Office
-from dialogue.admin.takeover import let_go, locked
+from dialogue.admin.takeover import end_takeover, locked
 from dialogue.errors import ConversationClosed, Erased
 from dialogue.states import DeliveryKind
 from dialogue.storage.clock import Clock, utc_now
@@ -26,8 +26,8 @@ _HELD = select(
 ).where(CONVERSATIONS.c.closed_at.is_(None), CONVERSATIONS.c.taken_over_by.is_not(None))
 
 
-class Patience:
-    """`keep` looks once; any process may do it, and as often as it likes."""
+class TakeoverTimeout:
+    """Checks all takeovers on each `end_forgotten`; safe in several processes and at any interval."""
 
     def __init__(self, *, database: Database, office: Office, minutes: int, clock: Clock = utc_now) -> None:
         self._database = database
@@ -35,8 +35,8 @@ class Patience:
         self._minutes = minutes
         self._clock = clock
 
-    def keep(self) -> None:
-        """Give back what was forgotten, each in a transaction of its own; raises `DatabaseUnavailable`."""
+    def end_forgotten(self) -> None:
+        """End forgotten takeovers, each in a transaction of its own; raises `DatabaseUnavailable`."""
         with self._database.read() as session:
             forgotten = forgotten_since(session, self._clock() - timedelta(minutes=self._minutes))
         for conversation_id in forgotten:
@@ -49,7 +49,7 @@ class Patience:
 
 
 def forgotten_since(session: Session, moment: datetime) -> list[UUID]:
-    """Conversations in which the person has waited for their human since then, or longer."""
+    """Conversations whose person has been waiting for the admin since `moment` or longer."""
     forgotten = []
     for held in session.execute(_HELD.where(CONVERSATIONS.c.taken_over_at <= moment)):
         waits_since = _waits_since(session, held.id, held.person_id, held.taken_over_at)
@@ -59,23 +59,23 @@ def forgotten_since(session: Session, moment: datetime) -> list[UUID]:
 
 
 def give_back(session: Session, office: Office, conversation_id: UUID, *, minutes: int, now: datetime) -> None:
-    """End a takeover for its human; the person, the human and all admins are told.
+    """End a takeover on behalf of its admin; the person, the holder and all admins are told.
 
-    Raises `ConversationClosed`, `Erased`; does nothing if somebody was quicker.
+    Raises `ConversationClosed`, `Erased`; does nothing if it has ended already.
     """
     held = locked(session, office, conversation_id)
     if held.holder is None:
         return
     reason = f"no answer for {minutes} minutes"
     audit.note(session, actor=WATCHMAN.name, action=Action.RELEASE, whom=held.whom, reason=reason, now=now)
-    let_go(session, office, held, by=WATCHMAN, now=now)
+    end_takeover(session, office, held, by=WATCHMAN, now=now)
     short_id = find.short_id(session, held.id)
     words = office.texts.say("takeover_forgotten", id=short_id, holder=held.holder, minutes=minutes)
     alerts.alert(session, office, words, conversation_id=held.id, now=now)
 
 
 def _waits_since(session: Session, conversation_id: UUID, person_id: UUID, taken_over_at: datetime) -> datetime | None:
-    """When the first message came that the human has not answered; at first they owe a word in any case."""
+    """When the first unanswered message arrived. Before the admin has said anything: when they took over."""
     said_at = session.scalar(
         select(func.max(DELIVERIES.c.created_at)).where(
             DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.kind == DeliveryKind.HUMAN

@@ -9,7 +9,7 @@ from bot.channels import registry
 from mindglm.admin.counter import AsJson, Counter, Why
 
 if TYPE_CHECKING:
-    from dialogue.admin.listing import Standing
+    from dialogue.admin.listing import ConversationStatus
 
 _DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
@@ -182,12 +182,12 @@ def audit(
     tables.audit(entries)
 
 
-def _standing(word: str | None) -> "Standing | None":
-    from dialogue.admin.listing import Standing
+def _standing(word: str | None) -> "ConversationStatus | None":
+    from dialogue.admin.listing import ConversationStatus
 
     if word is None:
         return None
     try:
-        return Standing(word)
+        return ConversationStatus(word)
     except ValueError:
-        raise typer.BadParameter(f"--state is one of {', '.join(Standing)}") from None
+        raise typer.BadParameter(f"--state is one of {', '.join(ConversationStatus)}") from None

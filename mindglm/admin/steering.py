@@ -118,13 +118,13 @@ def _reset_one(counter: Counter, conversation: str, *, why: str | None) -> int:
 
 def _reset_person(counter: Counter, person: str, *, why: str | None, yes: bool) -> int:
     from dialogue.admin import find, listing, steering
-    from dialogue.admin.listing import Standing, Wanted
+    from dialogue.admin.listing import ConversationStatus, Wanted
     from dialogue.storage.clock import utc_now
 
     confirm(f"End all conversations of {person}?", yes=yes)
     with counter.database.begin() as session:
         person_id = find.person(session, person)
-        count = len(listing.page(session, Wanted(person_id=person_id, standing=Standing.OPEN)).conversations)
+        count = len(listing.page(session, Wanted(person_id=person_id, standing=ConversationStatus.OPEN)).conversations)
         steering.reset_person(session, counter.office, person_id, by=counter.actor, reason=why, now=utc_now())
     return count
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from dialogue.admin.audit import Entry
 from dialogue.admin.listing import Listed
 from dialogue.admin.overview import Overview
-from dialogue.admin.record import Line, Record
+from dialogue.admin.record import Record, Utterance
 from mindglm.admin import printing
 
 
@@ -102,7 +102,7 @@ def record(shown: Record) -> None:
     )
 
 
-def transcript(lines: list[Line]) -> None:
+def transcript(lines: list[Utterance]) -> None:
     printing.table("\nWhat was said", ("when", "who", "words"), [(one.at, one.speaker, one.text) for one in lines])
 
 

@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select
 
+from bot.channels import registry
 from bot.incoming.inbox import Inbox
 from bot.incoming.limits import Limits
 from bot.incoming.receipt import Receipt
@@ -160,4 +161,4 @@ def test_an_empty_list_invites_everybody_even_with_admins() -> None:
 def test_a_list_that_cannot_be_meant_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("MINDGLM_ALLOW", value)
     with pytest.raises(Misconfigured, match="MINDGLM_ALLOW"):
-        DialogueSettings.read()
+        registry.check_accounts(DialogueSettings.read())

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import update
 
 from dialogue.admin import find, listing, overview, record
-from dialogue.admin.listing import Standing, Wanted
+from dialogue.admin.listing import ConversationStatus, Wanted
 from dialogue.admin.office import Actor, Office
 from dialogue.admin.takeover import take_over
 from dialogue.errors import Ambiguous, NoSuchConversation, NoSuchPerson
@@ -54,10 +54,10 @@ def test_the_newest_come_first_in_pages_without_a_gap(rooms: Rooms, four: list[U
 def test_each_filter_finds_its_own(rooms: Rooms, four: list[UUID]) -> None:
     answered, waiting, closed, taken = four
     set_tier(rooms, closed, 2)
-    assert ids(rooms, Wanted(standing=Standing.OPEN)) == [taken, waiting, answered]
-    assert ids(rooms, Wanted(standing=Standing.WAITING)) == [waiting]
-    assert ids(rooms, Wanted(standing=Standing.CLOSED)) == [closed]
-    assert ids(rooms, Wanted(standing=Standing.TAKEN_OVER)) == [taken]
+    assert ids(rooms, Wanted(standing=ConversationStatus.OPEN)) == [taken, waiting, answered]
+    assert ids(rooms, Wanted(standing=ConversationStatus.WAITING)) == [waiting]
+    assert ids(rooms, Wanted(standing=ConversationStatus.CLOSED)) == [closed]
+    assert ids(rooms, Wanted(standing=ConversationStatus.TAKEN_OVER)) == [taken]
     assert ids(rooms, Wanted(min_tier=1)) == [closed]
     assert ids(rooms, Wanted(min_tier=3)) == []
     assert ids(rooms, Wanted(channel="wechat")) == []
@@ -71,10 +71,10 @@ def test_a_line_tells_how_a_conversation_stands(rooms: Rooms, four: list[UUID]) 
     with rooms.database.read() as session:
         lines = {line.id: line for line in listing.page(session, Wanted()).conversations}
     assert [lines[one].standing for one in four] == [
-        Standing.OPEN,
-        Standing.WAITING,
-        Standing.CLOSED,
-        Standing.TAKEN_OVER,
+        ConversationStatus.OPEN,
+        ConversationStatus.WAITING,
+        ConversationStatus.CLOSED,
+        ConversationStatus.TAKEN_OVER,
     ]
     assert lines[four[0]].turn_count == 1
     assert lines[four[0]].user_id == "人0"

@@ -4,7 +4,7 @@ import pytest
 
 from dialogue.admin import audit, takeover
 from dialogue.admin.office import Actor, Office
-from dialogue.admin.patience import Patience
+from dialogue.admin.takeover_timeout import TakeoverTimeout
 from dialogue.core.people import locked as locked_person
 from tests.builders import Rooms, message
 from tests.dialogue.admin.conftest import BOSS, COLLEAGUE
@@ -12,8 +12,8 @@ from tests.dialogue.admin.test_takeover import PERSON, owed_to, say, take
 
 
 @pytest.fixture
-def patience(rooms: Rooms, office: Office) -> Patience:
-    return Patience(database=rooms.database, office=office, minutes=20, clock=rooms.clock)
+def timeout(rooms: Rooms, office: Office) -> TakeoverTimeout:
+    return TakeoverTimeout(database=rooms.database, office=office, minutes=20, clock=rooms.clock)
 
 
 def write(rooms: Rooms, text: str) -> None:
@@ -33,16 +33,16 @@ def is_held(rooms: Rooms, boss: Actor) -> bool:
 
 
 def test_a_human_who_never_says_a_word_is_relieved_and_all_are_told(
-    rooms: Rooms, office: Office, boss: Actor, patience: Patience
+    rooms: Rooms, office: Office, boss: Actor, timeout: TakeoverTimeout
 ) -> None:
     conversation_id = rooms.heard().conversation_id
     take(rooms, office, conversation_id, boss)
     rooms.clock.tick(19 * 60)
-    patience.keep()
+    timeout.end_forgotten()
     assert is_held(rooms, boss)
     rooms.clock.tick(60)
-    patience.keep()
-    patience.keep()
+    timeout.end_forgotten()
+    timeout.end_forgotten()
     assert not is_held(rooms, boss)
     assert owed_to(rooms, PERSON)[-1].text == office.texts.say("takeover_ends")
     assert any("20 分钟" in text.text for text in owed_to(rooms, COLLEAGUE))
@@ -53,20 +53,20 @@ def test_a_human_who_never_says_a_word_is_relieved_and_all_are_told(
 
 
 def test_a_pause_of_the_persons_own_is_no_neglect_but_an_unanswered_word_is(
-    rooms: Rooms, office: Office, boss: Actor, patience: Patience
+    rooms: Rooms, office: Office, boss: Actor, timeout: TakeoverTimeout
 ) -> None:
     conversation_id = rooms.heard().conversation_id
     take(rooms, office, conversation_id, boss)
     rooms.clock.tick(60)
     say(rooms, office, conversation_id, "慢慢来", boss)
     rooms.clock.tick(3600)
-    patience.keep()
+    timeout.end_forgotten()
     assert is_held(rooms, boss)
     write(rooms, "我在想")
     rooms.clock.tick(19 * 60)
     write(rooms, "在吗")
-    patience.keep()
+    timeout.end_forgotten()
     assert is_held(rooms, boss)
     rooms.clock.tick(60)
-    patience.keep()
+    timeout.end_forgotten()
     assert not is_held(rooms, boss)
