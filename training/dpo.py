@@ -80,7 +80,9 @@ def train_dpo(
     pupil = student.load(model, recipe, device=settle(recipe))
     sets = [
         Comparisons(
-            [one for one in read_all(files) if one.rejected_after is None],  # equation 7 needs one prompt for both
+            [
+                one for one in read_all(files, say=say) if one.rejected_after is None
+            ],  # equation 7 needs one prompt for both
             pupil.encoder,
             rows=recipe.rows,
             length=recipe.length,

@@ -126,7 +126,7 @@ def train_reward(
     judge = RewardModel(pupil)
     sets = [
         Comparisons(
-            read_all(files),
+            read_all(files, say=say),
             pupil.encoder,
             rows=recipe.rows,
             length=recipe.length,

@@ -7,17 +7,21 @@ Each names where it comes from. Kinds: `synthetic:…` (a degraded reply, made b
 import dataclasses
 import gzip
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from training.data import preference_forms
 from training.data.dialogue import open_text
 from training.data.encoding import Encoded, Encoder, Part
 from training.trouble import TrainingTrouble
 from worker.engine.port import Exchange
 
-_SPEAKERS = ("user", "human", "client", "seeker", "求助者")
+_BEARABLE = 0.05
+"""The share of lines that may be left out; more of them mean that the file is not what it seems to be."""
+
+_NAMED = 3  # of the lines left out, so many are named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,20 +68,65 @@ def from_json(item: Mapping[str, Any]) -> Preference:
     )
 
 
-def read_preferences(path: Path) -> list[Preference]:
-    """Our own form, TRL's ({prompt, chosen, rejected}, text or messages) or LLaMA-Factory's ({conversations, …}).
+def read_preferences(path: Path, *, say: Callable[[str], None] = lambda _line: None) -> list[Preference]:
+    """The comparisons of a file in any published form (`preference_forms`), or in our own.
 
-    Raises `TrainingTrouble`.
+    Single lines that have no known form are counted and said with their reasons; raises `TrainingTrouble` where there
+    are many of them, or nothing else.
     """
+    origin = path.name.split(".")[0]
+    found: list[Preference] = []
+    votes: list[preference_forms.Rated] = []
+    refused: list[str] = []
+    items = _items(path)
+    for number, item in items:
+        try:
+            if isinstance(item, Mapping) and {"history", "text"} <= item.keys():
+                found.append(_own(item, origin))
+            elif (vote := preference_forms.rated(item)) is not None:
+                votes.append(vote)
+            else:
+                found += [Preference(**one._asdict(), origin=origin) for one in preference_forms.compared(item)]
+        except preference_forms.Refused as reason:
+            refused.append(f"{path.name}:{number}: {reason}")
+    found += [Preference(**one._asdict(), origin=origin) for one in preference_forms.paired(votes)]
+    if refused:
+        shown = "; ".join(refused[:_NAMED])
+        if not found or len(refused) > max(1, _BEARABLE * len(items)):
+            raise TrainingTrouble(f"{path} holds {len(refused)} lines that are no comparisons: {shown}.")
+        say(f"{path.name}: {len(refused)} of {len(items)} lines left out: {shown}")
+    if not found:
+        raise TrainingTrouble(f"{path} holds no comparisons.")
+    return found
+
+
+def _items(path: Path) -> list[tuple[int, Any]]:
+    """What stands on each line, or in a JSON list; None where a line is no JSON."""
     try:
         with open_text(path) as file:
             content = file.read()
-        items = json.loads(content) if content.lstrip().startswith("[") else _lines(content)
-        return [_preference(item, origin=path.name.split(".")[0]) for item in items]
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise TrainingTrouble(
-            f"{path} holds no comparisons in a form that is known ({type(error).__name__})."
-        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainingTrouble(f"{path} cannot be read ({type(error).__name__}).") from error
+    if content.lstrip().startswith("["):
+        try:
+            return list(enumerate(json.loads(content), start=1))
+        except ValueError as error:
+            raise TrainingTrouble(f"{path} begins as a JSON list and is none.") from error
+    return [(number, _parsed(line)) for number, line in enumerate(content.splitlines(), start=1) if line.strip()]
+
+
+def _parsed(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def _own(item: Mapping[str, Any], origin: str) -> Preference:
+    try:
+        return from_json({"origin": origin, **item})
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise preference_forms.Refused("it is our own form, but not whole") from error
 
 
 def encode(encoder: Encoder, preference: Preference, *, length: int) -> tuple[Encoded, Encoded] | None:
@@ -93,52 +142,5 @@ def _whole(prompt: Sequence[int], reply: Sequence[int]) -> Encoded:
     return Encoded([*prompt, *reply], [*[Part.GIVEN] * len(prompt), *[Part.REPLY] * len(reply)])
 
 
-def _lines(content: str) -> Iterator[Any]:
-    return (json.loads(line) for line in content.splitlines() if line.strip())
-
-
-def _preference(item: Mapping[str, Any], *, origin: str) -> Preference:
-    if "history" in item:
-        return from_json({"origin": origin, **item})
-    said = _said(item)
-    chosen, rejected = _answer(item["chosen"]), _answer(item["rejected"])
-    if not (said and len(said) % 2 and chosen and rejected):
-        raise ValueError
-    return Preference(
-        history=tuple(Exchange(*pair) for pair in zip(said[:-1:2], said[1::2], strict=True)),
-        text=said[-1],
-        chosen=chosen,
-        rejected=rejected,
-        origin=origin,
-    )
-
-
-def _said(item: Mapping[str, Any]) -> list[str]:
-    """What both sides said before the compared replies, the client first and last."""
-    earlier = item.get("prompt", item.get("conversations"))
-    if earlier is None:  # TRL's implicit prompt: both lists begin alike
-        earlier = item["chosen"][:-1]
-    if isinstance(earlier, str):
-        return [earlier]
-    said = [_content(message) for message in earlier if _role(message) != "system"]
-    if [_role(message) in _SPEAKERS for message in earlier if _role(message) != "system"][:1] != [True]:
-        raise ValueError
-    return said
-
-
 def _exchanges(pairs: Sequence[Sequence[str]]) -> tuple[Exchange, ...]:
     return tuple(Exchange(str(text), str(reply)) for text, reply in pairs)
-
-
-def _answer(reply: Any) -> str:
-    if isinstance(reply, list):
-        reply = reply[-1]
-    return reply if isinstance(reply, str) else _content(reply)
-
-
-def _role(message: Mapping[str, Any]) -> str:
-    return str(message.get("role", message.get("from")))
-
-
-def _content(message: Mapping[str, Any]) -> str:
-    return str(message["content"] if "content" in message else message["value"])

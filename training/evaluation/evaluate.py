@@ -82,7 +82,7 @@ def evaluate(plan: Plan, target: Path, *, recipe: TuningRecipe, say: Say) -> dic
     results: dict[str, Any] = {"models": measured}
     if plan.reward_model and plan.preferences:
         results["reward_model"] = _reward_accuracy(
-            plan.reward_model, plan.candidates[0].model, plan.preferences, recipe, device
+            plan.reward_model, plan.candidates[0].model, plan.preferences, recipe, device=device, say=say
         )
     target.mkdir(parents=True, exist_ok=True)
     (target / RESULTS).write_text(json.dumps(results, ensure_ascii=False, indent=2), encoding="utf-8")
@@ -119,12 +119,12 @@ def _judged(
 
 
 def _reward_accuracy(
-    reward_model: Path, base: Path, file: Path, recipe: TuningRecipe, device: torch.device
+    reward_model: Path, base: Path, file: Path, recipe: TuningRecipe, *, device: torch.device, say: Say
 ) -> dict[str, float]:
     model = reward.load_reward(reward_model, base, recipe, device=device)
     pupil = model.pupil
     comparisons = Comparisons(
-        read_all([file]), pupil.encoder, rows=recipe.rows, length=recipe.length, pad_id=pupil.pad_id, seed=0
+        read_all([file], say=say), pupil.encoder, rows=recipe.rows, length=recipe.length, pad_id=pupil.pad_id, seed=0
     )
     return reward.accuracy(model, comparisons)
 
