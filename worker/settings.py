@@ -30,6 +30,12 @@ class WorkerSettings(DialogueSettings):
     temperature: float = Field(default=0.8, gt=0, description="The seed's sampling temperature.")
     top_p: float = Field(default=0.8, gt=0, le=1, description="The seed's nucleus.")
     top_k: int = Field(default=50, ge=1, description="The seed's effective top k.")
+    guidance: float | None = Field(
+        default=None,
+        ge=1,
+        description="Scale of classifier-free guidance towards the last message, at twice the computation. "
+        "1: off. Default: as the model's generation_config.json says, else off; the bundled model has it on.",
+    )
     turn_seconds: float = Field(default=120, gt=0, description="A reply that takes longer is cancelled and retried.")
     shutdown_seconds: float = Field(
         default=50, ge=0, description="After SIGTERM, how long replies may finish before they are given back."

@@ -23,9 +23,14 @@ class ActiveRequest:
     failures: int = 0
     arrived_at: float = field(default_factory=time.monotonic)
 
+    @property
+    def reply_tokens(self) -> int:
+        """Tokens of the reply so far."""
+        return len(self.sequence.tokens) - self.prompt_tokens
+
     def append(self, token: int) -> None:
         """Append a token of the reply."""
-        self.sequence.tokens.append(token)
+        self.sequence.append(token)
         self.text.add(self.decoder.push(token))
 
     def progress(self, finish: Finish | None) -> Progress:
@@ -33,6 +38,6 @@ class ActiveRequest:
         return Progress(
             text=self.text.shown() if finish is None else self.text.whole(),
             prompt_tokens=self.prompt_tokens,
-            reply_tokens=len(self.sequence.tokens) - self.prompt_tokens,
+            reply_tokens=self.reply_tokens,
             finish=finish,
         )

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from worker.engine.guidance import Guidance
 from worker.engine.prompter import build_prompter
 from worker.engine.sampling import Sampler, Sampling, suppressed_ids
 from worker.engine.sizing import BLOCK_SIZE, fit
@@ -54,16 +55,27 @@ def prepare_model(
             stop_ids=stop_ids,
         ),
     )
-    fitted = fit(model, Sampler(sampling, device=model.device), capacity=capacity, context=prompter.context)
+    guidance = _guidance(model, settings)
+    sequences = 2 if guidance.is_on else 1  # of one request
+    sampler = Sampler(sampling, device=model.device)
+    fitted = fit(model, sampler, capacity=sequences * capacity, context=prompter.context)
     return LoadedModel(
         runner=fitted.runner,
-        prompter=prompter.within(fitted.block_count * BLOCK_SIZE),
+        prompter=prompter.within(fitted.block_count // sequences * BLOCK_SIZE),
         stop_ids=stop_ids,
         model_version=_version(examined, settings),
         block_count=fitted.block_count,
         block_size=BLOCK_SIZE,
         step_tokens=fitted.step_tokens,
+        guidance=guidance,
     )
+
+
+def _guidance(model: PreTrainedModel, settings: WorkerSettings) -> Guidance:
+    """As set; otherwise as the model's generation_config.json recommends it, which the bundled one does."""
+    config: Any = model.generation_config
+    recommended = getattr(config, "guidance_scale", None)
+    return Guidance(scale=settings.guidance or recommended or 1.0)
 
 
 def _adapter(settings: WorkerSettings) -> Path | None:

@@ -90,13 +90,11 @@ class Batched:
     def _stream(self, request: Request, collector: OutputCollector) -> Generator[Progress, None, None]:
         model = self._started()
         with self._open_requests.opened(request.id, collector):
-            ids = model.prompter.ids(request)
+            sequence = _sequence(model, request)
             active = ActiveRequest(
                 request_id=request.id,
-                sequence=TokenSequence(
-                    tokens=ids, max_length=min(len(ids) + max(request.max_tokens, 1), model.prompter.context)
-                ),
-                prompt_tokens=len(ids),
+                sequence=sequence,
+                prompt_tokens=len(sequence.tokens),
                 decoder=model.prompter.tokenizer.decoder(),
                 collector=collector,
             )
@@ -132,3 +130,13 @@ class Batched:
             arrivals = list(self._arrivals)
             self._arrivals.clear()
             return arrivals
+
+
+def _sequence(model: LoadedModel, request: Request) -> TokenSequence:
+    prompter = model.prompter
+    ids, blind = prompter.pair(request) if model.guidance.is_on else (prompter.ids(request), None)
+    max_length = min(len(ids) + max(request.max_tokens, 1), prompter.context)
+    if blind is None:
+        return TokenSequence(tokens=ids, max_length=max_length)
+    unconditional = TokenSequence(tokens=blind, max_length=max_length)  # the other one ends both
+    return TokenSequence(tokens=ids, max_length=max_length, unconditional=unconditional)

@@ -31,12 +31,20 @@ class Prompter:
 
     def ids(self, request: Request) -> list[int]:
         """The prompt's ids; the oldest exchanges except the first are dropped until it fits. Raises `PromptTooLong`."""
+        return self._fitting(request)[0]
+
+    def pair(self, request: Request) -> tuple[list[int], list[int]]:
+        """The prompt's ids, and those of the same prompt with the last message left empty. Raises `PromptTooLong`."""
+        ids, history = self._fitting(request)
+        return ids, self.tokenizer.prompt_ids(self.render(history, "", request.instruction))
+
+    def _fitting(self, request: Request) -> tuple[list[int], list[Exchange]]:
         room = self.context - min(max(request.max_tokens, 1), int(self.context * _MIN_REPLY_SHARE))
         history = list(request.history)
         while True:
             ids = self.tokenizer.prompt_ids(self.render(history, request.text, request.instruction))
             if len(ids) <= room:
-                return ids
+                return ids, history
             if not history:
                 raise PromptTooLong
             del history[1 if len(history) > 1 else 0]

@@ -15,7 +15,7 @@ from worker.engine.cuda_graphs import DecodeGraphs
 from worker.engine.glm import FusedGlm, can_fuse
 from worker.engine.packed import pack
 from worker.engine.runner_input import OutOfMemory, RunnerInput
-from worker.engine.sampling import Sampler
+from worker.engine.sampling import Sampler, guide
 
 
 class Runner:
@@ -77,7 +77,7 @@ class Runner:
 
     @torch.inference_mode()
     def run(self, inputs: Sequence[RunnerInput]) -> list[int | None]:
-        """The next token of each input that needs one, in order; None where the logits were unusable.
+        """The next token of each input that needs one, in order, one of a guided pair; None where logits were unusable.
 
         Inputs of one token (decode) come before longer ones (prefill). Raises `OutOfMemory`.
         """
@@ -90,6 +90,7 @@ class Runner:
     def sample(self, inputs: Sequence[RunnerInput], *, may_replay: bool = True) -> list[int | None]:
         """As `run`, without its translation of errors."""
         logits = self.logits(inputs, may_replay=may_replay)
+        logits = guide(logits, [item.guidance for item in inputs if item.needs_token])
         return self._sampler.sample(logits) if len(logits) else []
 
     @torch.inference_mode()

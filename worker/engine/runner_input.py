@@ -11,6 +11,7 @@ class RunnerInput(NamedTuple):
     start: int
     blocks: Sequence[int]
     needs_token: bool  # whether the token after the last one is sampled
+    guidance: float | None = None  # a scale: the next input is this one's unconditional twin, and one token is sampled
 
 
 class OutOfMemory(Exception):  # named after the event, like the port's errors

@@ -1,6 +1,6 @@
 """Samples the next token as the seed did: temperature, then top-k, then top-p within those."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -48,6 +48,22 @@ def _one_of(weights: Tensor) -> Tensor:
     """
     clocks = torch.empty_like(weights).exponential_()
     return (weights / clocks).argmax(dim=1, keepdim=True)
+
+
+def guide(logits: Tensor, scales: Sequence[float | None]) -> Tensor:
+    """Fold each guided row of [rows, vocabulary] and the unconditional row after it into one.
+
+    `scales` has an entry for each row: the scale where a guided pair begins, None elsewhere.
+    """
+    pairs = [(row, scale) for row, scale in enumerate(scales) if scale is not None]
+    if not pairs:
+        return logits
+    unconditional = {row + 1 for row, _ in pairs}
+    rows = torch.tensor([row for row, _ in pairs], device=logits.device)
+    strength = torch.tensor([[scale] for _, scale in pairs], device=logits.device)
+    plain, guided = logits[rows + 1].float(), logits[rows].float()
+    folded = logits.float().index_copy(0, rows, plain + strength * (guided - plain))
+    return folded[[row for row in range(len(scales)) if row not in unconditional]]
 
 
 def suppressed_ids(

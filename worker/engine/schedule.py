@@ -17,14 +17,33 @@ class TokenSequence:
 
     `max_length` counts both; it must fit into the pool. `retry_alone` marks a sequence that was part of a failed
     step: no two of them share a step, so that the faulty one cannot fail another again.
+
+    `unconditional` is the second sequence of a guided request (worker/engine/guidance.py), with the same reply after
+    another prompt. Both are admitted, preempted and removed together, and decode in the same steps.
     """
 
     tokens: list[int]
     max_length: int
+    unconditional: "TokenSequence | None" = None
     retry_alone: bool = False
     computed: int = 0
     blocks: list[int] = field(default_factory=list)
     keys: list[bytes] = field(default_factory=list)
+
+    @property
+    def members(self) -> "tuple[TokenSequence, ...]":
+        """Itself, and its unconditional one if it is guided."""
+        return (self,) if self.unconditional is None else (self, self.unconditional)
+
+    @property
+    def is_decoding(self) -> bool:
+        """Whether all that is missing is the last token, of both where it is guided."""
+        return all(member.pending == 1 for member in self.members)
+
+    def append(self, token: int) -> None:
+        """Extend the reply."""
+        for member in self.members:
+            member.tokens.append(token)
 
     @property
     def pending(self) -> int:
@@ -33,7 +52,8 @@ class TokenSequence:
 
     def reset(self) -> None:
         """Forget what the cache held; the ids stay."""
-        self.computed, self.blocks, self.keys = 0, [], []
+        for member in self.members:
+            member.computed, member.blocks, member.keys = 0, [], []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,14 +117,14 @@ class Scheduler:
         """The next step: decode first, then prefill in order of arrival; empty if there is nothing to do."""
         for sequence in list(self._running):
             self._reserve(sequence)
-        decoding = [sequence for sequence in self._running if sequence.pending == 1]
-        chunks = [_chunk(sequence, 1) for sequence in decoding]
+        chunks = [chunk for sequence in self._running if sequence.is_decoding for chunk in _decode(sequence)]
         budget = self._max_tokens - len(chunks)
         for sequence in self._prefilling():
-            if budget <= 0:
+            added = list(_prefill(sequence, budget))
+            if not added:
                 break
-            chunks.append(_chunk(sequence, budget))
-            budget -= len(chunks[-1])
+            chunks += added
+            budget -= sum(map(len, added))
         return sorted(chunks, key=lambda chunk: len(chunk) > 1)  # the runner wants single tokens first
 
     def mark_computed(self, chunk: Chunk) -> None:
@@ -119,7 +139,7 @@ class Scheduler:
 
     def _prefilling(self) -> Iterator[TokenSequence]:
         """Running sequences in prefill, then waiting ones as they are admitted."""
-        yield from [sequence for sequence in self._running if sequence.pending > 1]
+        yield from [sequence for sequence in self._running if not sequence.is_decoding]
         while self._waiting and self._has_slot_for(self._waiting[0]) and self._admit(self._waiting[0]):
             self._running.append(self._waiting.popleft())
             yield self._running[-1]
@@ -131,10 +151,12 @@ class Scheduler:
 
     def _admit(self, sequence: TokenSequence) -> bool:
         """Allocate a waiting sequence's blocks, if every running one can still get one more."""
-        sequence.blocks, sequence.keys = self._pool.share(sequence.tokens)
-        sequence.computed = len(sequence.blocks) * self._pool.size
-        missing = self._blocks_for(len(sequence.tokens)) - len(sequence.blocks)
-        if missing > self._pool.free_count - len(self._running):
+        missing = 0
+        for member in sequence.members:
+            member.blocks, member.keys = self._pool.share(member.tokens)
+            member.computed = len(member.blocks) * self._pool.size
+            missing += self._blocks_for(len(member.tokens)) - len(member.blocks)
+        if missing > self._pool.free_count - sum(len(running.members) for running in self._running):
             self._release(sequence)
             return False
         self._allocate(sequence)
@@ -148,21 +170,37 @@ class Scheduler:
             self._waiting.appendleft(youngest)
 
     def _allocate(self, sequence: TokenSequence) -> bool:
-        while len(sequence.blocks) < self._blocks_for(len(sequence.tokens)):
-            block = self._pool.allocate()
-            if block is None:
-                return False
-            sequence.blocks.append(block)
+        for member in sequence.members:
+            while len(member.blocks) < self._blocks_for(len(member.tokens)):
+                block = self._pool.allocate()
+                if block is None:
+                    return False
+                member.blocks.append(block)
         return True
 
     def _release(self, sequence: TokenSequence) -> None:
-        self._pool.release(sequence.blocks)
+        for member in sequence.members:
+            self._pool.release(member.blocks)
         sequence.reset()
 
     def _blocks_for(self, tokens: int) -> int:
         return -(-tokens // self._pool.size)
 
 
-def _chunk(sequence: TokenSequence, budget: int) -> Chunk:
-    stop = min(len(sequence.tokens), sequence.computed + budget)
-    return Chunk(sequence=sequence, start=sequence.computed, stop=stop)
+def _decode(sequence: TokenSequence) -> Iterator[Chunk]:
+    for member in sequence.members:
+        yield Chunk(sequence=member, start=member.computed, stop=len(member.tokens))
+
+
+def _prefill(sequence: TokenSequence, budget: int) -> Iterator[Chunk]:
+    """Nothing where the budget is used up. A guided sequence leaves its last token to a step with both members."""
+    if sequence.is_decoding:  # the whole prompt but its last token was found in the cache
+        if budget >= len(sequence.members):
+            yield from _decode(sequence)
+        return
+    kept = len(sequence.members) - 1
+    for member in sequence.members:
+        stop = min(len(member.tokens) - kept, member.computed + budget)
+        if stop > member.computed:
+            yield Chunk(sequence=member, start=member.computed, stop=stop)
+            budget -= stop - member.computed

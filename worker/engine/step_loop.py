@@ -5,13 +5,14 @@ Lives in the model's thread alone.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
 
 from worker.engine.active_request import ActiveRequest
 from worker.engine.blocks import BlockPool
+from worker.engine.guidance import Guidance
 from worker.engine.port import EngineError, EngineFailed, Finish, Load, Progress
 from worker.engine.prompter import Prompter
 from worker.engine.runner_input import OutOfMemory, RunnerInput
@@ -46,6 +47,7 @@ class LoadedModel:
     block_count: int
     block_size: int
     step_tokens: int
+    guidance: Guidance = field(default_factory=Guidance)
 
 
 class StepLoop:
@@ -83,12 +85,14 @@ class StepLoop:
         if not self._requests:
             return
         self._scheduled = self._scheduler.schedule()
-        tokens = iter(self._model.runner.run([_runner_input(chunk) for chunk in self._scheduled]))
+        tokens = iter(self._model.runner.run([self._runner_input(chunk) for chunk in self._scheduled]))
+        ready = []
         for chunk in self._scheduled:
-            needs_token = chunk.needs_token
+            if chunk.needs_token and chunk.sequence in self._requests:
+                ready.append((self._requests[chunk.sequence], next(tokens)))
             self._scheduler.mark_computed(chunk)
-            if needs_token:
-                self._advance(self._requests[chunk.sequence], next(tokens))
+        for request, token in ready:
+            self._advance(request, token)
         self._scheduled = []
         self._failed.clear()
 
@@ -102,7 +106,7 @@ class StepLoop:
         self._scheduled = []
         self._scheduler = self._new_scheduler()
         for sequence, request in list(self._requests.items()):
-            if sequence in affected:
+            if affected.intersection(sequence.members):
                 request.failures += 1
                 sequence.retry_alone = True
             sequence.reset()
@@ -162,6 +166,18 @@ class StepLoop:
                 finish = Finish.LENGTH
         return request.progress(finish)
 
+    def _runner_input(self, chunk: Chunk) -> RunnerInput:
+        sequence = chunk.sequence
+        request = self._requests.get(sequence)  # None: it is the unconditional one of a guided request
+        is_guided = request is not None and sequence.unconditional is not None and chunk.needs_token
+        return RunnerInput(
+            tokens=sequence.tokens[chunk.start : chunk.stop],
+            start=chunk.start,
+            blocks=sequence.blocks,
+            needs_token=chunk.needs_token,
+            guidance=self._model.guidance.at(request.reply_tokens) if request and is_guided else None,
+        )
+
     def _remove(self, request: ActiveRequest) -> None:
         del self._requests[request.sequence]
         self._scheduler.remove(request.sequence)
@@ -169,16 +185,6 @@ class StepLoop:
     def _new_scheduler(self) -> Scheduler:
         pool = BlockPool(count=self._model.block_count, size=self._model.block_size)
         return Scheduler(pool, max_running=self._capacity, max_tokens=self._step_tokens)
-
-
-def _runner_input(chunk: Chunk) -> RunnerInput:
-    sequence = chunk.sequence
-    return RunnerInput(
-        tokens=sequence.tokens[chunk.start : chunk.stop],
-        start=chunk.start,
-        blocks=sequence.blocks,
-        needs_token=chunk.needs_token,
-    )
 
 
 def _raised_at(error: BaseException) -> str:

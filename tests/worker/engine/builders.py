@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from worker.engine.batched import Batched
+from worker.engine.guidance import Guidance
 from worker.engine.port import Progress, Request
 from worker.engine.prompter import Prompter
 from worker.engine.runner_input import RunnerInput
@@ -57,7 +58,10 @@ class FakeRunner:
         self.steps.append(list(inputs))
         written = [work.blocks[place // BLOCK_SIZE] for work in inputs for place in _written(work)]
         assert len(written) == len(set(written))
-        return [self._answer(work) for work in inputs if work.needs_token]
+        unconditional = {number + 1 for number, work in enumerate(inputs) if work.guidance is not None}
+        return [
+            self._answer(work) for number, work in enumerate(inputs) if work.needs_token and number not in unconditional
+        ]
 
     def reset(self) -> None:
         """Counted."""
@@ -77,7 +81,9 @@ def _written(work: RunnerInput) -> set[int]:
     return {place - place % BLOCK_SIZE for place in places}
 
 
-def loaded_model(runner: FakeRunner, *, blocks: int = 256, step_tokens: int = 64, context: int = 512) -> LoadedModel:
+def loaded_model(
+    runner: FakeRunner, *, blocks: int = 256, step_tokens: int = 64, context: int = 512, guidance: float = 1.0
+) -> LoadedModel:
     """A machine that runs `runner`."""
     return LoadedModel(
         runner=runner,
@@ -92,6 +98,7 @@ def loaded_model(runner: FakeRunner, *, blocks: int = 256, step_tokens: int = 64
         block_count=blocks,
         block_size=BLOCK_SIZE,
         step_tokens=step_tokens,
+        guidance=Guidance(scale=guidance),
     )
 
 
@@ -113,8 +120,8 @@ class Gate:
 
 
 @contextmanager
-def running(runner: FakeRunner, *, capacity: int = 4, **sizes: int) -> Iterator[Batched]:
-    engine = Batched(lambda: loaded_model(runner, **sizes), capacity=capacity)
+def running(runner: FakeRunner, *, capacity: int = 4, guidance: float = 1.0, **sizes: int) -> Iterator[Batched]:
+    engine = Batched(lambda: loaded_model(runner, guidance=guidance, **sizes), capacity=capacity)
     engine.start()
     try:
         yield engine
