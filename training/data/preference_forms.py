@@ -191,7 +191,7 @@ def _instructed(item: Mapping[str, Any]) -> tuple[tuple[Exchange, ...], str]:
 
 
 def _is_pair(one: Any) -> bool:
-    return isinstance(one, list | tuple) and len(one) == 2 and all(isinstance(part, str) for part in one)  # noqa: PLR2004
+    return isinstance(one, list | tuple) and len(one) == 2 and all(isinstance(part, str) for part in one)  # noqa: PLR2004  # a pair
 
 
 def _told(prompt: Any) -> tuple[tuple[Exchange, ...], str]:
