@@ -51,7 +51,6 @@ class Caller:
     """An admin who wrote, inside the transaction of the message."""
 
     session: Session
-    person_id: UUID
     address: Address
     now: datetime
 

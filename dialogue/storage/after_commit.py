@@ -25,11 +25,9 @@ class Hints:
     """Conversations in which a worker has something to answer."""
     cancelled_turn_ids: tuple[UUID, ...] = ()
     """Turns whose generation is to stop."""
-    callbacks: tuple[Callable[[], None], ...] = ()
-    """What is to begin in this process."""
 
     def __bool__(self) -> bool:
-        return bool(self.owed_channels or self.waiting_conversation_ids or self.cancelled_turn_ids or self.callbacks)
+        return bool(self.owed_channels or self.waiting_conversation_ids or self.cancelled_turn_ids)
 
 
 Announce = Callable[[Hints], None]
@@ -51,14 +49,9 @@ class _Cancelled:
     turn_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class _Callback:
-    run: Callable[[], None]
-
-
 @dataclass(slots=True)
 class _Queue:
-    hints: list[_Owed | _Waiting | _Cancelled | _Callback] = field(default_factory=list)
+    hints: list[_Owed | _Waiting | _Cancelled] = field(default_factory=list)
     lengths: dict[SessionTransaction, int] = field(default_factory=dict)
     """How many hints there were when each open savepoint was set."""
 
@@ -82,11 +75,6 @@ def cancel(session: Session, turn_ids: Iterable[UUID]) -> None:
     _queue(session).hints.extend(_Cancelled(turn_id) for turn_id in turn_ids)
 
 
-def call(session: Session, callback: Callable[[], None]) -> None:
-    """Something begins in this process; it must return quickly."""
-    _queue(session).hints.append(_Callback(callback))
-
-
 def queued(session: Session) -> Hints:
     """What is announced if the transaction is committed as it stands."""
     hints = list(dict.fromkeys(_queue(session).hints))
@@ -94,7 +82,6 @@ def queued(session: Session) -> Hints:
         owed_channels=tuple(hint.channel for hint in hints if isinstance(hint, _Owed)),
         waiting_conversation_ids=tuple(hint.conversation_id for hint in hints if isinstance(hint, _Waiting)),
         cancelled_turn_ids=tuple(hint.turn_id for hint in hints if isinstance(hint, _Cancelled)),
-        callbacks=tuple(hint.run for hint in hints if isinstance(hint, _Callback)),
     )
 
 

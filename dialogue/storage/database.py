@@ -1,6 +1,6 @@
 """Database access for PostgreSQL and SQLite: one transaction per use case, committed only here."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -70,12 +70,12 @@ class Database:
 
     def _hand_over(self, hints: Hints) -> None:
         """Runs after the commit, so errors are only logged."""
-        told: list[Callable[[], None]] = [] if self._announce is None or not hints else [partial(self._announce, hints)]
-        for each in (*told, *hints.callbacks):
-            try:
-                each()
-            except Exception as error:  # noqa: BLE001 - a hint that fails must not look like a failed commit
-                log.error("announcement_failed", error=type(error).__name__)  # noqa: TRY400 - it may hold texts
+        if self._announce is None or not hints:
+            return
+        try:
+            self._announce(hints)
+        except Exception as error:  # noqa: BLE001 - a hint that fails must not look like a failed commit
+            log.error("announcement_failed", error=type(error).__name__)  # noqa: TRY400 - it may hold texts
 
     @contextmanager
     def _in_a_row(self) -> Iterator[None]:
