@@ -85,7 +85,7 @@ def _memory(settings: WorkerSettings, weight_bytes: int, stored: str) -> Iterato
         device = choose_device(settings.device)
         dtype = choose_dtype(settings.dtype, device=device, stored=getattr(torch, stored, None))
         free, total = _free(device.type, device.index)
-    except (RuntimeError, AssertionError, ValueError) as error:
+    except (ModelUnusable, RuntimeError, AssertionError, ValueError) as error:
         yield fail("device", device=settings.device, error=type(error).__name__)
         return
     name = str(dtype).removeprefix("torch.")
