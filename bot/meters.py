@@ -35,6 +35,9 @@ class BotMeters:
         self.delivered = instruments.counter(
             "mindglm_deliveries", "Tries to deliver a text, by their outcome.", ["channel", "outcome"]
         )
+        self.bounces = instruments.counter(
+            "mindglm_deliveries_bounced", "Texts that a platform took and did not deliver.", ["channel"]
+        )
         self.delivery = instruments.histogram("mindglm_delivery_seconds", "From being owed to being sent.", ["channel"])
 
     def took_in(self, channel: str, turn_id: UUID | None, *, is_new_turn: bool, began_ns: int, ended_ns: int) -> None:
@@ -43,6 +46,10 @@ class BotMeters:
         if turn_id is not None:
             name = ROOT if is_new_turn else "join"
             self.traces.add(name, turn_id, began_ns=began_ns, ended_ns=ended_ns, channel=channel)
+
+    def bounced(self, channel: str) -> None:
+        """A text that was sent did not arrive."""
+        self.bounces.add(channel=channel)
 
     def sent(self, channel: str, text: OwedText, outcome: str, *, began_ns: int, ended_ns: int) -> None:
         """A text was tried."""

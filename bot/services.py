@@ -8,6 +8,8 @@ from bot.incoming.gate import gate
 from bot.incoming.inbox import Inbox
 from bot.incoming.limits import Limits
 from bot.meters import BotMeters
+from bot.outgoing.bounces import Bounces
+from bot.outgoing.crisis_alarms import CrisisAlarms
 from bot.outgoing.late_texts import LateTexts
 from bot.staff.reset_all import ResetAll
 from care import texts
@@ -51,6 +53,8 @@ class BotServices:
     doorbell: Doorbell
     instruments: Instruments
     meters: BotMeters
+    crisis_alarms: CrisisAlarms
+    bounces: Bounces
     executors: Executors
 
     @classmethod
@@ -102,6 +106,7 @@ class BotServices:
             executor=executors.intake,
         )
         resets = ResetAll(database=database, office=office, instruments=instruments)
+        alarms = CrisisAlarms(office=office)
         sweeper.start()
         housekeeper.start()
         resets.start()
@@ -119,6 +124,8 @@ class BotServices:
             doorbell=doorbell,
             instruments=instruments,
             meters=meters,
+            crisis_alarms=alarms,
+            bounces=Bounces(database=database, alarms=alarms, meters=meters),
             executors=executors,
         )
 

@@ -35,12 +35,21 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """What a platform lets us send in answer to one message: so many messages, until then."""
+
+    sends: int
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InboundMessage:
     """One text that a person wrote, as an adapter read it.
 
     `account` is the bot's own account on the channel; `external_id` is unique for channel and account. `reply_to_id`:
     the platform's id of the message that this one answers, where the platform tells. `is_private`: nobody but the
-    person reads what is said at `address`.
+    person reads what is said at `address`. `allowance`: on a channel where sending has a budget, what this message
+    renews it to.
     """
 
     address: Address
@@ -51,6 +60,7 @@ class InboundMessage:
     sent_at: datetime
     is_private: bool
     reply_to_id: str | None = None
+    allowance: Allowance | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +68,9 @@ class OwedText:
     """A delivery that a courier has claimed and must now send.
 
     `placeholder_id` is the platform's id of a message that stands where this text shall be; `is_last` is false while
-    further parts of the same text are owed.
+    further parts of the same text are owed. Where sending has a budget, `grant_id` names what pays for it, `sends_left`
+    is how many ordinary texts may follow before the person writes again, and `is_followed` tells that more is owed.
+    `is_new`: no courier has claimed it before, so that it may still be joined or cut.
     """
 
     id: UUID
@@ -70,3 +82,7 @@ class OwedText:
     attempt: int
     is_last: bool = True
     placeholder_id: str | None = None
+    grant_id: UUID | None = None
+    sends_left: int | None = None
+    is_followed: bool = False
+    is_new: bool = True

@@ -17,16 +17,31 @@ OPEN_TURN_STATES = (TurnState.WAITING, TurnState.GENERATING)
 
 
 class DeliveryState(StrEnum):
-    """pending → sending → sent | failed; pending → discarded by a reset."""
+    """pending → sending → sent | failed; sent → bounced; pending and held → discarded by a reset.
+
+    On a channel with a budget: pending and sending → held → pending when the person writes; pending → joined.
+    """
 
     PENDING = "pending"  # owed
     SENDING = "sending"  # a courier holds the lease
+    HELD = "held"  # owed, but the platform takes nothing more until the person writes
     SENT = "sent"  # the platform took it
+    BOUNCED = "bounced"  # the platform took it, and said later that it did not arrive
+    JOINED = "joined"  # its text is part of the delivery before it
     FAILED = "failed"  # the platform refused it for good, or nobody knows whether it took it
     DISCARDED = "discarded"  # the conversation ended first
 
 
 OPEN_DELIVERY_STATES = (DeliveryState.PENDING, DeliveryState.SENDING)
+"""A courier will send them, or is at it."""
+
+UNSENT_DELIVERY_STATES = (DeliveryState.PENDING, DeliveryState.HELD)
+"""Nobody is sending them: they can be taken back."""
+
+OWED_DELIVERY_STATES = (*OPEN_DELIVERY_STATES, DeliveryState.HELD)
+
+UNDELIVERED_STATES = (DeliveryState.FAILED, DeliveryState.BOUNCED)
+"""Staff must decide about them."""
 
 
 class DeliveryKind(StrEnum):

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import func, select
 
-from dialogue.core import conversations, intake, people, sending, turns
+from dialogue.core import claiming, conversations, intake, people, sending, turns
 from dialogue.core.intake import Received
 from dialogue.core.turns import ClaimedTurn, FinishedReply
 from dialogue.messages import Address, InboundMessage, OwedText
@@ -136,7 +136,7 @@ class Rooms:
 
     def due(self, *, owner: UUID, limit: int = 50, chat_id: str | None = None) -> list[OwedText]:
         with self.database.begin() as session:
-            return sending.claim_due(
+            return claiming.claim_due(
                 session,
                 self.keys,
                 CHANNEL,

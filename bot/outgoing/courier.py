@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from bot.admission import URGENT
 from bot.executors import Executors, PriorityExecutor
 from bot.meters import SENT, UNMETERED, BotMeters
+from bot.outgoing.claims import AllThatIsDue, Claims
 from dialogue.broker.signals import Signals
 from dialogue.core import sending
 from dialogue.errors import DatabaseUnavailable
@@ -67,13 +68,20 @@ class TryLater(Exception):
         self.after_seconds = after_seconds
 
 
+class WaitForPerson(Exception):
+    """The platform takes nothing more for this address until its person writes again."""
+
+
 class Sender(Protocol):
     """What a courier needs of a channel."""
 
     name: str
 
     async def send(self, text: OwedText) -> str | None:
-        """Deliver, and return the platform's message id if it gives one; raises `Undeliverable`, `TryLater`."""
+        """Deliver, and return the platform's message id if it gives one.
+
+        Raises `Undeliverable`, `TryLater`, `WaitForPerson`.
+        """
 
 
 def whole(text: str) -> list[str]:
@@ -82,7 +90,10 @@ def whole(text: str) -> list[str]:
 
 
 class Courier:
-    """Empties the outbox of one channel, or of one chat on it; in order for each address."""
+    """Empties the outbox of one channel, or of one chat on it; in order for each address.
+
+    `claims` decides what may be sent; without it everything that is due is, in parts that `split` makes.
+    """
 
     def __init__(
         self,
@@ -92,6 +103,7 @@ class Courier:
         sender: Sender,
         chat_id: str | None = None,
         split: Callable[[str], list[str]] = whole,
+        claims: Claims | None = None,
         max_at_once: int = 50,
         poll_seconds: float = 1.0,
         owner: UUID | None = None,
@@ -102,8 +114,7 @@ class Courier:
         self._database = database
         self._keys = keys
         self._sender = sender
-        self._chat_id = chat_id
-        self._split = split
+        self._claims = claims or AllThatIsDue(channel=sender.name, keys=keys, split=split, chat_id=chat_id)
         self._max_at_once = max_at_once
         self._poll_seconds = poll_seconds
         self._meters = meters
@@ -186,6 +197,10 @@ class Courier:
         except TryLater as error:
             count("put_off")
             return self._put_off(text, error)
+        except WaitForPerson:
+            log.warning("send_budget_refused")
+            count("held")
+            return partial(self._hold, text)
         except Undeliverable as error:
             log.warning("undeliverable", reason=error.reason)
             count("refused")
@@ -215,6 +230,12 @@ class Courier:
                 sending.owe_instead(session, self._keys, text, telling, now=self._clock())
 
         return write_down
+
+    def _hold(self, text: OwedText, session: Session) -> None:
+        now = self._clock()
+        held = sending.hold(session, text, owner=self._owner, now=now)
+        if held is not None:
+            self._claims.was_held(session, held, now=now)
 
     def _put_off(self, text: OwedText, error: TryLater) -> Outcome:
         seconds = error.after_seconds
@@ -255,22 +276,14 @@ class Courier:
             return self._claim(session, places) if places is not None and places > -_URGENT_PLACES else []
 
     def _claim(self, session: Session, places: int) -> list[OwedText]:
-        texts = sending.claim_due(
+        return self._claims.take(
             session,
-            self._keys,
-            self._sender.name,
-            chat_id=self._chat_id,
             owner=self._owner,
             lease_seconds=_LEASE_SECONDS,
             limit=places if places > 0 else places + _URGENT_PLACES,
             only_urgent=places <= 0,
             now=self._clock(),
         )
-        return [self._first_part(session, text) for text in texts]
-
-    def _first_part(self, session: Session, text: OwedText) -> OwedText:
-        parts = self._split(text.text)
-        return text if len(parts) == 1 else sending.split(session, self._keys, text, parts)
 
     async def _mark_only(self) -> None:
         try:

@@ -44,14 +44,22 @@ def units(text: str) -> int:
 
 def split(text: str, limit: int, measure: Measure = Measure.UTF16) -> list[str]:
     """The messages that the text becomes; one, unless it is longer than `limit`."""
-    parts = []
-    rest = text
-    while (longest := _prefix(rest, limit, measure)) < len(rest):
-        cut = _best_cut(rest, longest)
-        if part := rest[:cut].rstrip():
-            parts.append(part)
-        rest = rest[cut:].lstrip()
-    return [*parts, rest] if rest or not parts else parts
+    part, rest = first_part(text, limit, measure)
+    parts = [part]
+    while rest:
+        part, rest = first_part(rest, limit, measure)
+        parts.append(part)
+    return parts
+
+
+def first_part(text: str, limit: int, measure: Measure = Measure.UTF16) -> tuple[str, str]:
+    """The first message that the text becomes, and what is left of it; nothing if it fits."""
+    while (longest := _prefix(text, limit, measure)) < len(text):
+        cut = _best_cut(text, longest)
+        part, text = text[:cut].rstrip(), text[cut:].lstrip()
+        if part:
+            return part, text
+    return text, ""
 
 
 def _prefix(text: str, limit: int, measure: Measure) -> int:

@@ -23,6 +23,7 @@ def status(texts: Texts, figures: Overview, *, is_listening: bool, now: datetime
         waiting_age=_age(texts, figures.oldest_waiting_at, now),
         generating=figures.generating_count,
         owed=figures.owed_count,
+        held=figures.held_count,
         owed_age=_age(texts, figures.oldest_owed_at, now),
         failed_turns=figures.failed_turn_count,
         failed_deliveries=figures.failed_delivery_count,

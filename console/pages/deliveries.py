@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from console.gate import Page
 from console.visit import Visit, as_id
-from dialogue.states import DeliveryKind, DeliveryState, Role
-from dialogue.tables import DELIVERIES
+from dialogue.states import UNDELIVERED_STATES, DeliveryKind, DeliveryState, Role
+from dialogue.tables import DELIVERIES, spelled_out
 
 _PAGE_LENGTH = 50
 
@@ -24,6 +24,7 @@ class Failed:
     conversation_id: UUID | None
     channel: str
     kind: DeliveryKind
+    state: DeliveryState
     error: str | None
     attempt: int
     created_at: datetime
@@ -34,7 +35,7 @@ _COLUMNS = [DELIVERIES.c[name] for name in Failed.__slots__ if name != "is_kept"
 _PLACE = (DELIVERIES.c.created_at, DELIVERIES.c.id)
 _NEWEST = (
     select(*_COLUMNS, DELIVERIES.c.text.is_not(None).label("is_kept"))
-    .where(DELIVERIES.c.state == DeliveryState.FAILED)
+    .where(DELIVERIES.c.state.in_(spelled_out(*UNDELIVERED_STATES)))
     .order_by(*(column.desc() for column in _PLACE))
     .limit(_PAGE_LENGTH + 1)
 )

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from dialogue.states import OPEN_TURN_STATES, ClosedBy, DeliveryState
+from dialogue.states import OPEN_TURN_STATES, UNDELIVERED_STATES, ClosedBy
 from dialogue.tables import CONVERSATIONS, DELIVERIES, PEOPLE, TURNS
 
 
@@ -194,7 +194,7 @@ def _waiting(session: Session, ids: list[UUID]) -> set[UUID]:
 def _failed_deliveries(session: Session, ids: list[UUID]) -> dict[UUID, int]:
     query = (
         select(DELIVERIES.c.conversation_id, func.count())
-        .where(DELIVERIES.c.conversation_id.in_(ids), DELIVERIES.c.state == DeliveryState.FAILED)
+        .where(DELIVERIES.c.conversation_id.in_(ids), DELIVERIES.c.state.in_(UNDELIVERED_STATES))
         .group_by(DELIVERIES.c.conversation_id)
     )
     return dict(session.execute(query).all())

@@ -20,7 +20,7 @@ from dialogue.backup.archive import BackupUnusable
 from dialogue.backup.dump import KEYS, tables_of
 from dialogue.core import people
 from dialogue.errors import DialogueError
-from dialogue.states import OPEN_DELIVERY_STATES, OPEN_TURN_STATES, DeliveryState, TurnState
+from dialogue.states import OPEN_TURN_STATES, OWED_DELIVERY_STATES, DeliveryState, TurnState
 from dialogue.storage import schema
 from dialogue.storage.database import Database, be_patient, reachable
 from dialogue.tables import DELIVERIES, PEOPLE, TURNS
@@ -36,7 +36,7 @@ _END_TURNS = (
 )
 _END_DELIVERIES = (
     update(DELIVERIES)
-    .where(DELIVERIES.c.state.in_(OPEN_DELIVERY_STATES))
+    .where(DELIVERIES.c.state.in_(OWED_DELIVERY_STATES))
     .values(state=DeliveryState.FAILED, owner=None, lease_until=None, error=RESTORED)
 )
 _WITHOUT_A_KEY = select(PEOPLE.c.id).where(PEOPLE.c.data_key.is_(None), PEOPLE.c.erased_at.is_(None))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from dialogue.core.outbox import WAITING_PART
 from dialogue.core.people import KnownPerson
 from dialogue.messages import Address
-from dialogue.states import OPEN_TURN_STATES, ClosedBy, DeliveryKind, DeliveryState, TurnState
+from dialogue.states import OPEN_TURN_STATES, UNSENT_DELIVERY_STATES, ClosedBy, DeliveryKind, DeliveryState, TurnState
 from dialogue.storage import after_commit
 from dialogue.storage.ids import new_id
 from dialogue.tables import CONVERSATIONS, DELIVERIES, TURNS
@@ -64,7 +64,7 @@ _TAKE_BACK_REPLIES = (
     .where(
         DELIVERIES.c.conversation_id.in_(bindparam("of_conversations", expanding=True)),
         (DELIVERIES.c.kind == DeliveryKind.REPLY) | (DELIVERIES.c.part == WAITING_PART),
-        DELIVERIES.c.state == DeliveryState.PENDING,
+        DELIVERIES.c.state.in_(UNSENT_DELIVERY_STATES),
     )
     .values(state=DeliveryState.DISCARDED)
 )

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
+from dialogue.core import budgets
 from dialogue.core.people import KnownPerson
 from dialogue.messages import InboundMessage
 from dialogue.states import OPEN_TURN_STATES, TurnState
@@ -136,6 +137,7 @@ def store(
 ) -> UUID:
     """Store a message, sealed. Without a turn the model never sees it; without a text only its mark is stored."""
     message_id = new_id()
+    budgets.renew(session, person.id, message, now=now)
     session.execute(
         _STORE,
         {

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
 from dialogue.messages import Address
-from dialogue.states import OPEN_DELIVERY_STATES, DeliveryKind, DeliveryState
+from dialogue.states import OPEN_DELIVERY_STATES, OWED_DELIVERY_STATES, DeliveryKind, DeliveryState
 from dialogue.storage import after_commit
 from dialogue.storage.ids import new_id
 from dialogue.storage.vault import PersonKey
@@ -29,7 +29,7 @@ _STILL_OWED = (
     .where(
         DELIVERIES.c.person_id == bindparam("of_person"),
         DELIVERIES.c.kind == bindparam("of_kind"),
-        DELIVERIES.c.state.in_(OPEN_DELIVERY_STATES),
+        DELIVERIES.c.state.in_(OWED_DELIVERY_STATES),
     )
     .limit(1)
 )

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from dialogue.messages import Address
-from dialogue.states import OPEN_DELIVERY_STATES, OPEN_TURN_STATES, TurnState
+from dialogue.states import OPEN_TURN_STATES, OWED_DELIVERY_STATES, TurnState
 from dialogue.tables import Conversation, Delivery, Message, Turn
 
 
@@ -17,7 +17,7 @@ def is_awaited(session: Session, turn_or_delivery_id: UUID) -> bool:
         or session.scalar(
             select(func.count()).where(
                 (Delivery.turn_id == turn_or_delivery_id) | (Delivery.id == turn_or_delivery_id),
-                Delivery.state.in_(OPEN_DELIVERY_STATES),
+                Delivery.state.in_(OWED_DELIVERY_STATES),
             )
         )
     )
@@ -31,7 +31,7 @@ def unanswered(session: Session, address: Address) -> list[UUID]:
             Delivery.channel == address.channel,
             Delivery.account.in_((address.account, "")),
             Delivery.chat_id == address.chat_id,
-            Delivery.state.in_(OPEN_DELIVERY_STATES),
+            Delivery.state.in_(OWED_DELIVERY_STATES),
         )
         .order_by(Delivery.id)
     )

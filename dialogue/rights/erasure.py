@@ -14,8 +14,17 @@ from dialogue.admin import audit
 from dialogue.admin.audit import Whom
 from dialogue.core import conversations, outbox, people
 from dialogue.messages import Address
-from dialogue.states import ClosedBy, DeliveryKind, DeliveryState
-from dialogue.tables import COMPLAINTS, CONVERSATIONS, DELIVERIES, EMERGENCY_CONTACTS, MESSAGES, PEOPLE, TURNS
+from dialogue.states import UNSENT_DELIVERY_STATES, ClosedBy, DeliveryKind, DeliveryState
+from dialogue.tables import (
+    COMPLAINTS,
+    CONVERSATIONS,
+    DELIVERIES,
+    EMERGENCY_CONTACTS,
+    MESSAGES,
+    PEOPLE,
+    SEND_BUDGETS,
+    TURNS,
+)
 
 ERASED = "erased"
 """The `action` of an audit entry that says: this person was erased, by whom and when."""
@@ -40,7 +49,7 @@ _LAST_PLACE = (
 )
 _SETTLE_OWED = (
     update(DELIVERIES)
-    .where(DELIVERIES.c.person_id == bindparam("of_person"), DELIVERIES.c.state == DeliveryState.PENDING)
+    .where(DELIVERIES.c.person_id == bindparam("of_person"), DELIVERIES.c.state.in_(UNSENT_DELIVERY_STATES))
     .values(state=DeliveryState.DISCARDED)
 )
 # what others were told of them is sealed by other keys; alerts hold ids only, and must arrive
@@ -52,7 +61,7 @@ _COPIES = (
 _TAKE_BACK_COPIES = update(DELIVERIES).where(*_COPIES).values(text=None)
 _SETTLE_COPIES = (
     update(DELIVERIES)
-    .where(*_COPIES, DELIVERIES.c.state == DeliveryState.PENDING)
+    .where(*_COPIES, DELIVERIES.c.state.in_(UNSENT_DELIVERY_STATES))
     .values(state=DeliveryState.DISCARDED)
 )
 _FORGET_CONTACT = delete(EMERGENCY_CONTACTS).where(EMERGENCY_CONTACTS.c.person_id == bindparam("of_person"))
@@ -96,6 +105,7 @@ _FORGET_PLACE = (
     .where(CONVERSATIONS.c.id == bindparam("conversation_id"))
     .values(chat_id=bindparam("new_chat_id"), course=None, purged_at=bindparam("now"))
 )
+_FORGET_BUDGETS = delete(SEND_BUDGETS).where(SEND_BUDGETS.c.person_id == bindparam("of_person"))
 _SCRUBBED = update(PEOPLE).where(PEOPLE.c.id == bindparam("of_person")).values(scrubbed_at=bindparam("now"))
 
 
@@ -170,5 +180,6 @@ def scrub(session: Session, *, limit: int, now: datetime) -> int:
     for conversation_id in session.scalars(_THEIR_CONVERSATIONS, {"of_person": person_id}).all():
         place = {"conversation_id": conversation_id, "new_chat_id": f"erased:{conversation_id}", "now": now}
         session.execute(_FORGET_PLACE, place)
+    session.execute(_FORGET_BUDGETS, {"of_person": person_id})
     session.execute(_SCRUBBED, {"of_person": person_id, "now": now})
     return count + 1

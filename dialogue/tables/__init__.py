@@ -5,6 +5,7 @@ are for statements that are built once (decision 0002).
 """
 
 from dialogue.tables.audit import AUDIT, AuditEntry
+from dialogue.tables.budgets import SEND_BUDGETS, SendBudget
 from dialogue.tables.conversations import CONVERSATIONS, Conversation
 from dialogue.tables.deliveries import DELIVERIES, Delivery
 from dialogue.tables.mapping import Figure, Table, Utc, spelled_out
@@ -24,6 +25,7 @@ __all__ = [
     "PEOPLE",
     "PROCESSES",
     "RESET_ORDERS",
+    "SEND_BUDGETS",
     "TURNS",
     "AuditEntry",
     "Compatibility",
@@ -37,6 +39,7 @@ __all__ = [
     "Person",
     "Process",
     "ResetOrder",
+    "SendBudget",
     "SignInTries",
     "Staff",
     "StaffLink",

@@ -36,6 +36,7 @@ class Delivery(Table):
     platform_message_id: Mapped[str | None] = mapped_column(String(255))
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
+    grant_id: Mapped[UUID | None]
 
     __table_args__ = (
         Index("uq_deliveries_turn_id_part", "turn_id", "part", unique=True),
@@ -46,6 +47,12 @@ class Delivery(Table):
         Index("ix_deliveries_conversation_id", "conversation_id"),
         # what was given up lately, for those who watch
         Index("ix_deliveries_failed", "created_at", **only_where("state = 'failed'")),
+        # ... and what staff must decide about
+        Index("ix_deliveries_undelivered", "created_at", **only_where("state IN ('failed', 'bounced')")),
+        # what was sent by a grant of `send_budgets`
+        Index("ix_deliveries_grant_id", "grant_id", **only_where("grant_id IS NOT NULL")),
+        # what the person's next message releases
+        Index("ix_deliveries_held", "channel", "chat_id", **only_where("state = 'held'")),
         # an admin answers a relayed message: which conversation was it of?
         Index(
             "ix_deliveries_to_admins",

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from dialogue.states import OPEN_DELIVERY_STATES, OPEN_TURN_STATES, TurnState
+from dialogue.states import OPEN_DELIVERY_STATES, OPEN_TURN_STATES, DeliveryState, TurnState
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
 from dialogue.tables import DELIVERIES, TURNS, spelled_out
@@ -25,6 +25,12 @@ _OWED = (
     .group_by(DELIVERIES.c.channel)
 )
 
+_HELD = (
+    select(DELIVERIES.c.channel, func.count(), func.min(DELIVERIES.c.created_at))
+    .where(DELIVERIES.c.state.in_(spelled_out(DeliveryState.HELD)))
+    .group_by(DELIVERIES.c.channel)
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
@@ -36,10 +42,11 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """Open turns by state, owed texts by channel."""
+    """Open turns by state, owed texts by channel; `held` are those that wait for the person to write again."""
 
     turns: dict[TurnState, Waiting] = field(default_factory=dict)
     owed: dict[str, Waiting] = field(default_factory=dict)
+    held: dict[str, Waiting] = field(default_factory=dict)
 
 
 def backlog(session: Session) -> Backlog:
@@ -47,7 +54,8 @@ def backlog(session: Session) -> Backlog:
     turns = {state: Waiting() for state in OPEN_TURN_STATES}
     turns |= {state: Waiting(count=count, since=since) for state, count, since in session.execute(_OPEN_TURNS)}
     owed = {channel: Waiting(count=count, since=since) for channel, count, since in session.execute(_OWED)}
-    return Backlog(turns=turns, owed=owed)
+    held = {channel: Waiting(count=count, since=since) for channel, count, since in session.execute(_HELD)}
+    return Backlog(turns=turns, owed=owed, held=held)
 
 
 class BacklogGauge:
@@ -66,12 +74,18 @@ class BacklogGauge:
         instruments.gauge(
             "mindglm_deliveries_oldest_seconds", "How long the oldest of them is owed.", self._owed_ages, ["channel"]
         )
+        instruments.gauge(
+            "mindglm_deliveries_held",
+            "Texts that wait for their person to write again, because the platform takes no more.",
+            self._held_counts,
+            ["channel"],
+        )
 
     def look(self) -> None:
         """Raises `DatabaseUnavailable`."""
         with self._database.read() as session:
             self._seen = backlog(session)
-        self._channels |= self._seen.owed.keys()
+        self._channels |= self._seen.owed.keys() | self._seen.held.keys()
 
     def _turn_counts(self) -> Iterator[Reading]:
         for state, waiting in self._seen.turns.items():
@@ -88,6 +102,10 @@ class BacklogGauge:
     def _owed_ages(self) -> Iterator[Reading]:
         for channel in sorted(self._channels):
             yield Reading(self._age(self._owed(channel)), (channel,))
+
+    def _held_counts(self) -> Iterator[Reading]:
+        for channel in sorted(self._channels):
+            yield Reading(self._seen.held.get(channel, Waiting()).count, (channel,))
 
     def _owed(self, channel: str) -> Waiting:
         return self._seen.owed.get(channel, Waiting())

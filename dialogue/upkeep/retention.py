@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, case, exists, func, literal, or_, select, upda
 from sqlalchemy.orm import Session
 
 from dialogue.core import conversations
-from dialogue.states import ClosedBy, DeliveryState
+from dialogue.states import UNSENT_DELIVERY_STATES, ClosedBy, DeliveryState
 from dialogue.tables import COMPLAINTS, CONVERSATIONS, DELIVERIES, MESSAGES, TURNS
 
 _PAST_DUE = (
@@ -85,7 +85,7 @@ _FORGET_DELIVERIES = (
         text=None,
         state=case(
             (
-                DELIVERIES.c.state == DeliveryState.PENDING,
+                DELIVERIES.c.state.in_(UNSENT_DELIVERY_STATES),
                 literal(DeliveryState.DISCARDED, DELIVERIES.c.state.type),
             ),
             else_=DELIVERIES.c.state,

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from dialogue.admin import audit
 from dialogue.admin.audit import Whom
-from dialogue.states import OPEN_DELIVERY_STATES
+from dialogue.states import OWED_DELIVERY_STATES
 from dialogue.tables import (
     AUDIT,
     COMPLAINTS,
@@ -55,7 +55,7 @@ _LASTING_DELIVERY = exists().where(
     DELIVERIES.c.person_id == PEOPLE.c.id,
     or_(
         DELIVERIES.c.text.is_not(None),
-        DELIVERIES.c.state.in_(OPEN_DELIVERY_STATES),
+        DELIVERIES.c.state.in_(OWED_DELIVERY_STATES),
         DELIVERIES.c.message_id.is_(None),
         DELIVERIES.c.created_at > _UNTIL,
     ),

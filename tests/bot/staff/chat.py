@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import select
 
 from bot.services import BotServices
-from dialogue.core import people, sending
+from dialogue.core import claiming, people, sending
 from dialogue.messages import Address, InboundMessage
 from dialogue.states import TurnState
 from dialogue.storage.vault import PersonKey
@@ -47,7 +47,7 @@ def owed(services: BotServices, address: Address) -> list[str]:
     rooms.clock.tick(365 * 86400)
     while True:
         with services.database.begin() as session:
-            claimed = sending.claim_due(
+            claimed = claiming.claim_due(
                 session,
                 services.keys,
                 address.channel,

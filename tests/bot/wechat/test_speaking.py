@@ -17,7 +17,7 @@ from bot.channels.wechat import CHANNEL
 from bot.channels.wechat.puppet import Happening
 from bot.outgoing.journal import Journal
 from bot.services import BotServices
-from dialogue.core import outbox, people, sending
+from dialogue.core import claiming, outbox, people
 from dialogue.messages import Address, InboundMessage
 from dialogue.states import DeliveryKind, DeliveryState
 from dialogue.storage.clock import utc_now
@@ -198,7 +198,7 @@ async def test_what_a_dead_adapter_had_claimed_is_said_at_once(
     owe(rooms, "二", chat_id="wxid_b")
     dead = Journal(tmp_path / "journals", uuid4())
     with services.database.begin() as session:
-        claimed = sending.claim_due(
+        claimed = claiming.claim_due(
             session, services.keys, CHANNEL, owner=dead.owner, lease_seconds=60, limit=9, now=utc_now()
         )
     dead.begin(next(text.id for text in claimed if text.text == "二"))

@@ -61,10 +61,10 @@ def test_who_muted_alerts_is_spared_until_they_ask_again(rooms: Rooms, office: O
 
 def test_an_alert_whose_courier_died_is_sent_again(rooms: Rooms, office: Office) -> None:
     alarm(rooms, office, rooms.heard().conversation_id, tier=3)
-    from dialogue.core import sending
+    from dialogue.core import claiming
 
     with rooms.database.begin() as session:
-        sending.claim_due(session, rooms.keys, "telegram", owner=ME, lease_seconds=1, limit=9, now=rooms.clock())
+        claiming.claim_due(session, rooms.keys, "telegram", owner=ME, lease_seconds=1, limit=9, now=rooms.clock())
     rooms.clock.tick(2)
     rooms.sweep()
     states = {delivery.state for delivery in rooms.deliveries() if delivery.kind is DeliveryKind.ALERT}

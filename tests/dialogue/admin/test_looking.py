@@ -98,9 +98,9 @@ def test_the_overview_counts_what_waits_what_is_owed_and_what_failed(rooms: Room
     assert now.open_by_tier == {0: 2, 3: 1}
     assert (now.open_count, now.taken_over_count, now.failed_turn_count, now.failed_delivery_count) == (3, 1, 0, 0)
     with rooms.database.begin() as session:
-        from dialogue.core import sending
+        from dialogue.core import claiming, sending
 
-        for owed in sending.claim_due(
+        for owed in claiming.claim_due(
             session, rooms.keys, "test", owner=ME, lease_seconds=60, limit=9, now=rooms.clock()
         ):
             sending.mark_failed(session, owed.id, owner=ME, error="forbidden")

@@ -5,7 +5,7 @@ import pytest
 from dialogue.admin import audit, steering, takeover
 from dialogue.admin.office import Actor, Office
 from dialogue.admin.record import Speaker, transcript
-from dialogue.core import sending
+from dialogue.core import claiming, sending
 from dialogue.errors import AlreadyHeld, ConversationClosed, EmptyMessage, HeldByAnother, NotTakenOver
 from dialogue.messages import Address, OwedText
 from dialogue.states import DeliveryKind, TurnState
@@ -33,7 +33,7 @@ def release(rooms: Rooms, office: Office, conversation_id: UUID, by: Actor) -> N
 def owed_to(rooms: Rooms, address: Address) -> list[OwedText]:
     texts: list[OwedText] = []
     with rooms.database.begin() as session:
-        while claimed := sending.claim_due(
+        while claimed := claiming.claim_due(
             session, rooms.keys, address.channel, owner=ME, lease_seconds=60, limit=9, now=rooms.clock(),
             chat_id=address.chat_id,
         ):  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from dialogue.core import conversations, feedback, outbox, people, sending
+from dialogue.core import claiming, conversations, feedback, outbox, people
 from dialogue.messages import Address, InboundMessage
 from dialogue.states import DeliveryKind
 from dialogue.tables import CONVERSATIONS, Conversation
@@ -47,7 +47,7 @@ def owe(rooms: Rooms, account: str, text: str, *, kind: DeliveryKind = DeliveryK
 
 def claim(rooms: Rooms, *accounts: str) -> list[tuple[str, str]]:
     with rooms.database.begin() as session:
-        claimed = sending.claim_due(
+        claimed = claiming.claim_due(
             session,
             rooms.keys,
             CHANNEL,

@@ -1,0 +1,230 @@
+"""What a platform lets us send to a chat until its person writes again: so many messages, and until when.
+
+A message renews the allowance of its address. What was sent by it is counted from the deliveries that carry its
+`grant_id`: nothing has to be given back after a crash. The last send is kept for urgent words, which are tried until
+the platform itself refuses: it may know better than our count.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, bindparam, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from dialogue.messages import Address, InboundMessage
+from dialogue.states import URGENT_KINDS, DeliveryKind, DeliveryState
+from dialogue.storage.database import insert_or_ignore
+from dialogue.storage.ids import new_id
+from dialogue.tables import DELIVERIES, SEND_BUDGETS
+
+_SPENT_STATES = (DeliveryState.SENDING, DeliveryState.SENT, DeliveryState.BOUNCED, DeliveryState.FAILED)
+_TICK = timedelta(seconds=1)
+"""Platforms tell times in whole seconds: what left within the same one counts for the message before."""
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+_AT_ADDRESS = (
+    SEND_BUDGETS.c.channel == bindparam("channel"),
+    SEND_BUDGETS.c.chat_id == bindparam("chat_id"),
+    SEND_BUDGETS.c.account == bindparam("account"),
+)
+_LOCKED = select(SEND_BUDGETS).where(*_AT_ADDRESS).with_for_update()
+_FREE = (
+    select(SEND_BUDGETS)
+    .where(
+        SEND_BUDGETS.c.channel == bindparam("of_channel"),
+        SEND_BUDGETS.c.chat_id.in_(bindparam("chat_ids", expanding=True)),
+    )
+    .with_for_update(skip_locked=True)  # a message renews it just now: the next look finds it
+)
+_RENEW = (
+    update(SEND_BUDGETS)
+    .where(SEND_BUDGETS.c.id == bindparam("budget_id"))
+    .values(
+        person_id=bindparam("of_person"),
+        grant_id=bindparam("new_grant"),
+        sends=bindparam("new_sends"),
+        granted_at=bindparam("new_granted_at"),
+        until=bindparam("new_until"),
+        refused_at=None,
+    )
+)
+# what left after the message was written counts for it, whenever we got to hear of the message
+_CARRY_OVER = (
+    update(DELIVERIES)
+    .where(
+        DELIVERIES.c.grant_id == bindparam("old_grant"),
+        or_(DELIVERIES.c.state == DeliveryState.SENDING, DELIVERIES.c.sent_at >= bindparam("since")),
+    )
+    .values(grant_id=bindparam("new_grant"))
+)
+_AT_CHAT = and_(
+    DELIVERIES.c.channel == bindparam("of_channel"),
+    DELIVERIES.c.chat_id == bindparam("of_chat"),
+    DELIVERIES.c.account.in_((bindparam("of_account"), "")),
+)
+_RELEASE = (
+    update(DELIVERIES)
+    .where(_AT_CHAT, DELIVERIES.c.state == DeliveryState.HELD)
+    .values(state=DeliveryState.PENDING, next_attempt_at=bindparam("now"))
+)
+_HOLD = (
+    update(DELIVERIES)
+    .where(_AT_CHAT, DELIVERIES.c.state == DeliveryState.PENDING)
+    .values(state=DeliveryState.HELD)
+    .returning(DELIVERIES.c.id, DELIVERIES.c.kind, DELIVERIES.c.conversation_id)
+)
+_HOLD_ORDINARY = _HOLD.where(DELIVERIES.c.kind.not_in(URGENT_KINDS))
+_SPENT = (
+    select(DELIVERIES.c.grant_id, func.count())
+    .where(
+        DELIVERIES.c.grant_id.in_(bindparam("grant_ids", expanding=True)),
+        DELIVERIES.c.state.in_(_SPENT_STATES),
+    )
+    .group_by(DELIVERIES.c.grant_id)
+)
+_REFUSE = (
+    update(SEND_BUDGETS)
+    .where(SEND_BUDGETS.c.grant_id == bindparam("of_grant"))
+    .values(refused_at=bindparam("now"))
+    .returning(SEND_BUDGETS.c.id)
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldText:
+    """A text that waits for its person to write again."""
+
+    delivery_id: UUID
+    kind: DeliveryKind
+    conversation_id: UUID | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Budget:
+    """The allowance of one address, locked until the transaction ends; `left` may be below 0."""
+
+    address: Address
+    grant_id: UUID
+    sends: int
+    left: int
+    until: datetime
+    granted_at: datetime
+    is_refused: bool
+
+    @property
+    def ordinary_left(self) -> int:
+        """How many texts that are not urgent may still be sent."""
+        return max(0, self.left - (1 if self.sends > 1 else 0))
+
+    def allows(self, kind: DeliveryKind, *, now: datetime) -> bool:
+        """Whether a text of that kind may be tried now."""
+        if self.is_refused:
+            return False
+        return kind in URGENT_KINDS or (now < self.until and self.ordinary_left > 0)
+
+
+def renew(session: Session, person_id: UUID, message: InboundMessage, *, now: datetime) -> None:
+    """A message arrived: its allowance replaces that of every earlier one, and what was held is due."""
+    if message.allowance is None:
+        return
+    place = message.address.columns()
+    budget = session.execute(_LOCKED, place).first()
+    if budget is None:
+        _make(session, message.address)
+        budget = session.execute(_LOCKED, place).one()
+    elif budget.granted_at > message.sent_at:
+        return
+    grant_id = new_id()
+    session.execute(
+        _CARRY_OVER, {"old_grant": budget.grant_id, "since": message.sent_at + _TICK, "new_grant": grant_id}
+    )
+    session.execute(
+        _RENEW,
+        {
+            "budget_id": budget.id,
+            "of_person": person_id,
+            "new_grant": grant_id,
+            "new_sends": message.allowance.sends,
+            "new_granted_at": message.sent_at,
+            "new_until": message.allowance.until,
+        },
+    )
+    session.execute(_RELEASE, {**_chat(message.address), "now": now})
+
+
+def free(
+    session: Session,
+    channel: str,
+    addresses: Iterable[Address],
+    *,
+    accounts: Collection[str] | None = None,
+) -> dict[Address, Budget]:
+    """The budgets of these addresses, locked; without those that a message is renewing now.
+
+    An address without an account gets the budget of the account in which its person wrote last, `accounts` permitting.
+    One that nobody has written from gets a budget of nothing.
+    """
+    wanted = list(addresses)
+    found = _find(session, channel, wanted, accounts)
+    missing = [address for address in wanted if address not in found]
+    if missing:
+        for address in missing:
+            _make(session, address)  # exists already where a message is renewing it
+        found |= _find(session, channel, missing, accounts)
+    return found
+
+
+def hold(session: Session, address: Address, *, is_refused: bool) -> list[HeldText]:
+    """Let what is owed to an address wait for its person: all of it if the platform refused, else what is ordinary."""
+    statement = _HOLD if is_refused else _HOLD_ORDINARY
+    rows = session.execute(statement, _chat(address)).all()
+    return [HeldText(delivery_id=row.id, kind=row.kind, conversation_id=row.conversation_id) for row in rows]
+
+
+def refuse(session: Session, grant_id: UUID | None, *, now: datetime) -> bool:
+    """The platform takes nothing more by that grant. False if a newer message has renewed it."""
+    return grant_id is not None and session.execute(_REFUSE, {"of_grant": grant_id, "now": now}).first() is not None
+
+
+def _find(
+    session: Session, channel: str, wanted: list[Address], accounts: Collection[str] | None
+) -> dict[Address, Budget]:
+    rows = session.execute(_FREE, {"of_channel": channel, "chat_ids": [address.chat_id for address in wanted]}).all()
+    spent: dict[UUID, int] = (
+        dict(session.execute(_SPENT, {"grant_ids": [row.grant_id for row in rows]}).all()) if rows else {}
+    )
+    budgets = [_budget(row, spent.get(row.grant_id, 0)) for row in rows]
+    budgets.sort(key=lambda budget: budget.granted_at)
+    by_address = {budget.address: budget for budget in budgets}
+    served = [budget for budget in budgets if accounts is None or budget.address.account in {*accounts, ""}]
+    newest = {budget.address.at_any_account(): budget for budget in served}
+    return {
+        address: budget
+        for address in wanted
+        if (budget := by_address.get(address) if address.account else newest.get(address)) is not None
+    }
+
+
+def _budget(row: Any, spent: int) -> Budget:
+    return Budget(
+        address=Address.of(row),
+        grant_id=row.grant_id,
+        sends=row.sends,
+        left=row.sends - spent,
+        until=row.until,
+        granted_at=row.granted_at,
+        is_refused=row.refused_at is not None,
+    )
+
+
+def _make(session: Session, address: Address) -> None:
+    """A budget of nothing, unless there is one."""
+    values = {"id": new_id(), "grant_id": new_id(), "sends": 0, "granted_at": _NEVER, "until": _NEVER}
+    insert_or_ignore(session, SEND_BUDGETS, {**address.columns(), **values, "person_id": None, "refused_at": None})
+
+
+def _chat(address: Address) -> dict[str, str]:
+    return {"of_channel": address.channel, "of_chat": address.chat_id, "of_account": address.account}
