@@ -1,6 +1,5 @@
 """A trained model's directory, as the worker loads it: bfloat16 safetensors, tokenizer, chat template."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,25 +8,22 @@ from transformers import PreTrainedModel
 
 from training.trouble import TrainingTrouble
 from worker.engine.port import ModelUnusable
+from worker.model.convert import write_tokenizer
 from worker.model.examine import examine
 from worker.model.load import load_model
 from worker.model.write import make_readable, write_model
 from worker.tokenizer import Tokenizer
 
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
-
-def write(model: PreTrainedModel, tokenizer: Path, target: Path) -> None:
-    """Write `model` and the tokenizer's files to `target`; the model stays as it is."""
+def write(model: PreTrainedModel, source: Path, target: Path) -> None:
+    """Write `model` to `target` with the tokenizer in `source`, in the native form; the model stays as it is."""
     whole: Any = model
     tensors = {name: numbers.detach().to("cpu", torch.bfloat16) for name, numbers in whole.state_dict().items()}
     dtype = whole.config.dtype
     whole.config.dtype = torch.bfloat16
     write_model(model, target, tensors=tensors)
     whole.config.dtype = dtype
-    for name in _TOKENIZER_FILES:
-        if (tokenizer / name).is_file():
-            shutil.copyfile(tokenizer / name, target / name)
+    write_tokenizer(source, target, is_chatglm2=not (source / "tokenizer.json").is_file())
     make_readable(target)
 
 

@@ -54,19 +54,23 @@ def merge(source: Path, adapter: Path, target: Path) -> None:
 def _write(examined: Examined, target: Path, *, adapter: Path | None = None) -> None:
     if target.exists() and any(target.iterdir()):
         raise ModelUnusable(f"{target} is not empty. Name a new directory.")
-    tokenizer = load_tokenizer(examined.directory, has_prefix=True) if examined.is_chatglm2 else None
     stored = examined.config.get("torch_dtype") or examined.config.get("dtype")
     model = load_model(
         examined, dtype=stored if isinstance(stored, str) else "float16", device=torch.device("cpu"), adapter=adapter
     )
     write_model(model, target)
-    if tokenizer is not None:
-        _write_tokenizer(tokenizer, target)
-    else:
-        for file in examined.directory.iterdir():
-            if file.name in _TOKENIZER_FILES:
-                shutil.copyfile(file, target / file.name)
+    write_tokenizer(examined.directory, target, is_chatglm2=examined.is_chatglm2)
     make_readable(target)
+
+
+def write_tokenizer(source: Path, target: Path, *, is_chatglm2: bool) -> None:
+    """Put the tokenizer in `source` beside the native weights in `target`; ChatGLM2's becomes a fast one."""
+    if is_chatglm2:
+        _write_tokenizer(load_tokenizer(source, has_prefix=True), target)
+        return
+    for file in source.iterdir():
+        if file.name in _TOKENIZER_FILES:
+            shutil.copyfile(file, target / file.name)
 
 
 def _write_tokenizer(tokenizer: Tokenizer, target: Path) -> None:
