@@ -1,14 +1,25 @@
 """The numbers that every phase computes with, against torch's and transformers' own."""
 
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
 import torch
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from training.core import checkpoint
 from training.core.language import Language
+from training.core.loop import Loop, Pace
 from training.core.losses import linear_cross_entropy
 from training.core.muon import Optimiser, orthogonal
+from training.core.schedule import Budget, Schedule
 from training.core.shape import Shape, build
 from training.data.encoding import Encoded, Part
-from training.data.packing import BOTH_SIDES, collate, pack
+from training.data.packing import BOTH_SIDES, REPLIES, collate, pack
+from training.trouble import TrainingTrouble
 
 SMALL = Shape(width=32, layers=2, heads=2, groups=1, head_width=16, feed_forward=64, context=512)
 
@@ -91,3 +102,81 @@ def test_an_optimiser_that_was_restored_goes_on_as_if_nothing_had_happened() -> 
     learn(again, third, range(3, 6))
     assert torch.equal(whole.weight, again.weight)
     assert torch.equal(whole.bias, again.bias)
+
+
+class Falling:
+    """A task whose loss is its one weight, and no number from a chosen step on."""
+
+    def __init__(self, weight: nn.Parameter, *, breaks_at: int | None = None) -> None:
+        self.weight, self.breaks_at = weight, breaks_at
+        self.measured = iter([3.0, 1.0, 2.0])
+
+    def batches(self, position: tuple[int, ...]) -> Iterator[tuple[Any, tuple[int, ...]]]:
+        number = position[0] if position else 0
+        while True:
+            number += 1
+            yield number, (number,)
+
+    def loss(self, batch: Any) -> tuple[Tensor, float]:
+        return self.weight.sum() * (math.nan if batch == self.breaks_at else 1.0), 1.0
+
+    def size(self, batch: Any) -> int:
+        return 1
+
+    def measure(self) -> dict[str, float]:
+        return {"loss": next(self.measured)}
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: Any) -> None:
+        """Nothing of its own."""
+
+
+def loop_over(task: Falling, directory: Path, *, steps: int, save_seconds: float = 0.0) -> Loop:
+    return Loop(
+        task,
+        Optimiser.adam({"w": task.weight}, rate=0.1, decay=0.0, clip=1.0),
+        directory=directory,
+        budget=Budget(steps=steps, seconds=None),
+        schedule=Schedule(warmup=0, decay=0.0),
+        pace=Pace(measure_seconds=1e9, save_seconds=save_seconds),
+        say=lambda _: None,
+    )
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_leaves_the_state_before_it(tmp_path: Path) -> None:
+    weight = nn.Parameter(torch.ones(2))
+    with pytest.raises(TrainingTrouble, match=r"Step 3: the loss is nan.*as of step 3"):
+        loop_over(Falling(weight, breaks_at=4), tmp_path, steps=9).run()
+    state = checkpoint.load(tmp_path)
+    assert state["step"] == 3
+    assert torch.isfinite(state["learner"]["masters"]["w"]).all()
+    assert (tmp_path / checkpoint.PREVIOUS).is_file()
+
+
+def test_weights_that_are_no_numbers_are_never_saved(tmp_path: Path) -> None:
+    weight = nn.Parameter(torch.ones(2))
+    loop = loop_over(Falling(weight), tmp_path, steps=9)
+    loop.save()
+    loop._learner.state()["masters"]["w"][0] = math.inf
+    with pytest.raises(TrainingTrouble, match="w holds values that are no numbers"):
+        loop.save()
+    assert torch.isfinite(checkpoint.load(tmp_path)["learner"]["masters"]["w"]).all()
+
+
+def test_the_state_with_the_lowest_held_out_loss_is_kept(tmp_path: Path) -> None:
+    loop = loop_over(Falling(nn.Parameter(torch.ones(2))), tmp_path, steps=1)
+    kept = []
+    for step in (10, 20, 30):  # measured: 3, 1, 2
+        loop._at.step = step
+        loop._measure()
+        kept.append(torch.load(tmp_path / checkpoint.BEST, weights_only=True)["step"])
+    assert kept == [10, 20, 20]
+
+
+def test_a_batch_whose_replies_were_all_cut_away_is_an_error() -> None:
+    model = build(SMALL, vocabulary=64, end_ids=[2], pad_id=0, seed=1)
+    batch = collate([[Encoded([5] * 8, [Part.CLIENT] * 8)]], length=8, pad_id=0)
+    with pytest.raises(TrainingTrouble, match="rows of 8 tokens holds no reply"):
+        Language(model, weights=REPLIES).loss(batch)

@@ -11,18 +11,27 @@ import torch
 from training.trouble import TrainingTrouble
 
 STATE = "state.pt"
+PREVIOUS = "state-before.pt"
+BEST = "state-best.pt"
+"""A copy of it under the name of `STATE` is what a run goes on from."""
+
 LOG = "log.jsonl"
 RECIPE = "recipe.yaml"
 
 
-def save(directory: Path, state: Mapping[str, Any]) -> None:
-    """Replace the state in one step, so that a run that is killed while it writes has the earlier one."""
-    partial = directory / f"{STATE}.partial"
+def save(directory: Path, state: Mapping[str, Any], *, name: str = STATE) -> None:
+    """Replace the state in one step, so that a run that is killed while it writes has the earlier one.
+
+    The newest state before this one stays beside it.
+    """
+    partial = directory / f"{name}.partial"
     with partial.open("wb") as file:
         torch.save(dict(state), file)
         file.flush()
         os.fsync(file.fileno())
-    partial.replace(directory / STATE)
+    if name == STATE and has_state(directory):
+        (directory / STATE).replace(directory / PREVIOUS)
+    partial.replace(directory / name)
 
 
 def load(directory: Path) -> dict[str, Any]:
@@ -31,6 +40,12 @@ def load(directory: Path) -> dict[str, Any]:
     if not file.is_file():
         raise TrainingTrouble(f"{directory} holds no run to resume ({STATE} is not there).")
     return cast("dict[str, Any]", torch.load(file, map_location="cpu", weights_only=True))
+
+
+def without_numbers(learned: Mapping[str, Any]) -> str | None:
+    """The name of a weight that holds NaN or infinity, if one does."""
+    weights = learned.get("masters", {})
+    return next((name for name, numbers in weights.items() if not bool(torch.isfinite(numbers).all())), None)
 
 
 def has_state(directory: Path) -> bool:

@@ -10,6 +10,7 @@ from training.core import attention
 from training.core.losses import linear_cross_entropy, log_probabilities, rows_loss
 from training.data.encoding import Part
 from training.data.packing import Batch, Weights
+from training.trouble import TrainingTrouble
 
 
 class Language:
@@ -38,6 +39,11 @@ class Language:
         batch = batch.to(self._model.device)
         weights = self._weights[batch.parts].flatten()
         chosen = weights.nonzero().flatten()
+        if not len(chosen):
+            raise TrainingTrouble(
+                f"A batch of rows of {batch.ids.shape[1]} tokens holds no reply to learn from: they were all cut away. "
+                "Make the rows longer (length)."
+            )
         hidden = self.hidden(batch).flatten(0, 1)[chosen]
         head = self._model.get_output_embeddings().weight
         total = linear_cross_entropy(hidden, head, batch.labels.flatten()[chosen], weights[chosen], self._rows)

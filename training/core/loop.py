@@ -1,5 +1,6 @@
 """The one loop of all phases: batches in, steps out, with checkpoints, a log, time left, and a budget it ends on."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -118,6 +119,8 @@ class Loop:
         self._say = say
         self._at = _Progress()
         self._losses: list[float] = []
+        self._saved_step: int | None = None
+        self._best = math.inf
 
     def resume(self) -> None:
         """Go on where the directory's newest state was saved. Raises `TrainingTrouble`."""
@@ -125,6 +128,10 @@ class Loop:
         self._learner.restore(state["learner"])
         self._task.restore(state.get("task", {}))
         torch.set_rng_state(state["random"])
+        if cuda := state.get("random_cuda"):
+            torch.cuda.set_rng_state_all(cuda)
+        self._saved_step = state["step"]
+        self._best = state.get("best", math.inf)
         self._at = _Progress(state["step"], state["tokens"], state["seconds"], tuple(state["position"]))
 
     def run(self) -> dict[str, float]:
@@ -155,18 +162,35 @@ class Loop:
                 raise Stopped
 
     def save(self) -> None:
-        """Write the state that `resume` reads."""
+        """Write the state that `resume` reads. Raises `TrainingTrouble`, and writes nothing, if it holds no numbers."""
+        self._write(checkpoint.STATE)
+        self._saved_step = self._at.step
+
+    def _write(self, name: str) -> None:
+        learned = self._learner.state()
+        if broken := checkpoint.without_numbers(learned):
+            raise TrainingTrouble(self._diverged(f"{broken} holds values that are no numbers"))
         state = {
-            "learner": self._learner.state(),
+            "learner": learned,
             "task": self._task.state(),
             "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "best": self._best,
             "step": self._at.step,
             "tokens": self._at.tokens,
             "seconds": self._at.seconds,
             "position": tuple(self._at.position),  # a plain one, for what reads it knows no classes
         }
-        checkpoint.save(self._directory, state)
+        checkpoint.save(self._directory, state, name=name)
         give_back_memory()
+
+    def _diverged(self, what: str) -> str:
+        if self._saved_step is None:
+            return f"Step {self._at.step}: {what}. Nothing was saved before it. Try a lower rate or a longer warm-up."
+        return (
+            f"Step {self._at.step}: {what}. {self._directory / checkpoint.STATE} holds the run as of step "
+            f"{self._saved_step}. Start anew with a lower rate, or go on from there (--resume)."
+        )
 
     def _progress(self) -> float:
         return self._budget.progress(step=self._at.step, seconds=self._at.seconds)
@@ -181,8 +205,11 @@ class Loop:
             total += divisor
             (loss / max(1.0, divisor * self._pace.accumulate)).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             self._at.tokens += self._task.size(batch)
+        mean = sum(float(loss.detach()) for loss, _ in parts) / max(1.0, total)
+        if not math.isfinite(mean):
+            raise TrainingTrouble(self._diverged(f"the loss is {mean}"))
         self._learner.step(self._schedule.factor(step=self._at.step, progress=progress))
-        self._losses.append(sum(float(loss.detach()) for loss, _ in parts) / max(1.0, total))
+        self._losses.append(mean)
         self._at.step += 1
         self._at.position = chosen[-1][1]
 
@@ -199,6 +226,13 @@ class Loop:
             f"{progress:.0%}, {left / 60:.0f} min left"
         )
 
+    def _keep_best(self, found: Mapping[str, float]) -> None:
+        """Beside the newest state, that with the lowest held-out loss."""
+        loss = found.get("supporter", found.get("loss", math.inf))
+        if loss < self._best:
+            self._best = loss
+            self._write(checkpoint.BEST)
+
     def _measure(self) -> dict[str, float]:
         found = self._task.measure()
         at = self._at
@@ -207,5 +241,6 @@ class Loop:
             self._directory,
             {"step": at.step, "tokens": at.tokens, "seconds": round(at.seconds, 1), "held_out": numbers},
         )
+        self._keep_best(found)
         self._say("held out: " + "  ".join(f"{name} {value:.4f}" for name, value in numbers.items()))
         return found
