@@ -24,7 +24,7 @@ from dialogue.process.settings import INSTRUCTION
 from training.data.dialogue import Dialogue, read_dialogues
 from training.data.windows import before
 from training.evaluation.habits import habits
-from training.evaluation.relevance import is_related, repeated_share, repeats_earlier
+from training.evaluation.relevance import Replied, shares
 from worker.engine.assemble import assemble
 from worker.engine.batched import Batched
 from worker.engine.port import Exchange, Request
@@ -59,15 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def measures(answered: Sequence[Answered], checked: Guard) -> dict[str, Any]:
     """Shares of the replies, except where the name says otherwise."""
-    related = [found for one in answered if (found := is_related(one.text, one.reply)) is not None]
     shown = [habits(one.reply) for one in answered]
     probes = [_holds(one.reply, one.probe) for one in answered if one.probe]
     count = len(answered)
     return {
         "replies": count,
-        "related": sum(related) / max(1, len(related)),
-        "repeats_6_of_an_earlier_reply": sum(repeats_earlier(one.reply, one.earlier) for one in answered) / count,
-        "repeated_4_within_a_reply": statistics.mean(repeated_share(one.reply) for one in answered),
+        **shares([Replied(one.text, one.reply, one.earlier) for one in answered]),
         "guard_blocked": sum(checked.judge(one.reply, is_finished=True, said=one.text).is_blocked for one in answered)
         / count,
         "memory": f"{sum(probes)} of {len(probes)}",

@@ -22,6 +22,7 @@ from training.evaluation import held_out, report
 from training.evaluation.answers import Question, answers, questions
 from training.evaluation.habits import rates
 from training.evaluation.judge import judge
+from training.evaluation.relevance import Replied, shares
 from training.evaluation.similarity import scores
 from training.machine import settle
 from training.recipe import TuningRecipe
@@ -108,6 +109,10 @@ def _judged(
     asked = [*openings, *turns]
     said = [(question.text, reply) for question, reply in zip(asked, written, strict=True)]
     found: dict[str, Any] = {"habits": rates(said, guard(directory()))}
+    found["relevance"] = shares(_replied(asked, written)) | {
+        f"published_{name}": share
+        for name, share in shares(_replied(asked, [question.answered for question in asked])).items()
+    }
     replies = list(written[len(openings) :])
     if turns:
         wanted = [question.answered for question in turns]
@@ -116,6 +121,13 @@ def _judged(
         chosen, answered = (turns, replies) if turns else (openings, list(written))
         found["judge"] = judge(plan.judge_url, plan.judge_model, chosen, answered, key=plan.judge_key)
     return found
+
+
+def _replied(asked: Sequence[Question], replies: Sequence[str]) -> list[Replied]:
+    return [
+        Replied(question.text, reply, [exchange.reply for exchange in question.history])
+        for question, reply in zip(asked, replies, strict=True)
+    ]
 
 
 def _reward_accuracy(

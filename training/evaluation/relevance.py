@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 _HAN = re.compile(r"[\u3400-\u9fff]+")
 _EMPTY_FILE = Path(__file__).parent / "empty_words.txt"
@@ -15,11 +16,31 @@ _GRAM = 4
 def content(text: str) -> set[str]:
     """The pairs of neighbouring characters that carry what a message is about.
 
-    Pairs with a function word's character, and pairs that stand in messages about anything, carry nothing.
+    Pairs with a function word's character carry nothing, nor do pairs that stand in more than one of forty published
+    replies (of SmileChat, CC0), except names of what people come with, such as 工作 or 父母.
     """
     characters, pairs = _empty()
     return {
         pair for pair in _pairs(text) if pair not in pairs and pair[0] not in characters and pair[1] not in characters
+    }
+
+
+class Replied(NamedTuple):
+    """What was said, what was answered, and the supporter's replies before it."""
+
+    text: str
+    reply: str
+    earlier: Sequence[str]
+
+
+def shares(replied: Sequence[Replied]) -> dict[str, float]:
+    """Related replies (of those to messages about something), replies that repeat an earlier one, and repetition."""
+    related = [found for one in replied if (found := is_related(one.text, one.reply)) is not None]
+    count = max(1, len(replied))
+    return {
+        "related": sum(related) / max(1, len(related)),
+        "repeats_an_earlier_reply": sum(repeats_earlier(one.reply, one.earlier) for one in replied) / count,
+        "repeated_within_a_reply": sum(repeated_share(one.reply) for one in replied) / count,
     }
 
 

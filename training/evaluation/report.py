@@ -10,7 +10,7 @@ from training.evaluation.answers import Question
 
 REPORT = "report.html"
 _TEMPLATE = Path(__file__).parent / "report.html.jinja"
-_GROUPS = ("loss", "habits", "similarity", "judge")
+_GROUPS = ("loss", "relevance", "habits", "similarity", "judge")
 
 
 def write(
