@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from console.gate import Page, endpoint, refuse
+from console.gate import PageRoute, endpoint, refuse
 from console.pages import (
     account,
     actions,
@@ -31,7 +31,7 @@ from console.security import Security
 from console.services import ConsoleServices
 from console.visit import Refused
 
-PAGES: tuple[Page, ...] = (
+PAGES: tuple[PageRoute, ...] = (
     *signing.PAGES,
     *overview.PAGES,
     *figures.PAGES,
@@ -75,5 +75,5 @@ def create_app(services: ConsoleServices) -> Starlette:
     return app
 
 
-def _route(page: Page, services: ConsoleServices) -> Route:
+def _route(page: PageRoute, services: ConsoleServices) -> Route:
     return Route(page.path, endpoint(page, services), methods=[page.method])

@@ -68,7 +68,7 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Polyline:
     """The runs of one series, as SVG points; a period without a value interrupts it."""
 
     key: str
@@ -83,7 +83,7 @@ class Chart:
     key: str
     keys: Sequence[str]
     boxes: Sequence[Box]
-    lines: Sequence[Line]
+    lines: Sequence[Polyline]
     y_marks: Sequence[tuple[float, str]]
     x_marks: Sequence[tuple[float, str]]
     columns: Sequence[tuple[float, float, str, Sequence[float | None]]]
@@ -171,7 +171,7 @@ class _Frame:
         return [self.mark_step * index for index in range(round(self.top / self.mark_step) + 1)]
 
 
-def _line(series: Series, frame: _Frame) -> Line:
+def _line(series: Series, frame: _Frame) -> Polyline:
     runs: list[list[str]] = [[]]
     dots = []
     for index, value in enumerate(series.values):
@@ -181,7 +181,7 @@ def _line(series: Series, frame: _Frame) -> Line:
             place = (round(frame.x(index + 0.5), 2), frame.y(value))
             runs[-1].append(f"{place[0]},{place[1]}")
             dots.append(place)
-    return Line(key=series.key, runs=[" ".join(run) for run in runs if len(run) > 1], dots=dots)
+    return Polyline(key=series.key, runs=[" ".join(run) for run in runs if len(run) > 1], dots=dots)
 
 
 def _chart(
@@ -192,7 +192,7 @@ def _chart(
     frame: _Frame,
     *,
     boxes: Sequence[Box],
-    lines: Sequence[Line],
+    lines: Sequence[Polyline],
     mark: Callable[[float], str],
 ) -> Chart:
     return Chart(

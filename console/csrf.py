@@ -4,10 +4,10 @@ import hmac
 import secrets
 from urllib.parse import urlsplit
 
-from console.visit import FORM_COOKIE, Visit
+from console.visit import FORM_COOKIE, PageRequest
 
 
-def is_valid(visit: Visit) -> bool:
+def is_valid(visit: PageRequest) -> bool:
     """Checks the browser's origin headers, then the token: the session's, or the cookie's before signing in."""
     headers = visit.request.headers
     if headers.get("sec-fetch-site", "same-origin") != "same-origin":
@@ -19,7 +19,7 @@ def is_valid(visit: Visit) -> bool:
     return bool(expected) and hmac.compare_digest((expected or "").encode(), visit.form.get("form_token", "").encode())
 
 
-def anonymous_token(visit: Visit) -> str:
+def anonymous_token(visit: PageRequest) -> str:
     """The token of a form before signing in: the one in the cookie, or a new one."""
     return visit.cookie(FORM_COOKIE) or secrets.token_urlsafe(32)
 

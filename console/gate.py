@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from console import csrf, sessions, words
 from console.services import ConsoleServices
-from console.visit import LOCALE_COOKIE, QUIET, SESSION_COOKIE, Refused, Visit, storable
+from console.visit import LOCALE_COOKIE, QUIET, SESSION_COOKIE, PageRequest, Refused, storable
 from dialogue.errors import DatabaseUnavailable
 from dialogue.states import Role
 
@@ -23,11 +23,11 @@ _MAX_FORM_BYTES = 64 * 1024
 _MAX_FORM_FIELDS = 50
 _FORM_TYPE = "application/x-www-form-urlencoded"
 
-Handler = Callable[[Visit], Response]
+Handler = Callable[[PageRequest], Response]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class PageRoute:
     """A path, a method and who may use it; `role` None is for people who are not signed in."""
 
     path: str
@@ -36,7 +36,7 @@ class Page:
     handler: Handler
 
 
-def endpoint(page: Page, services: ConsoleServices) -> Callable[[Request], Awaitable[Response]]:
+def endpoint(page: PageRoute, services: ConsoleServices) -> Callable[[Request], Awaitable[Response]]:
     """What the router calls. Pages are ordinary functions; each runs in a thread."""
 
     async def answer(request: Request) -> Response:
@@ -54,7 +54,7 @@ def refuse(services: ConsoleServices, request: Request, refused: Refused) -> Res
     return _error(_nobodys_visit(services, request), refused)
 
 
-def _answer(page: Page, services: ConsoleServices, request: Request, form: Mapping[str, str]) -> Response:
+def _answer(page: PageRoute, services: ConsoleServices, request: Request, form: Mapping[str, str]) -> Response:
     visit = _nobodys_visit(services, request)
     visit = replace(visit, form=form)
     try:
@@ -72,14 +72,16 @@ def _answer(page: Page, services: ConsoleServices, request: Request, form: Mappi
     return response
 
 
-def _nobodys_visit(services: ConsoleServices, request: Request) -> Visit:
+def _nobodys_visit(services: ConsoleServices, request: Request) -> PageRequest:
     chosen = request.query_params.get("lang") or request.cookies.get(LOCALE_COOKIE)
     locale = chosen if chosen in words.LOCALES else words.preferred(request.headers.get("accept-language", ""))
     zone = ZoneInfo(services.settings.console_time_zone)
-    return Visit(services=services, request=request, locale=locale, zone=zone, now=services.clock(), who=None, form={})
+    return PageRequest(
+        services=services, request=request, locale=locale, zone=zone, now=services.clock(), who=None, form={}
+    )
 
 
-def _recognised(visit: Visit) -> Visit:
+def _recognised(visit: PageRequest) -> PageRequest:
     with visit.services.database.read() as session:
         who = sessions.find(session, visit.cookie(SESSION_COOKIE), visit.services.lifetimes, now=visit.now)
     if who is None:
@@ -88,7 +90,7 @@ def _recognised(visit: Visit) -> Visit:
     return replace(visit, who=who, locale=who.locale, zone=zone)
 
 
-def _admit(page: Page, visit: Visit) -> None:
+def _admit(page: PageRoute, visit: PageRequest) -> None:
     if page.role is not None:
         if visit.who is None:
             raise Refused(401, "error_signed_out")
@@ -98,7 +100,7 @@ def _admit(page: Page, visit: Visit) -> None:
         raise Refused(403, "error_form")
 
 
-def _renew(visit: Visit, response: Response) -> None:
+def _renew(visit: PageRequest, response: Response) -> None:
     """Extend the idle timeout, except after an auto-refresh, a sign-in or a sign-out."""
     if visit.who is None or QUIET in visit.request.query_params or "set-cookie" in response.headers:
         return
@@ -110,7 +112,7 @@ def _to_sign_in(request: Request) -> Response:
     return RedirectResponse("/sign-in" if path == "/" else f"/sign-in?next={quote(path)}", status_code=303)
 
 
-def _error(visit: Visit, refused: Refused) -> Response:
+def _error(visit: PageRequest, refused: Refused) -> Response:
     return visit.page("error.html", status=refused.status, key=refused.key, number=refused.status)
 
 

@@ -15,7 +15,7 @@ from care.texts import Texts
 from dialogue.states import Role
 
 if TYPE_CHECKING:
-    from console.visit import Visit
+    from console.visit import PageRequest
 
 _SHORT = len("01a1fc79-09ca")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -34,11 +34,11 @@ class Templates:
         )
         self._environment.globals["static"] = static
 
-    def render(self, template: str, visit: "Visit", values: dict[str, Any]) -> str:
+    def render(self, template: str, visit: "PageRequest", values: dict[str, Any]) -> str:
         return self._environment.get_template(template).render(_context(visit) | values)
 
 
-def _context(visit: "Visit") -> dict[str, Any]:
+def _context(visit: "PageRequest") -> dict[str, Any]:
     notice = visit.query("notice")
     return {
         "t": visit.words.say,
@@ -58,7 +58,7 @@ def _context(visit: "Visit") -> dict[str, Any]:
     }
 
 
-def _permission(visit: "Visit") -> Callable[[str], bool]:
+def _permission(visit: "PageRequest") -> Callable[[str], bool]:
     return lambda role: visit.may(Role(role))
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from bot.channels import registry
-from bot.channels.channel import Channel, Process
+from bot.channels.channel import Channel, ChannelProcess
 from mindglm.admin import app as admin
 from mindglm.console import app as console
 from mindglm.model import app as model
@@ -49,7 +49,7 @@ def up() -> None:
     raise typer.Exit(run(DialogueSettings.read()))
 
 
-def _add(channel: Channel[Any], process: Process[Any]) -> None:
+def _add(channel: Channel[Any], process: ChannelProcess[Any]) -> None:
     """The command of one platform's adapter."""
 
     @app.command(channel.name, help=process.summary, epilog=f"Example: {process.example}")

@@ -1,5 +1,6 @@
 """The house keeps its own rules: quiet imports, reasons, locks and settings that are in step."""
 
+import ast
 import importlib
 import json
 import pkgutil
@@ -216,3 +217,28 @@ def test_the_defaults_in_env_example_are_the_defaults(tmp_path: Path) -> None:
     for package in PACKAGES:
         for settings in env_example.settings_classes(importlib.import_module(package)):
             assert settings(_env_file=tmp_path / ".env") == settings(_env_file=None)
+
+
+# --- Names -----------------------------------------------------------------------------------------------------------
+
+SAME_NAME_ALLOWED = {
+    "Inbox": "WeChat's is the port through which its intake reaches the bot's",
+    "Progress": "the same reply in progress: as the engine gives it, and as Telegram shows it",
+    "Runner": "the step loop's port, and what fulfils it",
+    "Step": "of a course in care; and of the engine's attention",
+}
+"""Class names that stand for two things, each with the reason why both keep it."""
+
+
+def test_one_class_name_means_one_thing() -> None:
+    """Channels may share names for the same roles (one folder each); training runs alone, in its own field's words."""
+    places: dict[str, set[str]] = {}
+    for file in sources():
+        path = file.relative_to(ROOT)
+        if path.parts[0] in PACKAGES and path.parts[0] != "training":
+            where = "bot/channels/*" if path.parts[:2] == ("bot", "channels") and len(path.parts) > 3 else str(path)
+            for node in ast.parse(file.read_text("utf-8")).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places.setdefault(node.name, set()).add(where)
+    repeated = {name: found for name, found in places.items() if len(found) > 1}
+    assert repeated.keys() == SAME_NAME_ALLOWED.keys(), repeated

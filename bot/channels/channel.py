@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from bot.channels.findings import Finding
+from bot.channels.findings import CheckResult
 from bot.outgoing.measure import Measure
 
 if TYPE_CHECKING:  # the command line reads manifests, and pays for neither settings nor database
@@ -62,7 +62,7 @@ class UserIds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
+class ChannelWords:
     """A channel's own words in one language: what it is called, what it says to people, what the doctor finds."""
 
     label: str
@@ -71,7 +71,7 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Process(Generic[S]):
+class ChannelProcess(Generic[S]):
     """The adapter that `mindglm <name>` runs.
 
     `settings`, `adapter` and `doctor` return what costs an import; `adapter` may raise `ModuleNotFoundError`.
@@ -88,7 +88,7 @@ class Process(Generic[S]):
     libraries: tuple[str, ...]
     settings: Callable[[], type[S]]
     adapter: Callable[[], Callable[["BotServices", S, Path], "Runtime"]]
-    doctor: Callable[[], Callable[[S], Iterator[Finding]]]
+    doctor: Callable[[], Callable[[S], Iterator[CheckResult]]]
 
     @property
     def switched_on_by(self) -> str:
@@ -107,13 +107,15 @@ class Channel(Generic[S]):
     package: str
     capabilities: Capabilities
     user_ids: UserIds | None = None
-    process: Process[S] | None = None
+    process: ChannelProcess[S] | None = None
 
-    def words(self, locale: str) -> Words:
+    def words(self, locale: str) -> ChannelWords:
         import tomllib
         from importlib.resources import files
 
         from care.texts import Texts
 
         read = tomllib.loads((files(self.package) / "locales" / f"{locale}.toml").read_text("utf-8"))
-        return Words(label=read["label"], texts=Texts(locale, read.get("texts", {})), findings=read.get("findings", {}))
+        return ChannelWords(
+            label=read["label"], texts=Texts(locale, read.get("texts", {})), findings=read.get("findings", {})
+        )

@@ -14,7 +14,7 @@ class Grade(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class CheckResult:
     """One thing that was looked at; never holds a secret or anything of a person."""
 
     grade: Grade
@@ -22,17 +22,17 @@ class Finding:
     values: dict[str, object] = field(default_factory=dict)
 
 
-def ok(key: str, **values: object) -> Finding:
-    return Finding(grade=Grade.OK, key=key, values=values)
+def ok(key: str, **values: object) -> CheckResult:
+    return CheckResult(grade=Grade.OK, key=key, values=values)
 
 
-def note(key: str, **values: object) -> Finding:
-    return Finding(grade=Grade.NOTE, key=key, values=values)
+def note(key: str, **values: object) -> CheckResult:
+    return CheckResult(grade=Grade.NOTE, key=key, values=values)
 
 
-def warn(key: str, **values: object) -> Finding:
-    return Finding(grade=Grade.WARN, key=key, values=values)
+def warn(key: str, **values: object) -> CheckResult:
+    return CheckResult(grade=Grade.WARN, key=key, values=values)
 
 
-def fail(key: str, **values: object) -> Finding:
-    return Finding(grade=Grade.FAIL, key=key, values=values)
+def fail(key: str, **values: object) -> CheckResult:
+    return CheckResult(grade=Grade.FAIL, key=key, values=values)

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import bot.channels
-from bot.channels.channel import Channel, Process
+from bot.channels.channel import Channel, ChannelProcess
 from dialogue.errors import Misconfigured
 from dialogue.process import admins
-from dialogue.process.admins import Account
+from dialogue.process.admins import AdminAccount
 from dialogue.process.ports import CONSOLE_OFFSET, WORKER_OFFSET
 
 if TYPE_CHECKING:
@@ -49,16 +49,16 @@ def named(name: str) -> AnyChannel | None:
     return next((channel for channel in channels() if channel.name == name), None)
 
 
-def process_of(channel: AnyChannel) -> Process[Any]:
+def process_of(channel: AnyChannel) -> ChannelProcess[Any]:
     if channel.process is None:
         raise ValueError(channel.name)
     return channel.process
 
 
-def accounts() -> Mapping[str, Account]:
+def accounts() -> Mapping[str, AdminAccount]:
     """What an account on each platform looks like, for settings that name people."""
     return {
-        channel.name: Account(channel.user_ids.pattern, channel.user_ids.hint, channel.user_ids.example)
+        channel.name: AdminAccount(channel.user_ids.pattern, channel.user_ids.hint, channel.user_ids.example)
         for channel in channels()
         if channel.user_ids is not None
     }

@@ -6,18 +6,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from starlette.responses import Response
 
 from console import accounts, passwords, sessions
-from console.gate import Page
+from console.gate import PageRoute
 from console.passwords import WeakPassword
-from console.visit import SESSION_COOKIE, Visit
+from console.visit import SESSION_COOKIE, PageRequest
 from console.words import LOCALES
 from dialogue.states import Role
 
 
-def own(visit: Visit) -> Response:
+def own(visit: PageRequest) -> Response:
     return _page(visit)
 
 
-def change_password(visit: Visit) -> Response:
+def change_password(visit: PageRequest) -> Response:
     """Every browser is signed out by it; this one is signed in again."""
     if visit.form.get("password") != visit.form.get("again"):
         return _page(visit, status=422, error="error_again")
@@ -37,7 +37,7 @@ def change_password(visit: Visit) -> Response:
     return response
 
 
-def prefer(visit: Visit) -> Response:
+def prefer(visit: PageRequest) -> Response:
     locale, zone = visit.form.get("locale", ""), visit.form.get("time_zone", "").strip()
     if locale not in LOCALES or not _is_zone(zone):
         return _page(visit, status=422, error="error_zone")
@@ -46,13 +46,13 @@ def prefer(visit: Visit) -> Response:
     return visit.go("/account", notice="saved")
 
 
-def sign_others_out(visit: Visit) -> Response:
+def sign_others_out(visit: PageRequest) -> Response:
     with visit.services.database.begin() as session:
         sessions.end_others(session, visit.staff)
     return visit.go("/account", notice="others_out")
 
 
-def _page(visit: Visit, *, status: int = 200, error: str | None = None) -> Response:
+def _page(visit: PageRequest, *, status: int = 200, error: str | None = None) -> Response:
     return visit.page(
         "account.html",
         status=status,
@@ -79,8 +79,8 @@ def _is_zone(name: str) -> bool:
 
 
 PAGES = (
-    Page(path="/account", method="GET", role=Role.VIEWER, handler=own),
-    Page(path="/account/password", method="POST", role=Role.VIEWER, handler=change_password),
-    Page(path="/account/preferences", method="POST", role=Role.VIEWER, handler=prefer),
-    Page(path="/account/others", method="POST", role=Role.VIEWER, handler=sign_others_out),
+    PageRoute(path="/account", method="GET", role=Role.VIEWER, handler=own),
+    PageRoute(path="/account/password", method="POST", role=Role.VIEWER, handler=change_password),
+    PageRoute(path="/account/preferences", method="POST", role=Role.VIEWER, handler=prefer),
+    PageRoute(path="/account/others", method="POST", role=Role.VIEWER, handler=sign_others_out),
 )

@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from console.gate import Page
-from console.visit import Refused, Visit, local_path
+from console.gate import PageRoute
+from console.visit import PageRequest, Refused, local_path
 from dialogue.admin import steering, takeover
 from dialogue.admin.office import Actor, Office
 from dialogue.errors import (
@@ -42,7 +42,7 @@ _REFUSALS = (
 )
 
 
-def perform(visit: Visit, use_case: Callable[[Session], None]) -> None:
+def perform(visit: PageRequest, use_case: Callable[[Session], None]) -> None:
     """One transaction. What the domain refuses becomes a page that says so."""
     try:
         with visit.services.database.begin() as session:
@@ -53,23 +53,23 @@ def perform(visit: Visit, use_case: Callable[[Session], None]) -> None:
         raise Refused(409, f"refused_{type(refusal).__name__}") from None
 
 
-def actor(visit: Visit) -> Actor:
+def actor(visit: PageRequest) -> Actor:
     """Without a chat: who takes over here reads and answers here."""
     return Actor(name=visit.staff.actor)
 
 
-def office(visit: Visit) -> Office:
+def office(visit: PageRequest) -> Office:
     return Office(keys=visit.services.keys, texts=visit.services.said_to_people)
 
 
-def reason(visit: Visit) -> str | None:
+def reason(visit: PageRequest) -> str | None:
     return visit.form.get("reason", "").strip() or None
 
 
-def _about_conversation(name: str, use_case: "_UseCase") -> Page:
+def _about_conversation(name: str, use_case: "_UseCase") -> PageRoute:
     """The use cases of one conversation have one shape."""
 
-    def handler(visit: Visit) -> Response:
+    def handler(visit: PageRequest) -> Response:
         conversation_id = visit.path_id()
         perform(
             visit,
@@ -79,10 +79,10 @@ def _about_conversation(name: str, use_case: "_UseCase") -> Page:
         )
         return visit.go(f"/conversations/{conversation_id}", notice=name)
 
-    return Page(path=f"/conversations/{{id}}/{name}", method="POST", role=Role.COUNSELLOR, handler=handler)
+    return PageRoute(path=f"/conversations/{{id}}/{name}", method="POST", role=Role.COUNSELLOR, handler=handler)
 
 
-def block(visit: Visit) -> Response:
+def block(visit: PageRequest) -> Response:
     person_id = visit.path_id()
     perform(
         visit,
@@ -93,7 +93,7 @@ def block(visit: Visit) -> Response:
     return visit.go(f"/conversations?person={person_id}", notice="block")
 
 
-def unblock(visit: Visit) -> Response:
+def unblock(visit: PageRequest) -> Response:
     person_id = visit.path_id()
     perform(
         visit,
@@ -102,7 +102,7 @@ def unblock(visit: Visit) -> Response:
     return visit.go(f"/conversations?person={person_id}", notice="unblock")
 
 
-def resend(visit: Visit) -> Response:
+def resend(visit: PageRequest) -> Response:
     delivery_id = visit.path_id()
     perform(
         visit,
@@ -130,7 +130,7 @@ PAGES = (
     _about_conversation("close", steering.close),
     _about_conversation("take-over", takeover.take_over),
     _about_conversation("release", takeover.release),
-    Page(path="/people/{id}/block", method="POST", role=Role.COUNSELLOR, handler=block),
-    Page(path="/people/{id}/unblock", method="POST", role=Role.COUNSELLOR, handler=unblock),
-    Page(path="/deliveries/{id}/resend", method="POST", role=Role.COUNSELLOR, handler=resend),
+    PageRoute(path="/people/{id}/block", method="POST", role=Role.COUNSELLOR, handler=block),
+    PageRoute(path="/people/{id}/unblock", method="POST", role=Role.COUNSELLOR, handler=unblock),
+    PageRoute(path="/deliveries/{id}/resend", method="POST", role=Role.COUNSELLOR, handler=resend),
 )

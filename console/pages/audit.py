@@ -2,15 +2,15 @@
 
 from starlette.responses import Response
 
-from console.gate import Page
-from console.visit import Visit, as_id
+from console.gate import PageRoute
+from console.visit import PageRequest, as_id
 from dialogue.admin import audit
 from dialogue.states import Role
 
 _PAGE_LENGTH = 50
 
 
-def entries(visit: Visit) -> Response:
+def entries(visit: PageRequest) -> Response:
     with visit.services.database.read() as session:
         found = audit.entries(
             session,
@@ -32,4 +32,4 @@ def entries(visit: Visit) -> Response:
     )
 
 
-PAGES = (Page(path="/audit", method="GET", role=Role.COUNSELLOR, handler=entries),)
+PAGES = (PageRoute(path="/audit", method="GET", role=Role.COUNSELLOR, handler=entries),)

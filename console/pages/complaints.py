@@ -3,17 +3,17 @@
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from console.gate import Page
+from console.gate import PageRoute
 from console.pages.actions import perform
-from console.visit import Refused, Visit, as_id
+from console.visit import PageRequest, Refused, as_id
 from dialogue.rights import complaints
-from dialogue.rights.complaints import ListedComplaint, Words
+from dialogue.rights.complaints import ComplaintText, ListedComplaint
 from dialogue.states import Role
 
 _PAGE_LENGTH = 50
 
 
-def every(visit: Visit) -> Response:
+def every(visit: PageRequest) -> Response:
     """Those that nobody has settled, or the others."""
     is_settled = visit.query("settled") == "1"
     with visit.services.database.read() as session:
@@ -30,10 +30,10 @@ def every(visit: Visit) -> Response:
     )
 
 
-def read(visit: Visit) -> Response:
+def read(visit: PageRequest) -> Response:
     """The words, decrypted for this answer and nowhere kept."""
     complaint_id = visit.path_id()
-    opened: list[tuple[ListedComplaint, Words]] = []
+    opened: list[tuple[ListedComplaint, ComplaintText]] = []
 
     def open_it(session: Session) -> None:
         words = complaints.read(session, visit.services.keys, complaint_id, by=visit.staff.actor, now=visit.now)
@@ -47,7 +47,7 @@ def read(visit: Visit) -> Response:
     return visit.page("complaint.html", complaint=complaint, text=words.text)
 
 
-def settle(visit: Visit) -> Response:
+def settle(visit: PageRequest) -> Response:
     """Somebody has dealt with it; its words are deleted in time."""
     complaint_id = visit.path_id()
 
@@ -62,7 +62,7 @@ def settle(visit: Visit) -> Response:
 
 
 PAGES = (
-    Page(path="/complaints", method="GET", role=Role.COUNSELLOR, handler=every),
-    Page(path="/complaints/{id}/words", method="POST", role=Role.COUNSELLOR, handler=read),
-    Page(path="/complaints/{id}/settle", method="POST", role=Role.COUNSELLOR, handler=settle),
+    PageRoute(path="/complaints", method="GET", role=Role.COUNSELLOR, handler=every),
+    PageRoute(path="/complaints/{id}/words", method="POST", role=Role.COUNSELLOR, handler=read),
+    PageRoute(path="/complaints/{id}/settle", method="POST", role=Role.COUNSELLOR, handler=settle),
 )

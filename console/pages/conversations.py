@@ -8,8 +8,8 @@ from uuid import UUID
 from starlette.responses import Response
 
 from console import search
-from console.gate import Page
-from console.visit import Refused, Visit, as_id
+from console.gate import PageRoute
+from console.visit import PageRequest, Refused, as_id
 from dialogue.admin import listing, record
 from dialogue.admin.listing import ConversationStatus, Cursor, Wanted
 from dialogue.errors import Ambiguous, NoSuchConversation
@@ -19,7 +19,7 @@ _PAGE_LENGTH = 50
 _FILTERS = ("q", "channel", "standing", "tier", "from", "until", "person")
 
 
-def every(visit: Visit) -> Response:
+def every(visit: PageRequest) -> Response:
     given = {name: visit.query(name) for name in _FILTERS}
     hint = None
     if given["q"]:
@@ -43,7 +43,7 @@ def every(visit: Visit) -> Response:
     )
 
 
-def one(visit: Visit) -> Response:
+def one(visit: PageRequest) -> Response:
     with visit.services.database.read() as session:
         try:
             shown = record.show(session, visit.path_id())
@@ -60,7 +60,7 @@ def one(visit: Visit) -> Response:
     )
 
 
-def _search(visit: Visit, text: str) -> Response | str:
+def _search(visit: PageRequest, text: str) -> Response | str:
     """To what was found, or the key of the sentence that says why not. Only those who may read know people by name."""
     with visit.services.database.read() as session:
         try:
@@ -73,7 +73,7 @@ def _search(visit: Visit, text: str) -> Response | str:
     return "search_nothing" if person_id is None else visit.go(f"/conversations?person={person_id}")
 
 
-def _wanted(visit: Visit, given: Mapping[str, str]) -> Wanted:
+def _wanted(visit: PageRequest, given: Mapping[str, str]) -> Wanted:
     """What cannot be understood filters nothing."""
     return Wanted(
         channel=given["channel"] or None,
@@ -85,7 +85,7 @@ def _wanted(visit: Visit, given: Mapping[str, str]) -> Wanted:
     )
 
 
-def _midnight(visit: Visit, text: str, *, days_later: int = 0) -> datetime | None:
+def _midnight(visit: PageRequest, text: str, *, days_later: int = 0) -> datetime | None:
     """When that day, or one so many days later, began where the reader is; None at the ends of time too."""
     try:
         day = date.fromisoformat(text) + timedelta(days=days_later)
@@ -111,6 +111,6 @@ def _cursor(text: str) -> Cursor | None:
 
 
 PAGES = (
-    Page(path="/conversations", method="GET", role=Role.VIEWER, handler=every),
-    Page(path="/conversations/{id}", method="GET", role=Role.VIEWER, handler=one),
+    PageRoute(path="/conversations", method="GET", role=Role.VIEWER, handler=every),
+    PageRoute(path="/conversations/{id}", method="GET", role=Role.VIEWER, handler=one),
 )

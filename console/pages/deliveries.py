@@ -8,8 +8,8 @@ from sqlalchemy import bindparam, select, tuple_
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from console.gate import Page
-from console.visit import Visit, as_id
+from console.gate import PageRoute
+from console.visit import PageRequest, as_id
 from dialogue.states import UNDELIVERED_STATES, DeliveryKind, DeliveryState, Role
 from dialogue.tables import DELIVERIES, spelled_out
 
@@ -44,7 +44,7 @@ _OLDER = _NEWEST.where(tuple_(*_PLACE) < _AFTER)
 _PLACE_OF = select(*_PLACE).where(DELIVERIES.c.id == bindparam("id"))
 
 
-def failed(visit: Visit) -> Response:
+def failed(visit: PageRequest) -> Response:
     with visit.services.database.read() as session:
         found = _page(session, as_id(visit.query("before")))
     shown = found[:_PAGE_LENGTH]
@@ -62,4 +62,4 @@ def _page(session: Session, before: UUID | None) -> list[Failed]:
     return [Failed(**row) for row in rows.mappings()]
 
 
-PAGES = (Page(path="/deliveries", method="GET", role=Role.VIEWER, handler=failed),)
+PAGES = (PageRoute(path="/deliveries", method="GET", role=Role.VIEWER, handler=failed),)

@@ -3,12 +3,12 @@
 from starlette.responses import Response
 
 from console.charts import HEIGHT, WIDTH, Span, all_charts
-from console.gate import Page
-from console.visit import Visit
+from console.gate import PageRoute
+from console.visit import PageRequest
 from dialogue.states import Role
 
 
-def charts(visit: Visit) -> Response:
+def charts(visit: PageRequest) -> Response:
     span = Span.WEEK if visit.query("span") == Span.WEEK else Span.DAY
     week = visit.services.gatherer.week()
     return visit.page(
@@ -22,4 +22,4 @@ def charts(visit: Visit) -> Response:
     )
 
 
-PAGES = (Page(path="/figures", method="GET", role=Role.VIEWER, handler=charts),)
+PAGES = (PageRoute(path="/figures", method="GET", role=Role.VIEWER, handler=charts),)

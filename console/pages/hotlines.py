@@ -3,12 +3,12 @@
 from starlette.responses import Response
 
 from care.hotlines import STALE_AFTER
-from console.gate import Page
-from console.visit import Visit
+from console.gate import PageRoute
+from console.visit import PageRequest
 from dialogue.states import Role
 
 
-def directory(visit: Visit) -> Response:
+def directory(visit: PageRequest) -> Response:
     today = visit.now.astimezone(visit.zone).date()
     chosen = visit.services.hotlines
     return visit.page(
@@ -20,4 +20,4 @@ def directory(visit: Visit) -> Response:
     )
 
 
-PAGES = (Page(path="/hotlines", method="GET", role=Role.VIEWER, handler=directory),)
+PAGES = (PageRoute(path="/hotlines", method="GET", role=Role.VIEWER, handler=directory),)

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from starlette.responses import Response
 
-from console.gate import Page
-from console.visit import QUIET, Visit
+from console.gate import PageRoute
+from console.visit import QUIET, PageRequest
 from dialogue.admin import audit, listing, overview
 from dialogue.admin.overview import Overview
 from dialogue.core.danger_course import ALARM
@@ -45,7 +45,7 @@ class Workers:
     tokens_per_second: float | None
 
 
-def now(visit: Visit) -> Response:
+def now(visit: PageRequest) -> Response:
     with visit.services.database.read() as session:
         figures = overview.overview(session, now=visit.now)
         present = presence.present(session)
@@ -123,4 +123,4 @@ def _age(since: datetime | None, moment: datetime) -> float | None:
     return None if since is None else (moment - since).total_seconds()
 
 
-PAGES = (Page(path="/", method="GET", role=Role.VIEWER, handler=now),)
+PAGES = (PageRoute(path="/", method="GET", role=Role.VIEWER, handler=now),)

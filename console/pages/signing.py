@@ -6,21 +6,21 @@ from starlette.responses import RedirectResponse, Response
 
 from console import accounts, csrf, passwords, sessions, signing_in
 from console.accounts import BadName, Link, LinkSpent, NameTaken
-from console.gate import Page
+from console.gate import PageRoute
 from console.passwords import WeakPassword
 from console.signing_in import TooManyTries, WrongPassword
-from console.visit import FORM_COOKIE, LOCALE_COOKIE, SESSION_COOKIE, Refused, Visit, local_path
+from console.visit import FORM_COOKIE, LOCALE_COOKIE, SESSION_COOKIE, PageRequest, Refused, local_path
 from console.words import LOCALES
 from dialogue.states import Role
 
 
-def sign_in_form(visit: Visit) -> Response:
+def sign_in_form(visit: PageRequest) -> Response:
     if visit.who is not None:
         return visit.go("/")
     return _form(visit, "sign_in.html", next=local_path(visit.query("next")), name="", error=None)
 
 
-def sign_in(visit: Visit) -> Response:
+def sign_in(visit: PageRequest) -> Response:
     name, target = visit.form.get("name", ""), local_path(visit.form.get("next", ""))
     try:
         cookie = signing_in.sign_in(
@@ -41,7 +41,7 @@ def sign_in(visit: Visit) -> Response:
     return response
 
 
-def sign_out(visit: Visit) -> Response:
+def sign_out(visit: PageRequest) -> Response:
     with visit.services.database.begin() as session:
         sessions.end(session, visit.staff)
     response = RedirectResponse("/sign-in", status_code=303)
@@ -49,11 +49,11 @@ def sign_out(visit: Visit) -> Response:
     return response
 
 
-def welcome_form(visit: Visit) -> Response:
+def welcome_form(visit: PageRequest) -> Response:
     return _form(visit, "welcome.html", link=_link(visit), name="", error=None)
 
 
-def welcome(visit: Visit) -> Response:
+def welcome(visit: PageRequest) -> Response:
     """A password is chosen; of the first admin also the name."""
     link = _link(visit)
     name = link.name or visit.form.get("name", "")
@@ -74,7 +74,7 @@ def welcome(visit: Visit) -> Response:
     return _form(visit, "welcome.html", status=422, link=link, name=name, error=(trouble, {}))
 
 
-def _choose(visit: Visit, link: Link, name: str) -> Response:
+def _choose(visit: PageRequest, link: Link, name: str) -> Response:
     digest = passwords.digest(visit.form.get("password", ""), name=name)
     actor = sessions.actor(name)
     with visit.services.database.begin() as session:
@@ -90,7 +90,7 @@ def _choose(visit: Visit, link: Link, name: str) -> Response:
     return response
 
 
-def _link(visit: Visit) -> Link:
+def _link(visit: PageRequest) -> Link:
     try:
         with visit.services.database.read() as session:
             return accounts.find_link(session, visit.request.path_params["token"], now=visit.now)
@@ -98,7 +98,7 @@ def _link(visit: Visit) -> Link:
         raise Refused(410, "error_link") from None
 
 
-def _form(visit: Visit, template: str, *, status: int = 200, **values: object) -> Response:
+def _form(visit: PageRequest, template: str, *, status: int = 200, **values: object) -> Response:
     """With a token of its own, because there is no session yet; who is signed in already is not asked here."""
     token = csrf.anonymous_token(visit)
     response = replace(visit, who=None).page(template, status=status, **values, form_token=token, locales=LOCALES)
@@ -109,9 +109,9 @@ def _form(visit: Visit, template: str, *, status: int = 200, **values: object) -
 
 
 PAGES = (
-    Page(path="/sign-in", method="GET", role=None, handler=sign_in_form),
-    Page(path="/sign-in", method="POST", role=None, handler=sign_in),
-    Page(path="/sign-out", method="POST", role=Role.VIEWER, handler=sign_out),
-    Page(path="/welcome/{token}", method="GET", role=None, handler=welcome_form),
-    Page(path="/welcome/{token}", method="POST", role=None, handler=welcome),
+    PageRoute(path="/sign-in", method="GET", role=None, handler=sign_in_form),
+    PageRoute(path="/sign-in", method="POST", role=None, handler=sign_in),
+    PageRoute(path="/sign-out", method="POST", role=Role.VIEWER, handler=sign_out),
+    PageRoute(path="/welcome/{token}", method="GET", role=None, handler=welcome_form),
+    PageRoute(path="/welcome/{token}", method="POST", role=None, handler=welcome),
 )

@@ -10,18 +10,18 @@ from starlette.responses import Response
 
 from console import accounts, signing_in
 from console.accounts import BadName, LastAdmin, NameTaken
-from console.gate import Page
-from console.visit import Refused, Visit
+from console.gate import PageRoute
+from console.visit import PageRequest, Refused
 from console.words import LOCALES
 from dialogue.states import Role
 from dialogue.tables import Staff
 
 
-def everyone(visit: Visit) -> Response:
+def everyone(visit: PageRequest) -> Response:
     return _page(visit)
 
 
-def add(visit: Visit) -> Response:
+def add(visit: PageRequest) -> Response:
     """A new member, and the link by which they choose their password: shown once, here."""
     with visit.services.database.begin() as session:
         try:
@@ -42,7 +42,7 @@ def add(visit: Visit) -> Response:
     return _page(visit, link=link_url(visit, token), linked=member)
 
 
-def renew_link(visit: Visit) -> Response:
+def renew_link(visit: PageRequest) -> Response:
     """For who has lost password or link; what they have goes on counting until the new one is chosen."""
     with visit.services.database.begin() as session:
         member = accounts.get(session, visit.path_id())
@@ -53,25 +53,30 @@ def renew_link(visit: Visit) -> Response:
     return _page(visit, link=link_url(visit, token), linked=member)
 
 
-def set_role(visit: Visit) -> Response:
+def set_role(visit: PageRequest) -> Response:
     return _change(visit, partial(accounts.set_role, role=_role(visit)))
 
 
-def disable(visit: Visit) -> Response:
+def disable(visit: PageRequest) -> Response:
     return _change(visit, accounts.disable)
 
 
-def enable(visit: Visit) -> Response:
+def enable(visit: PageRequest) -> Response:
     return _change(visit, accounts.enable)
 
 
-def link_url(visit: Visit, token: str) -> str:
+def link_url(visit: PageRequest, token: str) -> str:
     base = visit.services.settings.console_url or str(visit.request.base_url).rstrip("/")
     return f"{base}/welcome/{token}"
 
 
 def _page(
-    visit: Visit, *, status: int = 200, error: str | None = None, link: str | None = None, linked: Staff | None = None
+    visit: PageRequest,
+    *,
+    status: int = 200,
+    error: str | None = None,
+    link: str | None = None,
+    linked: Staff | None = None,
 ) -> Response:
     with visit.services.database.read() as session:
         members = accounts.everyone(session)
@@ -94,7 +99,7 @@ class _Change(Protocol):
     def __call__(self, session: Session, staff_id: UUID, /, *, actor: str, now: datetime) -> None: ...
 
 
-def _change(visit: Visit, change: _Change) -> Response:
+def _change(visit: PageRequest, change: _Change) -> Response:
     try:
         with visit.services.database.begin() as session:
             member = accounts.get(session, visit.path_id())
@@ -106,23 +111,23 @@ def _change(visit: Visit, change: _Change) -> Response:
     return visit.go("/staff", notice="saved")
 
 
-def _role(visit: Visit) -> Role:
+def _role(visit: PageRequest) -> Role:
     try:
         return Role(visit.form.get("role", ""))
     except ValueError:
         raise Refused(422, "error_form") from None
 
 
-def _locale(visit: Visit) -> str:
+def _locale(visit: PageRequest) -> str:
     wanted = visit.form.get("locale", "")
     return wanted if wanted in LOCALES else visit.locale
 
 
 PAGES = (
-    Page(path="/staff", method="GET", role=Role.ADMIN, handler=everyone),
-    Page(path="/staff", method="POST", role=Role.ADMIN, handler=add),
-    Page(path="/staff/{id}/link", method="POST", role=Role.ADMIN, handler=renew_link),
-    Page(path="/staff/{id}/role", method="POST", role=Role.ADMIN, handler=set_role),
-    Page(path="/staff/{id}/disable", method="POST", role=Role.ADMIN, handler=disable),
-    Page(path="/staff/{id}/enable", method="POST", role=Role.ADMIN, handler=enable),
+    PageRoute(path="/staff", method="GET", role=Role.ADMIN, handler=everyone),
+    PageRoute(path="/staff", method="POST", role=Role.ADMIN, handler=add),
+    PageRoute(path="/staff/{id}/link", method="POST", role=Role.ADMIN, handler=renew_link),
+    PageRoute(path="/staff/{id}/role", method="POST", role=Role.ADMIN, handler=set_role),
+    PageRoute(path="/staff/{id}/disable", method="POST", role=Role.ADMIN, handler=disable),
+    PageRoute(path="/staff/{id}/enable", method="POST", role=Role.ADMIN, handler=enable),
 )

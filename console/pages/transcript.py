@@ -7,9 +7,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 
-from console.gate import Page
+from console.gate import PageRoute
 from console.pages.actions import actor, office, perform
-from console.visit import Refused, Visit, as_id
+from console.visit import PageRequest, Refused, as_id
 from dialogue.admin import listing, record, takeover
 from dialogue.admin.listing import Listed
 from dialogue.admin.record import Utterance
@@ -20,7 +20,7 @@ from dialogue.tables import DELIVERIES, MESSAGES
 _MAX_LINES = 400
 
 
-def read(visit: Visit) -> Response:
+def read(visit: PageRequest) -> Response:
     """The words, decrypted for this answer and nowhere kept."""
     conversation_id = visit.path_id()
     shown: list[tuple[Listed, list[Utterance], str]] = []
@@ -36,7 +36,7 @@ def read(visit: Visit) -> Response:
     return _page(visit, *shown[0])
 
 
-def say(visit: Visit) -> Response:
+def say(visit: PageRequest) -> Response:
     """A human's words; then the transcript again. A form that is sent twice says its words once."""
     conversation_id, once = visit.path_id(), as_id(visit.form.get("once", ""))
     if once is None:
@@ -57,13 +57,13 @@ def say(visit: Visit) -> Response:
     return read(visit)
 
 
-def pulse(visit: Visit) -> Response:
+def pulse(visit: PageRequest) -> Response:
     """A mark that changes when something was said; no words, no ids."""
     with visit.services.database.read() as session:
         return JSONResponse({"mark": _mark(session, _known(session, visit.path_id()))})
 
 
-def _page(visit: Visit, conversation: Listed, lines: list[Utterance], mark: str) -> Response:
+def _page(visit: PageRequest, conversation: Listed, lines: list[Utterance], mark: str) -> Response:
     return visit.page(
         "transcript.html",
         conversation=conversation,
@@ -97,7 +97,7 @@ def _mark(session: Session, conversation: Listed) -> str:
 
 
 PAGES = (
-    Page(path="/conversations/{id}/transcript", method="POST", role=Role.COUNSELLOR, handler=read),
-    Page(path="/conversations/{id}/say", method="POST", role=Role.COUNSELLOR, handler=say),
-    Page(path="/conversations/{id}/pulse", method="GET", role=Role.COUNSELLOR, handler=pulse),
+    PageRoute(path="/conversations/{id}/transcript", method="POST", role=Role.COUNSELLOR, handler=read),
+    PageRoute(path="/conversations/{id}/say", method="POST", role=Role.COUNSELLOR, handler=say),
+    PageRoute(path="/conversations/{id}/pulse", method="GET", role=Role.COUNSELLOR, handler=pulse),
 )

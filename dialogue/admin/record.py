@@ -25,7 +25,7 @@ from dialogue.tables import CONVERSATIONS, DELIVERIES, MESSAGES, TURNS
 _TOLD_KINDS = (DeliveryKind.NOTICE, DeliveryKind.CRISIS, DeliveryKind.HUMAN)
 
 
-class Speaker(StrEnum):
+class TranscriptSpeaker(StrEnum):
     """Who said something in a transcript."""
 
     PERSON = "person"
@@ -84,7 +84,7 @@ class Utterance:
     """Something that was said. `state` is its delivery's; None for what the person wrote."""
 
     at: datetime
-    speaker: Speaker
+    speaker: TranscriptSpeaker
     text: str = field(repr=False)
     state: DeliveryState | None = None
 
@@ -181,7 +181,7 @@ def _heard(session: Session, key: PersonKey, conversation: Listed, limit: int) -
         .limit(limit)
     )
     rows = session.execute(messages).all()
-    return _opened(rows, key, column="messages.text", speaker=lambda _row: Speaker.PERSON)
+    return _opened(rows, key, column="messages.text", speaker=lambda _row: TranscriptSpeaker.PERSON)
 
 
 def _replied(session: Session, key: PersonKey, conversation_id: UUID, limit: int) -> list[Utterance]:
@@ -193,7 +193,7 @@ def _replied(session: Session, key: PersonKey, conversation_id: UUID, limit: int
         .limit(limit)
     )
     rows = session.execute(replies).all()
-    return _opened(rows, key, column="turns.reply", speaker=lambda _row: Speaker.MODEL)
+    return _opened(rows, key, column="turns.reply", speaker=lambda _row: TranscriptSpeaker.MODEL)
 
 
 def _told(session: Session, key: PersonKey, conversation_id: UUID, limit: int) -> list[Utterance]:
@@ -214,7 +214,7 @@ def _told(session: Session, key: PersonKey, conversation_id: UUID, limit: int) -
         rows,
         key,
         column="deliveries.text",
-        speaker=lambda row: Speaker.HUMAN if row.kind is DeliveryKind.HUMAN else Speaker.BOT,
+        speaker=lambda row: TranscriptSpeaker.HUMAN if row.kind is DeliveryKind.HUMAN else TranscriptSpeaker.BOT,
     )
 
 
@@ -223,7 +223,7 @@ def _opened(
     key: PersonKey,
     *,
     column: str,
-    speaker: Callable[[Row[*tuple[Any, ...]]], Speaker],
+    speaker: Callable[[Row[*tuple[Any, ...]]], TranscriptSpeaker],
 ) -> list[Utterance]:
     """Oldest first, as rows that were made in one transaction have one time."""
     lines = []

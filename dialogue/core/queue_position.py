@@ -61,7 +61,7 @@ _TOLD = select(DELIVERIES.c.turn_id).where(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class QueueEntry:
     """One turn in the queue; `ahead` counts those before it, on all channels."""
 
     turn_id: UUID
@@ -72,10 +72,10 @@ class Standing:
     ahead: int
 
 
-def line(session: Session) -> list[Standing]:
+def line(session: Session) -> list[QueueEntry]:
     """The waiting turns whose people may be told, oldest first."""
     return [
-        Standing(
+        QueueEntry(
             turn_id=row.id,
             conversation_id=row.conversation_id,
             person_id=row.person_id,
@@ -107,7 +107,7 @@ def tell(
     return len(news)
 
 
-def _owe(session: Session, key: PersonKey, standing: Standing, text: str, now: datetime) -> None:
+def _owe(session: Session, key: PersonKey, standing: QueueEntry, text: str, now: datetime) -> None:
     delivery_id = new_id()
     insert_or_ignore(
         session,

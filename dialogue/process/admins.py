@@ -8,7 +8,7 @@ from dialogue.errors import Misconfigured
 from dialogue.messages import Address
 
 
-class Account(NamedTuple):
+class AdminAccount(NamedTuple):
     """What a person's id looks like on one channel; `hint` says it in words, `example` is one."""
 
     pattern: re.Pattern[str]
@@ -21,7 +21,7 @@ def parse(setting: str) -> tuple[Address, ...]:
     return tuple(dict.fromkeys(address for _, address in _numbered(setting)))
 
 
-def check(variable: str, setting: str, accounts: Mapping[str, Account]) -> None:
+def check(variable: str, setting: str, accounts: Mapping[str, AdminAccount]) -> None:
     """Raises `Misconfigured` for a channel that is not among `accounts`, or an id that cannot be one of it."""
     for number, address in _numbered(setting):
         account = accounts.get(address.channel)

@@ -82,7 +82,7 @@ class ListedComplaint:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class ComplaintText:
     """What somebody complained of; None when it cannot be read any more."""
 
     text: str | None = field(repr=False)
@@ -132,7 +132,7 @@ def open_ones(session: Session, *, limit: int = 100) -> list[OpenComplaint]:
     return [OpenComplaint(**row._asdict()) for row in session.execute(_OPEN, {"max_count": limit})]
 
 
-def read(session: Session, keys: MasterKeys, complaint_id: UUID, *, by: str, now: datetime) -> Words | None:
+def read(session: Session, keys: MasterKeys, complaint_id: UUID, *, by: str, now: datetime) -> ComplaintText | None:
     """What was complained of, for an admin; None for an id that is none. The reading is written down."""
     complaint = session.execute(_ONE, {"of_complaint": complaint_id}).first()
     if complaint is None:
@@ -140,9 +140,9 @@ def read(session: Session, keys: MasterKeys, complaint_id: UUID, *, by: str, now
     person_id, conversation_id = complaint.person_id, complaint.conversation_id
     _note(session, complaint_id, READ, actor=by, of=person_id, conversation_id=conversation_id, now=now)
     if complaint.text is None:
-        return Words(None)
+        return ComplaintText(None)
     key = people.key_of(session, keys, complaint.person_id)
-    return Words(key.open(complaint.text, row=complaint_id, column=COLUMN))
+    return ComplaintText(key.open(complaint.text, row=complaint_id, column=COLUMN))
 
 
 def settle(session: Session, complaint_id: UUID, *, by: str, now: datetime) -> bool:

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from care.course import Course
 from care.texts import Texts
-from dialogue.rights.personal_data import Line, PersonalData, Speaker, Talk
+from dialogue.rights.personal_data import ExportLine, ExportSpeaker, PersonalData, Talk
 
 FORMAT = "mindglm-export/1"
 
@@ -182,19 +182,19 @@ def _talk(talk: Talk) -> dict[str, Any]:
     }
 
 
-def _line(line: Line) -> dict[str, Any]:
+def _line(line: ExportLine) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "at": _iso(line.at),
         "by": line.speaker,
-        "ai_generated": line.speaker is Speaker.MODEL,
+        "ai_generated": line.speaker is ExportSpeaker.MODEL,
         "text": line.text,
     }
-    if line.speaker is Speaker.MODEL:
+    if line.speaker is ExportSpeaker.MODEL:
         entry |= {"model": line.model_version, "rating": line.rating}
     return entry
 
 
-def _readable(line: Line, texts: Texts) -> str:
+def _readable(line: ExportLine, texts: Texts) -> str:
     return texts.say(f"export_by_{line.speaker}", at=_minute(line.at), text=line.text)
 
 

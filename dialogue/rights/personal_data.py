@@ -71,7 +71,7 @@ _COMPLAINTS = (
 _PERSON_OF_DELIVERY = select(DELIVERIES.c.person_id).where(DELIVERIES.c.id == bindparam("of_delivery"))
 
 
-class Speaker(StrEnum):
+class ExportSpeaker(StrEnum):
     """Who said it."""
 
     PERSON = "person"
@@ -81,11 +81,11 @@ class Speaker(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class ExportLine:
     """One thing that was said. `rating`: 👍 (1) or 👎 (-1)."""
 
     at: datetime
-    speaker: Speaker
+    speaker: ExportSpeaker
     text: str = field(repr=False)
     rating: int | None = None
     model_version: str | None = None
@@ -100,7 +100,7 @@ class Talk:
     tier: int
     course: Course | None = field(repr=False)
     is_purged: bool
-    lines: tuple[Line, ...] = field(repr=False)
+    lines: tuple[ExportLine, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +125,7 @@ class PersonalData:
     age_band: AgeBand | None
     emergency_contact: str | None = field(repr=False)
     talks: tuple[Talk, ...]
-    outside: tuple[Line, ...] = field(repr=False)
+    outside: tuple[ExportLine, ...] = field(repr=False)
     grievances: tuple[Grievance, ...]
 
 
@@ -168,7 +168,7 @@ def gather(session: Session, keys: MasterKeys, person_id: UUID) -> PersonalData:
     )
 
 
-def _talk(row: Row[Any], key: PersonKey, lines: list[Line]) -> Talk:
+def _talk(row: Row[Any], key: PersonKey, lines: list[ExportLine]) -> Talk:
     return Talk(
         opened_at=row.opened_at,
         closed_at=row.closed_at,
@@ -179,34 +179,34 @@ def _talk(row: Row[Any], key: PersonKey, lines: list[Line]) -> Talk:
     )
 
 
-def _lines(session: Session, key: PersonKey, theirs: dict[str, UUID]) -> dict[UUID | None, list[Line]]:
+def _lines(session: Session, key: PersonKey, theirs: dict[str, UUID]) -> dict[UUID | None, list[ExportLine]]:
     """What was said, by conversation."""
-    lines: dict[UUID | None, list[Line]] = defaultdict(list)
+    lines: dict[UUID | None, list[ExportLine]] = defaultdict(list)
     for row in session.execute(_MESSAGES, theirs):
         text = _said(key.open(row.text, row=row.id, column="messages.text"), is_word=row.turn_id is not None)
         if text:
-            lines[row.conversation_id].append(Line(at=row.received_at, speaker=Speaker.PERSON, text=text))
+            lines[row.conversation_id].append(ExportLine(at=row.received_at, speaker=ExportSpeaker.PERSON, text=text))
     for turn in session.execute(_TURNS, theirs):
         lines[turn.conversation_id].extend(_answer(turn, key))
     for said in session.execute(_DELIVERIES, theirs):
-        speaker = Speaker.HUMAN if said.kind is DeliveryKind.HUMAN else Speaker.PROGRAM
+        speaker = ExportSpeaker.HUMAN if said.kind is DeliveryKind.HUMAN else ExportSpeaker.PROGRAM
         text = key.open(said.text, row=said.id, column="deliveries.text")
-        lines[said.conversation_id].append(Line(at=said.sent_at, speaker=speaker, text=text))
+        lines[said.conversation_id].append(ExportLine(at=said.sent_at, speaker=speaker, text=text))
     return lines
 
 
-def _answer(turn: Row[*tuple[Any, ...]], key: PersonKey) -> Iterator[Line]:
+def _answer(turn: Row[*tuple[Any, ...]], key: PersonKey) -> Iterator[ExportLine]:
     """The model's words, and what we added in our own."""
-    yield Line(
+    yield ExportLine(
         at=turn.finished_at,
-        speaker=Speaker.MODEL,
+        speaker=ExportSpeaker.MODEL,
         text=key.open(turn.reply, row=turn.id, column="turns.reply"),
         rating=turn.value,
         model_version=turn.model_version,
     )
     if turn.postscript is not None:
         added = key.open(turn.postscript, row=turn.id, column="turns.postscript")
-        yield Line(at=turn.finished_at, speaker=Speaker.PROGRAM, text=added)
+        yield ExportLine(at=turn.finished_at, speaker=ExportSpeaker.PROGRAM, text=added)
 
 
 def _said(text: str, *, is_word: bool) -> str:
@@ -216,5 +216,5 @@ def _said(text: str, *, is_word: bool) -> str:
     return f"/{text.lower()}" if not is_word and text in Command.__members__ else text
 
 
-def _in_order(lines: list[Line]) -> tuple[Line, ...]:
+def _in_order(lines: list[ExportLine]) -> tuple[ExportLine, ...]:
     return tuple(sorted(lines, key=attrgetter("at")))

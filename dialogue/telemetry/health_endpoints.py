@@ -21,7 +21,7 @@ _REQUEST_SECONDS: Final = 5.0
 _JSON: Final = "application/json"
 
 
-class Page(NamedTuple):
+class HealthPage(NamedTuple):
     """What is answered."""
 
     status: HTTPStatus
@@ -46,7 +46,7 @@ class Probes:
     ) -> None:
         self._readiness = readiness
         self._exposition = exposition
-        self._server = (_Server6 if ":" in host else _Server)((host, port), _handler(self._page))
+        self._server = (_Server6 if ":" in host else _HealthServer)((host, port), _handler(self._page))
         self._thread = threading.Thread(target=self._server.serve_forever, name="probes", daemon=True)
 
     @property
@@ -61,26 +61,26 @@ class Probes:
         self._server.server_close()
         self._thread.join()
 
-    def _page(self, path: str, accept: str) -> Page:
+    def _page(self, path: str, accept: str) -> HealthPage:
         match path.partition("?")[0]:
             case "/healthz":
-                return Page(HTTPStatus.OK, _JSON, b'{"alive": true}\n')
+                return HealthPage(HTTPStatus.OK, _JSON, b'{"alive": true}\n')
             case "/readyz":
                 return self._readyz()
             case "/metrics":
                 body, content_type = self._exposition(accept)
-                return Page(HTTPStatus.OK, content_type, body)
-        return Page(HTTPStatus.NOT_FOUND, _JSON, b'{"pages": ["/healthz", "/readyz", "/metrics"]}\n')
+                return HealthPage(HTTPStatus.OK, content_type, body)
+        return HealthPage(HTTPStatus.NOT_FOUND, _JSON, b'{"pages": ["/healthz", "/readyz", "/metrics"]}\n')
 
-    def _readyz(self) -> Page:
+    def _readyz(self) -> HealthPage:
         checks = self._readiness()
         is_ready = not any(checks.values())
         body = json.dumps({"ready": is_ready, "checks": {name: trouble or "ok" for name, trouble in checks.items()}})
         status = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
-        return Page(status, _JSON, f"{body}\n".encode())
+        return HealthPage(status, _JSON, f"{body}\n".encode())
 
 
-class _Server(ThreadingHTTPServer):
+class _HealthServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the library's signature
@@ -88,11 +88,11 @@ class _Server(ThreadingHTTPServer):
         log.debug("probe_failed")
 
 
-class _Server6(_Server):
+class _Server6(_HealthServer):
     address_family = socket.AF_INET6
 
 
-def _handler(page: Callable[[str, str], Page]) -> type[BaseHTTPRequestHandler]:
+def _handler(page: Callable[[str, str], HealthPage]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = _REQUEST_SECONDS
 

@@ -37,7 +37,7 @@ BEGINNING = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class RotatedBatch:
     """How many data keys were wrapped anew, how many no master key opens, and where to go on; None at the end."""
 
     rewrapped: int
@@ -45,7 +45,7 @@ class Batch:
     last_id: UUID | None
 
 
-def rotate(session: Session, keys: MasterKeys, *, after: UUID, limit: int) -> Batch:
+def rotate(session: Session, keys: MasterKeys, *, after: UUID, limit: int) -> RotatedBatch:
     """Wrap the next `limit` data keys by the current master key. Doing it again, from anywhere, does no harm."""
     found = session.execute(_SOME, {"current": keys.current, "after": after, "max_count": limit}).all()
     unreadable = 0
@@ -60,7 +60,7 @@ def rotate(session: Session, keys: MasterKeys, *, after: UUID, limit: int) -> Ba
             continue
         change = {"person_id": person.id, "old_data_key": person.data_key, "new_data_key": rewrapped}
         session.execute(_REWRAP, change)
-    return Batch(
+    return RotatedBatch(
         rewrapped=len(found) - unreadable,
         unreadable=unreadable,
         last_id=found[-1].id if len(found) == limit else None,

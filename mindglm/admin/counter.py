@@ -22,7 +22,7 @@ NOT_CONFIRMED = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counter:
+class AdminContext:
     """Opened for one command."""
 
     settings: "DialogueSettings"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bot.channels import registry
-from mindglm.admin.counter import AsJson, Counter, Why
+from mindglm.admin.counter import AdminContext, AsJson, Why
 
 if TYPE_CHECKING:
     from dialogue.admin.listing import ConversationStatus
@@ -38,7 +38,7 @@ def status(
     from mindglm.admin import printing, tables
 
     now = utc_now()
-    with Counter.open() as counter, counter.database.read() as session:
+    with AdminContext.open() as counter, counter.database.read() as session:
         figures = overview(session, now=now)
     if json:
         printing.as_json({"at": now, "open_count": figures.open_count, **printing.fields(figures)})
@@ -69,7 +69,7 @@ def sessions(
     from dialogue.errors import NoSuchConversation
     from mindglm.admin import printing, tables
 
-    with Counter.open() as counter, counter.database.read() as session:
+    with AdminContext.open() as counter, counter.database.read() as session:
         wanted = Wanted(
             channel=channel,
             standing=_standing(standing),
@@ -114,7 +114,7 @@ def show(
 
     if text and not why:
         raise typer.BadParameter("say --why: each look at a person's words is audited with its reason")
-    with Counter.open() as counter:
+    with AdminContext.open() as counter:
         with counter.database.read() as session:
             conversation_id = find.conversation(session, conversation)
             shown = record.show(session, conversation_id, max_count=limit)
@@ -166,7 +166,7 @@ def audit(
         last = UUID(before) if before else None
     except ValueError:
         raise typer.BadParameter("--before takes the whole id of a line, as --json prints it") from None
-    with Counter.open() as counter, counter.database.read() as session:
+    with AdminContext.open() as counter, counter.database.read() as session:
         entries = book.entries(
             session,
             conversation_id=find.conversation(session, conversation) if conversation else None,

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import typer
 
-from mindglm.admin.counter import AsJson, Counter, Yes, confirm
+from mindglm.admin.counter import AdminContext, AsJson, Yes, confirm
 
 if TYPE_CHECKING:
-    from dialogue.upkeep.key_rotation import Batch
+    from dialogue.upkeep.key_rotation import RotatedBatch
 
 _BATCH = 200
 
@@ -50,7 +50,7 @@ def export(
     from dialogue.storage.clock import utc_now
 
     now = utc_now()
-    with Counter.open() as counter:
+    with AdminContext.open() as counter:
         with counter.database.begin() as session:
             person_id = find.person(session, person)
             name, whom = counter.actor.name, Whom(person_id)
@@ -75,7 +75,7 @@ def delete(
     from dialogue.storage.clock import utc_now
 
     confirm(f"Erase {person}? Nobody can bring back what is kept of them.", yes=yes)
-    with Counter.open() as counter, counter.database.begin() as session:
+    with AdminContext.open() as counter, counter.database.begin() as session:
         person_id = find.person(session, person)
         erasure.erase(
             session,
@@ -100,7 +100,7 @@ def erasures(
     from dialogue.storage.clock import utc_now
     from mindglm.admin import printing
 
-    with Counter.open() as counter:
+    with AdminContext.open() as counter:
         if again is None:
             with counter.database.read() as session:
                 printing.as_json({"erased": erasure.erased_ids(session)})
@@ -116,7 +116,7 @@ def complaints(*, json: AsJson = False) -> None:
     from dialogue.rights import complaints as kept
     from mindglm.admin import printing
 
-    with Counter.open() as counter, counter.database.read() as session:
+    with AdminContext.open() as counter, counter.database.read() as session:
         waiting = kept.open_ones(session)
     if json:
         printing.as_json({"complaints": waiting})
@@ -137,7 +137,7 @@ def complaint(
     from mindglm.admin import printing
 
     which = _uuid(complaint_id)
-    with Counter.open() as counter, counter.database.begin() as session:
+    with AdminContext.open() as counter, counter.database.begin() as session:
         if settle:
             is_settled = kept.settle(session, which, by=counter.actor.name, now=utc_now())
             words = None
@@ -160,7 +160,7 @@ def contact(person: Person, *, why: Reason, json: AsJson = False) -> None:
     from dialogue.storage.clock import utc_now
     from mindglm.admin import printing
 
-    with Counter.open() as counter, counter.database.begin() as session:
+    with AdminContext.open() as counter, counter.database.begin() as session:
         person_id = find.person(session, person)
         text = contacts.look_up(
             session, counter.office.keys, person_id, by=counter.actor.name, reason=why, now=utc_now()
@@ -173,7 +173,7 @@ def purge(*, json: AsJson = False) -> None:
     """Delete now what is past its days (MINDGLM_RETENTION_DAYS), and rows of the erased; bots do it by themselves."""
     from dialogue.upkeep.housekeeper import Housekeeper
 
-    with Counter.open() as counter:
+    with AdminContext.open() as counter:
         keeper = Housekeeper(database=counter.database, retention_days=counter.settings.retention_days)
         purged = keeper.keep()
         left = keeper.overdue()
@@ -191,7 +191,7 @@ def rotate_keys(*, json: AsJson = False) -> None:
     from dialogue.storage.clock import utc_now
     from dialogue.upkeep import key_rotation as rotation
 
-    with Counter.open() as counter:
+    with AdminContext.open() as counter:
         total = _rotate_all(counter)
         with counter.database.begin() as session:
             wrapped_by = rotation.wrapped_by(session)
@@ -218,9 +218,9 @@ def rotate_keys(*, json: AsJson = False) -> None:
     raise typer.Exit(0 if is_done else 1)
 
 
-def _rotate_all(counter: Counter) -> "Batch":
+def _rotate_all(counter: AdminContext) -> "RotatedBatch":
     from dialogue.upkeep import key_rotation as rotation
-    from dialogue.upkeep.key_rotation import Batch
+    from dialogue.upkeep.key_rotation import RotatedBatch
 
     rewrapped = unreadable = 0
     after: UUID | None = rotation.BEGINNING
@@ -228,7 +228,7 @@ def _rotate_all(counter: Counter) -> "Batch":
         with counter.database.begin() as session:
             batch = rotation.rotate(session, counter.office.keys, after=after, limit=_BATCH)
         rewrapped, unreadable, after = rewrapped + batch.rewrapped, unreadable + batch.unreadable, batch.last_id
-    return Batch(rewrapped=rewrapped, unreadable=unreadable, last_id=None)
+    return RotatedBatch(rewrapped=rewrapped, unreadable=unreadable, last_id=None)
 
 
 def _write(path: Path, content: bytes) -> Path:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from mindglm.admin.counter import AsJson, Counter, Why, Yes, confirm
+from mindglm.admin.counter import AdminContext, AsJson, Why, Yes, confirm
 
 Id = Annotated[str, typer.Argument(help="A conversation's id, or its beginning.")]
 Person = Annotated[str, typer.Argument(help="channel:user id, or the beginning of a conversation's or person's id.")]
@@ -36,7 +36,7 @@ def reset(
     """End conversations silently; what is being generated is cancelled. The next message begins another."""
     if sum((conversation is not None, person is not None, everybody)) != 1:
         raise typer.BadParameter("say which: a conversation's id, --person or --all")
-    with Counter.open() as counter:
+    with AdminContext.open() as counter:
         if everybody:
             count = _reset_all(counter, why=why, yes=yes)
         elif person is not None:
@@ -70,7 +70,7 @@ def block(person: Person, *, why: Why = None, yes: Yes = False, json: AsJson = F
     from dialogue.storage.clock import utc_now
 
     confirm(f"Block {person} and end their conversations?", yes=yes)
-    with Counter.open() as counter, counter.database.begin() as session:
+    with AdminContext.open() as counter, counter.database.begin() as session:
         person_id = find.person(session, person)
         steering.block(session, counter.office, person_id, by=counter.actor, reason=why, now=utc_now())
     _done({"person_id": person_id}, "The person is blocked.", json=json)
@@ -81,7 +81,7 @@ def unblock(person: Person, *, why: Why = None, json: AsJson = False) -> None:
     from dialogue.admin import find, steering
     from dialogue.storage.clock import utc_now
 
-    with Counter.open() as counter, counter.database.begin() as session:
+    with AdminContext.open() as counter, counter.database.begin() as session:
         person_id = find.person(session, person)
         steering.unblock(session, person_id, by=counter.actor, reason=why, now=utc_now())
     _done({"person_id": person_id}, "The person may write again.", json=json)
@@ -101,12 +101,12 @@ def resend(
         delivery_id = UUID(delivery)
     except ValueError:
         raise typer.BadParameter("a delivery's whole id, as `mindglm admin show` prints it") from None
-    with Counter.open() as counter, counter.database.begin() as session:
+    with AdminContext.open() as counter, counter.database.begin() as session:
         steering.resend(session, delivery_id, by=counter.actor, reason=why, now=utc_now())
     _done({"delivery_id": delivery_id}, "The text is owed again.", json=json)
 
 
-def _reset_one(counter: Counter, conversation: str, *, why: str | None) -> int:
+def _reset_one(counter: AdminContext, conversation: str, *, why: str | None) -> int:
     from dialogue.admin import find, steering
     from dialogue.storage.clock import utc_now
 
@@ -116,7 +116,7 @@ def _reset_one(counter: Counter, conversation: str, *, why: str | None) -> int:
     return 1
 
 
-def _reset_person(counter: Counter, person: str, *, why: str | None, yes: bool) -> int:
+def _reset_person(counter: AdminContext, person: str, *, why: str | None, yes: bool) -> int:
     from dialogue.admin import find, listing, steering
     from dialogue.admin.listing import ConversationStatus, Wanted
     from dialogue.storage.clock import utc_now
@@ -129,7 +129,7 @@ def _reset_person(counter: Counter, person: str, *, why: str | None, yes: bool) 
     return count
 
 
-def _reset_all(counter: Counter, *, why: str | None, yes: bool) -> int:
+def _reset_all(counter: AdminContext, *, why: str | None, yes: bool) -> int:
     from dialogue.admin import reset_all
     from dialogue.admin.overview import overview
     from dialogue.storage.clock import utc_now
@@ -144,7 +144,7 @@ def _on_conversation(conversation: str, act: Callable[..., None], *, why: str | 
     from dialogue.admin import find
     from dialogue.storage.clock import utc_now
 
-    with Counter.open() as counter, counter.database.begin() as session:
+    with AdminContext.open() as counter, counter.database.begin() as session:
         conversation_id = find.conversation(session, conversation)
         act(session, counter.office, conversation_id, by=counter.actor, reason=why, now=utc_now())
     return conversation_id

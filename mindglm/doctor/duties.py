@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from bot.channels.findings import Finding, ok, warn
+from bot.channels.findings import CheckResult, ok, warn
 from dialogue.process.region import directory_of
 from mindglm.doctor.findings import Patient
 
 
-def examine(patient: Patient) -> Iterator[Finding]:
+def examine(patient: Patient) -> Iterator[CheckResult]:
     """Raises `Misconfigured` for a region that does not ship."""
     settings = patient.bot
     directory = directory_of(settings.region)

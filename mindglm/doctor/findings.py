@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bot.channels.findings import Finding
+from bot.channels.findings import CheckResult
 from dialogue.process.settings import DialogueSettings
 from worker.settings import WorkerSettings
 
@@ -21,4 +21,4 @@ class Examination(NamedTuple):
     """One check; what it raises, or that it takes too long, is a finding too."""
 
     name: str
-    examine: Callable[[Patient], Iterator[Finding]]
+    examine: Callable[[Patient], Iterator[CheckResult]]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from bot.channels import registry
-from bot.channels.findings import Finding, fail, note, ok, warn
+from bot.channels.findings import CheckResult, fail, note, ok, warn
 from dialogue.process.version import product_version
 from mindglm.doctor.findings import Patient
 
@@ -25,7 +25,7 @@ _SCARCE_BYTES: Final = 2 * 2**30
 _LEAST_BYTES: Final = 200 * 2**20
 
 
-def examine_software(_patient: Patient) -> Iterator[Finding]:
+def examine_software(_patient: Patient) -> Iterator[CheckResult]:
     """Versions."""
     if sys.version_info < _LEAST_PYTHON:
         yield fail("python_old", version=platform.python_version())
@@ -36,7 +36,7 @@ def examine_software(_patient: Patient) -> Iterator[Finding]:
     yield note("versions", product=product_version(), libraries=", ".join(_installed()))
 
 
-def examine_home(patient: Patient) -> Iterator[Finding]:
+def examine_home(patient: Patient) -> Iterator[CheckResult]:
     """Is it there, is it ours, is it private, is there room; nothing is made."""
     home = patient.bot.home.expanduser()
     place = _nearest(home)

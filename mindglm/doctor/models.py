@@ -7,7 +7,7 @@ from typing import Final
 
 import psutil
 
-from bot.channels.findings import Finding, fail, note, ok, warn
+from bot.channels.findings import CheckResult, fail, note, ok, warn
 from mindglm.doctor.findings import Patient
 from worker.engine.port import ModelUnusable
 from worker.settings import WorkerSettings
@@ -20,7 +20,7 @@ _BYTES: Final = {"float32": 4, "float16": 2, "bfloat16": 2}
 _NEEDED: Final = ("torch", "transformers", "safetensors", "tokenizers")
 
 
-def examine(patient: Patient) -> Iterator[Finding]:
+def examine(patient: Patient) -> Iterator[CheckResult]:
     """Loads nothing; fetches nothing."""
     settings = patient.worker
     match settings.engine:
@@ -32,7 +32,7 @@ def examine(patient: Patient) -> Iterator[Finding]:
             yield from _own(settings)
 
 
-def _server(settings: WorkerSettings) -> Iterator[Finding]:
+def _server(settings: WorkerSettings) -> Iterator[CheckResult]:
     from dialogue.errors import Misconfigured
     from worker.engine.choose import build
 
@@ -48,7 +48,7 @@ def _server(settings: WorkerSettings) -> Iterator[Finding]:
         engine.stop()
 
 
-def _own(settings: WorkerSettings) -> Iterator[Finding]:
+def _own(settings: WorkerSettings) -> Iterator[CheckResult]:
     if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
         yield note("engine_not_installed", names=", ".join(missing))
         return
@@ -76,7 +76,7 @@ def _directory(settings: WorkerSettings) -> Path | None:
     return find_model(settings.model) if is_here(settings.model) else None
 
 
-def _memory(settings: WorkerSettings, weight_bytes: int, stored: str) -> Iterator[Finding]:
+def _memory(settings: WorkerSettings, weight_bytes: int, stored: str) -> Iterator[CheckResult]:
     import torch
 
     from worker.model.hardware import choose_device, choose_dtype

@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.channels import registry
 from bot.channels.channel import Channel
-from bot.channels.findings import Finding, note, ok, warn
+from bot.channels.findings import CheckResult, note, ok, warn
 from bot.health import last_report
 from dialogue.storage.clock import utc_now
 from mindglm.doctor.findings import Examination, Patient
@@ -17,7 +17,7 @@ def examinations() -> list[Examination]:
     return [Examination(channel.name, partial(examine, channel)) for channel in registry.platforms()]
 
 
-def examine(channel: Channel[Any], patient: Patient) -> Iterator[Finding]:
+def examine(channel: Channel[Any], patient: Patient) -> Iterator[CheckResult]:
     """Raises `Misconfigured` where the channel's settings cannot be used."""
     process = registry.process_of(channel)
     settings = process.settings().read()
@@ -26,7 +26,7 @@ def examine(channel: Channel[Any], patient: Patient) -> Iterator[Finding]:
         yield from _report(patient, channel.name)
 
 
-def _report(patient: Patient, channel: str) -> Iterator[Finding]:
+def _report(patient: Patient, channel: str) -> Iterator[CheckResult]:
     """What the adapter of this home wrote last."""
     report = last_report(patient.bot.home.expanduser(), channel)
     if report is None:

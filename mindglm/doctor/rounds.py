@@ -13,12 +13,12 @@ import structlog
 from rich.console import Console
 
 from bot.channels import registry
-from bot.channels.findings import Finding, Grade, fail
+from bot.channels.findings import CheckResult, Grade, fail
 from dialogue.errors import DialogueError, Misconfigured
 from dialogue.process.settings import DialogueSettings
 from mindglm.doctor import duties, host, models, platforms, stores, variables, words
 from mindglm.doctor.findings import Examination, Patient
-from mindglm.doctor.words import Words
+from mindglm.doctor.words import Explanations
 from worker.settings import WorkerSettings
 
 _PATIENCE_SECONDS: Final = 45.0
@@ -59,7 +59,9 @@ def run(*, is_json: bool) -> int:
     return _print_json(found, spoken) if is_json else _print(found, spoken)
 
 
-def examine(patient: Patient, *, patience_seconds: float = _PATIENCE_SECONDS) -> Iterator[tuple[str, list[Finding]]]:
+def examine(
+    patient: Patient, *, patience_seconds: float = _PATIENCE_SECONDS
+) -> Iterator[tuple[str, list[CheckResult]]]:
     """What each examination found, in their order."""
     deadline = time.monotonic() + patience_seconds
     visits = [_Visit(examination, patient) for examination in examinations()]
@@ -74,18 +76,18 @@ class _Visit:
 
     def __init__(self, examination: Examination, patient: Patient) -> None:
         self.name = examination.name
-        self._findings: list[Finding] = []
+        self._findings: list[CheckResult] = []
         self._thread = threading.Thread(target=self._run, args=(examination.examine, patient), daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def wait(self, deadline: float) -> list[Finding]:
+    def wait(self, deadline: float) -> list[CheckResult]:
         self._thread.join(max(_NO_ENDING, deadline - time.monotonic()))
         findings = list(self._findings)
         return [*findings, fail("took_too_long")] if self._thread.is_alive() else findings
 
-    def _run(self, examine: Callable[[Patient], Iterator[Finding]], patient: Patient) -> None:
+    def _run(self, examine: Callable[[Patient], Iterator[CheckResult]], patient: Patient) -> None:
         try:
             for finding in examine(patient):
                 self._findings.append(finding)
@@ -95,7 +97,7 @@ class _Visit:
             self._findings.append(fail("broke", error=type(error).__name__))
 
 
-def _print(found: Iterator[tuple[str, list[Finding]]], spoken: Words) -> int:
+def _print(found: Iterator[tuple[str, list[CheckResult]]], spoken: Explanations) -> int:
     console = Console(highlight=False, soft_wrap=True)
     worst = Grade.OK
     for check, findings in found:
@@ -110,7 +112,7 @@ def _print(found: Iterator[tuple[str, list[Finding]]], spoken: Words) -> int:
     return _end(worst)
 
 
-def _print_json(found: Iterator[tuple[str, list[Finding]]], spoken: Words) -> int:
+def _print_json(found: Iterator[tuple[str, list[CheckResult]]], spoken: Explanations) -> int:
     rows = [(check, finding) for check, findings in found for finding in findings]
     worst = Grade.OK
     for _, finding in rows:

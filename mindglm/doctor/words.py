@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from bot.channels import registry
-from bot.channels.findings import Finding
+from bot.channels.findings import CheckResult
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Explanations:
     """What is found and how it is mended, by the finding's key."""
 
     entries: dict[str, dict[str, str]]
@@ -20,20 +20,20 @@ class Words:
     def verdict(self, grade: str) -> str:
         return self.entries["verdicts"][grade]
 
-    def says(self, finding: Finding) -> str:
+    def says(self, finding: CheckResult) -> str:
         return self.entries[finding.key]["says"].format(**finding.values)
 
-    def mend(self, finding: Finding) -> str | None:
+    def mend(self, finding: CheckResult) -> str | None:
         """What to do; None where nothing is to be done."""
         mend = self.entries[finding.key].get("mend")
         return mend.format(**finding.values) if mend else None
 
 
-def load(locale: str) -> Words:
+def load(locale: str) -> Explanations:
     """Read `mindglm/doctor/locales/<locale>.toml`, and what the channels bring."""
     entries = tomllib.loads((files("mindglm.doctor") / "locales" / f"{locale}.toml").read_text("utf-8"))
     for channel in registry.platforms():
         words = channel.words(locale)
         entries["titles"][channel.name] = words.label
         entries |= {key: dict(entry) for key, entry in words.findings.items()}
-    return Words(entries)
+    return Explanations(entries)

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from starlette.routing import Route
 
 from console.app import PAGES, create_app
-from console.gate import Page
+from console.gate import PageRoute
 from dialogue.core import people
 from dialogue.rights import complaints
 from dialogue.states import DeliveryState, Role
@@ -116,7 +116,7 @@ def test_every_page_opens_for_its_roles_only_and_every_form_needs_its_token(hous
     assert contents(house) == before
 
 
-def _expected_of_get(page: Page, role: Role | None, *, may: bool) -> int:
+def _expected_of_get(page: PageRoute, role: Role | None, *, may: bool) -> int:
     if page.path == "/welcome/{token}":
         return 410
     if page.path == "/sign-in":

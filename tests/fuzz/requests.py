@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from urllib.parse import quote_from_bytes
 
 from console.app import PAGES
-from console.gate import Page
+from console.gate import PageRoute
 from console.visit import FORM_COOKIE, LOCALE_COOKIE
 from dialogue.states import Role
 from tests.fuzz.console import MARK, PASSWORD, Asked, Console
@@ -86,7 +86,7 @@ def _otherwise(mutator: Mutator, secret: bytes) -> bytes:
     return other if secret not in other else b""
 
 
-def _path(mutator: Mutator, house: Console, page: Page) -> str:
+def _path(mutator: Mutator, house: Console, page: PageRoute) -> str:
     """Mostly of something that is there."""
     kind = page.path.split("/")[1]
     known = (

@@ -20,7 +20,7 @@ from redis import Redis
 
 from bot.channels import registry
 from bot.channels.channel import Channel
-from bot.channels.findings import Finding, Grade
+from bot.channels.findings import CheckResult, Grade
 from bot.channels.telegram.manifest import MANIFEST as TELEGRAM
 from bot.channels.wechat.manifest import MANIFEST as WECHAT
 from dialogue.broker.signals import redis_url as in_redis_form
@@ -43,7 +43,7 @@ LOCALES = Path(rounds.__file__).parent / "locales"
 examine_telegram = partial(platforms.examine, TELEGRAM)
 examine_wechat = partial(platforms.examine, WECHAT)
 FOUND = re.compile(r'\b(?:ok|note|warn|fail)\(\s*"(\w+)"')
-Examine = Callable[[Patient], Iterator[Finding]]
+Examine = Callable[[Patient], Iterator[CheckResult]]
 
 
 @pytest.fixture
@@ -101,12 +101,12 @@ def test_a_setting_that_cannot_be_used_is_named_in_the_operators_language() -> N
 def test_what_hangs_or_breaks_is_a_finding(patient: Callable[..., Patient], monkeypatch: pytest.MonkeyPatch) -> None:
     let_go = threading.Event()
 
-    def hangs(_patient: Patient) -> Iterator[Finding]:
+    def hangs(_patient: Patient) -> Iterator[CheckResult]:
         let_go.wait(30)
         yield from ()
 
-    def breaks(_patient: Patient) -> Iterator[Finding]:
-        yield from [Finding(grade=Grade.OK, key="home", values={"home": 1 // 0})]
+    def breaks(_patient: Patient) -> Iterator[CheckResult]:
+        yield from [CheckResult(grade=Grade.OK, key="home", values={"home": 1 // 0})]
 
     monkeypatch.setattr(rounds, "examinations", lambda: [Examination("key", hangs), Examination("home", breaks)])
     found = dict(rounds.examine(patient(), patience_seconds=0.2))

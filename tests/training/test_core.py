@@ -75,7 +75,7 @@ def test_matrices_learn_as_with_torchs_muon() -> None:
         theirs.grad = ours.grad.clone()
         reference.param_groups[0]["momentum"] = 0.85 + 0.10 * step / 300
         optimiser.step(1.0)
-        reference.step()
+        reference.step()  # type: ignore[no-untyped-call]  # torch has not typed it
     learned, expected = ours.detach() - start, theirs.detach() - start
     assert (learned - expected).norm() < 0.01 * expected.norm()
 

@@ -26,7 +26,7 @@ _SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class ModelReport:
     """What was found. The error is the root mean square of the logits' differences over that of the logits."""
 
     model_version: str
@@ -43,7 +43,7 @@ class Report:
     tokens_per_second: dict[int, float]  # by conversations at once
 
 
-def check(settings: WorkerSettings, *, capacity: int, texts: Sequence[str]) -> Report:
+def check(settings: WorkerSettings, *, capacity: int, texts: Sequence[str]) -> ModelReport:
     """Load, compare, talk (`texts` one after the other) and measure. Raises `ModelUnusable`."""
     started = time.perf_counter()
     examined, model = open_model(settings)
@@ -63,7 +63,7 @@ def check(settings: WorkerSettings, *, capacity: int, texts: Sequence[str]) -> R
         speeds = {count: _speed(engine, settings, texts[0], count) for count in sorted({1, capacity})}
     finally:
         engine.stop()
-    return Report(
+    return ModelReport(
         model_version=loaded.model_version,
         prompt_version=loaded.prompter.version,
         device=str(model.device),

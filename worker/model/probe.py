@@ -23,7 +23,7 @@ _CLEAR = 2.0  # standard errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class StyleComparison:
     """Mean loss per token of each style (nats), and how sure the difference is."""
 
     losses: dict[PromptStyle, float]
@@ -67,7 +67,7 @@ def probe(
     *,
     instruction: str,
     max_replies: int,
-) -> Finding:
+) -> StyleComparison:
     """Compare both styles on the last replies of the dialogues, seen through the window."""
     differences: list[float] = []
     totals: dict[PromptStyle, float] = {"seed": 0.0, "fullwidth": 0.0}
@@ -82,7 +82,7 @@ def probe(
     if len(differences) < 2:  # noqa: PLR2004  # a spread needs two
         raise ModelUnusable("At least two dialogues are needed to compare the prompts.")
     count = len(differences)
-    return Finding(
+    return StyleComparison(
         losses={style: total / count for style, total in totals.items()},
         reply_count=count,
         standard_error=statistics.stdev(differences) / math.sqrt(count),

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from bot.channels.findings import Finding, fail, note, ok, warn
+from bot.channels.findings import CheckResult, fail, note, ok, warn
 from bot.channels.telegram.settings import TelegramSettings
 from dialogue.errors import Misconfigured
 
@@ -14,7 +14,7 @@ _MANY_PENDING: Final = 100
 _PATIENCE_SECONDS: Final = 10.0
 
 
-def examine(settings: TelegramSettings) -> Iterator[Finding]:
+def examine(settings: TelegramSettings) -> Iterator[CheckResult]:
     """The token is shown to nobody but Telegram."""
     token = settings.telegram_token
     if token is None:
@@ -31,7 +31,7 @@ def examine(settings: TelegramSettings) -> Iterator[Finding]:
         yield fail("telegram_not_installed")
 
 
-async def _ask(settings: TelegramSettings) -> list[Finding]:
+async def _ask(settings: TelegramSettings) -> list[CheckResult]:
     from telegram.error import InvalidToken, TelegramError
 
     from bot.channels.telegram.bot_api import TokenRefused, connect
@@ -52,7 +52,7 @@ async def _ask(settings: TelegramSettings) -> list[Finding]:
         return [fail("telegram_away", error=type(error).__name__, url=settings.telegram_api_url)]
 
 
-def _webhook(settings: TelegramSettings, info: Any) -> Iterator[Finding]:
+def _webhook(settings: TelegramSettings, info: Any) -> Iterator[CheckResult]:
     if info.pending_update_count > _MANY_PENDING:
         yield warn("telegram_pending", count=info.pending_update_count)
     wanted = settings.telegram_webhook_url

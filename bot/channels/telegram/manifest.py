@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.channels.channel import Capabilities, Channel, Cost, Process, UserIds
-from bot.channels.findings import Finding
+from bot.channels.channel import Capabilities, Channel, ChannelProcess, Cost, UserIds
+from bot.channels.findings import CheckResult
 from bot.channels.telegram import CHANNEL
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def _adapter() -> "Callable[[BotServices, TelegramSettings, Path], Runtime]":
     return open_adapter
 
 
-def _doctor() -> "Callable[[TelegramSettings], Iterator[Finding]]":
+def _doctor() -> "Callable[[TelegramSettings], Iterator[CheckResult]]":
     from bot.channels.telegram.doctor import examine
 
     return examine
@@ -44,7 +44,7 @@ MANIFEST = Channel(
         example="123456789",
         hint="a number, not a @name (the bot @userinfobot tells it)",
     ),
-    process=Process(
+    process=ChannelProcess(
         summary="Listen and speak on Telegram, until SIGTERM or Ctrl-C; workers run beside it.",
         example="MINDGLM_TELEGRAM_TOKEN=123:abc mindglm telegram",
         metrics_offset=1,

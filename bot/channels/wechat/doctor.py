@@ -5,14 +5,14 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from bot.channels.findings import Finding, fail, note, ok, warn
+from bot.channels.findings import CheckResult, fail, note, ok, warn
 from bot.channels.wechat.settings import WechatSettings
 
 _PATIENCE_SECONDS: Final = 10.0
 _ENDPOINT: Final = re.compile(r"(\[[0-9A-Fa-f:]+\]|[\w.-]+):\d{1,5}")
 
 
-def examine(settings: WechatSettings) -> Iterator[Finding]:
+def examine(settings: WechatSettings) -> Iterator[CheckResult]:
     """Says hello to the puppet service and hangs up; its stream of events is left to the adapter."""
     endpoint, token = settings.wechat_endpoint, settings.wechat_token
     if endpoint is None and token is None:
@@ -30,7 +30,7 @@ def examine(settings: WechatSettings) -> Iterator[Finding]:
         yield fail("wechat_not_installed")
 
 
-async def _ask(endpoint: str, token: str) -> list[Finding]:
+async def _ask(endpoint: str, token: str) -> list[CheckResult]:
     from bot.channels.wechat.puppet import LineBroken, Puppet, PuppetTrouble, TokenRefused
 
     puppet = Puppet(endpoint, token)

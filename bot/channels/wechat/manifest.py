@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.channels.channel import Capabilities, Channel, Cost, Process, UserIds
-from bot.channels.findings import Finding
+from bot.channels.channel import Capabilities, Channel, ChannelProcess, Cost, UserIds
+from bot.channels.findings import CheckResult
 from bot.channels.wechat import CHANNEL
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def _adapter() -> "Callable[[BotServices, WechatSettings, Path], Runtime]":
     return open_adapter
 
 
-def _doctor() -> "Callable[[WechatSettings], Iterator[Finding]]":
+def _doctor() -> "Callable[[WechatSettings], Iterator[CheckResult]]":
     from bot.channels.wechat.doctor import examine
 
     return examine
@@ -38,7 +38,7 @@ MANIFEST = Channel(
     package=__package__,
     capabilities=Capabilities(ratings=True, longest_text=500, cost=Cost.BAN),
     user_ids=UserIds(pattern=re.compile(r"[^\s:/]{1,200}"), example="wxid_abc", hint="one word"),
-    process=Process(
+    process=ChannelProcess(
         summary="Listen and speak on WeChat through a Wechaty puppet service, until SIGTERM or Ctrl-C; "
         "workers run beside it.",
         example="MINDGLM_WECHAT_ENDPOINT=127.0.0.1:8788 MINDGLM_WECHAT_TOKEN=secret mindglm wechat",

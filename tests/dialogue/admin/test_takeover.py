@@ -4,7 +4,7 @@ import pytest
 
 from dialogue.admin import audit, steering, takeover
 from dialogue.admin.office import Actor, Office
-from dialogue.admin.record import Speaker, transcript
+from dialogue.admin.record import TranscriptSpeaker, transcript
 from dialogue.core import claiming, sending
 from dialogue.errors import AlreadyHeld, ConversationClosed, EmptyMessage, HeldByAnother, NotTakenOver
 from dialogue.messages import Address, OwedText
@@ -73,10 +73,10 @@ def test_a_humans_words_reach_the_person_labelled_and_stand_so_in_the_transcript
     with rooms.database.begin() as session:
         lines = transcript(session, office, conversation_id, by=boss, reason="督导", now=rooms.clock())
     assert [(line.speaker, line.text) for line in lines] == [
-        (Speaker.PERSON, "你好"),
-        (Speaker.MODEL, "我在听"),
-        (Speaker.BOT, office.texts.say("takeover_begins")),
-        (Speaker.HUMAN, "【真人咨询师】我是李老师"),
+        (TranscriptSpeaker.PERSON, "你好"),
+        (TranscriptSpeaker.MODEL, "我在听"),
+        (TranscriptSpeaker.BOT, office.texts.say("takeover_begins")),
+        (TranscriptSpeaker.HUMAN, "【真人咨询师】我是李老师"),
     ]
     with rooms.database.read() as session:
         entries = audit.entries(session, conversation_id=conversation_id)

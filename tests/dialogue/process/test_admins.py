@@ -4,12 +4,12 @@ import pytest
 
 from dialogue.errors import Misconfigured
 from dialogue.messages import Address
-from dialogue.process.admins import Account, check, parse
+from dialogue.process.admins import AdminAccount, check, parse
 from dialogue.process.settings import DialogueSettings
 
 ACCOUNTS = {
-    "telegram": Account(re.compile(r"[1-9]\d{0,19}"), "a number, not a @name", "123456789"),
-    "wechat": Account(re.compile(r"[^\s:/]{1,200}"), "one word", "wxid_abc"),
+    "telegram": AdminAccount(re.compile(r"[1-9]\d{0,19}"), "a number, not a @name", "123456789"),
+    "wechat": AdminAccount(re.compile(r"[^\s:/]{1,200}"), "one word", "wxid_abc"),
 }
 
 

@@ -8,19 +8,19 @@ from hypothesis import strategies as st
 from care import texts
 from care.texts import Texts
 from dialogue.rights import export
-from dialogue.rights.personal_data import Grievance, Line, PersonalData, Speaker, Talk
+from dialogue.rights.personal_data import ExportLine, ExportSpeaker, Grievance, PersonalData, Talk
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 
 lines = st.builds(
-    Line,
+    ExportLine,
     at=st.just(NOW),
-    speaker=st.sampled_from(Speaker),
+    speaker=st.sampled_from(ExportSpeaker),
     text=st.text(st.characters(codec="utf-8")),
 )
 
 
-def data(said: list[Line], complaint: str = "太慢") -> PersonalData:
+def data(said: list[ExportLine], complaint: str = "太慢") -> PersonalData:
     talk = Talk(opened_at=NOW, closed_at=None, tier=0, course=None, is_purged=False, lines=tuple(said))
     return PersonalData(
         channel="test",
@@ -43,7 +43,9 @@ def words(request: pytest.FixtureRequest) -> Texts:
 
 
 @given(said=st.lists(lines, max_size=5), complaint=st.text(st.characters(codec="utf-8")))
-def test_whatever_was_said_is_in_both_files_as_it_was_said(words: Texts, said: list[Line], complaint: str) -> None:
+def test_whatever_was_said_is_in_both_files_as_it_was_said(
+    words: Texts, said: list[ExportLine], complaint: str
+) -> None:
     readable, document = export.files(data(said, complaint), words, now=NOW)
     parsed = json.loads(document.content)["conversations"][0]["lines"]
     assert [line["text"] for line in parsed] == [line.text for line in said]
@@ -52,9 +54,9 @@ def test_whatever_was_said_is_in_both_files_as_it_was_said(words: Texts, said: l
 
 
 @given(said=st.lists(lines, max_size=5))
-def test_what_a_model_wrote_is_marked_and_nothing_else_is(words: Texts, said: list[Line]) -> None:
+def test_what_a_model_wrote_is_marked_and_nothing_else_is(words: Texts, said: list[ExportLine]) -> None:
     parsed = json.loads(export.as_json(data(said), words, now=NOW))["conversations"][0]["lines"]
-    assert [line["ai_generated"] for line in parsed] == [line.speaker is Speaker.MODEL for line in said]
+    assert [line["ai_generated"] for line in parsed] == [line.speaker is ExportSpeaker.MODEL for line in said]
 
 
 def test_two_exports_of_one_second_do_not_share_a_name(words: Texts) -> None:

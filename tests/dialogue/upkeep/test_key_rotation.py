@@ -5,13 +5,13 @@ from sqlalchemy import update
 from dialogue.storage.vault import MasterKeys, new_secret
 from dialogue.tables import PEOPLE
 from dialogue.upkeep import key_rotation as rotation
-from dialogue.upkeep.key_rotation import BEGINNING, Batch
+from dialogue.upkeep.key_rotation import BEGINNING, RotatedBatch
 from tests.builders import Rooms
 
 ME = uuid4()
 
 
-def rotate(rooms: Rooms, keys: MasterKeys, *, limit: int = 2) -> list[Batch]:
+def rotate(rooms: Rooms, keys: MasterKeys, *, limit: int = 2) -> list[RotatedBatch]:
     batches, after = [], BEGINNING
     while True:
         with rooms.database.begin() as session:
@@ -43,7 +43,7 @@ def test_every_key_is_wrapped_anew_and_texts_stay_readable_throughout(rooms: Roo
     running.heard("新来的", who="人9")
     assert sum(batch.rewrapped for batch in rotate(rooms, both)) == 3  # from the beginning, as after a crash
     assert wrapped_by(rooms) == {both.current_id: 6}
-    assert rotate(rooms, both) == [Batch(rewrapped=0, unreadable=0, last_id=None)]
+    assert rotate(rooms, both) == [RotatedBatch(rewrapped=0, unreadable=0, last_id=None)]
     after = Rooms(rooms.database, only_new)
     assert after.claim(after.heard("还在吗", who="人0").conversation_id) is not None
 

@@ -1,11 +1,11 @@
 import socket
 from collections.abc import Iterator
 
-from bot.channels.findings import Finding, fail, note, ok
+from bot.channels.findings import CheckResult, fail, note, ok
 from tests.bot.contract.pigeon.settings import PigeonSettings
 
 
-def examine(settings: PigeonSettings) -> Iterator[Finding]:
+def examine(settings: PigeonSettings) -> Iterator[CheckResult]:
     if settings.pigeon_loft is None:
         yield note("pigeon_off")
         return

@@ -3,8 +3,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.channels.channel import Capabilities, Channel, Cost, Process, UserIds
-from bot.channels.findings import Finding
+from bot.channels.channel import Capabilities, Channel, ChannelProcess, Cost, UserIds
+from bot.channels.findings import CheckResult
 from bot.outgoing.measure import Measure
 from tests.bot.contract.pigeon import CHANNEL
 
@@ -26,7 +26,7 @@ def _adapter() -> "Callable[[BotServices, PigeonSettings, Path], Runtime]":
     return open_adapter
 
 
-def _doctor() -> "Callable[[PigeonSettings], Iterator[Finding]]":
+def _doctor() -> "Callable[[PigeonSettings], Iterator[CheckResult]]":
     from tests.bot.contract.pigeon.doctor import examine
 
     return examine
@@ -44,7 +44,7 @@ MANIFEST = Channel(
         longest_reply=5000,
     ),
     user_ids=UserIds(pattern=re.compile(r"ring-\d+"), example="ring-7", hint="the number on its ring"),
-    process=Process(
+    process=ChannelProcess(
         summary="Listen and speak by carrier pigeon.",
         example="MINDGLM_PIGEON_LOFT=127.0.0.1:1212 mindglm pigeon",
         metrics_offset=40,
