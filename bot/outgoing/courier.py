@@ -35,11 +35,11 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _LEASE_SECONDS = 60.0
 _MAX_WAIT_SECONDS = 60.0
 _MAX_URGENT_WAIT_SECONDS = 1.0
-"""Between two tries where the platform names no time: who is in danger must not wait for a long pause to end."""
+"""Longest backoff for urgent texts where the platform names no time."""
 _URGENT_PLACES = 16
-"""Beyond those for all: a platform that answers slowly may hold every other place for as long as it likes."""
+"""Slots for urgent texts beyond `max_at_once`: a slow platform may occupy all the others."""
 _MAX_BREAKS = 20
-"""So often is a text that must arrive tried although its channel breaks over it."""
+"""Attempts for a text that must arrive when its sender raises an unexpected error."""
 
 FORBIDDEN = "forbidden"
 """The reason where nothing at all can be sent to a person any more."""

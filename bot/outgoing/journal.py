@@ -1,4 +1,4 @@
-"""Names the texts whose sending has begun: outside of the database, and just before the first byte leaves.
+"""Records the texts whose sending has begun, outside the database, just before the first byte leaves.
 
 A courier that is killed leaves claimed texts behind. Its journal tells those that may have arrived from those that
 cannot have; the latter are sent by its successor at once, with no fear of saying anything twice. Where the journal is
@@ -24,7 +24,7 @@ _DIRECTORY = "journals"
 _UUID_BYTES = 16
 _NOBODY = UUID(int=0)
 _PLACES = 4096
-"""Many more than can be on their way at once; then the oldest entries are written over."""
+"""Slots of the ring buffer: many more than texts can be in flight."""
 
 
 def open_journal(home: Path) -> "Journal | Unwritten":

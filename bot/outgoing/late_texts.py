@@ -1,4 +1,4 @@
-"""Writes at the moment of sending what was not stored: the farewell after an erasure, and a person's own data.
+"""Renders texts at send time that were never stored: the farewell after an erasure, and a person's own data.
 
 Where a channel can send files the data goes as files; elsewhere as text, in parts that are sealed like everything
 that is owed.

@@ -1,4 +1,4 @@
-"""What people are told who wait for a worker: where they stand, asked for all of them at once and not too often."""
+"""Tells people who wait for a worker their place in the queue; one query serves all of them."""
 
 import asyncio
 import time

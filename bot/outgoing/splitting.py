@@ -15,7 +15,7 @@ from bot.outgoing.measure import Measure
 __all__ = ["Measure", "split", "units"]
 
 _LEAST_SHARE = 0.3
-"""A part is never made shorter than this for the sake of a finer cut."""
+"""Shortest part that a better cut may leave, as a share of the longest."""
 
 _CUTS = (
     re.compile(r"\n\s*\n"),

@@ -1,7 +1,7 @@
 """How couriers take texts out of the outbox: the first of each address, urgent ones before all others.
 
-Words that must arrive stand in a line of their own: an answer that the platform refuses for a minute must not hold up
-the number of a hotline behind it. Nothing but another export waits for an export, which may be sent for minutes.
+Urgent texts have a queue of their own: a reply that the platform refuses for a minute must not hold up a hotline's
+number behind it. Nothing but another export waits for an export, which may be sent for minutes.
 """
 
 from collections.abc import Collection, Sequence

@@ -1,6 +1,6 @@
-"""Texts owed to people: the outbox. Whatever is to be said is written here first, in the transaction that decides it.
+"""The outbox: every text for a person is written here first, in the transaction that decides to say it.
 
-`dialogue.core.sending` is the other side: how couriers take texts out of it.
+`dialogue.core.claiming` and `dialogue.core.sending` are the other side: how couriers take texts out of it.
 """
 
 from datetime import datetime
@@ -17,11 +17,10 @@ from dialogue.storage.vault import PersonKey
 from dialogue.tables import DELIVERIES
 
 PLACEHOLDER_PART = -1
-"""The part that stands for a message which the reply's first part will replace (`dialogue.core.placeholders`);
-it is never owed itself."""
+"""The part number of a placeholder (`dialogue.core.placeholders`), which the reply's first part replaces."""
 
 WAITING_PART = -100
-"""The part that tells the person their place in the queue (`dialogue.core.queue_position`): owed once a turn."""
+"""The part number of the notice of a place in the queue (`dialogue.core.queue_position`): one per turn."""
 
 _OWE = insert(DELIVERIES)
 _STILL_OWED = (
@@ -87,7 +86,7 @@ def is_owed(session: Session, person_id: UUID, kind: DeliveryKind) -> bool:
 
 
 def oldest_owed(session: Session, channel: str) -> datetime | None:
-    """Since when the longest waiting text of that channel is owed."""
+    """When the oldest text that the channel still owes was written."""
     oldest: datetime | None = session.scalar(_OLDEST, {"of_channel": channel})
     return oldest
 

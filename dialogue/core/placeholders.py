@@ -1,4 +1,4 @@
-"""A platform's message that stands where a reply shall be: a sent row of the reply's turn, with a part of its own."""
+"""Placeholders: messages that a reply will replace, each a sent row of the reply's turn with its own part number."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -60,7 +60,7 @@ _TAKEN_DOWN = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stray:
-    """A placeholder that no reply will replace: the person would see it for ever."""
+    """A placeholder that no reply will replace; it would stay in the chat."""
 
     id: UUID
     address: Address
@@ -68,12 +68,12 @@ class Stray:
 
 
 def of_turn(session: Session, turn_id: UUID) -> str | None:
-    """The platform's id of the message that stands where the reply to that turn shall be."""
+    """The platform's id of the turn's placeholder."""
     return session.scalar(_PLACEHOLDER, {"of_turn": turn_id})
 
 
 def note(session: Session, turn_id: UUID, *, platform_message_id: str, now: datetime) -> None:
-    """A message stands where the reply to that turn shall be: the reply's first part replaces it."""
+    """Record a placeholder, which the reply's first part replaces."""
     place = session.execute(_PLACE_OF_TURN, {"of_turn": turn_id}).one()
     insert_or_ignore(
         session,
@@ -97,19 +97,19 @@ def note(session: Session, turn_id: UUID, *, platform_message_id: str, now: date
 
 
 def strays(session: Session, channel: str, *, since: datetime) -> list[Stray]:
-    """Those of a channel that were made since then."""
+    """A channel's stray placeholders made since then."""
     rows = session.execute(_STRAYS, {"of_channel": channel, "first_id": first_id_at(since)})
     return [_stray(row) for row in rows]
 
 
 def stray_of(session: Session, turn_id: UUID) -> Stray | None:
-    """The one of that turn, if no reply will replace it."""
+    """The turn's placeholder, if no reply will replace it."""
     row = session.execute(_STRAYS_OF_TURN, {"of_turn": turn_id}).first()
     return _stray(row) if row is not None else None
 
 
 def taken_down(session: Session, stray_id: UUID) -> None:
-    """It stands there no more."""
+    """It was deleted from the chat."""
     session.execute(_TAKEN_DOWN, {"delivery_id": stray_id})
 
 
