@@ -15,11 +15,14 @@ Data = Annotated[Path, typer.Option(help="A corpus of `mindglm train data`.")]
 
 @app.command(epilog="Example: mindglm train data smilechat.jsonl.gz --into corpus --licence 'SmileChat, CC0-1.0'")
 def data(
-    files: Annotated[list[Path], typer.Argument(help="SmileChat, ShareGPT, messages, CPsyCoun, or [text, reply].")],
+    files: Annotated[
+        list[Path], typer.Argument(help="SmileChat, ShareGPT, EmoLLM, Alpaca, ChatGLM2 and others: docs/training.md.")
+    ],
     *,
     into: Annotated[Path, typer.Option(help="A new directory.")],
     licence: Annotated[str, typer.Option(help="Under what terms the dialogues may be trained on.")],
     held_out: Annotated[float, typer.Option(help="Share of the dialogues never trained on.", min=0, max=1)] = 0.01,
+    single: Annotated[bool, typer.Option("--single", help="Take dialogues of one exchange too.")] = False,
 ) -> None:
     """Clean, deduplicate and split dialogues; say what was refused and why."""
     with refusals():
@@ -27,7 +30,7 @@ def data(
 
         from training.data import corpus
 
-        card = corpus.build(files, into, held_out=held_out, licence=licence)
+        card = corpus.build(files, into, held_out=held_out, licence=licence, has_single_turns=single)
         typer.echo(yaml.safe_dump(card, allow_unicode=True, sort_keys=False), nl=False)
 
 

@@ -8,25 +8,14 @@ from safetensors.torch import load_file
 
 from tests.worker.engine import chatglm2
 from training import release, reward, sft, student
+from training.comparisons import Comparisons
 from training.data.preferences import Preference, write_preferences
-from training.recipe import Lora, RewardRecipe, SftRecipe
+from training.recipe import AnyRecipe, Lora, RewardRecipe, SftRecipe
 from worker.engine.assemble import assemble
 from worker.engine.batched import Batched
 from worker.engine.port import Request
 from worker.settings import WorkerSettings
 
-SHORT = {
-    "precision": "float32",
-    "device": "cpu",
-    "threads": 1,
-    "hours": None,
-    "steps": 4,
-    "rows": 2,
-    "length": 512,
-    "rate": 1e-3,
-    "warmup": 1,
-    "measured": 2,
-}
 PEFT_IS_BEHIND = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 
 
@@ -82,7 +71,7 @@ def test_a_whole_model_tuned_from_chatglm2_is_reopened_with_equal_numbers(
     tmp_path: Path, corpus_directory: Path
 ) -> None:
     model = chatglm2.write(tmp_path / "chatglm2")
-    recipe = SftRecipe(**SHORT, lora=None)
+    recipe = short(SftRecipe)
     sft.tune(tmp_path / "run", model=model, data=corpus_directory, recipe=recipe, is_resumed=False, say=lambda _: None)
     tuned = tmp_path / "run" / student.MODEL
     state = torch.load(tmp_path / "run/state.pt", weights_only=True)["learner"]["masters"]
@@ -102,7 +91,7 @@ def test_a_whole_reward_model_from_chatglm2_is_reopened_and_judges_alike(tmp_pat
     compared = tmp_path / "compared.jsonl.gz"
     one = Preference(history=(), text="睡不着", chosen="多久了？", rejected="好", origin="test")
     write_preferences(compared, [one] * 4)
-    recipe = RewardRecipe(**SHORT, lora=None)
+    recipe = short(RewardRecipe)
     found = reward.train_reward(
         tmp_path / "run",
         model=model,
@@ -114,5 +103,24 @@ def test_a_whole_reward_model_from_chatglm2_is_reopened_and_judges_alike(tmp_pat
     )
     assert found["accuracy"] == 1
     reopened = reward.load_reward(tmp_path / "run", model, recipe, device=torch.device("cpu"))
-    sets = reward.Comparisons([one], reopened.pupil.encoder, rows=1, length=512, pad_id=reopened.pupil.pad_id, seed=0)
+    sets = Comparisons([one], reopened.pupil.encoder, rows=1, length=512, pad_id=reopened.pupil.pad_id, seed=0)
     assert reward.accuracy(reopened, sets)["loss"] == pytest.approx(found["loss"], abs=0.05)  # bfloat16
+
+
+def short(kind: type[AnyRecipe]) -> AnyRecipe:
+    """Four steps over the whole model."""
+    return kind.model_validate(
+        {
+            "lora": None,
+            "precision": "float32",
+            "device": "cpu",
+            "threads": 1,
+            "hours": None,
+            "steps": 4,
+            "rows": 2,
+            "length": 512,
+            "rate": 1e-3,
+            "warmup": 1,
+            "measured": 2,
+        }
+    )

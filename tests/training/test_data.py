@@ -35,6 +35,19 @@ FORMS = {
     "sharegpt": {"conversations": [{"from": "gpt" if n % 2 else "human", "value": t} for n, t in enumerate(TURNS)]},
     "cpsycoun": {"topic": "x", "dialogue": [f"{'支持者' if n % 2 else '求助者'}：{t}" for n, t in enumerate(TURNS)]},
     "alpaca": {"history": [TURNS[:2]], "instruction": TURNS[2], "input": "", "output": TURNS[3]},
+    "soulchat": {
+        "id": 1,
+        "topic": "x",
+        "messages": [{"role": ("user", "assistant")[number % 2], "content": text} for number, text in enumerate(TURNS)],
+    },
+    "emollm": {
+        "conversation": [
+            {"system": "你是咨询师", "input": TURNS[0], "output": TURNS[1]},
+            {"input": TURNS[2], "output": TURNS[3]},
+        ]
+    },
+    "chatglm2": {"prompt": TURNS[2], "response": TURNS[3], "history": [TURNS[:2]]},
+    "ms-swift": {"query": TURNS[2], "response": TURNS[3], "history": [TURNS[:2]]},
     "ours": [TURNS[:2], TURNS[2:]],
 }
 
@@ -54,9 +67,58 @@ def test_every_published_form_is_read(tmp_path: Path, form: str, layout: str) ->
     read = list(formats.read(file))
     assert len(read) == 2
     for turns in read:
-        assert turns is not None
+        assert isinstance(turns, list)
         assert [text for _, text in turns] == TURNS
         assert tuple(str(role) for role, _ in turns) == ROLES
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        ({"messages": [{"role": "narrator", "content": "甲"}]}, "somebody unknown"),
+        ({"messages": [{"role": "user", "content": 7}]}, "no text"),
+        ({"messages": [{"content": "甲"}]}, "who speaks"),
+        ({"messages": [], "conversations": []}, "two forms"),
+        ({"prompt": "甲", "response": "乙", "history": "丙"}, "history is no list"),
+        ({"question": "甲", "answer": "乙"}, "none of the known forms"),
+        ({"dialogue": ["没有说是谁"]}, "who speaks"),
+        ([["甲", "乙", "丙"], ["丁", "戊"]], "neither a text, an object nor a pair"),
+    ],
+)
+def test_what_has_another_form_is_refused_with_its_line_and_the_reason(
+    tmp_path: Path, item: object, reason: str
+) -> None:
+    file = tmp_path / "d.jsonl"
+    file.write_text("\n".join(json.dumps(one, ensure_ascii=False) for one in [FORMS["messages"], item]))
+    good, bad = formats.read(file)
+    assert isinstance(good, list)
+    assert isinstance(bad, formats.Unread)
+    assert bad.number == 2
+    assert reason in bad.reason
+
+
+def test_single_bad_lines_are_named_and_many_refuse_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "d.jsonl"
+    good = [
+        json.dumps([[f"{number}睡不着", "多久了？"], ["一个月", "很累吧。"]], ensure_ascii=False)
+        for number in range(30)
+    ]
+    file.write_text("\n".join([*good, "{broken"]))
+    card = corpus.build([file], tmp_path / "corpus", held_out=0.0, licence="x")
+    assert card["unreadable"] == ["d.jsonl:31: it is no JSON object or list"]
+    assert card["refused"] == {"unreadable": 1}
+    file.write_text("\n".join([*good, *["{broken"] * 3]))
+    with pytest.raises(TrainingTrouble, match=r"d.jsonl:31"):
+        corpus.build([file], tmp_path / "another", held_out=0.0, licence="x")
+
+
+def test_dialogues_of_one_exchange_are_taken_only_where_they_are_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "d.jsonl"
+    file.write_text(json.dumps({"instruction": "我睡不着", "input": "", "output": "多久了？"}, ensure_ascii=False))
+    with pytest.raises(TrainingTrouble, match="too short"):
+        corpus.build([file], tmp_path / "corpus", held_out=0.0, licence="x")
+    card = corpus.build([file], tmp_path / "corpus", held_out=0.0, licence="x", has_single_turns=True)
+    assert card["train"]["exchanges"] == 1
 
 
 @pytest.mark.parametrize(

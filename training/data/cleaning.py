@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from care.normalise import normalise
 from training.data.dialogue import Dialogue
-from training.data.formats import Role, Turn
+from training.data.formats import Role, Turn, Unread
 from worker.engine.port import Exchange
 
 
@@ -46,14 +46,15 @@ _BREAKS = re.compile(r"\s*\n\s*")
 class Cleaning:
     """Takes dialogues one after the other and remembers which it has seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, least_exchanges: int = _LEAST_EXCHANGES) -> None:
         self.refused: Counter[Refusal] = Counter()
+        self._least_exchanges = least_exchanges
         self._seen: set[bytes] = set()
 
-    def accepted(self, items: Iterable[Sequence[Turn] | None]) -> Iterator[Dialogue]:
+    def accepted(self, items: Iterable[Sequence[Turn] | Unread]) -> Iterator[Dialogue]:
         """The dialogues to train on, in order."""
         for turns in items:
-            found = Refusal.UNREADABLE if turns is None else self._judge(turns)
+            found = Refusal.UNREADABLE if isinstance(turns, Unread) else self._judge(turns)
             if isinstance(found, Refusal):
                 self.refused[found] += 1
             else:
@@ -65,7 +66,7 @@ class Cleaning:
             if any(pattern.search(turn.text) for turn in merged):
                 return refusal
         dialogue = pair(merged)
-        if len(dialogue) < _LEAST_EXCHANGES:
+        if len(dialogue) < self._least_exchanges:
             return Refusal.TOO_SHORT
         if _lesser_share(dialogue) < _LEAST_SHARE:
             return Refusal.ONE_SIDED

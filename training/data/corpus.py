@@ -18,6 +18,9 @@ TRAIN = "train.jsonl.gz"
 HELD_OUT = "held_out.jsonl.gz"
 CARD = "corpus.yaml"
 _MODULUS = 10_000
+_BEARABLE = 0.05
+_NAMED = 3
+_MAX_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,17 +31,24 @@ class Corpus:
     held_out: Sequence[Dialogue]
 
 
-def build(files: Sequence[Path], target: Path, *, held_out: float, licence: str) -> dict[str, Any]:
+def build(
+    files: Sequence[Path], target: Path, *, held_out: float, licence: str, has_single_turns: bool = False
+) -> dict[str, Any]:
     """Clean and split the dialogues of `files` into `target`; returns the card. Raises `TrainingTrouble`.
 
-    `held_out` is a share of the dialogues; `licence` is the operator's note on what the sources allow.
+    `held_out` is a share of the dialogues; `licence` is the operator's note on what the sources allow. Dialogues of one
+    exchange are left out unless `has_single_turns`. Single ones that have no known form are named in the card; a file
+    with more than one in twenty of them is refused.
     """
     if target.exists() and any(target.iterdir()):
         raise TrainingTrouble(f"{target} is not empty. Name a new directory.")
-    cleaning = Cleaning()
+    cleaning = Cleaning(least_exchanges=1) if has_single_turns else Cleaning()
+    unread: list[str] = []
     sides: tuple[list[Dialogue], list[Dialogue]] = ([], [])
     for file in files:
-        for dialogue in cleaning.accepted(formats.read(file)):
+        items = list(formats.read(file))
+        unread += _unread(file, items)
+        for dialogue in cleaning.accepted(items):
             sides[is_held_out(dialogue, share=held_out)].append(dialogue)
     if not sides[0]:
         raise TrainingTrouble(
@@ -51,6 +61,7 @@ def build(files: Sequence[Path], target: Path, *, held_out: float, licence: str)
         "licence": licence,
         "sources": [{"file": file.name, "sha256": _digest(file)} for file in files],
         "refused": {str(reason): count for reason, count in cleaning.refused.most_common()},
+        **({"unreadable": unread} if unread else {}),
         "train": statistics(sides[0]),
         "held_out": statistics(sides[1]),
     }
@@ -84,6 +95,14 @@ def statistics(dialogues: Sequence[Dialogue]) -> dict[str, float | int]:
         "client_characters_per_turn": round(said / count, 1),
         "supporter_characters_per_turn": round(replied / count, 1),
     }
+
+
+def _unread(file: Path, items: Sequence[Any]) -> list[str]:
+    """Where single dialogues have no known form, and why. Raises `TrainingTrouble` where many have none."""
+    found = [f"{file.name}:{item.number}: {item.reason}" for item in items if isinstance(item, formats.Unread)]
+    if len(found) > max(1, _BEARABLE * len(items)):
+        raise TrainingTrouble(f"{file} has {len(found)} dialogues in no known form: {'; '.join(found[:_NAMED])}.")
+    return found[:_MAX_LISTED]
 
 
 def _digest(file: Path) -> str:

@@ -1,9 +1,16 @@
-"""The forms in which counselling dialogues are published, read as turns: who spoke, and what.
+"""The forms in which counselling dialogues are published, read strictly as turns: who spoke, and what.
 
-Understood, one dialogue a line, in a JSON list, or a whole file: a list of {role, content} (SmileChat); an object with
-`messages` ({role, content}), `conversations` ({from, value}: ShareGPT) or `dialogue` (lines that begin with
-求助者：/支持者：, CPsyCoun; or {role, content}); an object with `history` ([question, answer] pairs), `input` or
-`instruction`, and `output` (Alpaca with history); a list of [text, reply] pairs (our own).
+| form | recognised by |
+| --- | --- |
+| SmileChat, SoulChat | a list of {role, content}; or `messages` |
+| ShareGPT | `conversations`: {from, value} |
+| EmoLLM | `conversation`: {input, output}, perhaps with system |
+| CPsyCoun | `dialogue`: lines that begin with 求助者：/支持者：; or {role, content} |
+| Alpaca | `instruction`, `input`, `output`, perhaps `history` |
+| ChatGLM2, ms-swift | `prompt` or `query`, `response`, perhaps `history` |
+| our own | a list of [text, reply] |
+
+One dialogue a line, or all in a JSON list. What has another form is refused with its line and the reason.
 """
 
 import json
@@ -30,38 +37,57 @@ class Turn(NamedTuple):
     text: str
 
 
+class Unread(NamedTuple):
+    """A dialogue that has no known form. `number` is its line, or its place in a list; the reason quotes nothing."""
+
+    number: int
+    reason: str
+
+
+class _Refused(Exception):  # says what happened
+    """The message is the reason."""
+
+
 _ROLES = {
     **dict.fromkeys(("client", "user", "human", "seeker", "usr", "求助者", "来访者", "咨询者"), Role.CLIENT),
     **dict.fromkeys(("counselor", "counsellor", "assistant", "gpt", "supporter", "sys"), Role.SUPPORTER),
     **dict.fromkeys(("支持者", "咨询师", "心理咨询师"), Role.SUPPORTER),
 }
 _LISTS = ("messages", "conversations", "conversation", "dialogue", "dialog")
+_LAST = (("prompt", "response"), ("query", "response"), ("instruction", "output"))
 _PAIR = 2
 
 
-def read(path: Path) -> Iterator[list[Turn] | None]:
-    """The dialogues of a file in order; None where one is there that cannot be read. Raises `TrainingTrouble`."""
+def read(path: Path) -> Iterator[list[Turn] | Unread]:
+    """The dialogues of a file in order. Raises `TrainingTrouble` if it cannot be opened."""
     try:
         with open_text(path) as file:
             items = _items(file.read())
     except (OSError, UnicodeDecodeError) as error:
         raise TrainingTrouble(f"{path} cannot be read ({type(error).__name__}).") from error
-    except ValueError as error:
-        raise TrainingTrouble(f"{path} is neither JSON nor JSON lines.") from error
-    for item in items:
-        yield _turns(item)
+    for number, item in items:
+        try:
+            yield _from_list(item) if isinstance(item, list) else _from_object(item)
+        except _Refused as reason:
+            yield Unread(number, str(reason))
 
 
-def _items(content: str) -> list[Any]:
+def _items(content: str) -> list[tuple[int, Any]]:
     """The dialogues of a document: each line, or each element, or the document itself."""
-    lines = [line for line in content.splitlines() if line.strip()]
-    try:
-        parsed = [json.loads(line) for line in lines]
-    except ValueError:
-        parsed = [json.loads(content)]
-    if len(parsed) == 1 and isinstance(parsed[0], list) and not _is_dialogue(parsed[0]):
-        return list(parsed[0])
+    lines = [(number, line) for number, line in enumerate(content.splitlines(), start=1) if line.strip()]
+    parsed = [(number, _parsed(line)) for number, line in lines]
+    if len(parsed) > 1 and parsed[0][1] is None and (whole := _parsed(content)) is not None:
+        parsed = [(1, whole)]  # one document over many lines
+    if len(parsed) == 1 and isinstance(parsed[0][1], list) and not _is_dialogue(parsed[0][1]):
+        return list(enumerate(parsed[0][1], start=1))
     return parsed
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def _is_dialogue(items: Sequence[Any]) -> bool:
@@ -71,35 +97,59 @@ def _is_dialogue(items: Sequence[Any]) -> bool:
     return isinstance(first, list) and len(first) == _PAIR and all(isinstance(part, str) for part in first)
 
 
-def _turns(item: Any) -> list[Turn] | None:
-    """The turns of one dialogue, without system prompts; None if it has another form or another role."""
-    try:
-        return _from_list(item) if isinstance(item, list) else _from_object(item)
-    except (KeyError, TypeError, ValueError):
-        return None
+def _from_object(item: Any) -> list[Turn]:
+    if not isinstance(item, Mapping):
+        raise _Refused("it is no JSON object or list")
+    lists = [name for name in _LISTS if name in item]
+    lasts = [pair for pair in _LAST if all(name in item for name in pair)]
+    if len(lists) + len(lasts) != 1:
+        raise _Refused("it has none of the known forms" if not (lists or lasts) else "it has the fields of two forms")
+    if lists:
+        return _from_list(item[lists[0]])
+    (asked, answered) = lasts[0]
+    question = [item[asked], *([item.get("input") or ""] if asked == "instruction" else [])]
+    history = item.get("history") or []
+    if not isinstance(history, list):
+        raise _Refused("its history is no list")
+    text = "\n".join(part for part in map(_text, question) if part)
+    return _from_list([*history, [text, item[answered]]])
 
 
-def _from_object(item: Mapping[str, Any]) -> list[Turn]:
-    for name in _LISTS:
-        if name in item:
-            return _from_list(item[name])
-    question = "".join(str(item.get(name) or "") for name in ("instruction", "input"))
-    return _from_list([*(item.get("history") or ()), [question, item["output"]]])
-
-
-def _from_list(items: Sequence[Any]) -> list[Turn]:
+def _from_list(items: Any) -> list[Turn]:
+    if not isinstance(items, list):
+        raise _Refused("its turns are no list")
     return [turn for item in items for turn in _spoken(item)]
 
 
 def _spoken(item: Any) -> Iterator[Turn]:
     if isinstance(item, str):
-        label, _, text = item.replace(":", "：", 1).partition("：")
-        yield Turn(_ROLES[label.strip()], text)
+        label, colon, text = item.replace(":", "：", 1).partition("：")
+        if not colon:
+            raise _Refused("a line does not say who speaks")
+        yield Turn(_role(label.strip()), text)
+    elif isinstance(item, Mapping) and {"input", "output"} <= item.keys():
+        yield Turn(Role.CLIENT, _text(item["input"]))
+        yield Turn(Role.SUPPORTER, _text(item["output"]))
     elif isinstance(item, Mapping):
-        role = str(item.get("role") or item["from"]).lower()
-        if role != "system":
-            yield Turn(_ROLES[role], str(item["content"] if "content" in item else item["value"]))
+        role, text = item.get("role", item.get("from")), item.get("content", item.get("value"))
+        if not isinstance(role, str):
+            raise _Refused("a turn does not say who speaks")
+        if role.lower() != "system":
+            yield Turn(_role(role.lower()), _text(text))
+    elif isinstance(item, list) and len(item) == _PAIR:
+        yield Turn(Role.CLIENT, _text(item[0]))
+        yield Turn(Role.SUPPORTER, _text(item[1]))
     else:
-        text, reply = item
-        yield Turn(Role.CLIENT, str(text))
-        yield Turn(Role.SUPPORTER, str(reply))
+        raise _Refused("a turn is neither a text, an object nor a pair")
+
+
+def _role(name: str) -> Role:
+    if name not in _ROLES:
+        raise _Refused("a turn is from somebody unknown")
+    return _ROLES[name]
+
+
+def _text(found: Any) -> str:
+    if not isinstance(found, str):
+        raise _Refused("a turn has no text")
+    return found

@@ -143,7 +143,7 @@ def _reward_accuracy(
 
 def _turns(file: Path) -> list[Dialogue]:
     """Dialogues in any published form; nothing is refused, for these are measured with, not learned."""
-    found = [pair(merge(turns)) for turns in formats.read(file) if turns]
+    found = [pair(merge(turns)) for turns in formats.read(file) if isinstance(turns, list)]
     if not found:
         raise TrainingTrouble(f"{file} holds no dialogue.")
     return [dialogue for dialogue in found if len(dialogue)]
