@@ -23,6 +23,7 @@ from transformers import GlmForCausalLM
 from bench.ways import WAYS, prefill_seconds, seed
 from bench.workload import REPLY_LENGTHS, SHAPES, Job, bench_prompter, jobs_for, random_model
 from worker.engine.prompter import Prompter
+from worker.engine.quantized import quantize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,16 +45,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.manual_seed(0)
     device = torch.device(options.device)
     model = random_model(options.shape, dtype=getattr(torch, options.dtype), device=device)
+    if options.quantize is not None:
+        quantize(model, options.quantize)
     prompter = bench_prompter(model)
     jobs = jobs_for(prompter, count=2 * max(options.at))
-    rows = list(_measure(model, prompter, jobs, at=options.at, ways=options.ways))
+    rows = list(_measure(model, prompter, jobs, at=options.at, ways=options.ways, with_seed=not options.no_seed))
     report = {
         "model": f"{options.shape}, {sum(p.numel() for p in model.parameters()) / 1e6:.0f} M",
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {options.threads} thread(s)",
         "dtype": options.dtype,
         "prompt_tokens_mean": statistics.mean(len(job.ids) for job in jobs),
         "reply_tokens_mean": statistics.mean(REPLY_LENGTHS),
-        "prefill_of_16_seconds": prefill_seconds(model, jobs[:16]),
+        "prefill_of_16_seconds": None if options.no_seed else prefill_seconds(model, jobs[:16]),
         "peak_memory_gib": _peak_memory(device),
         "rows": [asdict(row) for row in rows],
     }
@@ -65,18 +68,27 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--shape", choices=SHAPES, default="173m")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="bfloat16")
+    parser.add_argument("--quantize", type=int, choices=[8, 4], default=None, help="bits of the weights")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--at", type=int, nargs="+", default=[1, 4, 16, 32], help="conversations at once")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--no-seed", action="store_true", help="do not measure the seed's way first")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args(arguments)
 
 
 def _measure(
-    model: GlmForCausalLM, prompter: Prompter, jobs: Sequence[Job], *, at: Sequence[int], ways: Sequence[str]
+    model: GlmForCausalLM,
+    prompter: Prompter,
+    jobs: Sequence[Job],
+    *,
+    at: Sequence[int],
+    ways: Sequence[str],
+    with_seed: bool,
 ) -> Iterator[Row]:
-    base = seed(model, jobs[:6])
-    yield Row(way="seed", conversations=1, tokens_per_second=base, ratio_to_seed=1.0)
+    base = seed(model, jobs[:6]) if with_seed else 1.0
+    if with_seed:
+        yield Row(way="seed", conversations=1, tokens_per_second=base, ratio_to_seed=1.0)
     for conversations in at:
         chosen = jobs[: max(6, 2 * conversations)]
         for way in ways:
@@ -86,7 +98,7 @@ def _measure(
                 way=way,
                 conversations=conversations,
                 tokens_per_second=speed,
-                ratio_to_seed=speed / base,
+                ratio_to_seed=speed / base if with_seed else None,
                 first_p50=statistics.median(ordered) if ordered else None,
                 first_p95=ordered[math.ceil(0.95 * len(ordered)) - 1] if ordered else None,
             )

@@ -31,6 +31,13 @@ SHAPES: dict[str, dict[str, Any]] = {
         "num_attention_heads": 12,
         "head_dim": 64,
     },
+    "6b-slice": {  # 4 of 28 layers, full widths: what a CPU can measure in minutes
+        "hidden_size": 4096,
+        "intermediate_size": 13696,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 32,
+        "head_dim": 128,
+    },
     "6b": {
         "hidden_size": 4096,
         "intermediate_size": 13696,

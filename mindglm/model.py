@@ -19,12 +19,15 @@ Model = Annotated[str | None, typer.Option(help="Hub id or directory. Default: M
 
 
 @app.command(epilog="Example: mindglm model fetch ZhangCNN/MindGLM")
-def fetch(hub_id: Annotated[str, typer.Argument(help="The model on the hub.")] = _DEFAULT) -> None:
+def fetch(
+    hub_id: Annotated[str, typer.Argument(help="The model on the hub.")] = _DEFAULT,
+    revision: Annotated[str | None, typer.Option(help="Commit, tag or branch. Default: the newest commit.")] = None,
+) -> None:
     """Download a model with progress; a second call goes on where the first one ended."""
     from worker.model.find import fetch_model
 
     with _refusals():
-        typer.echo(fetch_model(hub_id, is_refreshed=True))
+        typer.echo(fetch_model(hub_id, revision=revision, is_refreshed=True))
 
 
 @app.command(epilog="Example: mindglm model convert ~/MindGLM ~/MindGLM-native")
@@ -71,6 +74,11 @@ def check(
     typer.echo(f"loaded in     {report.load_seconds:.1f} s; memory {report.memory_gib:.2f} GiB")
     typer.echo(f"cache         {report.cache_tokens} tokens")
     typer.echo(f"error         {report.parity_error:.1e} of the logits, {verdict}")
+    if report.full_loss is None:
+        typer.echo(f"loss          {report.loss:.3f} nats per token of eight replies")
+    else:
+        typer.echo(f"loss          {report.loss:.3f} nats per token of eight replies")
+        typer.echo(f"              {report.full_loss:.3f} without MINDGLM_QUANTIZE")
     typer.echo(f"first token   {report.first_token_seconds:.2f} s")
     for count, speed in report.tokens_per_second.items():
         typer.echo(f"speed         {speed:.0f} tokens/s with {count} at once")

@@ -18,6 +18,12 @@ class WorkerSettings(DialogueSettings):
     )
     adapter: str | None = Field(default=None, description="Directory of a LoRA adapter for the model.")
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(default="auto", description="Weights' type.")
+    quantize: Literal["int8", "int4"] | None = Field(
+        default=None, description="Store the linear layers' weights in fewer bits; int4 on GPUs only."
+    )
+    revision: str | None = Field(
+        default=None, description="Commit, tag or branch of MINDGLM_MODEL on the hub. Default: its newest commit."
+    )
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps.")
     prompt_style: Literal["seed", "fullwidth"] = Field(
         default="seed", description="Punctuation of the prompt's frame; `mindglm model probe` measures which fits."

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -271,10 +272,10 @@ def test_fetching_takes_one_format_of_the_weights_and_never_code(monkeypatch: py
         asked.update(options)
         return f"/cache/{hub_id}"
 
-    files = ["config.json", "modeling_chatglm.py", "model.safetensors", "pytorch_model.bin"]
-    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", lambda _self, _hub_id: files)
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda _self, _hub_id, **_options: listing(100))
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    assert fetch_model("some/model", is_refreshed=True) == Path("/cache/some/model")
+    assert fetch_model("some/model", revision="v1", is_refreshed=True) == Path("/cache/some/model")
+    assert asked["revision"] == "v1"
     assert asked["ignore_patterns"] == ["*.bin"]
     assert not any(fnmatch("modeling_chatglm.py", pattern) for pattern in asked["allow_patterns"])
 
@@ -285,8 +286,22 @@ def test_a_model_that_cannot_be_fetched_says_what_to_do(monkeypatch: pytest.Monk
     def fail(*_args: object, **_options: object) -> None:
         raise ConnectionError
 
-    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", fail)
-    with pytest.raises(ModelUnusable, match="could not be fetched"):
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", fail)
+    with pytest.raises(ModelUnusable, match=r"could not be fetched.*HF_ENDPOINT"):
+        fetch_model("some/model", is_refreshed=True)
+
+
+def listing(size: int) -> SimpleNamespace:
+    """What the hub says of a model with both forms of its weights."""
+    names = ["config.json", "modeling_chatglm.py", "model.safetensors", "pytorch_model.bin"]
+    return SimpleNamespace(siblings=[SimpleNamespace(rfilename=name, size=size) for name in names])
+
+
+def test_a_model_that_does_not_fit_on_the_disk_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda _self, _hub_id, **_options: listing(10**18))
+    with pytest.raises(ModelUnusable, match=r"GiB free.*HF_HOME"):
         fetch_model("some/model", is_refreshed=True)
 
 
@@ -297,6 +312,16 @@ def test_the_engine_is_checked_against_the_model_it_runs(directory: Path) -> Non
     assert report.parity_error < 1e-5
     assert [exchange.text for exchange in report.conversation] == ["我很累", "嗯"]
     assert set(report.tokens_per_second) == {1, 2}
+
+
+def test_the_check_of_a_quantised_model_says_what_the_bits_cost() -> None:
+    settings = WorkerSettings(device="cpu", threads=1, max_reply_tokens=8, quantize="int8")
+    report = check(settings, capacity=1, texts=["我很累"])
+    assert report.is_exact_enough
+    assert report.full_loss is not None
+    assert 3 < report.full_loss < 5
+    assert abs(report.loss - report.full_loss) < 0.05
+    assert report.model_version.endswith("-int8")
 
 
 def test_the_probe_finds_the_punctuation_that_the_weights_were_trained_on() -> None:
@@ -325,6 +350,22 @@ def test_the_fingerprint_changes_with_the_configuration(directory: Path) -> None
     before = fingerprint(directory)
     change_config(directory, rope_ratio=2)
     assert fingerprint(directory) != before
+
+
+def test_the_fingerprint_changes_with_a_single_weight_and_with_the_adapter(directory: Path, tmp_path: Path) -> None:
+    before = fingerprint(directory)
+    file = shards(directory)[0]
+    held = torch.load(file)
+    next(value for value in held.values() if value.dim() == 2)[0, 0] += 1
+    torch.save(held, file)
+    assert fingerprint(directory) != before
+    adapters = [tmp_path / "one", tmp_path / "two"]
+    for number, adapter in enumerate(adapters):
+        adapter.mkdir()
+        (adapter / "adapter_config.json").write_text("{}")
+        (adapter / "adapter_model.safetensors").write_bytes(bytes([number]))
+    found = {fingerprint(directory), *(fingerprint(directory, adapter=adapter) for adapter in adapters)}
+    assert len(found) == 3
 
 
 def test_the_hardware_decides_unless_it_is_told() -> None:

@@ -7,7 +7,9 @@ import torch
 from transformers import PreTrainedModel
 
 from worker.engine.guidance import Guidance
+from worker.engine.port import ModelUnusable
 from worker.engine.prompter import build_prompter
+from worker.engine.quantized import Bits, quantize
 from worker.engine.sampling import Sampler, Sampling, suppressed_ids
 from worker.engine.sizing import BLOCK_SIZE, fit
 from worker.engine.step_loop import LoadedModel
@@ -27,9 +29,21 @@ def assemble(settings: WorkerSettings, *, capacity: int) -> LoadedModel:
 def open_model(settings: WorkerSettings) -> tuple[Examined, PreTrainedModel]:
     """The model that the settings name, on its device, with its adapter. Raises `ModelUnusable`."""
     torch.set_num_threads(choose_threads(settings.threads))
-    examined = examine(find_model(settings.model))
+    examined = examine(find_model(settings.model, revision=settings.revision))
     device = choose_device(settings.device)
-    return examined, load_model(examined, dtype=settings.dtype, device=device, adapter=_adapter(settings))
+    if settings.quantize is None:
+        return examined, load_model(examined, dtype=settings.dtype, device=device, adapter=_adapter(settings))
+    bits = _bits(settings, device)
+    dtype = settings.dtype if device.type == "cpu" or settings.dtype != "auto" else "float16"
+    model: Any = load_model(examined, dtype=dtype, device=torch.device("cpu"), adapter=_adapter(settings))
+    quantize(model, bits)
+    return examined, model.to(device)
+
+
+def _bits(settings: WorkerSettings, device: torch.device) -> Bits:
+    if settings.quantize == "int4" and device.type == "cpu":
+        raise ModelUnusable("MINDGLM_QUANTIZE=int4 is for GPUs; on a CPU int8 is faster: set MINDGLM_QUANTIZE=int8.")
+    return 8 if settings.quantize == "int8" else 4
 
 
 def prepare_model(
@@ -91,4 +105,6 @@ def _stop_ids(model: PreTrainedModel) -> frozenset[int]:
 def _version(examined: Examined, settings: WorkerSettings) -> str:
     adapter = _adapter(settings)
     tuned = f"+{adapter.name}" if adapter is not None else ""
-    return f"{Path(settings.model or BUNDLED).name}@{fingerprint(examined.directory)}{tuned}"
+    stored = f"-{settings.quantize}" if settings.quantize else ""
+    digest = fingerprint(examined.directory, adapter=adapter)
+    return f"{Path(settings.model or BUNDLED).name}@{digest}{tuned}{stored}"

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, rms_norm, silu
 from transformers import GlmForCausalLM, PreTrainedModel
 
+from worker.engine import quantized
 from worker.engine.attention import Step, attend
 from worker.engine.packed import PackedLinear
+from worker.engine.quantized import QuantizedLinear
 
 
 def can_fuse(model: PreTrainedModel) -> bool:
@@ -22,7 +24,7 @@ def can_fuse(model: PreTrainedModel) -> bool:
         isinstance(model, GlmForCausalLM)
         and config.hidden_act == "silu"
         and config.rope_parameters["rope_type"] in {"default", "linear"}
-        and all(type(layer.self_attn.q_proj) is nn.Linear for layer in model.model.layers)
+        and all(type(layer.self_attn.q_proj) in {nn.Linear, QuantizedLinear} for layer in model.model.layers)
     )
 
 
@@ -83,8 +85,10 @@ class _Layer(nn.Module):
         return _add(hidden, self.down, silu(gate) * up)
 
 
-def _joined(*linears: nn.Linear) -> nn.Linear:
+def _joined(*linears: Any) -> nn.Module:
     """One linear layer whose outputs are those of the given ones, side by side."""
+    if all(isinstance(linear, QuantizedLinear) for linear in linears):
+        return quantized.joined(list(linears))
     weight = torch.cat([linear.weight.data for linear in linears])
     bias: Tensor | None = linears[0].bias
     with torch.device("meta"):
@@ -99,7 +103,7 @@ def _add(residual: Tensor, linear: nn.Module, values: Tensor) -> Tensor:
     """`residual` + `linear(values)`, as one operation where there is one."""
     if isinstance(linear, PackedLinear):
         return linear.add_to(residual, values)
-    if type(linear) is nn.Linear:
+    if isinstance(linear, nn.Linear | QuantizedLinear):
         return torch.addmm(residual, values, linear.weight.t())
     result: Tensor = residual + linear(values)
     return result

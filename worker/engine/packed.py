@@ -9,6 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from worker.engine.quantized import DynamicInt8Linear, QuantizedLinear
+
+_INT8 = 8
+
 
 class PackedLinear(nn.Module):
     """A linear layer for inference only; its weights cannot be read back."""
@@ -33,12 +37,13 @@ class PackedLinear(nn.Module):
 
 
 def pack(model: nn.Module) -> None:
-    """Replace the linear layers of a bfloat16 model on a CPU in place; other models are left as they are."""
-    if not can_pack():
-        return
+    """Replace a CPU's linear layers by their fastest form in place: int8 ones, and those in bfloat16."""
+    packs_bfloat16 = can_pack()
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            if type(child) is nn.Linear and _is_packable(child.weight):
+            if isinstance(child, QuantizedLinear) and child.bits == _INT8 and child.stored.device.type == "cpu":
+                setattr(parent, name, DynamicInt8Linear(child))
+            elif packs_bfloat16 and type(child) is nn.Linear and _is_packable(child.weight):
                 setattr(parent, name, PackedLinear(child))
 
 

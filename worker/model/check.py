@@ -14,13 +14,16 @@ from transformers import PreTrainedModel
 
 from worker.engine.assemble import open_model, prepare_model
 from worker.engine.batched import Batched
-from worker.engine.port import Exchange, Request
+from worker.engine.port import Exchange, ModelUnusable, Request
 from worker.engine.runner import Runner
 from worker.engine.runner_input import RunnerInput
+from worker.engine.step_loop import LoadedModel
+from worker.model.loss import mean_loss, sample_dialogues
 from worker.settings import WorkerSettings
 
 _PARITY_TOKENS = 100
 _LARGEST_ERROR = {torch.float32: 1e-4, torch.float16: 0.02, torch.bfloat16: 0.1}
+_LARGEST_QUANTIZED_ERROR = 0.1  # a CPU also rounds the inputs of eight-bit layers
 _SPEED_TOKENS = 64
 _SECONDS = 600.0
 
@@ -37,6 +40,8 @@ class ModelReport:
     memory_gib: float
     cache_tokens: int
     parity_error: float
+    loss: float  # nats per token of the supporter's replies in the sample dialogues
+    full_loss: float | None  # the same in full precision, if the weights are quantised
     is_exact_enough: bool
     conversation: Sequence[Exchange]
     first_token_seconds: float
@@ -45,6 +50,7 @@ class ModelReport:
 
 def check(settings: WorkerSettings, *, capacity: int, texts: Sequence[str]) -> ModelReport:
     """Load, compare, talk (`texts` one after the other) and measure. Raises `ModelUnusable`."""
+    full_loss = _full_loss(settings) if settings.quantize is not None else None
     started = time.perf_counter()
     examined, model = open_model(settings)
     load_seconds = time.perf_counter() - started
@@ -56,6 +62,7 @@ def check(settings: WorkerSettings, *, capacity: int, texts: Sequence[str]) -> M
     if not isinstance(runner, Runner):
         raise TypeError
     error = _relative_error(_paged_logits(runner, ids, block_size=loaded.block_size), expected)
+    loss = _loss(loaded, settings)
     engine = Batched(lambda: loaded, capacity=capacity)
     engine.start()
     try:
@@ -72,10 +79,34 @@ def check(settings: WorkerSettings, *, capacity: int, texts: Sequence[str]) -> M
         memory_gib=_memory(model.device) / 2**30,
         cache_tokens=loaded.block_count * loaded.block_size,
         parity_error=error,
-        is_exact_enough=error <= _LARGEST_ERROR[dtype],
+        loss=loss,
+        full_loss=full_loss,
+        is_exact_enough=error <= (_LARGEST_QUANTIZED_ERROR if settings.quantize else _LARGEST_ERROR[dtype]),
         conversation=conversation,
         first_token_seconds=first_token_seconds,
         tokens_per_second=speeds,
+    )
+
+
+def _full_loss(settings: WorkerSettings) -> float | None:
+    """The loss in full precision; None if that does not fit into the memory."""
+    full = settings.model_copy(update={"quantize": None})
+    try:
+        examined, model = open_model(full)
+        return _loss(prepare_model(examined, model, full, capacity=1), full)
+    except ModelUnusable:
+        return None
+
+
+def _loss(loaded: LoadedModel, settings: WorkerSettings) -> float:
+    if not isinstance(loaded.runner, Runner):
+        raise TypeError
+    return mean_loss(
+        loaded.runner,
+        loaded.prompter,
+        sample_dialogues(),
+        instruction=settings.instruction,
+        block_size=loaded.block_size,
     )
 
 
