@@ -5,6 +5,7 @@
     python3 dev.py test [...]    the tests, several at once; further words go to pytest, which then runs one at a time
     python3 dev.py check         format, lint, types, imports, tests: what CI runs
     python3 dev.py e2e [...]     the tests that need a browser, node or Debian packages
+    python3 dev.py fleet         the models behind a real vLLM, in an environment of its own (3.5 GB)
     python3 dev.py fix           mend what can be mended without thinking
     python3 dev.py lock [...]    renew requirements/*.txt; further words go to `uv pip compile`, e.g. --upgrade
     python3 dev.py audit         known weaknesses of the locked packages (asks the package index)
@@ -27,6 +28,7 @@ if sys.version_info < OLDEST_PYTHON:
 # Below the check, because an older Python could not even read them.
 from bootstrap.debian import need_programs  # noqa: E402 - see above
 from bootstrap.environment import DEVELOPMENT, RUNTIME, prepare, run_security_tool, write_locks  # noqa: E402 - see above
+from bootstrap.fleet import FLEET_PYTHON, prepare_fleet  # noqa: E402 - see above
 from bootstrap.places import PYTHON, ROOT, VENV  # noqa: E402 - see above
 from bootstrap.trouble import Trouble, say  # noqa: E402 - see above
 
@@ -55,6 +57,7 @@ def main(arguments: list[str]) -> int:
         "test": test,
         "check": check,
         "e2e": e2e,
+        "fleet": fleet,
         "fix": fix,
         "lock": lock,
         "audit": audit,
@@ -109,6 +112,12 @@ def e2e(arguments: list[str]) -> int:
         return status
     say("there are no end-to-end tests")
     return 0
+
+
+def fleet(arguments: list[str]) -> int:
+    """The tests with a real vLLM, which CI does not run."""
+    os.environ[FLEET_PYTHON] = str(prepare_fleet())
+    return _tool(["pytest", "tests/fleet/serving.py", *arguments])
 
 
 def fix(_arguments: list[str]) -> int:
