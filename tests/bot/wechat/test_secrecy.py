@@ -64,12 +64,18 @@ async def test_a_new_friend_is_asked_and_answered_and_no_word_is_found_anywhere_
     gateway.say(DANGER, who=WHO)
     assert "120" in await told(5)
     gateway.kill()
-    kept: list[str] = []
-    await until(lambda: kept.append(logged()) or "wechat_connection_lost" in "".join(kept))
+    kept = ""
+
+    def has_noticed() -> bool:
+        nonlocal kept
+        kept += logged()
+        return "wechat_connection_lost" in kept
+
+    await until(has_noticed)
     await adapter.stop()
 
     assert len(stored(services)) == 6
     assert leaks([BEFORE, DANGER, LONG, *gateway.texts(WHO)], heard()) == []
-    logs = "".join(kept) + logged()
+    logs = kept + logged()
     assert "message_received" in logs
     assert chinese_in(logs) == []
