@@ -5,7 +5,6 @@ one platform needs besides.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from bot.channels.channel import Capabilities, Channel
+from bot.ending import end_tasks
 from bot.health import Health, Listening
 from bot.outgoing import journal
 from bot.outgoing.courier import Courier, Sender, whole
@@ -169,7 +169,7 @@ class Runtime:
             self._has_listened.set()
             self._adapter.hurry()
             await asyncio.wait({delivering})
-            await _cancel(listening, *beside)
+            await end_tasks((listening, *beside))
 
     async def _deliver(self) -> None:
         """Only while texts can be sent, and until what was heard last is taken in."""
@@ -230,11 +230,4 @@ async def _first(ending: asyncio.Task[Any], work: Coroutine[Any, Any, None]) -> 
     """Until one of them is done; `work` is not waited for any more then."""
     other = asyncio.create_task(work)
     await asyncio.wait({ending, other}, return_when=asyncio.FIRST_COMPLETED)
-    await _cancel(other)
-
-
-async def _cancel(*tasks: asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.gather(*tasks, return_exceptions=True)
+    await end_tasks((other,))
