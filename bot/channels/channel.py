@@ -6,6 +6,7 @@ Every list of channels in the project comes from these values (`bot.channels.reg
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -17,6 +18,7 @@ if TYPE_CHECKING:  # the command line reads manifests, and pays for neither sett
     from bot.channels.runtime import Runtime
     from bot.services import BotServices
     from care.texts import Texts
+    from dialogue.messages import Allowance
     from dialogue.process.settings import DialogueSettings
 
 S = TypeVar("S", bound="DialogueSettings")
@@ -36,8 +38,8 @@ class Capabilities:
     """What the platform can show, and how much it takes.
 
     `longest_text` is the longest single message, in `measure`; None has no limit. Where sending has a budget,
-    `sends_per_message` is how many messages one message of a person pays for, and `longest_reply` how long a reply may
-    be, in `measure`, to arrive whole before the person writes again.
+    `sends_per_message` is how many messages one message of a person pays for, `sends_within` for how long, and
+    `longest_reply` how long a reply may be, in `measure`, to arrive whole before the person writes again.
     """
 
     edits: bool = False
@@ -49,7 +51,16 @@ class Capabilities:
     measure: Measure = Measure.UTF16
     cost: Cost = Cost.FREE
     sends_per_message: int | None = None
+    sends_within: timedelta | None = None
     longest_reply: int | None = None
+
+    def allowance(self, sent_at: datetime) -> "Allowance | None":
+        """What a message written at `sent_at` pays for; None where sending has no budget."""
+        if self.cost is not Cost.BUDGET or self.sends_per_message is None or self.sends_within is None:
+            return None
+        from dialogue.messages import Allowance
+
+        return Allowance(sends=self.sends_per_message, until=sent_at + self.sends_within)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

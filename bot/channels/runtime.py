@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from bot.channels.channel import Capabilities, Channel
+from bot.channels.channel import Capabilities, Channel, Cost
 from bot.ending import end_tasks
 from bot.health import Health, Listening
 from bot.outgoing import journal
+from bot.outgoing.claims import Claims, WithinBudget
 from bot.outgoing.courier import Courier, Sender, whole
 from bot.outgoing.late_texts import LateTextSender, SendFiles
 from bot.outgoing.listener import Listener
@@ -200,10 +201,25 @@ class Runtime:
                 executor=services.executors.exports,
             ),
             split=cut,
+            claims=self._claims(),
             max_at_once=adapter.max_at_once,
             owner=self._journal.owner,
             meters=services.meters,
             executor=services.executors.delivery,
+        )
+
+    def _claims(self) -> Claims | None:
+        """Within the platform's budget, where it has one."""
+        capabilities, services = self._capabilities, self._services
+        if capabilities.cost is not Cost.BUDGET or capabilities.longest_text is None:
+            return None
+        return WithinBudget(
+            channel=self._adapter.sender.name,
+            keys=services.keys,
+            longest=capabilities.longest_text,
+            measure=capabilities.measure,
+            more=services.texts.say("delivery_more_waits"),
+            alarms=services.crisis_alarms,
         )
 
     async def _pending_updates(self) -> int | None:

@@ -108,14 +108,16 @@ class PigeonAdapter(Adapter):
                 self._sender.writer.write(_line(ack=event["event"]))
 
     async def _take(self, event: dict[str, Any]) -> None:
+        sent_at = utc_now()
         message = InboundMessage(
             address=Address(channel=CHANNEL, chat_id=event["who"]),
             account="loft",
             user_id=event["who"],
             external_id=event["event"],
             text=event.get("text", ""),
-            sent_at=utc_now(),
+            sent_at=sent_at,
             is_private=True,
+            allowance=MANIFEST.capabilities.allowance(sent_at),
         )
         match event["kind"]:
             case "text":

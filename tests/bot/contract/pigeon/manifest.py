@@ -1,5 +1,6 @@
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,7 @@ MANIFEST = Channel(
         measure=Measure.UTF8,
         cost=Cost.BUDGET,
         sends_per_message=10,
+        sends_within=timedelta(hours=48),
         longest_reply=5000,
     ),
     user_ids=UserIds(pattern=re.compile(r"ring-\d+"), example="ring-7", hint="the number on its ring"),
