@@ -3,9 +3,7 @@
 ChatGLM2 models get our own rendered prompt as a plain completion, all others their server's chat template.
 """
 
-import asyncio
 import json
-import random
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +11,17 @@ from typing import Any, Literal, NamedTuple
 
 import httpx
 import structlog
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_delay,
+    stop_before_delay,
+    wait_exponential,
+    wait_fixed,
+    wait_random_exponential,
+)
 
 from worker.engine.output_collector import OutputCollector
 from worker.engine.port import (
@@ -40,6 +49,22 @@ _LONGEST_PAUSE_SECONDS = 8.0
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
 _STOPS = ("[Round ", "求助者:", "求助者：")  # spares the server tokens; ReplyText knows all markers
 _DATA = "data:"
+
+
+class _Busy(Exception):  # never leaves this file
+    """The server cannot answer now."""
+
+
+class _TooLong(Exception):  # never leaves this file
+    """The prompt does not fit into the model's context."""
+
+
+_TRANSIENT = (_Busy, httpx.TransportError)
+_NOT_OPENAI = (httpx.HTTPError, KeyError, TypeError, ValueError)
+_RETRY_WAIT = wait_exponential(
+    multiplier=_FIRST_PAUSE_SECONDS / 2, max=_LONGEST_PAUSE_SECONDS / 2
+) + wait_random_exponential(multiplier=_FIRST_PAUSE_SECONDS / 2, max=_LONGEST_PAUSE_SECONDS / 2)
+"""Doubled each time, of which the second half is random: clients that failed together do not return together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,32 +134,47 @@ class Completions:
 
     async def _reply(self, request: Request, collector: OutputCollector) -> None:
         history = list(request.history)
-        pause = _FIRST_PAUSE_SECONDS
         while True:
-            reply = _Reply(collector)
             try:
-                return await self._ask(request, history, reply)
+                return await self._ask_until_answered(request, history, collector)
             except _TooLong:
                 if not history:
                     raise PromptTooLong from None
                 del history[1 if len(history) > 1 else 0]
-            except (_Busy, httpx.TransportError) as error:
-                if reply.has_begun or time.monotonic() + pause > collector.deadline:
-                    raise EngineFailed(type(error).__name__) from error
-                log.info("completion_retried", error=type(error).__name__, pause_seconds=pause)
-                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  # jitter, not cryptography
-                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    async def _ask_until_answered(
+        self, request: Request, history: Sequence[Exchange], collector: OutputCollector
+    ) -> None:
+        """Ask again while the server is busy or away, up to the request's deadline."""
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(_TRANSIENT),
+            stop=stop_before_delay(collector.deadline - time.monotonic()),
+            wait=_RETRY_WAIT,
+            before_sleep=_log_retry,
+            reraise=True,
+        )
+        try:
+            async for attempt in retrying:
+                with attempt:
+                    await self._ask(request, history, _Reply(collector))
+        except _TRANSIENT as error:
+            raise EngineFailed(type(error).__name__) from error
 
     async def _ask(self, request: Request, history: Sequence[Exchange], reply: "_Reply") -> None:
         if self._client is None:
             raise EngineFailed("the engine is not running")
         path, body = self._question(request, history)
-        async with self._client.stream("POST", path, json=body) as response:
-            if response.status_code != httpx.codes.OK:
-                await _refuse(response)
-            async for part in _parts(response):
-                if reply.add(part):
-                    return
+        try:
+            async with self._client.stream("POST", path, json=body) as response:
+                if response.status_code != httpx.codes.OK:
+                    await _refuse(response)
+                async for part in _parts(response):
+                    if reply.add(part):
+                        return
+        except _TRANSIENT as error:
+            if reply.has_begun:
+                raise EngineFailed(type(error).__name__) from error
+            raise
         reply.end()
 
     def _question(self, request: Request, history: Sequence[Exchange]) -> tuple[str, dict[str, Any]]:
@@ -153,21 +193,26 @@ class Completions:
         return "completions", body | {"prompt": prompt, "stop": _STOPS, "top_k": self._server.top_k}
 
     async def _model_names(self, client: httpx.AsyncClient) -> list[str]:
-        give_up_at = time.monotonic() + _START_SECONDS
-        while True:
-            try:
-                response = await client.get("models")
-                response.raise_for_status()
-                return [str(model["id"]) for model in response.json()["data"]]
-            except (httpx.HTTPError, KeyError, TypeError, ValueError) as error:
-                is_final = isinstance(error, httpx.HTTPStatusError) and error.response.status_code not in _BUSY
-                if is_final or time.monotonic() > give_up_at:
-                    reason = ModelUnusable if is_final else ModelServerUnavailable
-                    raise reason(
-                        f"{self._server.base_url} does not answer as an OpenAI server ({type(error).__name__}). "
-                        "Check MINDGLM_OPENAI_BASE_URL (it ends in /v1), MINDGLM_OPENAI_API_KEY and the server."
-                    ) from error
-                await asyncio.sleep(_FIRST_PAUSE_SECONDS)
+        """Ask again until the server has started; raises `ModelServerUnavailable` after 15 s, or `ModelUnusable`."""
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(_NOT_OPENAI) & retry_if_exception(lambda error: not _is_final(error)),
+            stop=stop_after_delay(_START_SECONDS),
+            wait=wait_fixed(_FIRST_PAUSE_SECONDS),
+            reraise=True,
+        )
+        try:
+            async for attempt in retrying:
+                with attempt:
+                    response = await client.get("models")
+                    response.raise_for_status()
+                    return [str(model["id"]) for model in response.json()["data"]]
+        except _NOT_OPENAI as error:
+            reason = ModelUnusable if _is_final(error) else ModelServerUnavailable
+            raise reason(
+                f"{self._server.base_url} does not answer as an OpenAI server ({type(error).__name__}). "
+                "Check MINDGLM_OPENAI_BASE_URL (it ends in /v1), MINDGLM_OPENAI_API_KEY and the server."
+            ) from error
+        raise AssertionError("tenacity either returns or raises")
 
 
 class _Part(NamedTuple):
@@ -223,12 +268,13 @@ class _Reply:
         )
 
 
-class _Busy(Exception):  # never leaves this file
-    """The server cannot answer now."""
+def _log_retry(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.info("completion_retried", error=type(error).__name__, pause_seconds=round(state.upcoming_sleep, 3))
 
 
-class _TooLong(Exception):  # never leaves this file
-    """The prompt does not fit into the model's context."""
+def _is_final(error: BaseException) -> bool:
+    return isinstance(error, httpx.HTTPStatusError) and error.response.status_code not in _BUSY
 
 
 async def _refuse(response: httpx.Response) -> None:

@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 from uuid import UUID
 
 import structlog
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from bot.channels.wechat import CHANNEL
 from bot.channels.wechat.chat import WechatChat
@@ -141,14 +142,15 @@ class Intake:
 
     async def _insist(self, act: Callable[[], Awaitable[T]]) -> T:
         """Until line and database let it be done."""
-        back_off_seconds = _FIRST_BACK_OFF_SECONDS
-        while True:
-            try:
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type((LineBroken, DatabaseUnavailable)),
+            wait=wait_exponential(multiplier=_FIRST_BACK_OFF_SECONDS, max=_MAX_BACK_OFF_SECONDS),
+            before_sleep=_log_retry,
+        )
+        async for attempt in retrying:
+            with attempt:
                 return await act()
-            except (LineBroken, DatabaseUnavailable) as trouble:
-                log.warning("wechat_intake_retries", reason=type(trouble).__name__)
-                await asyncio.sleep(back_off_seconds)
-                back_off_seconds = min(back_off_seconds * 2, _MAX_BACK_OFF_SECONDS)
+        raise AssertionError("tenacity either returns or raises")
 
     async def _take_message(self, message_id: str, step: "_Step") -> None:
         payload = await self._insist(partial(self._fetch, message_id))
@@ -179,13 +181,16 @@ class Intake:
     async def _fetch(self, message_id: str) -> Payload | None:
         """None when the puppet cannot tell, also when it is asked again."""
         puppet = await self._connection.wait_until_up()
-        for attempt in range(_READ_ATTEMPTS):
-            try:
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(PuppetTrouble),
+            stop=stop_after_attempt(_READ_ATTEMPTS),
+            wait=wait_exponential(multiplier=_FIRST_BACK_OFF_SECONDS),
+            retry_error_callback=lambda _: None,
+        )
+        async for attempt in retrying:
+            with attempt:
                 async with self._fetches:
                     payload: Payload = await puppet.call("message_payload", id=message_id)
-            except PuppetTrouble:
-                await asyncio.sleep(_FIRST_BACK_OFF_SECONDS * 2**attempt)
-            else:
                 return payload
         return None
 
@@ -245,6 +250,11 @@ class Intake:
         except PuppetTrouble:
             if not (await puppet.call("contact_payload", id=contact_id)).friend:  # else we have said yes before
                 raise
+
+
+def _log_retry(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning("wechat_intake_retries", reason=type(error).__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
