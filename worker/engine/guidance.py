@@ -12,7 +12,7 @@ _FULL_TOKENS = 24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guidance:
-    """`scale` 1 is plain sampling. After the first 24 tokens of a reply half of what exceeds 1 remains."""
+    """`scale` 1 is plain sampling. After the first 24 tokens of a reply a quarter of what exceeds 1 remains."""
 
     scale: float = 1.0
 
@@ -23,4 +23,4 @@ class Guidance:
 
     def at(self, reply_tokens: int) -> float:
         """The scale for the token after so many tokens of the reply."""
-        return self.scale if reply_tokens < _FULL_TOKENS else (1 + self.scale) / 2
+        return self.scale if reply_tokens < _FULL_TOKENS else (3 + self.scale) / 4

@@ -46,7 +46,7 @@ def test_a_pair_becomes_one_row_and_other_rows_stay() -> None:
 
 def test_guidance_is_strongest_at_the_beginning_of_a_reply() -> None:
     assert Guidance(scale=3).at(0) == 3
-    assert Guidance(scale=3).at(100) == 2
+    assert Guidance(scale=3).at(100) == 1.5
     assert not Guidance().is_on
 
 
