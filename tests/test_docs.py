@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,11 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
 
 
 RECORDS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+
+
+def test_no_two_decision_records_share_a_number() -> None:
+    numbers = Counter(record.name[:4] for record in RECORDS)
+    assert [number for number, count in numbers.items() if count > 1] == []
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.stem)
