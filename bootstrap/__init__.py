@@ -1,1 +1,1 @@
-"""Makes .venv from nothing but Python and pip. Standard library only, and nothing of the product's."""
+"""Creates .venv with nothing but Python and pip. Imports only the standard library, nothing from the product."""

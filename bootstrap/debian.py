@@ -1,4 +1,4 @@
-"""Programs that only the end-to-end tests need: Debian's packages where we may, else a message."""
+"""Programs that only the end-to-end tests need: installed from Debian when run as root, else named in a message."""
 
 import os
 import shutil
@@ -7,21 +7,21 @@ import subprocess
 from bootstrap.trouble import Trouble, say
 
 _PACKAGES = {
-    "chromium": ("chromium", "fonts-noto-cjk"),  # the web console, and something to write Chinese with
+    "chromium": ("chromium", "fonts-noto-cjk"),  # the web console, and a font for Chinese
     "node": ("nodejs",),  # the WeChat gateway
     "npm": ("npm",),
 }
-"""By the program that shows whether they are there."""
+"""Package by the program whose presence proves that it is installed."""
 
 
 def need_programs() -> None:
-    """Raises `Trouble` where they are missing and cannot be installed."""
+    """Raises `Trouble` if packages are missing and cannot be installed."""
     missing = [name for program, names in _PACKAGES.items() if shutil.which(program) is None for name in names]
     if not missing:
         return
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         raise Trouble(f"the end-to-end tests need more; as root on Debian: apt-get install {' '.join(missing)}")
-    say(f"installs Debian packages: {' '.join(missing)}")
+    say(f"installing Debian packages: {' '.join(missing)}")
     for words in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *missing]):
         done = subprocess.run(
             ["apt-get", *words],  # noqa: S607 - wherever this Debian has it

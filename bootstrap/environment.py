@@ -1,6 +1,6 @@
-"""Keeps .venv in step with the locks: made once, renewed when a lock changes, made anew when it was left half-done.
+"""Keeps .venv in step with the locks: created once, updated when a lock changes, recreated when an install was cut off.
 
-A stamp in .venv tells what was finished; without a fitting stamp nothing counts as installed.
+A stamp in .venv records what was installed; without a matching stamp nothing counts as installed.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ _OLDEST_PYTHON = (3, 11)
 
 
 class Profile(NamedTuple):
-    """What a group of commands needs."""
+    """The packages that a group of commands needs."""
 
     name: str
     extras: Sequence[str]
@@ -57,13 +57,13 @@ IMAGES = {
     "bot": ("--extra=console", "--extra=openai", "--extra=postgres", "--extra=telegram", "--extra=wechat"),
     "worker": ("--extra=local", "--extra=openai", "--extra=postgres"),
 }
-"""What the container images install, each a part of the development lock."""
+"""The locks of the container images, each a subset of the development lock."""
 
 _SATISFIES = {RUNTIME: [RUNTIME], DEVELOPMENT: [RUNTIME, DEVELOPMENT]}
 
 
 def prepare(profile: Profile) -> None:
-    """Make .venv fit for `profile`. When it is already, this costs a few milliseconds. Raises `Trouble`."""
+    """Install what `profile` needs into .venv; takes milliseconds if it is already there. Raises `Trouble`."""
     if is_ready(profile):
         return
     with alone():
@@ -72,13 +72,13 @@ def prepare(profile: Profile) -> None:
 
 
 def is_ready(profile: Profile) -> bool:
-    """Whether .venv was finished for this lock, in this place, by a Python that is still the same."""
+    """Whether .venv was completed for this lock, in this directory, by the Python that is still installed."""
     stamp = _read_stamp()
     return _fits(stamp) and stamp.get(profile.name) == _fingerprint(profile)
 
 
 def write_locks(options: Sequence[str]) -> None:
-    """Write requirements/*.txt from pyproject.toml: for every platform, with hashes, without any address."""
+    """Write requirements/*.txt from pyproject.toml: for every platform, with hashes, without index URLs."""
     sources = ["pyproject.toml", "requirements/torch-needs.txt", "--excludes=requirements/excludes.txt"]
     with alone():
         pip_settings = PipSettings.read()
@@ -90,14 +90,14 @@ def write_locks(options: Sequence[str]) -> None:
             uv.compile(*sources, *extras, within, *options, output=LOCKS / f"{name}.txt")
         for name in ("uv", "build", "security"):
             uv.compile(f"requirements/{name}.in", *options, output=LOCKS / f"{name}.txt")
-        # from the index alone: a CPU wheel that lies at hand is not what the GPU image needs
+        # from the index only: a local CPU wheel is not what the GPU image needs
         index = Uv.get(pip_settings._replace(wheel_directories=()))
         runtime = f"--constraints={RUNTIME.lock.relative_to(ROOT)}"
         index.compile("requirements/cuda.in", runtime, *options, output=LOCKS / "cuda.txt")
 
 
 def run_security_tool(package: str, *words: str) -> int:
-    """Run a program that stays out of .venv; returns its exit status. Raises `Trouble`."""
+    """Run a program without installing it into .venv; returns its exit status. Raises `Trouble`."""
     with alone():
         uv = Uv.get(PipSettings.read())
     return uv.tool(package, *words, lock=LOCKS / "security.txt")
@@ -105,12 +105,12 @@ def run_security_tool(package: str, *words: str) -> int:
 
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
-    """One at a time changes .venv; the lock is on this very file, so it leaves nothing behind."""
+    """Only one process at a time changes .venv. It locks this source file, so no lock file is left behind."""
     with Path(__file__).open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("waits for another dev.py that prepares .venv")
+            say("waiting for another dev.py that is preparing .venv")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -126,7 +126,7 @@ def _install(profile: Profile) -> None:
     uv.install_locked(profile.lock)
     if build is not None:
         torch.install(uv, build)
-    # Instead of an editable installation, which would have to download a build backend.
+    # Instead of an editable install, which would have to download a build backend.
     (site_packages() / "mindglm-checkout.pth").write_text(f"{ROOT}\n")
     finished = {each.name: _fingerprint(each) for each in _SATISFIES[profile]}
     STAMP.write_text(json.dumps({"root": str(ROOT), "python": interpreter(), **finished}))
@@ -134,10 +134,10 @@ def _install(profile: Profile) -> None:
 
 
 def _discard_unusable() -> None:
-    """An environment that was left half-done, was moved here, or has lost its Python; any other is built upon."""
+    """Whether .venv is incomplete, was moved here, or has lost its Python; any other is updated in place."""
     if not VENV.exists() or (_works() and (not STAMP.exists() or _fits(_read_stamp()))):
         return
-    say("makes .venv anew: the one that is there is unfinished or broken")
+    say("recreating .venv: the existing one is incomplete or broken")
     shutil.rmtree(VENV)
 
 
@@ -147,7 +147,7 @@ def _works() -> bool:
 
 
 def _announce(profile: Profile, build: torch.Build | None) -> None:
-    say(f"prepares .venv, which takes a while once; downloads at most {profile.download_mb} MB of packages")
+    say(f"preparing .venv, which takes a while the first time; downloads at most {profile.download_mb} MB of packages")
     if build is None:
         return
     say(f"and {build.words}, about {build.download_mb} MB")

@@ -1,4 +1,4 @@
-"""Where things are in a checkout."""
+"""Paths in a checkout."""
 
 import os
 from pathlib import Path
@@ -11,11 +11,11 @@ LOCKS = ROOT / "requirements"
 
 
 def site_packages() -> Path:
-    """Where .venv keeps its packages."""
+    """The site-packages directory of .venv."""
     (directory,) = VENV.glob("lib/python3.*/site-packages")
     return directory
 
 
 def interpreter() -> str:
-    """The file behind .venv's Python; an upgrade of the system's Python changes it."""
+    """The real path of .venv's Python; it changes when the system's Python is upgraded."""
     return os.path.realpath(PYTHON)

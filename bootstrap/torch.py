@@ -1,4 +1,4 @@
-"""Which build of PyTorch this machine gets. It stays out of the locks, so that a CPU or a CUDA build can satisfy it."""
+"""Chooses the PyTorch build for this machine. The locks leave it open: a CPU or a CUDA build will do."""
 
 import platform
 import shutil
@@ -15,7 +15,7 @@ VERSION = "2.13.0"
 
 
 class Build(NamedTuple):
-    """A way to get it, and what that costs."""
+    """One build of PyTorch: its name in messages, its size, and pip options."""
 
     words: str
     download_mb: int
@@ -30,12 +30,12 @@ _WITH_CUDA_PARTS = _CUDA._replace(words="PyTorch with its CUDA parts", options=(
 
 
 def is_installed() -> bool:
-    """Whether .venv has this version, in whichever build."""
+    """Whether .venv has this version, whatever the build."""
     return any(VENV.glob(f"lib/python3.*/site-packages/torch-{VERSION}*.dist-info"))
 
 
 def choose(pip_settings: PipSettings) -> Build:
-    """The build for this machine: with an NVIDIA GPU the CUDA build, else the smallest there is."""
+    """The build for this machine: the CUDA build if there is an NVIDIA GPU, else the smallest one."""
     if sys.platform == "darwin":
         return _MAC
     if _has_nvidia_gpu():
@@ -44,20 +44,20 @@ def choose(pip_settings: PipSettings) -> Build:
 
 
 def install(uv: Uv, build: Build) -> None:
-    """Install it. Where the server of the special builds cannot be reached, the package index has a larger one."""
+    """Install it; falls back to the larger build on the package index if PyTorch's own server cannot be reached."""
     requirement = f"torch=={VERSION}"
     try:
         uv.install(requirement, *build.options)
     except Trouble:
         if not build.options:
             raise
-        say(f"{build.words} cannot be had; instead {_WITH_CUDA_PARTS.words}, about {_WITH_CUDA_PARTS.download_mb} MB")
+        say(f"could not get {build.words}; using {_WITH_CUDA_PARTS.words}, about {_WITH_CUDA_PARTS.download_mb} MB")
         need_room(_WITH_CUDA_PARTS.disk_mb)
         uv.install(requirement)
 
 
 def _from_directory(pip_settings: PipSettings) -> Build | None:
-    """A wheel for this Python and machine in a directory that pip was told to look into."""
+    """A wheel for this Python and machine in one of pip's `find-links` directories."""
     tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
     for directory in pip_settings.wheel_directories:
         for wheel in Path(directory).glob(f"torch-{VERSION}*-{tag}-{tag}-*{platform.machine()}.whl"):

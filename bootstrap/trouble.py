@@ -1,4 +1,4 @@
-"""How the bootstrap speaks, and the one error that it expects."""
+"""The bootstrap's messages, and its one expected error."""
 
 import shutil
 import sys
@@ -7,17 +7,17 @@ from bootstrap.places import ROOT
 
 
 class Trouble(Exception):
-    """Something foreseeable stands in the way; the message is one line and says what to do."""
+    """An expected error; the message is one line and says what to do."""
 
 
 def say(words: str) -> None:
-    """One line for the operator, beside whatever goes to standard output."""
+    """Print one line for the operator on stderr."""
     sys.stderr.write(f"dev.py: {words}\n")
     sys.stderr.flush()
 
 
 def need_room(megabytes: int) -> None:
-    """Raises `Trouble` unless the disk of the checkout has that much left."""
+    """Raises `Trouble` unless the checkout's disk has that much free space."""
     free = shutil.disk_usage(ROOT).free // 1_000_000
     if free < megabytes:
-        raise Trouble(f"the disk is too full: {megabytes} MB are needed, {free} MB are free in {ROOT}")
+        raise Trouble(f"not enough disk space: {megabytes} MB needed, {free} MB free in {ROOT}")

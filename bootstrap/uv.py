@@ -1,4 +1,4 @@
-"""Gets uv, the installer, and runs it on .venv the way that pip is set up on this machine."""
+"""Installs uv and runs it on .venv with this machine's pip configuration."""
 
 import ast
 import importlib.util
@@ -15,11 +15,11 @@ from typing import NamedTuple, Self
 from bootstrap.places import LOCKS, PYTHON, ROOT, VENV
 from bootstrap.trouble import Trouble, say
 
-_NO_PIP = "this Python has no pip; on Debian and Ubuntu `apt-get install python3-pip` brings it"
-_NO_NETWORK = "the package index cannot be reached; PIP_INDEX_URL names a mirror, HTTPS_PROXY a proxy"
-_NO_TRUST = "the package index's certificate is not trusted; SSL_CERT_FILE names the certificates to trust"
+_NO_PIP = "this Python has no pip; on Debian and Ubuntu run `apt-get install python3-pip`"
+_NO_NETWORK = "the package index cannot be reached; set PIP_INDEX_URL to a mirror or HTTPS_PROXY to a proxy"
+_NO_TRUST = "the package index's certificate is not trusted; set SSL_CERT_FILE to the certificates to trust"
 _FULL = "the disk is full"
-_READ_ONLY = "the directory cannot be written"
+_READ_ONLY = "the directory is not writable"
 _REASONS = {
     "No space left on device": _FULL,
     "Read-only file system": _READ_ONLY,
@@ -35,7 +35,7 @@ _FULL_BELOW_MB = 20
 
 
 class PipSettings(NamedTuple):
-    """What pip's configuration says about where packages come from."""
+    """The package sources in pip's configuration."""
 
     index_url: str | None = None
     certificates: str | None = None
@@ -43,7 +43,7 @@ class PipSettings(NamedTuple):
 
     @classmethod
     def read(cls) -> Self:
-        """From pip's files and PIP_* variables, by pip itself; a Python without pip has none."""
+        """Read from `pip config list`, which covers pip's files and PIP_* variables; empty without pip."""
         pip = _pip()
         if pip is None:
             return cls()
@@ -52,7 +52,7 @@ class PipSettings(NamedTuple):
 
     @classmethod
     def parse(cls, listing: str) -> Self:
-        """From the words of `pip config list`; variables (``:env:``) come before files."""
+        """Parse the output of `pip config list`; variables (``:env:``) override files."""
         pairs = [line.split("=", 1) for line in sorted(listing.splitlines()) if "=" in line]
         found = {key.rsplit(".", 1)[-1]: ast.literal_eval(value) for key, value in reversed(pairs)}
         directories = [place for place in found.get("find-links", "").split() if Path(place).is_dir()]
@@ -60,7 +60,7 @@ class PipSettings(NamedTuple):
 
 
 class Uv:
-    """The installer; each method raises `Trouble` when it fails, after uv has said why in its own words."""
+    """The installer; a method that fails raises `Trouble` after uv has printed its own error."""
 
     def __init__(self, program: Path, pip_settings: PipSettings) -> None:
         self._program = program
@@ -68,7 +68,7 @@ class Uv:
 
     @classmethod
     def get(cls, pip_settings: PipSettings) -> Self:
-        """The one in .venv, which is made and filled if need be; without pip the one that the machine has."""
+        """uv in .venv, which is created if necessary; without pip, the uv on the PATH."""
         if not PYTHON.exists():
             venv.create(VENV, symlinks=True)
         program = VENV / "bin" / "uv"
@@ -81,20 +81,20 @@ class Uv:
         return cls(program, pip_settings)
 
     def install_locked(self, lock: Path) -> None:
-        """Exactly what the lock says, checked against its hashes."""
+        """Install exactly the lock's packages, checked against its hashes."""
         self._run("install", f"--python={PYTHON}", "--no-deps", "--require-hashes", f"--requirements={lock}")
 
     def install(self, *words: str) -> None:
-        """Further packages."""
+        """Install additional packages."""
         self._run("install", f"--python={PYTHON}", *words)
 
     def compile(self, *words: str, output: Path) -> None:
-        """A lock for every platform, with hashes; no address gets into it."""
+        """Write a lock for every platform, with hashes and without index URLs."""
         fixed = ("--quiet", "--universal", "--generate-hashes", "--no-header", "--python-version=3.11")
         self._run("compile", *fixed, f"--output-file={output.relative_to(ROOT)}", *words)
 
     def tool(self, package: str, *words: str, lock: Path) -> int:
-        """Run a program of a locked package outside of .venv; returns its exit status."""
+        """Run a locked package's program outside .venv; returns its exit status."""
         argv = [str(self._program), "tool", "run", "--quiet", f"--constraints={lock}", f"--from={package}", *words]
         return subprocess.run(argv, check=False, env=self._environment, cwd=ROOT).returncode
 
@@ -104,11 +104,11 @@ class Uv:
             return
         if shutil.disk_usage(ROOT).free < _FULL_BELOW_MB * 1_000_000:
             raise Trouble(_FULL)
-        raise Trouble(f"uv failed, its words stand above; if it had no network: {_NO_NETWORK}")
+        raise Trouble(f"uv failed, see its output above; if the network was down: {_NO_NETWORK}")
 
 
 def environment(inherited: Mapping[str, str], pip_settings: PipSettings) -> dict[str, str]:
-    """What uv gets to see: the system's certificates, and pip's places where uv's own are not set."""
+    """uv's environment: the system's certificates, and pip's package sources unless uv's own are set."""
     wanted = {
         "UV_SYSTEM_CERTS": "1",
         "UV_DEFAULT_INDEX": None if "UV_INDEX_URL" in inherited else pip_settings.index_url,
@@ -119,16 +119,16 @@ def environment(inherited: Mapping[str, str], pip_settings: PipSettings) -> dict
 
 
 def explain(output: str) -> str:
-    """One line for what a failed pip printed."""
+    """Reduce a failed pip's output to one line."""
     for sign, reason in _REASONS.items():
         if sign in output:
             return reason
     lines = output.strip().splitlines()
-    return f"pip failed: {lines[-1] if lines else 'it gave no reason'}"
+    return f"pip failed: {lines[-1] if lines else 'no output'}"
 
 
 def _fetch(pip: Sequence[str]) -> None:
-    say("fetches uv, the installer: 25 MB")
+    say("downloading uv, the installer: 25 MB")
     options = ("--quiet", "--disable-pip-version-check", "--no-input", "--retries=2")
     what = ("--require-hashes", "--only-binary=:all:", f"--requirement={LOCKS / 'uv.txt'}")
     argv = [*pip, "--python", str(PYTHON), "install", *options, *what]
@@ -139,7 +139,7 @@ def _fetch(pip: Sequence[str]) -> None:
 
 @cache
 def _pip() -> list[str] | None:
-    """pip of the Python that runs this, or of the one that its environment was made from."""
+    """The pip of this Python, or of the Python its virtual environment was created from."""
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
     base = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
@@ -150,7 +150,7 @@ def _pip() -> list[str] | None:
 
 
 def _bundled_pip() -> list[str]:
-    """The pip that many Pythons carry along for new environments; Debian's does not."""
+    """The pip wheel that most Pythons bundle for `ensurepip`; Debian's does not."""
     if importlib.util.find_spec("ensurepip") is None:
         raise Trouble(_NO_PIP)
     done = subprocess.run([PYTHON, "-m", "ensurepip"], check=False, capture_output=True, text=True)

@@ -1,7 +1,7 @@
-"""The life of a turn: claim, extend, complete, fail, give back. The row is the truth.
+"""A turn's state transitions: claim, extend, complete, fail, release. The row is the source of truth.
 
-Only a turn's owner may answer it, and only while its conversation is open; the lease says until when the owner
-counts as alive.
+Only a turn's owner may answer it, and only while its conversation is open. The owner counts as alive until its lease
+expires.
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from dialogue.states import OPEN_TURN_STATES, DeliveryKind, TurnState
 from dialogue.storage.vault import MasterKeys, PersonKey
 from dialogue.tables import CONVERSATIONS, PEOPLE, TURNS, spelled_out
 
-# at most one turn of each state; asked for one by one, each has a partial index, however long the conversation is
+# one query per state: each uses a partial index, however long the conversation is
 _OPEN = union_all(
     *(
         select(TURNS.c.id, TURNS.c.seq).where(
@@ -30,7 +30,7 @@ _OPEN = union_all(
 ).subquery()
 _HEAD = select(_OPEN.c.id).order_by(_OPEN.c.seq).limit(1).scalar_subquery()
 _LEASE_IS_OVER = (TURNS.c.state == TurnState.GENERATING) & (TURNS.c.lease_until <= bindparam("now"))
-# the state is asked outside of the subquery too: a claim that waited for another one sees what that one wrote
+# the state is checked again outside the subquery: a claim that waited for another must see what that one wrote
 _CLAIM = (
     update(TURNS)
     .where(TURNS.c.id == _HEAD, (TURNS.c.state == TurnState.WAITING) | _LEASE_IS_OVER)
@@ -39,7 +39,7 @@ _CLAIM = (
         owner=bindparam("new_owner"),
         lease_until=bindparam("until"),
         attempt=TURNS.c.attempt + 1,
-        ring_count=0,  # if this owner dies, the sweep rings without delay
+        ring_count=0,  # if this owner dies, the sweep re-announces the turn without delay
         claimed_at=bindparam("now"),
     )
     .returning(TURNS.c.id, TURNS.c.attempt)
@@ -73,7 +73,7 @@ _DISCARD = (
     .where(TURNS.c.id == bindparam("turn_id"), *_HELD)
     .values(state=TurnState.DISCARDED, finished_at=bindparam("now"))
 )
-# the fence: by owner, and by the conversation's epoch
+# the fence: the owner and the conversation's epoch must match
 _FINISH = (
     update(TURNS)
     .where(
@@ -107,7 +107,7 @@ _FAIL = _FINISH.values({name: bindparam(f"new_{name}") for name in ("state", "er
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedTurn:
-    """A turn that the claimer now owns, with all that is needed to answer it."""
+    """A turn that the caller now owns, with everything needed to answer it."""
 
     id: UUID
     conversation_id: UUID
@@ -144,7 +144,7 @@ def claim(
 ) -> ClaimedTurn | None:
     """Claim the conversation's first open turn if it has no owner, or if the owner's lease expired.
 
-    None means that there is nothing to do: no open turn, or another worker is at it. `max_turns` bounds the
+    None means nothing to do: no open turn, or another worker has it. `max_turns` bounds the
     history that is read: the first turn and the last ones. The turn of a person who was erased is discarded.
     Raises `WrongSecretKey`.
     """
@@ -174,13 +174,13 @@ def claim(
 
 
 def extend(session: Session, turn_ids: list[UUID], *, owner: UUID, until: datetime) -> set[UUID]:
-    """Prolong the leases of the turns that this owner still holds, and tell which those are."""
+    """Extend the leases of the turns that this owner still holds; returns those turns."""
     held = session.scalars(_EXTEND, {"turn_ids": turn_ids, "by_owner": owner, "until": until})
     return set(held)
 
 
 def complete(session: Session, turn: ClaimedTurn, reply: FinishedReply, *, owner: UUID, now: datetime) -> UUID | None:
-    """Write the reply and the delivery that owes it; None if the turn is no longer this owner's to answer."""
+    """Store the reply and its delivery; None if this owner no longer holds the turn."""
     values: dict[str, object] = {
         "new_state": TurnState.ANSWERED,
         "new_reply": turn.key.seal(reply.text, row=turn.id, column="turns.reply"),
@@ -200,7 +200,7 @@ def complete(session: Session, turn: ClaimedTurn, reply: FinishedReply, *, owner
 
 
 def fail(session: Session, turn: ClaimedTurn, apology: str, *, error: str, owner: UUID, now: datetime) -> UUID | None:
-    """Give the turn up and owe the person an honest word; None if it is no longer this owner's."""
+    """Mark the turn failed and queue an apology; None if this owner no longer holds it."""
     values: dict[str, object] = {"new_state": TurnState.FAILED, "new_error": error, "new_finished_at": now}
     failed = session.execute(_FAIL, values | _fence(turn, owner)).first()
     if failed is None:
@@ -209,12 +209,12 @@ def fail(session: Session, turn: ClaimedTurn, apology: str, *, error: str, owner
 
 
 def give_back(session: Session, turn_id: UUID, *, owner: UUID, now: datetime) -> None:
-    """Let another worker have the turn at once; the try does not count."""
+    """Release the turn for another worker at once; the attempt does not count."""
     session.execute(_LET_GO, {"turn_id": turn_id, "by_owner": owner, "now": now, "uncounted": 1})
 
 
 def retry(session: Session, turn_id: UUID, *, owner: UUID, now: datetime) -> None:
-    """Let the turn be tried again at once; the failed try counts."""
+    """Release the turn for another attempt at once; the failed attempt counts."""
     session.execute(_LET_GO, {"turn_id": turn_id, "by_owner": owner, "now": now, "uncounted": 0})
 
 
@@ -228,7 +228,7 @@ def _fence(turn: ClaimedTurn, owner: UUID) -> dict[str, object]:
 
 
 def _with_postscript(turn: ClaimedTurn, text: str, sealed: bytes | None) -> str:
-    """Our own words stand in a paragraph of their own, behind the reply."""
+    """Append our own text to the reply as a paragraph of its own."""
     if sealed is None:
         return text
     return f"{text}\n\n{turn.key.open(sealed, row=turn.id, column='turns.postscript')}"

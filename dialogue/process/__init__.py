@@ -1,1 +1,1 @@
-"""What every process needs to start: settings, the home directory, keys, logs, the supervisor that started it."""
+"""What every process needs to start: settings, the home directory, keys, logs, readiness messages to its supervisor."""

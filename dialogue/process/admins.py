@@ -1,4 +1,4 @@
-"""Who the admins are: read from the setting, refused where it cannot be meant."""
+"""Parses the list of admins in the settings and rejects entries that cannot be valid."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from dialogue.messages import Address
 
 
 class AdminAccount(NamedTuple):
-    """What a person's id looks like on one channel; `hint` says it in words, `example` is one."""
+    """The form of a user id on one channel; `hint` describes it, `example` is one."""
 
     pattern: re.Pattern[str]
     hint: str
@@ -17,12 +17,12 @@ class AdminAccount(NamedTuple):
 
 
 def parse(setting: str) -> tuple[Address, ...]:
-    """`channel:user id`, several with commas; raises `ValueError`, whose message shows no value."""
+    """`channel:user id`, separated by commas. Raises `ValueError`, whose message shows no value."""
     return tuple(dict.fromkeys(address for _, address in _numbered(setting)))
 
 
 def check(variable: str, setting: str, accounts: Mapping[str, AdminAccount]) -> None:
-    """Raises `Misconfigured` for a channel that is not among `accounts`, or an id that cannot be one of it."""
+    """Raises `Misconfigured` for a channel missing from `accounts`, or an id of the wrong form for its channel."""
     for number, address in _numbered(setting):
         account = accounts.get(address.channel)
         if account is None:

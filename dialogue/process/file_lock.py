@@ -1,4 +1,4 @@
-"""A file that one process at a time may hold; the end of the process lets it go, however it ends."""
+"""A lock file for one process at a time; released when the process ends, however it ends."""
 
 import fcntl
 from pathlib import Path

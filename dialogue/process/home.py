@@ -1,4 +1,4 @@
-"""What stands in for a database and a broker where the settings name none: files in the home."""
+"""The defaults when no database or broker is set: a SQLite file and a private Valkey in the home directory."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ _MAX_SOCKET_PATH_BYTES = 100  # sun_path holds 104 bytes on macOS, 108 on Linux
 
 
 def keep_private() -> None:
-    """Whatever this process and its children write (database, logs, sockets) is nobody else's to read."""
+    """Set the umask: only this user may read what this process and its children write (database, logs, sockets)."""
     os.umask(0o077)
 
 

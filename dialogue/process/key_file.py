@@ -1,4 +1,4 @@
-"""Where the master keys come from: the settings, or a key file in the home, made on first use."""
+"""Master keys: from the settings, or from a key file in the home directory, created on first use."""
 
 import os
 import tempfile
@@ -10,7 +10,7 @@ from dialogue.storage.vault import MasterKeys, new_secret
 
 
 def master_keys(settings: DialogueSettings) -> MasterKeys:
-    """The keys that are set, or the key file's. Raises `Misconfigured` for a key that is none.
+    """The keys from the settings, or from the key file. Raises `Misconfigured` for an invalid key.
 
     Processes on several hosts must be given the same key by `MINDGLM_SECRET_KEY`; each would else make its own, and
     `people.check_master_key` refuses a key that the database does not know.
@@ -24,7 +24,7 @@ def master_keys(settings: DialogueSettings) -> MasterKeys:
 
 
 def _write_private(file: Path, secret: str) -> None:
-    """Mode 0600; it appears whole or not at all, and whoever comes first has written it."""
+    """Create it with mode 0600, atomically; of two processes the first one wins."""
     descriptor, draft = tempfile.mkstemp(prefix=file.name, dir=file.parent)
     with os.fdopen(descriptor, "w") as handle:
         handle.write(secret + "\n")

@@ -1,4 +1,4 @@
-"""Logs: one line an event, a constant name and ids; never what anyone said."""
+"""Logging: one line per event, a constant name plus ids; never what a person wrote."""
 
 import logging
 import sys
@@ -16,7 +16,7 @@ _QUIET = ("httpx", "httpcore", "kombu", "celery", "alembic", "sqlalchemy", "tran
 """Libraries whose INFO lines hold URLs with tokens, arguments or noise."""
 
 _PLACES: Final = 5
-"""So many frames of each exception, the innermost first."""
+"""Frames logged per exception, innermost first."""
 
 
 def configure(settings: DialogueSettings, stream: TextIO | None = None) -> None:
@@ -52,14 +52,14 @@ def configure(settings: DialogueSettings, stream: TextIO | None = None) -> None:
 
 
 def _in_one_line(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Libraries write what they like."""
+    """Reduce libraries' log records to what may be logged."""
     if "\n" in str(event.get("event")):
         event["event"] = " | ".join(line.strip() for line in str(event["event"]).splitlines() if line.strip())
     return event
 
 
 def _without_words(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Of an exception its kinds and its places: what it says may quote what a person said."""
+    """Log an exception's types and locations only: its message may quote what a person wrote."""
     error = _exception(event.pop("exc_info", None))
     if error is not None:
         event["raised"] = " < ".join(_told(error))
@@ -74,7 +74,7 @@ def _exception(given: object) -> BaseException | None:
 
 
 def _told(error: BaseException) -> Iterator[str]:
-    """From the error to what caused it."""
+    """The error, then its causes."""
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:

@@ -1,4 +1,4 @@
-"""How a process comes to the database: with the schema of this code, the time that all agree on, and the right key."""
+"""Opens the database for a process: checks its schema version, its clock, and the master key."""
 
 from dialogue.core import people
 from dialogue.errors import DialogueError
@@ -12,7 +12,7 @@ from dialogue.storage.vault import MasterKeys
 
 
 def upgrade_own(settings: DialogueSettings) -> None:
-    """The database in the home is nobody else's to migrate; one that is set is left to `mindglm migrate`."""
+    """Migrates the SQLite database in the home directory; a configured database is left to `mindglm migrate`."""
     if settings.database_url is None:
         schema.upgrade_at(home.database_url(settings))
 
@@ -20,7 +20,7 @@ def upgrade_own(settings: DialogueSettings) -> None:
 def open_database(
     settings: DialogueSettings, *, lock_seconds: float | None = None, announce: Announce | None = None
 ) -> tuple[Database, MasterKeys]:
-    """Whatever could be wrong with it is found before anything is received. `announce` is told of every commit.
+    """Everything is checked before the first message is received. `announce` is called after every commit.
 
     Raises `Misconfigured`, `SchemaMismatch`, `WrongSecretKey`, `DatabaseUnavailable`.
     """

@@ -1,6 +1,6 @@
-"""Where the processes of one host answer: at MINDGLM_METRICS_PORT plus an offset that each kind keeps for good.
+"""Metrics ports of the processes on one host: MINDGLM_METRICS_PORT plus a fixed offset for each kind of process.
 
-The worker and the console have theirs here; each channel brings its own.
+The offsets of worker and console are here; each channel defines its own.
 """
 
 from typing import Final

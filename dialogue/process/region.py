@@ -1,4 +1,4 @@
-"""Whose numbers are named: the directory of hotlines that the settings choose."""
+"""The hotline directory for the region in the settings."""
 
 from care import hotlines
 from care.hotlines import Directory
@@ -6,7 +6,7 @@ from dialogue.errors import Misconfigured
 
 
 def directory_of(region: str) -> Directory:
-    """Raises `Misconfigured` for a region that does not ship."""
+    """Raises `Misconfigured` for a region without hotlines."""
     if region not in hotlines.regions():
         raise Misconfigured(f"MINDGLM_REGION must be one of {', '.join(hotlines.regions())}.")
     return hotlines.directory(region)

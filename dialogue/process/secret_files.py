@@ -1,4 +1,4 @@
-"""Secrets that stand in files of their own, as containers and systemd hand them over.
+"""Reads secrets from files, the way containers and systemd provide them.
 
 For each secret setting ``MINDGLM_X``, ``MINDGLM_X_FILE`` may name the file that holds its value.
 """
@@ -13,11 +13,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from dialogue.errors import Misconfigured
 
-_MAX_BYTES = 64 * 1024  # a secret is short; another file was named by mistake
+_MAX_BYTES = 64 * 1024  # secrets are short; a longer file was named by mistake
 
 
 def is_secret(field: FieldInfo) -> bool:
-    """Whether a value of this setting must not be shown."""
+    """Whether this setting's value must not be shown."""
     return SecretStr in {field.annotation, *get_args(field.annotation)}
 
 
@@ -45,7 +45,7 @@ class SecretFiles(PydanticBaseSettingsSource):
 
 
 def _read(file: Path, variable: str) -> str:
-    """One line; the line's end is not part of the secret."""
+    """One line, without the line ending."""
     try:
         with file.open("rb") as opened:
             content = opened.read(_MAX_BYTES + 1)
@@ -53,7 +53,7 @@ def _read(file: Path, variable: str) -> str:
     except OSError as error:
         raise Misconfigured(f"{variable} cannot be read: {error.strerror}: {file}") from error
     except UnicodeDecodeError:
-        raise Misconfigured(f"{variable} names a file that is no text: {file}") from None
+        raise Misconfigured(f"{variable} names a file that is not text: {file}") from None
     if not text or len(content) > _MAX_BYTES or "\n" in text:
-        raise Misconfigured(f"{variable} names a file that holds no single line of text: {file}")
+        raise Misconfigured(f"{variable} names a file that is not a single line of text: {file}")
     return text

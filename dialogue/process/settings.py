@@ -1,4 +1,4 @@
-"""What every process of the bot must know: where the truth, the doorbell and the key are, and the window."""
+"""Settings of every process: database, broker, keys, limits, and the model's context window."""
 
 from pathlib import Path
 from typing import Literal, Self
@@ -18,13 +18,13 @@ from dialogue.process import admins
 from dialogue.process.secret_files import SecretFiles
 
 INSTRUCTION = "假设你是友善的心理辅导师,避免透露任何AI或技术的信息。请主动引导咨询者交流并帮助他们解决心理问题。"
-"""The seed's words, to the byte (ASCII comma): MindGLM was trained on them."""
+"""Byte for byte the instruction that MindGLM was trained with (ASCII comma)."""
 
 
 class DialogueSettings(BaseSettings):
-    """Read once in a composition root from ``MINDGLM_*`` variables and ``.env``, then handed on piecewise.
+    """Read once in a composition root from ``MINDGLM_*`` variables and ``.env``, then passed on piece by piece.
 
-    Each secret may stand in a file of its own, named by ``MINDGLM_…_FILE``.
+    Each secret may be read from a file named by ``MINDGLM_…_FILE``.
     """
 
     model_config = SettingsConfigDict(
@@ -44,7 +44,7 @@ class DialogueSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        del file_secret_settings  # a directory for all of them; ours are named one by one
+        del file_secret_settings  # pydantic wants one directory for all secrets; our files are named one by one
         variables: dict[str, str | None] = {}
         for source in (dotenv_settings, env_settings):
             if isinstance(source, EnvSettingsSource | DotEnvSettingsSource):
@@ -53,7 +53,7 @@ class DialogueSettings(BaseSettings):
 
     @classmethod
     def read(cls) -> Self:
-        """From the environment; raises `Misconfigured`, which names what is wrong and never shows a value."""
+        """Read the environment. Raises `Misconfigured`, which names the faulty setting and never shows a value."""
         try:
             return cls()
         except ValidationError as error:
@@ -69,68 +69,77 @@ class DialogueSettings(BaseSettings):
         description="SQLAlchemy URL, e.g. postgresql+psycopg://user:secret@host/mindglm. Default: SQLite in the home.",
     )
     database_password: SecretStr | None = Field(
-        default=None, description="Put into a database URL that has none; best given as a file, see docs/deploy.md."
+        default=None,
+        description="Password for a database URL that has none; better given as a file, see docs/deploy.md.",
     )
     broker_url: SecretStr | None = Field(
         default=None,
         description="Redis URL, e.g. redis://127.0.0.1:6379/0. Default: a private Valkey on a socket in the home.",
     )
-    broker_password: SecretStr | None = Field(default=None, description="Put into a broker URL that has none.")
+    broker_password: SecretStr | None = Field(default=None, description="Password for a broker URL that has none.")
     secret_key: SecretStr | None = Field(
         default=None,
         description="Master key, base64 of 32 bytes; wraps each person's data key. Default: a key file in the home.",
     )
-    instruction: str = Field(default=INSTRUCTION, description="The model's instruction; starts the first prompt.")
-    window_max_length: int = Field(default=600, ge=1, description="Characters of history that the model sees.")
-    window_max_turns: int = Field(default=12, ge=1, description="Turns of history that the model sees.")
-    max_message_length: int = Field(default=4000, ge=1, description="Characters of one message; longer is refused.")
-    messages_per_minute: int = Field(
-        default=20, ge=0, description="One person's messages that the model answers; more get a kind word. 0: no limit."
+    instruction: str = Field(
+        default=INSTRUCTION, description="The model's instruction, at the start of the first prompt."
     )
-    messages_per_day: int = Field(default=400, ge=0, description="The same for 24 hours. Danger passes every limit.")
+    window_max_length: int = Field(default=600, ge=1, description="Longest history the model sees (characters).")
+    window_max_turns: int = Field(default=12, ge=1, description="Longest history the model sees (turns).")
+    max_message_length: int = Field(
+        default=4000, ge=1, description="Longest message (characters); a longer one is rejected."
+    )
+    messages_per_minute: int = Field(
+        default=20,
+        ge=0,
+        description="Messages per person that the model answers; beyond that a fixed text asks to wait. 0: no limit.",
+    )
+    messages_per_day: int = Field(
+        default=400, ge=0, description="The same for 24 hours. Messages that show danger are always answered."
+    )
     allow: str = Field(
         default="",
-        description="For pilots: only these people are served, as channel:user id with commas. Default: everybody.",
+        description="For pilots: serve only these people, as channel:user id separated by commas. Default: everybody.",
     )
     lease_seconds: float = Field(
-        default=20, gt=0, description="How long a worker may be silent before its turn is given to another."
+        default=20, gt=0, description="A worker that is silent for this long loses its turn to another."
     )
-    max_attempts: int = Field(default=3, ge=1, description="How often a turn is tried before an apology is sent.")
+    max_attempts: int = Field(default=3, ge=1, description="Attempts at a turn before an apology is sent.")
     retention_days: int = Field(
-        default=30, ge=1, description="Days after the end of a conversation after which its texts are deleted."
+        default=30, ge=1, description="Texts are deleted this many days after their conversation ended."
     )
     consent: Literal["required", "off"] = Field(
         default="required",
-        description="Ask for consent before words are kept and answered; off is for pilots and tests only.",
+        description="Ask for consent before storing and answering messages; off is for pilots and tests only.",
     )
     guardian_consent: bool = Field(
         default=False,
-        description="You have a guardian's consent for everybody under 14 who writes; else they get resources only.",
+        description="You have a guardian's consent for every user under 14; without it they get resources only.",
     )
     label: Literal["auto", "on", "off"] = Field(
         default="auto",
-        description="Put AI生成 under the first reply of each day. auto: on, but off where MINDGLM_CONSENT is off.",
+        description="Put AI生成 under the first reply of each day. auto: on, unless MINDGLM_CONSENT is off.",
     )
-    region: str = Field(default="cn", description="Whose hotlines are named: cn, hk, tw, us (care/hotlines).")
-    locale: Literal["zh", "en"] = Field(default="zh", description="Language of the bot's own words.")
+    region: str = Field(default="cn", description="Region of the hotlines given: cn, hk, tw, us (care/hotlines).")
+    locale: Literal["zh", "en"] = Field(default="zh", description="Language of the bot's own texts.")
     metrics_port: int | None = Field(
         default=None,
         ge=1,
         le=65_000,
-        description="Where processes answer /metrics, /healthz and /readyz: the worker here, the others on the ports "
+        description="Port for /metrics, /healthz and /readyz: the worker uses this one, the others the ports "
         "above it (docs/operations.md). Default: nowhere.",
     )
     metrics_host: str = Field(default="127.0.0.1", description="Address of that port; 0.0.0.0 inside a container.")
     admins: str = Field(
         default="",
         description=(
-            "Who watches over conversations from their own chat and is alarmed, as channel:user id with commas; "
+            "Admins, who receive alerts and use /admin in their own chat, as channel:user id separated by commas; "
             "docs/admin.md has an example."
         ),
     )
     admin_texts: bool = Field(
         default=False,
-        description="Let admins ask in their chat for what a person wrote (/admin text); each look is audited.",
+        description="Let admins read in their chat what a person wrote (/admin text); every read is audited.",
     )
     traces: Literal["off", "console", "otlp"] = Field(
         default="off",
@@ -140,12 +149,14 @@ class DialogueSettings(BaseSettings):
         default=20,
         ge=1,
         description=(
-            "A human who took a conversation over and leaves its person without an answer for so long hands it back "
-            "to the program. Looked at every ten minutes."
+            "A conversation that a human took over goes back to the bot after this long without an answer. "
+            "Checked every ten minutes."
         ),
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
-    log_format: Literal["console", "json"] = Field(default="console", description="For people or for machines.")
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="Log format: for people or for machines."
+    )
 
     @field_validator("admins", "allow")
     @classmethod

@@ -1,4 +1,4 @@
-"""Tells a supervisor that this process is ready: the notify protocol that systemd and `mindglm up` both speak."""
+"""Tells the supervisor that this process is ready: the sd_notify protocol, which systemd and `mindglm up` speak."""
 
 import os
 import socket
@@ -7,7 +7,7 @@ _VARIABLE = "NOTIFY_SOCKET"
 
 
 def notify_ready() -> None:
-    """Send ``READY=1`` to the socket in ``NOTIFY_SOCKET``; without one, nobody asked. Source: sd_notify(3)."""
+    """Send ``READY=1`` to the socket in ``NOTIFY_SOCKET``; does nothing if that is not set. Source: sd_notify(3)."""
     path = os.environ.get(_VARIABLE)
     if not path:
         return
@@ -16,4 +16,4 @@ def notify_ready() -> None:
         try:
             sender.sendto(b"READY=1", address)
         except OSError:
-            return  # the supervisor is gone; it will not miss the message
+            return  # the supervisor is gone, so nobody needs the message

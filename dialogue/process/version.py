@@ -1,4 +1,4 @@
-"""Which version of the product this is."""
+"""The product's version."""
 
 from importlib.metadata import PackageNotFoundError, version
 
@@ -6,7 +6,7 @@ _DISTRIBUTION = "mindglm-bot"
 
 
 def product_version() -> str:
-    """As it was installed; "source" for code that runs from its checkout."""
+    """The installed version; "source" for code that runs from a checkout."""
     try:
         return version(_DISTRIBUTION)
     except PackageNotFoundError:

@@ -17,7 +17,7 @@ def test_the_first_chat_prepares_the_runtime_and_then_becomes_the_product(fresh:
 
 def test_it_says_what_it_downloads_and_how_much_before_it_does(fresh: Checkout) -> None:
     said = fresh.run("chat", FAKE_UV_FAILS_AT="runtime").err
-    assert said.index("MB of packages") < said.index("PyTorch") < said.index("fetches uv") < said.index("as told")
+    assert said.index("MB of packages") < said.index("PyTorch") < said.index("downloading uv") < said.index("as told")
 
 
 def test_a_second_start_installs_nothing_and_says_nothing(ready: Checkout) -> None:
@@ -55,7 +55,7 @@ def test_an_environment_whose_python_is_gone_is_made_anew(fresh: Checkout) -> No
     (fresh.root / ".venv" / "bin" / "python").unlink()
     outcome = fresh.run("chat")
     assert outcome.status == 7
-    assert "makes .venv anew" in outcome.err
+    assert "recreating .venv" in outcome.err
 
 
 def test_an_environment_that_somebody_else_made_is_built_upon(fresh: Checkout) -> None:

@@ -40,7 +40,7 @@ def test_what_is_set_for_uv_itself_wins() -> None:
         ("[Errno -3] Temporary failure in name resolution'))': /simple/uv/", "cannot be reached"),
         ("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]", "not trusted"),
         ("ERROR: something\nERROR: quite new\n", "pip failed: ERROR: quite new"),
-        ("", "it gave no reason"),
+        ("", "no output"),
     ],
 )
 def test_what_stopped_pip_is_said_in_one_line(output: str, words: str) -> None:

@@ -47,7 +47,7 @@ def test_a_file_that_holds_no_secret_is_refused_without_showing_it(file: Path, c
     file.write_bytes(content)
     with pytest.raises(Misconfigured, match="MINDGLM_SECRET_KEY_FILE") as raised:
         secret()
-    assert "one" not in str(raised.value).replace("holds no single line", "")
+    assert "one" not in str(raised.value).replace("is not a single line", "")
 
 
 @pytest.mark.parametrize("name", ["missing", "."])
