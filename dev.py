@@ -2,19 +2,19 @@
 """From a fresh clone to a running bot or a checked tree, with nothing but Python and pip.
 
     python3 dev.py chat          talk with the bot in this terminal
-    python3 dev.py test [...]    the tests, several at once; further words go to pytest, which then runs one at a time
+    python3 dev.py test [...]    the tests, in parallel; extra arguments go to pytest, which then runs serially
     python3 dev.py check         format, lint, types, imports, tests: what CI runs
     python3 dev.py e2e [...]     the tests that need a browser, node or Debian packages
-    python3 dev.py fleet         the models behind a real vLLM, in an environment of its own (3.5 GB)
-    python3 dev.py fix           mend what can be mended without thinking
-    python3 dev.py lock [...]    renew requirements/*.txt; further words go to `uv pip compile`, e.g. --upgrade
-    python3 dev.py audit         known weaknesses of the locked packages (asks the package index)
-    python3 dev.py sbom          what the images consist of: dist/*.cdx.json, in CycloneDX
-    python3 dev.py docs          the documentation as a site, in site/
+    python3 dev.py fleet         test against a real vLLM, in a separate environment (3.5 GB)
+    python3 dev.py fix           format and apply automatic fixes
+    python3 dev.py lock [...]    update requirements/*.txt; extra arguments go to `uv pip compile`, e.g. --upgrade
+    python3 dev.py audit         known vulnerabilities of the locked packages (asks the package index)
+    python3 dev.py sbom          bills of materials of the images: dist/*.cdx.json, in CycloneDX
+    python3 dev.py docs          build the documentation site in site/
     python3 dev.py COMMAND ...   any other command of mindglm: up, worker, doctor, ...
 
-The first run makes .venv and says what it downloads; later runs start at once. pip's configuration is respected:
-PIP_INDEX_URL names a mirror, PIP_FIND_LINKS a directory with wheels.
+The first run creates .venv and says what it downloads; later runs start at once. pip's configuration is respected, such
+as PIP_INDEX_URL for a mirror or PIP_FIND_LINKS for a directory of wheels.
 """
 
 import os
@@ -25,7 +25,7 @@ OLDEST_PYTHON = (3, 11)
 if sys.version_info < OLDEST_PYTHON:
     sys.exit("dev.py: Python 3.11 or newer is needed, this is {}.{}".format(*sys.version_info))
 
-# Below the check, because an older Python could not even read them.
+# Below the check, because an older Python could not even parse them.
 from bootstrap.debian import need_programs  # noqa: E402 - see above
 from bootstrap.environment import DEVELOPMENT, RUNTIME, prepare, run_security_tool, write_locks  # noqa: E402 - see above
 from bootstrap.fleet import FLEET_PYTHON, prepare_fleet  # noqa: E402 - see above
@@ -33,7 +33,7 @@ from bootstrap.places import PYTHON, ROOT, VENV  # noqa: E402 - see above
 from bootstrap.trouble import Trouble, say  # noqa: E402 - see above
 
 AT_ONCE = ["-n", "auto", "--dist", "worksteal"]
-"""Several processes share the tests; tests/conftest.py says how many."""
+"""Options that run the tests in parallel; tests/conftest.py says how many processes."""
 
 CHECKS = {
     "format": ["ruff", "format", "--check", "."],
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in {"-h", "--help", "help"}:
         print(__doc__)
         return 0
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # without byte code each start of a worker takes twice as long
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # without bytecode each start of a worker takes twice as long
     commands = {
         "test": test,
         "check": check,
@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> int:
 
 
 def mindglm(arguments: list[str]) -> int:
-    """The product's own command line, in the directory where the caller stands."""
+    """Run the product's own command line in the current directory."""
     prepare(RUNTIME)
     os.execv(PYTHON, [str(PYTHON), "-m", "mindglm", *arguments])  # noqa: S606 - no shell is wanted
 
@@ -90,7 +90,7 @@ def test(arguments: list[str]) -> int:
 
 
 def check(_arguments: list[str]) -> int:
-    """Every check in turn, up to the first that fails; nothing is printed after pytest's own summary."""
+    """Run every check up to the first failure; nothing is printed after pytest's own summary."""
     prepare(DEVELOPMENT)
     passed: list[str] = []
     for name, words in CHECKS.items():
@@ -105,7 +105,7 @@ def check(_arguments: list[str]) -> int:
 
 
 def e2e(arguments: list[str]) -> int:
-    """The end-to-end tests. That there are none yet is no failure."""
+    """Run the end-to-end tests. A tree without any is not a failure."""
     need_programs()
     status = _tool(["pytest", "-m", "e2e", *arguments])
     if status != PYTEST_FOUND_NO_TESTS:
@@ -121,7 +121,7 @@ def fleet(arguments: list[str]) -> int:
 
 
 def fix(_arguments: list[str]) -> int:
-    """Mend what the checks complain about and a tool can put right."""
+    """Apply the fixes that the tools can make themselves."""
     return max(
         _tool(["ruff", "check", "--fix", "."]),
         _tool(["ruff", "format", "."]),
@@ -131,13 +131,13 @@ def fix(_arguments: list[str]) -> int:
 
 
 def lock(arguments: list[str]) -> int:
-    """Write requirements/*.txt anew from pyproject.toml."""
+    """Update requirements/*.txt from pyproject.toml."""
     write_locks(arguments)
     return 0
 
 
 def audit(_arguments: list[str]) -> int:
-    """Ask for known weaknesses of what is installed anywhere: the checks' lock holds all but torch's GPU parts."""
+    """Look up known vulnerabilities of everything we install; the development lock holds all but torch's GPU parts."""
     locks = [f"--requirement=requirements/{name}.txt" for name in ("dev", "cuda")]
     return max(run_security_tool("pip-audit", "pip-audit", "--disable-pip", "--require-hashes", lock) for lock in locks)
 
@@ -155,7 +155,7 @@ def sbom(_arguments: list[str]) -> int:
 
 
 def docs(arguments: list[str]) -> int:
-    """Build the site; a broken link or an unlisted page is an error. Further words go to mkdocs."""
+    """Build the site; a broken link or an unlisted page is an error. Extra arguments go to mkdocs."""
     return _tool(["mkdocs", "build", "--strict", "--quiet", *arguments])
 
 

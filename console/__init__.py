@@ -1,1 +1,1 @@
-"""The web console: what staff see and do in a browser. Plain HTML over the domain; it knows no platform, no model."""
+"""The web console for staff: plain HTML over `dialogue`. It knows no platform and no model."""

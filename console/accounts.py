@@ -1,4 +1,4 @@
-"""Who may use the console. Each change is a use case in the caller's transaction, with its entry in the audit."""
+"""Staff accounts. Each change is a use case in the caller's transaction, with its audit entry."""
 
 import re
 import secrets
@@ -29,11 +29,11 @@ class BadName(DialogueError):
 
 
 class NameTaken(DialogueError):
-    """That name is taken."""
+    """That name is already taken."""
 
 
 class LinkSpent(DialogueError):
-    """The link was used already, or is too old."""
+    """The link has already been used or has expired."""
 
 
 class LastAdmin(DialogueError):
@@ -42,7 +42,7 @@ class LastAdmin(DialogueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """What a link that works once is for; `staff_id` None makes the first admin."""
+    """The purpose of a one-time link; `staff_id` None creates the first admin."""
 
     digest: str
     staff_id: UUID | None
@@ -50,7 +50,7 @@ class Link:
 
 
 def normalised(name: str) -> str:
-    """As it is stored and compared; raises `BadName`."""
+    """The name as stored and compared; raises `BadName`."""
     name = unicodedata.normalize("NFKC", name).strip().casefold()
     if not _NAME.fullmatch(name):
         raise BadName
@@ -73,7 +73,7 @@ def add(
 
 
 def everyone(session: Session) -> list[Staff]:
-    """All of the staff, by name."""
+    """All staff, by name."""
     return list(session.scalars(select(Staff).order_by(Staff.disabled_at.is_not(None), Staff.name)))
 
 
@@ -86,12 +86,12 @@ def by_name(session: Session, name: str) -> Staff | None:
 
 
 def has_admin(session: Session) -> bool:
-    """Whether anybody can sign in who may look after the staff."""
+    """Whether there is an admin who can sign in."""
     return bool(session.scalar(select(exists().where(*_ABLE_ADMIN))))
 
 
 def set_password(session: Session, staff_id: UUID, password_hash: str, *, actor: str, now: datetime) -> None:
-    """Set a new password; sessions of the old one are ended, and links to change it are spent."""
+    """Set a new password; ends all sessions and invalidates outstanding links."""
     session.execute(update(Staff).where(Staff.id == staff_id).values(password_hash=password_hash))
     _sign_out(session, staff_id)
     session.execute(delete(StaffLink).where(StaffLink.staff_id == staff_id))
@@ -107,7 +107,7 @@ def set_role(session: Session, staff_id: UUID, role: Role, *, actor: str, now: d
 
 
 def disable(session: Session, staff_id: UUID, *, actor: str, now: datetime) -> None:
-    """They are signed out and cannot sign in; raises `LastAdmin`."""
+    """Sign them out and bar them from signing in; raises `LastAdmin`."""
     _lock_admins(session)
     session.execute(update(Staff).where(Staff.id == staff_id).values(disabled_at=now))
     _keep_an_admin(session)
@@ -122,12 +122,12 @@ def enable(session: Session, staff_id: UUID, *, actor: str, now: datetime) -> No
 
 
 def prefer(session: Session, staff_id: UUID, *, locale: str, time_zone: str | None) -> None:
-    """Language and time zone are a member's own affair."""
+    """Set language and time zone."""
     session.execute(update(Staff).where(Staff.id == staff_id).values(locale=locale, time_zone=time_zone))
 
 
 def make_link(session: Session, staff_id: UUID | None, *, actor: str, now: datetime) -> str:
-    """The token of a new link, which replaces earlier ones for the same purpose."""
+    """Create a one-time link, replacing earlier ones for the same purpose; returns its token."""
     token = secrets.token_urlsafe(32)
     session.execute(delete(StaffLink).where(StaffLink.staff_id == staff_id if staff_id else _FOR_NOBODY_YET))
     session.execute(
@@ -141,7 +141,7 @@ def make_link(session: Session, staff_id: UUID | None, *, actor: str, now: datet
 
 
 def find_link(session: Session, token: str, *, now: datetime) -> Link:
-    """What that link is for; raises `LinkSpent`. A link for the first admin is spent as soon as there is one."""
+    """The link's purpose; raises `LinkSpent`. A link for the first admin is invalid once there is one."""
     found = session.execute(
         select(StaffLink.digest, StaffLink.staff_id, Staff.name)
         .outerjoin(Staff, Staff.id == StaffLink.staff_id)
@@ -153,7 +153,7 @@ def find_link(session: Session, token: str, *, now: datetime) -> Link:
 
 
 def spend(session: Session, link: Link) -> None:
-    """Two at once cannot both spend it; raises `LinkSpent`."""
+    """Use the link, atomically; raises `LinkSpent`."""
     spent = session.scalar(delete(StaffLink).where(StaffLink.digest == link.digest).returning(StaffLink.digest))
     if spent is None:
         raise LinkSpent
@@ -164,7 +164,7 @@ _FOR_NOBODY_YET = StaffLink.staff_id.is_(None)
 
 
 def _lock_admins(session: Session) -> None:
-    """Two admins who demote each other at the same time must not both succeed."""
+    """Two admins who demote each other at once must not both succeed."""
     session.scalars(select(Staff.id).where(Staff.role == Role.ADMIN).order_by(Staff.id).with_for_update()).all()
 
 

@@ -1,4 +1,4 @@
-"""The console as an ASGI application: the table of its pages, and nothing that is not in it."""
+"""The console as an ASGI application: its complete route table."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -50,7 +50,7 @@ _KEYS = {404: "error_not_found", 405: "error_method"}
 
 
 def create_app(services: ConsoleServices) -> Starlette:
-    """The application over opened services; the caller closes them."""
+    """Build the application; the caller closes the services."""
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -71,7 +71,7 @@ def create_app(services: ConsoleServices) -> Starlette:
         exception_handlers={HTTPException: on_http_error, Exception: on_http_error},
         lifespan=lifespan,
     )
-    app.router.redirect_slashes = False  # it would lead to whatever host the request names
+    app.router.redirect_slashes = False  # a redirect would go to the host named in the request
     return app
 
 

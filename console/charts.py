@@ -1,4 +1,4 @@
-"""Charts as numbers: what the templates draw as SVG, without scripts. Times are in the reader's zone."""
+"""Chart geometry, which the templates draw as SVG without scripts. Times are in the reader's zone."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _LEFT, _BOTTOM, _TOP = 44, 22, 10
 
 
 class Span(StrEnum):
-    """What a chart covers."""
+    """The time that a chart covers."""
 
     DAY = "day"  # 24 bars of an hour
     WEEK = "week"  # 28 bars of six hours
@@ -27,7 +27,7 @@ _BARS = {Span.DAY: (24, HOUR), Span.WEEK: (28, 6 * HOUR)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """Some hours together: one bar."""
+    """Several hours summed: one bar."""
 
     starts_at: datetime
     hours: Sequence[Hour]
@@ -50,7 +50,7 @@ class Period:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """One colour of a chart: `key` names it, `values` has one number for each period, None where there is nothing."""
+    """One series of a chart: `key` names it, `values` has one number per period, None for no data."""
 
     key: str
     values: Sequence[float | None]
@@ -58,7 +58,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
-    """A piece of a bar."""
+    """A segment of a stacked bar."""
 
     x: float
     y: float
@@ -69,7 +69,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Polyline:
-    """The runs of one series, as SVG points; a period without a value interrupts it."""
+    """The line segments of one series, as SVG points; a period without a value breaks the line."""
 
     key: str
     runs: Sequence[str]
@@ -78,7 +78,7 @@ class Polyline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """Ready to be drawn. `columns` are the periods with their numbers, for titles and for the table below."""
+    """A chart ready to draw. `columns` are the periods with their numbers, for tooltips and the table below."""
 
     key: str
     keys: Sequence[str]
@@ -91,7 +91,7 @@ class Chart:
 
 
 def periods(week: Week, span: Span, zone: ZoneInfo, *, now: datetime) -> list[Period]:
-    """The bars of a span, oldest first; the last one is not over yet."""
+    """The periods of a span, oldest first; the last is still running."""
     count, length = _BARS[span]
     local = now.astimezone(zone)
     step_hours = length // HOUR
@@ -154,7 +154,7 @@ def _quantiles(over: Sequence[Period], of: Callable[[Period, float], float | Non
 
 
 class _Frame:
-    """From numbers to places in the drawing."""
+    """Scales values to drawing coordinates."""
 
     def __init__(self, count: int, largest: float, *, least_step: float) -> None:
         self.step = (WIDTH - _LEFT) / count

@@ -1,7 +1,7 @@
-"""Hourly figures of the last week, kept in memory by a background thread, so that no page waits for them.
+"""Hourly statistics of the last week, kept in memory by a background thread, so that no page waits for them.
 
-Ids carry their time, so an hour is a range of the primary key. An hour whose turns are all settled never changes and
-is counted once; the others are counted again every half minute.
+Ids contain their time, so an hour is a range of the primary key. An hour whose turns are all final never changes and
+is counted once; the others are recounted every half minute.
 """
 
 from collections import Counter
@@ -49,7 +49,7 @@ _ALARMS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hour:
-    """What came in during one hour, by its first instant, and what became of it."""
+    """What came in during one hour, and what became of it."""
 
     starts_at: datetime
     turns: Mapping[TurnState, int] = field(default_factory=Counter)
@@ -62,7 +62,7 @@ class Hour:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Week:
-    """All hours that were counted so far; `as_of` None before the first."""
+    """All hours counted so far; `as_of` is None before the first."""
 
     hours: Mapping[datetime, Hour]
     as_of: datetime | None
@@ -97,7 +97,7 @@ def count(session: Session, starts_at: datetime, *, now: datetime) -> Hour:
 
 
 class Gatherer:
-    """Keeps the week's figures up to date in a background thread."""
+    """Keeps the week's statistics up to date in a background thread."""
 
     def __init__(
         self,
@@ -120,12 +120,12 @@ class Gatherer:
         self._loop.stop()
 
     def week(self) -> Week:
-        """What is known now; asks nobody."""
+        """The statistics in memory; no query."""
         hours = dict(self._hours)
         return Week(hours=hours, as_of=self._as_of, is_complete=len(hours) >= KEPT_HOURS)
 
     def gather(self) -> None:
-        """Count what may have changed, the newest hour first; raises `DatabaseUnavailable`."""
+        """Recount what may have changed, newest hour first; raises `DatabaseUnavailable`."""
         now = self._clock()
         newest = now.replace(minute=0, second=0, microsecond=0)
         wanted = [newest - HOUR * age for age in range(KEPT_HOURS)]

@@ -28,7 +28,7 @@ Handler = Callable[[PageRequest], Response]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRoute:
-    """A path, a method and who may use it; `role` None is for people who are not signed in."""
+    """A path, a method and the role it requires; None: no sign-in required."""
 
     path: str
     method: Literal["GET", "POST"]

@@ -1,4 +1,4 @@
-"""Durations counted by length: small enough to keep, exact enough for a median (by 50 ms up to 2 s, then coarser)."""
+"""Histograms of durations: small enough to keep, exact enough for a median (50 ms up to 2 s, then coarser)."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -8,12 +8,12 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-# (up to this many milliseconds, in steps of so many)
+# (upper bound, step), in milliseconds
 _STEPS = ((2_000, 50), (20_000, 500), (200_000, 5_000))
 
 
 class _Milliseconds(FunctionElement[int]):
-    """From the second moment to the first; the two databases spell it differently."""
+    """Milliseconds from the second time to the first; the two databases differ in syntax."""
 
     type = Integer()
     inherit_cache = True
@@ -43,7 +43,7 @@ def bucket(later: ColumnElement[object], earlier: ColumnElement[object]) -> Colu
 
 
 def quantile(counts: Mapping[int, int], share: float) -> float | None:
-    """The length, in seconds, that this share of the counted ones does not exceed; None of nothing."""
+    """The quantile in seconds; None for an empty histogram."""
     left = share * sum(counts.values())
     for number in sorted(counts):
         left -= counts[number]

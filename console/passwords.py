@@ -1,4 +1,4 @@
-"""Passwords of staff: argon2id, a few at a time, and the same effort for a name that nobody has."""
+"""Staff passwords: argon2id, a few at a time, with the same effort for unknown names."""
 
 import secrets
 import threading
@@ -14,7 +14,7 @@ MIN_LENGTH = 10
 MAX_LENGTH = 128
 
 _hasher = PasswordHasher()  # RFC 9106's second choice: 64 MiB, 3 passes
-_AT_ONCE = threading.BoundedSemaphore(2)  # a flood of sign-ins costs time, not memory
+_AT_ONCE = threading.BoundedSemaphore(2)  # many simultaneous sign-ins cost time, not memory
 
 
 class WeakPassword(DialogueError):
@@ -22,7 +22,7 @@ class WeakPassword(DialogueError):
 
 
 def digest(password: str, *, name: str) -> str:
-    """What is stored of a password; raises `WeakPassword`."""
+    """The hash to store; raises `WeakPassword`."""
     plain = _normalised(password)
     if not MIN_LENGTH <= len(plain) <= MAX_LENGTH or plain.casefold() == name.casefold():
         raise WeakPassword
@@ -31,7 +31,7 @@ def digest(password: str, *, name: str) -> str:
 
 
 def fits(stored: str | None, password: str) -> bool:
-    """Whether that is the password; None (nobody's) takes as long and never fits."""
+    """Whether the password matches; a hash of None takes as long and never matches."""
     plain = _normalised(password)[: MAX_LENGTH + 1]
     with _AT_ONCE:
         try:
@@ -46,5 +46,5 @@ def _nobodys() -> str:
 
 
 def _normalised(password: str) -> str:
-    """One password, however the keyboard composes it."""
+    """Unicode-normalised: the same password however the keyboard composes it."""
     return unicodedata.normalize("NFKC", password)

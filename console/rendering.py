@@ -1,4 +1,4 @@
-"""Templates: everything is escaped, a missing value is an error, words come from the locale files."""
+"""Templates: everything is escaped, a missing value is an error, texts come from the locale files."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -63,7 +63,7 @@ def _permission(visit: "PageRequest") -> Callable[[str], bool]:
 
 
 def short(row_id: UUID) -> str:
-    """The beginning of an id, to the millisecond: what search and `/admin` understand."""
+    """The first characters of an id, up to the millisecond; search and `/admin` accept them."""
     return str(row_id)[:_SHORT]
 
 
@@ -93,6 +93,6 @@ def duration(seconds: float | None, words: Texts) -> str:
 
 @cache
 def static(name: str) -> str:
-    """The path of a file that browsers may keep: it changes with the content."""
+    """The cacheable path of a static file; it changes with the content."""
     content = (files("console") / "static" / name).read_bytes()
     return f"/static/{name}?{sha256(content).hexdigest()[:12]}"

@@ -1,4 +1,4 @@
-"""What somebody typed into the search field: an id of ours, or a platform's user id."""
+"""Resolves the search field: an id of ours, or a platform's user id."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -14,7 +14,7 @@ _BY_ID = tuple((table, select(table.c.conversation_id)) for table in (TURNS, DEL
 
 
 def conversation_of(session: Session, text: str) -> UUID | None:
-    """The conversation that is meant by an id of it, of a turn, a message or a delivery; raises `Ambiguous`."""
+    """The conversation with that id, or the one of that turn, message or delivery; raises `Ambiguous`."""
     try:
         return find.conversation(session, text)
     except NoSuchConversation:
@@ -30,7 +30,7 @@ def conversation_of(session: Session, text: str) -> UUID | None:
 
 
 def person_of(session: Session, text: str, channels: Iterable[str]) -> UUID | None:
-    """The person whose id that is, ours or a platform's, with or without `channel:` before it.
+    """The person with that id, ours or a platform's, with or without a `channel:` prefix.
 
     Without it all `channels` are searched.
     """

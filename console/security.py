@@ -1,4 +1,4 @@
-"""What every response says to the browser, and which host names the console answers to."""
+"""Security headers of every response, and the host names the console answers to."""
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
@@ -26,7 +26,7 @@ _YEAR_SECONDS = 365 * 24 * 3600
 
 
 class Security:
-    """Outermost: it holds for error pages and files too."""
+    """Outermost middleware: covers error pages and static files too."""
 
     def __init__(self, app: ASGIApp, settings: ConsoleSettings) -> None:
         self._app = app
@@ -56,7 +56,7 @@ class Security:
 
 
 def host_names(settings: ConsoleSettings) -> set[str] | None:
-    """Under which names the console may be asked for, against DNS rebinding; None for any."""
+    """Accepted host names, against DNS rebinding; None for any."""
     if settings.console_url is not None:
         return _LOOPBACK | {_host_name(settings.console_url.removeprefix("https://"))}
     if settings.console_host in _ANY_ADDRESS:
@@ -65,7 +65,7 @@ def host_names(settings: ConsoleSettings) -> set[str] | None:
 
 
 def is_exposed(settings: ConsoleSettings) -> bool:
-    """Whether passwords and transcripts may cross a network in the clear."""
+    """Whether passwords and transcripts could cross a network unencrypted."""
     return settings.console_url is None and settings.console_host not in _LOOPBACK
 
 

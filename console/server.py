@@ -1,4 +1,4 @@
-"""The console as a process: serves until a signal, says that it is ready, and that it is there."""
+"""The console process: serves until a signal, reports readiness and heartbeats."""
 
 import socket
 
@@ -33,8 +33,8 @@ def serve(services: ConsoleServices) -> bool:
             create_app(services),
             host=settings.console_host,
             port=settings.console_port,
-            http="h11",  # strict: whatever is installed, a request line holds printable ASCII only
-            access_log=False,  # paths hold links that work once
+            http="h11",  # strict, whichever parsers are installed: a request line holds printable ASCII only
+            access_log=False,  # paths contain one-time links
             log_config=None,
             server_header=False,
             proxy_headers=settings.console_url is not None,

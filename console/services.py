@@ -1,4 +1,4 @@
-"""What the console's process needs, put together once from the settings."""
+"""The console's composition root: services built once from the settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

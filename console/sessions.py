@@ -1,4 +1,4 @@
-"""Browsers that are signed in. The cookie is `token.stamp.seal`; only the token's digest is stored.
+"""Sign-in sessions. The cookie is `token.stamp.seal`; only the token's digest is stored.
 
 A session ends after a fixed time, or earlier after an idle timeout. The stamp is the time of the last activity; it is
 in the cookie, sealed by the session's secret, so that viewing a page writes nothing to the database.
@@ -58,18 +58,18 @@ class SignedIn:
 
     @property
     def actor(self) -> str:
-        """As the audit names them."""
+        """The actor's name in the audit."""
         return actor(self.name)
 
     def may(self, role: Role) -> bool:
         return self.role.rank >= role.rank
 
     def form_token(self) -> str:
-        """What each of this session's forms must send back."""
+        """The CSRF token of this session's forms."""
         return _seal(self.secret, "form")
 
     def cookie(self, *, now: datetime) -> str:
-        """The cookie that says: something was done just now."""
+        """A cookie with the current time as last activity."""
         return _cookie(self.token, self.secret, now)
 
 
@@ -119,7 +119,7 @@ def end(session: Session, signed_in: SignedIn) -> None:
 
 
 def end_others(session: Session, signed_in: SignedIn) -> None:
-    """Every other browser of the same member."""
+    """End all other sessions of the same member."""
     session.execute(
         delete(StaffSession).where(
             StaffSession.staff_id == signed_in.staff_id, StaffSession.digest != _digest(signed_in.token)

@@ -1,4 +1,4 @@
-"""What the web console must know besides the dialogue's settings."""
+"""Settings of the web console, besides those of `dialogue`."""
 
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -16,17 +16,20 @@ class ConsoleSettings(DialogueSettings):
     )
     console_url: str | None = Field(
         default=None,
-        description="Public https URL, e.g. https://console.example.org: a TLS proxy stands before the console. "
-        "Cookies are then sent over https only, and the proxy's X-Forwarded-For is believed.",
+        description="Public https URL of the TLS proxy in front of the console, e.g. https://console.example.org. "
+        "Cookies are then sent over https only, and the proxy's X-Forwarded-For is trusted.",
     )
     console_proxies: str = Field(
-        default="127.0.0.1", description="Addresses of the TLS proxy whose X-Forwarded-For is believed, with commas."
+        default="127.0.0.1",
+        description="Addresses of the TLS proxy whose X-Forwarded-For is trusted, separated by commas.",
     )
     console_time_zone: str = Field(
-        default="Asia/Shanghai", description="Time zone of the console's times, unless a member of staff chose another."
+        default="Asia/Shanghai", description="Default time zone; members of staff may choose another."
     )
-    console_session_hours: float = Field(default=12, gt=0, description="After that long everybody signs in again.")
-    console_idle_minutes: float = Field(default=30, gt=0, description="Who does nothing for that long is signed out.")
+    console_session_hours: float = Field(
+        default=12, gt=0, description="Longest session; then everybody has to sign in again."
+    )
+    console_idle_minutes: float = Field(default=30, gt=0, description="Idle timeout of a session.")
 
     @field_validator("console_listen")
     @classmethod

@@ -63,7 +63,7 @@ def forgive(session: Session, name: str) -> None:
 
 
 def folded_name(name: str) -> str:
-    """As accounts spell it; anything else, shortened, so that it can be counted too."""
+    """The normalised name; an invalid one is shortened, so that it can be counted too."""
     try:
         return accounts.normalised(name)
     except accounts.BadName:

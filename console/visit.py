@@ -1,4 +1,4 @@
-"""One request, understood: who asks, in which language and time zone, what the form says; and the ways to answer."""
+"""One parsed request: user, language, time zone and form; and the responses to it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -47,7 +47,7 @@ class PageRequest:
 
     @property
     def staff(self) -> SignedIn:
-        """Who asks, on pages that only members of staff see."""
+        """The signed-in user, on pages that require one."""
         if self.who is None:
             raise Refused(401, "error_signed_out")
         return self.who
@@ -58,7 +58,7 @@ class PageRequest:
 
     @property
     def channels(self) -> Mapping[str, str]:
-        """What each channel is called, by its name."""
+        """Channel labels by name."""
         return self.services.channels[self.locale]
 
     @property
@@ -92,7 +92,7 @@ class PageRequest:
         return RedirectResponse(quote(path, safe="/?=&") + query, status_code=303)
 
     def set_cookie(self, response: Response, name: str, value: str, *, max_age: int | None = None) -> None:
-        """Never readable by scripts, never sent from other sites, over https only where there is https."""
+        """HttpOnly, SameSite=Lax, and Secure if the console is served over https."""
         response.set_cookie(
             self.cookie_name(name),
             value,
@@ -112,7 +112,7 @@ class PageRequest:
 
 
 def local_path(target: str) -> str:
-    """Only a path of ours: a link from elsewhere must not lead elsewhere."""
+    """Only a path of ours: prevents open redirects."""
     is_ours = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
     return target if is_ours else "/"
 

@@ -1,4 +1,4 @@
-"""The console's own words, by locale, from data files: never written in code or templates."""
+"""The console's texts by locale, from data files; never in code or templates."""
 
 import tomllib
 from importlib.resources import files
@@ -17,7 +17,7 @@ def load() -> dict[str, Texts]:
 
 
 def preferred(accept_language: str) -> str:
-    """The first of our languages that a browser asks for; Chinese when it asks for none of them."""
+    """The first supported language that the browser asks for; Chinese if there is none."""
     for part in accept_language.lower().split(","):
         language = part.partition(";")[0].strip().partition("-")[0]
         if language in LOCALES:

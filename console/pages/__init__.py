@@ -1,1 +1,1 @@
-"""One module for each part of the console: its pages, and what its forms do."""
+"""One module per part of the console: its pages and its form handlers."""

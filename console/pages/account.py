@@ -1,4 +1,4 @@
-"""One's own account: password, language, time zone, other browsers."""
+"""The user's own account: password, language, time zone, other sessions."""
 
 from functools import cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -18,7 +18,7 @@ def own(visit: PageRequest) -> Response:
 
 
 def change_password(visit: PageRequest) -> Response:
-    """Every browser is signed out by it; this one is signed in again."""
+    """Ends every session; this browser is signed in again."""
     if visit.form.get("password") != visit.form.get("again"):
         return _page(visit, status=422, error="error_again")
     with visit.services.database.read() as session:
@@ -71,7 +71,7 @@ def _zones() -> list[str]:
 
 
 def _is_zone(name: str) -> bool:
-    """An empty one is the console's."""
+    """Empty means the console's default."""
     try:
         return not name or bool(ZoneInfo(name))
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -1,4 +1,4 @@
-"""What staff do to conversations, people and deliveries: each form is one use case."""
+"""Staff actions on conversations, people and deliveries: each form is one use case."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -43,7 +43,7 @@ _REFUSALS = (
 
 
 def perform(visit: PageRequest, use_case: Callable[[Session], None]) -> None:
-    """One transaction. What the domain refuses becomes a page that says so."""
+    """Run it in one transaction; an error of the domain becomes an error page."""
     try:
         with visit.services.database.begin() as session:
             use_case(session)
@@ -54,7 +54,7 @@ def perform(visit: PageRequest, use_case: Callable[[Session], None]) -> None:
 
 
 def actor(visit: PageRequest) -> Actor:
-    """Without a chat: who takes over here reads and answers here."""
+    """Take over without a chat: staff read and answer in the console."""
     return Actor(name=visit.staff.actor)
 
 

@@ -1,4 +1,4 @@
-"""What people complain of: listed without a word of it; the words are opened one by one, by POST, and audited."""
+"""Complaints: listed without their text; each text is opened by POST and audited."""
 
 from sqlalchemy.orm import Session
 from starlette.responses import Response
@@ -14,7 +14,7 @@ _PAGE_LENGTH = 50
 
 
 def every(visit: PageRequest) -> Response:
-    """Those that nobody has settled, or the others."""
+    """The open complaints, or the settled ones."""
     is_settled = visit.query("settled") == "1"
     with visit.services.database.read() as session:
         found = complaints.page(
@@ -31,7 +31,7 @@ def every(visit: PageRequest) -> Response:
 
 
 def read(visit: PageRequest) -> Response:
-    """The words, decrypted for this answer and nowhere kept."""
+    """The text, decrypted for this response only."""
     complaint_id = visit.path_id()
     opened: list[tuple[ListedComplaint, ComplaintText]] = []
 
@@ -48,7 +48,7 @@ def read(visit: PageRequest) -> Response:
 
 
 def settle(visit: PageRequest) -> Response:
-    """Somebody has dealt with it; its words are deleted in time."""
+    """Settle a complaint; its text is deleted after the retention period."""
     complaint_id = visit.path_id()
 
     def settle_it(session: Session) -> None:

@@ -1,4 +1,4 @@
-"""Conversations: the list with its filters, and one of them without its texts."""
+"""The list of conversations with its filters, and one conversation without its texts."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -61,7 +61,7 @@ def one(visit: PageRequest) -> Response:
 
 
 def _search(visit: PageRequest, text: str) -> Response | str:
-    """To what was found, or the key of the sentence that says why not. Only those who may read know people by name."""
+    """Redirect to the result, or give an error key. Only roles that read transcripts find people by user id."""
     with visit.services.database.read() as session:
         try:
             conversation_id = search.conversation_of(session, text)
@@ -74,7 +74,7 @@ def _search(visit: PageRequest, text: str) -> Response | str:
 
 
 def _wanted(visit: PageRequest, given: Mapping[str, str]) -> Wanted:
-    """What cannot be understood filters nothing."""
+    """An invalid value is ignored."""
     return Wanted(
         channel=given["channel"] or None,
         standing=ConversationStatus(given["standing"]) if given["standing"] in list(ConversationStatus) else None,

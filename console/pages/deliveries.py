@@ -1,4 +1,4 @@
-"""Texts that could not be delivered, newest first: what a human must decide about."""
+"""Failed deliveries, newest first, for a human to decide about."""
 
 from dataclasses import dataclass
 from datetime import datetime

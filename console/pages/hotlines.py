@@ -1,4 +1,4 @@
-"""The numbers that people are given, and when somebody last checked them."""
+"""The hotlines that people are given, and when each was last verified."""
 
 from starlette.responses import Response
 

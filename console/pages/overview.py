@@ -19,7 +19,7 @@ SLOW_SECONDS = 60.0
 """A wait for the first token longer than this is shown as a problem."""
 
 DEAF_SECONDS = 90.0
-"""An adapter that heard nothing from its platform for this long counts as deaf; platforms send something every 30 s."""
+"""An adapter with no data from its platform for this long is reported; platforms send something every 30 s."""
 
 REFRESH_SECONDS = 15
 _ALARMS = 5
@@ -37,7 +37,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workers:
-    """All workers that are there, together."""
+    """Totals over all running workers."""
 
     count: int
     batch: int
@@ -74,13 +74,13 @@ def _seen(each: Presence, moment: datetime) -> Seen:
 
 
 def _is_deaf(each: Presence) -> bool:
-    """As the adapter says; of one of an earlier version as its silence says."""
+    """As reported by the adapter; for an adapter of an earlier version, derived from its silence."""
     said = each.figures.get("is_deaf")
     return bool(said) if said is not None else _silence(each) > DEAF_SECONDS
 
 
 def _silence(each: Presence) -> float:
-    """For how long an adapter has heard nothing of its platform."""
+    """How long an adapter has received nothing from its platform."""
     heard = each.figures.get("last_heard_seconds")
     return float(heard) if isinstance(heard, int | float) else 0.0
 
@@ -106,7 +106,7 @@ def _number(each: Presence, name: str) -> float | None:
 
 
 def _troubles(figures: Overview, seen: Sequence[Seen], moment: datetime) -> list[str]:
-    """The keys of the sentences that say what is wrong; none when all is well."""
+    """The text keys of all problems; empty when all is well."""
     found = []
     if (_age(figures.oldest_waiting_at, moment) or 0) > SLOW_SECONDS:
         found.append("trouble_waiting")

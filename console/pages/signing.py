@@ -1,4 +1,4 @@
-"""Signing in and out, and the links that let somebody choose a password."""
+"""Signing in and out, and one-time links for choosing a password."""
 
 from dataclasses import replace
 
@@ -54,7 +54,7 @@ def welcome_form(visit: PageRequest) -> Response:
 
 
 def welcome(visit: PageRequest) -> Response:
-    """A password is chosen; of the first admin also the name."""
+    """Set the password; for the first admin also the name."""
     link = _link(visit)
     name = link.name or visit.form.get("name", "")
     trouble = None
@@ -99,7 +99,7 @@ def _link(visit: PageRequest) -> Link:
 
 
 def _form(visit: PageRequest, template: str, *, status: int = 200, **values: object) -> Response:
-    """With a token of its own, because there is no session yet; who is signed in already is not asked here."""
+    """Uses its own CSRF token because there is no session yet; ignores any session there is."""
     token = csrf.anonymous_token(visit)
     response = replace(visit, who=None).page(template, status=status, **values, form_token=token, locales=LOCALES)
     visit.set_cookie(response, FORM_COOKIE, token)

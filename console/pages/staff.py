@@ -1,4 +1,4 @@
-"""The staff, for admins: who there is, what they may do, links to choose a password."""
+"""Staff administration for admins: members, roles, links for choosing a password."""
 
 from datetime import datetime
 from functools import partial
@@ -22,7 +22,7 @@ def everyone(visit: PageRequest) -> Response:
 
 
 def add(visit: PageRequest) -> Response:
-    """A new member, and the link by which they choose their password: shown once, here."""
+    """Add a member; shows, once, the link for choosing their password."""
     with visit.services.database.begin() as session:
         try:
             staff_id = accounts.add(
@@ -43,7 +43,7 @@ def add(visit: PageRequest) -> Response:
 
 
 def renew_link(visit: PageRequest) -> Response:
-    """For who has lost password or link; what they have goes on counting until the new one is chosen."""
+    """A new link for a lost password or link; the old password stays valid until a new one is chosen."""
     with visit.services.database.begin() as session:
         member = accounts.get(session, visit.path_id())
         if member is None or member.disabled_at is not None:
@@ -94,7 +94,7 @@ def _page(
 
 
 class _Change(Protocol):
-    """One of `accounts`' changes of a member."""
+    """A change to a member from `accounts`."""
 
     def __call__(self, session: Session, staff_id: UUID, /, *, actor: str, now: datetime) -> None: ...
 

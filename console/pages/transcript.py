@@ -1,4 +1,4 @@
-"""What was said, and the human's way in. A transcript is opened by POST, because each opening is audited."""
+"""Transcripts, and replies by staff. A transcript is opened by POST because each read is audited."""
 
 from hashlib import sha256
 from uuid import UUID
@@ -21,7 +21,7 @@ _MAX_LINES = 400
 
 
 def read(visit: PageRequest) -> Response:
-    """The words, decrypted for this answer and nowhere kept."""
+    """The transcript, decrypted for this response only."""
     conversation_id = visit.path_id()
     shown: list[tuple[Listed, list[Utterance], str]] = []
 
@@ -37,7 +37,7 @@ def read(visit: PageRequest) -> Response:
 
 
 def say(visit: PageRequest) -> Response:
-    """A human's words; then the transcript again. A form that is sent twice says its words once."""
+    """Send a human's reply, then show the transcript again. A form submitted twice sends once."""
     conversation_id, once = visit.path_id(), as_id(visit.form.get("once", ""))
     if once is None:
         raise Refused(422, "error_form")
@@ -58,7 +58,7 @@ def say(visit: PageRequest) -> Response:
 
 
 def pulse(visit: PageRequest) -> Response:
-    """A mark that changes when something was said; no words, no ids."""
+    """A value that changes when something was said; contains no words and no ids."""
     with visit.services.database.read() as session:
         return JSONResponse({"mark": _mark(session, _known(session, visit.path_id()))})
 

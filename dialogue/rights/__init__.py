@@ -1,1 +1,1 @@
-"""What people may ask for about their own data: a copy, erasure, a complaint, an emergency contact."""
+"""What people may request: a copy of their data, its erasure, a complaint, an emergency contact."""

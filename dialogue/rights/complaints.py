@@ -1,4 +1,4 @@
-"""What people complain of: sealed like everything they say, read by admins, and every reading is written down."""
+"""Complaints: encrypted like everything people write, read by admins, and every read is audited."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,8 +21,8 @@ SETTLED = "complaint_settled"
 """The `action` of audit entries; their `reason` is the complaint's id."""
 
 MAX_A_DAY = 5
-"""Each calls every admin. Whoever has something to complain of says it, adds to it and corrects it; more than this many
-within a day call people away from others, and tell them nothing new. The reasons: decision 89."""
+"""Each complaint alerts every admin. This leaves room to add to one or correct it; more in a day would only distract
+admins from other people. Reasons: decision 89."""
 
 COLUMN = "complaints.text"
 _MAKE = insert(COMPLAINTS)
@@ -60,7 +60,7 @@ _SETTLE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenComplaint:
-    """A complaint that nobody has settled; its text is read by `read`."""
+    """An open complaint without its text; use `read` for that."""
 
     id: UUID
     person_id: UUID
@@ -83,13 +83,13 @@ class ListedComplaint:
 
 @dataclass(frozen=True, slots=True)
 class ComplaintText:
-    """What somebody complained of; None when it cannot be read any more."""
+    """The text of a complaint; None if it can no longer be read."""
 
     text: str | None = field(repr=False)
 
 
 def make(session: Session, person: KnownPerson, text: str, *, conversation_id: UUID | None, now: datetime) -> UUID:
-    """Keep a complaint for the admins."""
+    """Store a complaint for the admins."""
     complaint_id = new_id()
     session.execute(
         _MAKE,
@@ -106,14 +106,14 @@ def make(session: Session, person: KnownPerson, text: str, *, conversation_id: U
 
 
 def may_make(session: Session, person: KnownPerson, *, now: datetime) -> bool:
-    """Whether they have complained less than `MAX_A_DAY` times within a day."""
+    """Whether this person filed fewer than `MAX_A_DAY` complaints in the last day."""
     since = now - timedelta(days=1)
     made: int = session.scalar(_MADE_SINCE, {"of_person": person.id, "since": since}) or 0
     return made < MAX_A_DAY
 
 
 def page(session: Session, *, is_settled: bool, before: UUID | None = None, limit: int = 50) -> list[ListedComplaint]:
-    """Open or settled ones, newest first, or those before one that was the last of a page."""
+    """Open or settled complaints, newest first; `before` is the last one of the previous page."""
     settled_at = COMPLAINTS.c.settled_at
     query = _LISTED.where(settled_at.is_not(None) if is_settled else settled_at.is_(None))
     if before is not None:
@@ -122,18 +122,18 @@ def page(session: Session, *, is_settled: bool, before: UUID | None = None, limi
 
 
 def one(session: Session, complaint_id: UUID) -> ListedComplaint | None:
-    """That one, if there is one."""
+    """The complaint with that id, or None."""
     found = session.execute(_LISTED.where(COMPLAINTS.c.id == complaint_id), {"max_count": 1}).mappings().first()
     return ListedComplaint(**found) if found is not None else None
 
 
 def open_ones(session: Session, *, limit: int = 100) -> list[OpenComplaint]:
-    """Those that nobody has settled, oldest first."""
+    """Open complaints, oldest first."""
     return [OpenComplaint(**row._asdict()) for row in session.execute(_OPEN, {"max_count": limit})]
 
 
 def read(session: Session, keys: MasterKeys, complaint_id: UUID, *, by: str, now: datetime) -> ComplaintText | None:
-    """What was complained of, for an admin; None for an id that is none. The reading is written down."""
+    """A complaint's text for an admin; None for an unknown id. The read is audited."""
     complaint = session.execute(_ONE, {"of_complaint": complaint_id}).first()
     if complaint is None:
         return None
@@ -146,7 +146,7 @@ def read(session: Session, keys: MasterKeys, complaint_id: UUID, *, by: str, now
 
 
 def settle(session: Session, complaint_id: UUID, *, by: str, now: datetime) -> bool:
-    """An admin has dealt with it; False if it was settled before, or never was."""
+    """Mark it settled by an admin; False if it was settled already or does not exist."""
     settled = session.execute(_SETTLE, {"of_complaint": complaint_id, "by": by, "now": now}).first()
     if settled is None:
         return False

@@ -1,6 +1,6 @@
-"""Whom a person wants to be called when they are in danger: given freely, sealed, shown to them, removed at a word.
+"""Emergency contacts: given voluntarily, encrypted, shown to the person, removed at any time by a command.
 
-Nothing is ever sent to it: an admin reads it, with a reason that is written down, and calls.
+Nothing is ever sent to a contact: an admin looks it up, with a reason that is audited, and calls.
 """
 
 from datetime import datetime
@@ -17,7 +17,7 @@ from dialogue.storage.vault import MasterKeys
 from dialogue.tables import EMERGENCY_CONTACTS
 
 READ = "contact_read"
-"""The `action` of an audit entry that says: an admin looked up whom to call."""
+"""The `action` of an audit entry: an admin looked up the emergency contact."""
 
 COLUMN = "emergency_contacts.text"
 _OF_PERSON = EMERGENCY_CONTACTS.c.person_id == bindparam("of_person")
@@ -29,25 +29,25 @@ _REMOVE = delete(EMERGENCY_CONTACTS).where(_OF_PERSON)
 
 
 def give(session: Session, person: KnownPerson, text: str, *, now: datetime) -> None:
-    """Keep whom to call, instead of whom they named before. The person must be locked."""
+    """Store the contact, replacing the previous one. The person's row must be locked."""
     sealed = person.key.seal(text, row=person.id, column=COLUMN)
     if session.execute(_CHANGED, {"of_person": person.id, "new_text": sealed, "now": now}).first() is None:
         session.execute(_GIVE, {"person_id": person.id, "text": sealed, "given_at": now})
 
 
 def shown(session: Session, person: KnownPerson) -> str | None:
-    """Whom they named, for themselves."""
+    """The person's contact, to be shown to the person."""
     sealed = session.scalar(_TEXT, {"of_person": person.id})
     return None if sealed is None else person.key.open(sealed, row=person.id, column=COLUMN)
 
 
 def remove(session: Session, person: KnownPerson) -> None:
-    """They want nobody to be called any more."""
+    """Remove the contact."""
     session.execute(_REMOVE, {"of_person": person.id})
 
 
 def look_up(session: Session, keys: MasterKeys, person_id: UUID, *, by: str, reason: str, now: datetime) -> str | None:
-    """Whom to call, for an admin; None if nobody was named. The reading and its reason are written down.
+    """The contact, for an admin; None if there is none. The read and its reason are audited.
 
     Raises `ReasonTooLong`.
     """

@@ -1,6 +1,6 @@
-"""Erasing a person: their key goes at once, and every text of theirs is unreadable from then on; the rows go later.
+"""Erases a person: deleting their data key makes all their texts unreadable at once; the rows are deleted later.
 
-What stays is what tells nothing of them: numbers of turns, ratings, and that an erasure took place.
+Only what says nothing about them is kept: numbers of turns, ratings, and the fact of the erasure.
 """
 
 from collections.abc import Iterable
@@ -27,10 +27,10 @@ from dialogue.tables import (
 )
 
 ERASED = "erased"
-"""The `action` of an audit entry that says: this person was erased, by whom and when."""
+"""The `action` of an audit entry: this person was erased, by whom and when."""
 
 REPLAY = timedelta(days=2)
-"""Rows outlive the key for so long: a platform that repeats an update within it must not be heard a second time."""
+"""How long rows outlive the key: an update that a platform repeats in that time must still be recognised."""
 
 _IS_THEIRS = CONVERSATIONS.c.person_id == bindparam("of_person")
 _THEIR_CONVERSATIONS = select(CONVERSATIONS.c.id).where(_IS_THEIRS)
@@ -52,7 +52,7 @@ _SETTLE_OWED = (
     .where(DELIVERIES.c.person_id == bindparam("of_person"), DELIVERIES.c.state.in_(UNSENT_DELIVERY_STATES))
     .values(state=DeliveryState.DISCARDED)
 )
-# what others were told of them is sealed by other keys; alerts hold ids only, and must arrive
+# texts to others about them are encrypted with other keys; alerts hold ids only, and must arrive
 _COPIES = (
     DELIVERIES.c.conversation_id.in_(_THEIR_CONVERSATIONS),
     DELIVERIES.c.person_id != bindparam("of_person"),
@@ -119,9 +119,9 @@ def erase(
     farewell_to: Address | None,
     now: datetime,
 ) -> UUID | None:
-    """Throw the key away, end what is going on, and owe a farewell to `farewell_to` if that is given.
+    """Delete the key, end the open conversations, and queue a farewell to `farewell_to` if given.
 
-    Returns the farewell's delivery. A person who was erased before, or never was, is left as they are.
+    Returns the farewell's delivery. Does nothing if the person is unknown or already erased.
     Raises `ReasonTooLong`.
     """
     person = session.execute(_LOCK, {"of_person": person_id}).first()
@@ -146,18 +146,18 @@ def erase(
 
 
 def last_place(session: Session, person_id: UUID) -> Address | None:
-    """Where that person talked last, for a farewell that is not said in answer to them."""
+    """The address of the person's last conversation, for a farewell that answers no message."""
     place = session.execute(_LAST_PLACE, {"of_person": person_id}).first()
     return None if place is None else Address.of(place)
 
 
 def erased_ids(session: Session) -> list[UUID]:
-    """Everybody who was erased: to be erased again after a backup was restored that still knows them."""
+    """Everybody who was erased, to be erased again after restoring an older backup."""
     return list(session.scalars(_ERASED_IDS))
 
 
 def erase_again(session: Session, person_ids: Iterable[UUID], *, actor: str, now: datetime) -> int:
-    """Erase those of them whom a restored backup has brought back; returns how many."""
+    """Erase again those whom a restored backup brought back; returns how many."""
     restored = [
         person_id for person_id in person_ids if session.scalar(_RESTORED, {"of_person": person_id}) is not None
     ]
@@ -167,7 +167,7 @@ def erase_again(session: Session, person_ids: Iterable[UUID], *, actor: str, now
 
 
 def scrub(session: Session, *, limit: int, now: datetime) -> int:
-    """Delete rows of one erased person whose time has come, at most `limit`; returns how many, 0 when none are left."""
+    """Delete at most `limit` expired rows of one erased person; returns how many, 0 when none are left."""
     person_id = session.scalar(_UNSCRUBBED, {"erased_until": now - REPLAY})
     if person_id is None:
         return 0

@@ -1,7 +1,7 @@
-"""A person's own data as two files: JSON for machines, and a text to read. Both say what a model wrote.
+"""A person's data as two files: JSON for machines and a text for reading. Both mark what a model wrote.
 
-Where it is too much for one message of a platform it comes in parts, each of them an export of its own for a span of
-time: what is said or deleted while they are sent can neither double nor lose anything else.
+An export too large for one message is split into parts, each a complete export of a span of time. Messages written or
+deleted while the parts are sent therefore neither duplicate nor lose anything else.
 """
 
 import json
@@ -21,7 +21,7 @@ FORMAT = "mindglm-export/1"
 
 _AS_JSON = TypeAdapter(Course)
 _BESIDE_TEXT_BYTES = 600
-"""Of one line, in both files: times, names, a model's version."""
+"""Overhead of one line in both files: times, names, a model's version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class File:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """What was said after `after` and until `until`; None where there is no such limit."""
+    """The span (`after`, `until`]; None means unbounded."""
 
     number: int = 1
     count: int = 1
@@ -58,7 +58,7 @@ WHOLE = Part()
 
 
 def parts(data: PersonalData, *, max_bytes: int) -> list[Part]:
-    """Spans of time whose two files are `max_bytes` at most, together; one line is never divided."""
+    """Spans of time whose two files are together at most `max_bytes`; a line is never split."""
     ends: list[datetime] = []
     size, last_at = 0, None
     for at, line_size in sorted(_sizes(data)):
@@ -86,7 +86,7 @@ def files(data: PersonalData, texts: Texts, *, part: Part = WHOLE, now: datetime
 
 
 def as_json(data: PersonalData, texts: Texts, *, part: Part = WHOLE, now: datetime) -> str:
-    """Every field that is kept, with times in UTC (ISO 8601)."""
+    """Every stored field, with times in UTC (ISO 8601)."""
     data = _only(data, part)
     document = {
         "format": FORMAT,
@@ -113,7 +113,7 @@ def as_json(data: PersonalData, texts: Texts, *, part: Part = WHOLE, now: dateti
 
 
 def as_text(data: PersonalData, texts: Texts, *, part: Part = WHOLE, now: datetime) -> str:
-    """The same for people: what was said, in order, and by whom."""
+    """The same as readable text: what was said, in order, and by whom."""
     data = _only(data, part)
     lines = [
         texts.say("export_title", at=_minute(now)),
@@ -137,7 +137,7 @@ def as_text(data: PersonalData, texts: Texts, *, part: Part = WHOLE, now: dateti
 
 
 def _only(data: PersonalData, part: Part) -> PersonalData:
-    """A conversation without a line in that time is named where it was opened."""
+    """A conversation without a line in the span is listed in the part in which it was opened."""
     if part.count == 1:
         return data
     talks = [
@@ -154,7 +154,7 @@ def _only(data: PersonalData, part: Part) -> PersonalData:
 
 
 def _sizes(data: PersonalData) -> Iterator[tuple[datetime, int]]:
-    """Bytes of whatever is said at a time, in both files."""
+    """Bytes in both files of everything said, by time."""
     for talk in data.talks:
         yield talk.opened_at, _BESIDE_TEXT_BYTES
         for line in talk.lines:

@@ -1,4 +1,4 @@
-"""All that is kept of one person, as they may have it: read and opened at the moment they get it, stored nowhere."""
+"""Everything stored about one person, decrypted for their export; the result is never stored."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -82,7 +82,7 @@ class ExportSpeaker(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportLine:
-    """One thing that was said. `rating`: 👍 (1) or 👎 (-1)."""
+    """One message or reply. `rating`: 👍 (1) or 👎 (-1)."""
 
     at: datetime
     speaker: ExportSpeaker
@@ -93,7 +93,7 @@ class ExportLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Talk:
-    """A conversation; `course` is what the program noted of the danger in it, `is_purged` that its texts are gone."""
+    """A conversation; `course` is its recorded course of danger, `is_purged` says that its texts were deleted."""
 
     opened_at: datetime
     closed_at: datetime | None
@@ -105,7 +105,7 @@ class Talk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grievance:
-    """A complaint of theirs that is still kept."""
+    """A complaint of theirs that is still stored."""
 
     made_at: datetime
     settled_at: datetime | None
@@ -114,7 +114,7 @@ class Grievance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonalData:
-    """Everything, opened. `outside` is what was said in no conversation: commands, and our answers to them."""
+    """Everything, decrypted. `outside` holds what belongs to no conversation: commands and our answers to them."""
 
     channel: str
     user_id: str
@@ -130,7 +130,7 @@ class PersonalData:
 
 
 def of_delivery(session: Session, keys: MasterKeys, delivery_id: UUID) -> PersonalData:
-    """What is kept of the person to whom that delivery is owed; raises `Erased`."""
+    """The data of that delivery's recipient; raises `Erased`."""
     person_id = session.scalar(_PERSON_OF_DELIVERY, {"of_delivery": delivery_id})
     if person_id is None:
         raise Erased
@@ -138,7 +138,7 @@ def of_delivery(session: Session, keys: MasterKeys, delivery_id: UUID) -> Person
 
 
 def gather(session: Session, keys: MasterKeys, person_id: UUID) -> PersonalData:
-    """What is kept of that person; raises `Erased`, `WrongSecretKey`."""
+    """The data of that person; raises `Erased`, `WrongSecretKey`."""
     theirs = {"of_person": person_id}
     person = session.execute(_PERSON, theirs).first()
     if person is None:
@@ -180,7 +180,7 @@ def _talk(row: Row[Any], key: PersonKey, lines: list[ExportLine]) -> Talk:
 
 
 def _lines(session: Session, key: PersonKey, theirs: dict[str, UUID]) -> dict[UUID | None, list[ExportLine]]:
-    """What was said, by conversation."""
+    """Lines by conversation."""
     lines: dict[UUID | None, list[ExportLine]] = defaultdict(list)
     for row in session.execute(_MESSAGES, theirs):
         text = _said(key.open(row.text, row=row.id, column="messages.text"), is_word=row.turn_id is not None)
@@ -196,7 +196,7 @@ def _lines(session: Session, key: PersonKey, theirs: dict[str, UUID]) -> dict[UU
 
 
 def _answer(turn: Row[*tuple[Any, ...]], key: PersonKey) -> Iterator[ExportLine]:
-    """The model's words, and what we added in our own."""
+    """The model's text, and what we appended to it."""
     yield ExportLine(
         at=turn.finished_at,
         speaker=ExportSpeaker.MODEL,
@@ -210,7 +210,7 @@ def _answer(turn: Row[*tuple[Any, ...]], key: PersonKey) -> Iterator[ExportLine]
 
 
 def _said(text: str, *, is_word: bool) -> str:
-    """A command is stored by its name, what could not be read by a mark."""
+    """Commands are stored by name, messages that are not text as a mark."""
     if not text.strip(_MARKS):
         return ""
     return f"/{text.lower()}" if not is_word and text in Command.__members__ else text

@@ -1,1 +1,1 @@
-"""What a process lets be known of itself: metrics, health endpoints, heartbeat rows, traces."""
+"""Observability of a process: metrics, health endpoints, heartbeat rows, traces."""

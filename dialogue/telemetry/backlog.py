@@ -1,4 +1,4 @@
-"""What people are waiting for now: turns without an answer, texts that are owed, and since when."""
+"""The current backlog: unanswered turns and undelivered texts, and the age of the oldest."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from dialogue.storage.database import Database
 from dialogue.tables import DELIVERIES, TURNS, spelled_out
 from dialogue.telemetry.instruments import Instruments, Reading
 
-# both are answered from the partial indexes of open rows, however many are stored
+# both use the partial indexes on open rows, however many rows are stored
 _OPEN_TURNS = (
     select(TURNS.c.state, func.count(), func.min(TURNS.c.created_at))
     .where(TURNS.c.state.in_(spelled_out(*OPEN_TURN_STATES)))
@@ -34,7 +34,7 @@ _HELD = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """How many, and since when the oldest of them."""
+    """A count, and when the oldest began."""
 
     count: int = 0
     since: datetime | None = None
@@ -42,7 +42,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """Open turns by state, owed texts by channel; `held` are those that wait for the person to write again."""
+    """Open turns by state, undelivered texts by channel; `held` ones wait until the person writes again."""
 
     turns: dict[TurnState, Waiting] = field(default_factory=dict)
     owed: dict[str, Waiting] = field(default_factory=dict)
@@ -59,7 +59,7 @@ def backlog(session: Session) -> Backlog:
 
 
 class BacklogGauge:
-    """Shows the backlog as it was last looked at, so that whoever asks for figures never waits for the database."""
+    """Exposes the last known backlog as gauges, so that a scrape never waits for the database."""
 
     def __init__(self, database: Database, instruments: Instruments, *, clock: Clock = utc_now) -> None:
         self._database = database
@@ -67,16 +67,14 @@ class BacklogGauge:
         self._seen = Backlog()
         self._channels: set[str] = set()
         instruments.gauge("mindglm_turns_open", "Turns without an answer.", self._turn_counts, ["state"])
-        instruments.gauge(
-            "mindglm_turns_oldest_seconds", "How long the oldest of them has been open.", self._turn_ages, ["state"]
-        )
+        instruments.gauge("mindglm_turns_oldest_seconds", "Age of the oldest open turn.", self._turn_ages, ["state"])
         instruments.gauge("mindglm_deliveries_owed", "Texts not yet delivered.", self._owed_counts, ["channel"])
         instruments.gauge(
-            "mindglm_deliveries_oldest_seconds", "How long the oldest of them is owed.", self._owed_ages, ["channel"]
+            "mindglm_deliveries_oldest_seconds", "Age of the oldest undelivered text.", self._owed_ages, ["channel"]
         )
         instruments.gauge(
             "mindglm_deliveries_held",
-            "Texts that wait for their person to write again, because the platform takes no more.",
+            "Texts held until their person writes again, because the platform accepts no more.",
             self._held_counts,
             ["channel"],
         )

@@ -1,6 +1,6 @@
-"""Three pages for machines: /metrics, /healthz (the process lives) and /readyz (it can do its work).
+"""Three endpoints: /metrics, /healthz (the process is alive) and /readyz (it can do its work).
 
-They answer from what is known, never wait for anything, and hold neither ids nor words of people.
+They answer from cached results, never wait, and contain neither ids nor people's words.
 """
 
 import json
@@ -22,7 +22,7 @@ _JSON: Final = "application/json"
 
 
 class HealthPage(NamedTuple):
-    """What is answered."""
+    """An HTTP response."""
 
     status: HTTPStatus
     content_type: str
@@ -30,16 +30,16 @@ class HealthPage(NamedTuple):
 
 
 Readiness = Callable[[], dict[str, str | None]]
-"""By name of what was looked at: None if it is well, else what is wrong."""
+"""By name of the check: None if it passed, else what is wrong."""
 
 
 def port_of(offset: int, settings: DialogueSettings) -> int | None:
-    """Where the kind of process with that offset answers; None if nobody asked for it."""
+    """The address for a kind of process with that port offset; None if no port is configured."""
     return None if settings.metrics_port is None else settings.metrics_port + offset
 
 
 class Probes:
-    """The small server of one process, in threads of its own. Making it raises `OSError` when the port is taken."""
+    """A small HTTP server in threads of its own. The constructor raises `OSError` if the port is in use."""
 
     def __init__(
         self, host: str, port: int, *, readiness: Readiness, exposition: Callable[[str], tuple[bytes, str]]
@@ -84,7 +84,7 @@ class _HealthServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the library's signature
-        """The asker hung up, or asked nonsense; the library would print a traceback."""
+        """The client hung up or sent a malformed request; the library would print a traceback."""
         log.debug("probe_failed")
 
 
@@ -113,6 +113,6 @@ def _handler(page: Callable[[str, str], HealthPage]) -> type[BaseHTTPRequestHand
                 self.wfile.write(answer.body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's signature
-            """Every few seconds somebody asks: no line for it."""
+            """No access log: health checks come every few seconds."""
 
     return Handler

@@ -1,6 +1,6 @@
-"""Who is there: each process says so in the database every few seconds, beside all other work.
+"""Heartbeats: each running process updates its row in the database every few seconds.
 
-A process that ends in order takes its row along; the row of one that was killed stays for a while and grows old.
+A process that stops normally deletes its row; the row of a killed process stays for a day and goes stale.
 """
 
 import os
@@ -20,7 +20,7 @@ from dialogue.tables import PROCESSES, Figure
 
 BEAT_SECONDS = 5.0
 GONE_SECONDS = 30.0
-"""A process that said nothing for so long is stuck, gone, or cut off from the database."""
+"""A heartbeat older than this: the process is stuck, gone, or cut off from the database."""
 
 _KEPT = timedelta(days=1)
 
@@ -45,7 +45,7 @@ _ALL = select(PROCESSES).order_by(PROCESSES.c.kind, PROCESSES.c.name, PROCESSES.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """One running process. `kind` is what it does (worker, console, a channel's name), `name` which one of its kind."""
+    """One running process. `kind` is its role (worker, console, a channel's name), `name` distinguishes instances."""
 
     kind: str
     name: str
@@ -58,7 +58,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presence:
-    """A process as it last said itself."""
+    """A process as of its last heartbeat."""
 
     identity: Identity
     seen_at: datetime
@@ -72,7 +72,7 @@ class Presence:
 
 
 def present(session: Session) -> list[Presence]:
-    """All processes that were there in the last day and did not end in order, by kind and name."""
+    """Processes with a heartbeat in the last day that did not stop normally, by kind and name."""
     return [
         Presence(
             identity=Identity(
@@ -92,7 +92,7 @@ def present(session: Session) -> list[Presence]:
 
 
 def beat(session: Session, me: Identity, figures: Mapping[str, Figure], *, now: datetime) -> None:
-    """I am here, and this is how I am doing. Takes the place of a predecessor that was killed."""
+    """Write the heartbeat of this process, replacing that of a killed predecessor."""
     told = dict(figures)
     if session.execute(_BEAT, {"of_id": me.id, "now": now, "new_figures": told}).first() is None:
         session.execute(_ENTER, {**_columns(me), "seen_at": now, "figures": told})
@@ -102,7 +102,7 @@ def beat(session: Session, me: Identity, figures: Mapping[str, Figure], *, now: 
 
 
 def leave(session: Session, me: Identity) -> None:
-    """I end in order."""
+    """Delete the heartbeat: the process stops normally."""
     session.execute(_LEAVE, {"of_id": me.id})
 
 

@@ -1,6 +1,6 @@
-"""What can be measured: components declare their figures here, `dialogue.telemetry.prometheus` keeps them.
+"""Metric instruments: components declare them here, `dialogue.telemetry.prometheus` implements them.
 
-Labels are words from our own short lists (a channel, an outcome, a tier); no id and nothing of a person is ever one.
+Label values come from short fixed lists (a channel, an outcome, a tier); never an id or anything about a person.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -8,33 +8,33 @@ from typing import Final, NamedTuple, Protocol
 
 
 class Counter(Protocol):
-    """Only grows."""
+    """A counter; it only increases."""
 
     def add(self, count: float = 1, **labels: str) -> None: ...
 
 
 class Histogram(Protocol):
-    """How long things took, in seconds, by size classes."""
+    """A histogram of durations in seconds."""
 
     def observe(self, seconds: float, **labels: str) -> None: ...
 
 
 class Reading(NamedTuple):
-    """A figure of this moment; `labels` in the order in which the gauge named them."""
+    """A current value; `labels` in the order in which the gauge was declared."""
 
     value: float
     labels: tuple[str, ...] = ()
 
 
 class Instruments(Protocol):
-    """Where figures are declared; declaring one twice gives the same one. `what` is its line of explanation."""
+    """Declares instruments; declaring one twice returns the same one. `what` is its help text."""
 
     def counter(self, name: str, what: str, labels: Sequence[str] = ()) -> Counter: ...
 
     def histogram(self, name: str, what: str, labels: Sequence[str] = ()) -> Histogram: ...
 
     def gauge(self, name: str, what: str, read: Callable[[], Iterable[Reading]], labels: Sequence[str] = ()) -> None:
-        """`read` is called by whoever looks: it must answer at once, from what is known."""
+        """`read` is called during a scrape: it must return cached values at once."""
 
 
 class _Nothing:
@@ -44,7 +44,7 @@ class _Nothing:
 
 
 class Unmeasured:
-    """Nobody looks: everything may be declared and counted, and nothing is kept."""
+    """No metrics configured: everything may be declared and counted, nothing is stored."""
 
     def counter(self, name: str, what: str, labels: Sequence[str] = ()) -> Counter:  # noqa: ARG002 - the port's
         return _Nothing()

@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry: printed, or sent by OTLP to wherever the usual ``OTEL_`` variables say."""
+"""Traces by OpenTelemetry: printed, or sent by OTLP as the standard ``OTEL_`` variables say."""
 
 import sys
 import threading
@@ -33,7 +33,7 @@ def open_traces(where: Literal["console", "otlp"], service: str) -> Traces:
 
 
 class OpenTelemetry:
-    """The provider of one process; global state of the library is left alone."""
+    """The provider of one process; the library's global state is not touched."""
 
     def __init__(self, exporter: SpanExporter, service: str) -> None:
         self._ids = _Ids()
@@ -58,14 +58,14 @@ class OpenTelemetry:
         span.end(ended_ns)
 
     def close(self) -> None:
-        """A collector that is away is not waited for."""
+        """Does not wait for a collector that is down."""
         closing = threading.Thread(target=self._provider.shutdown, daemon=True)
         closing.start()
         closing.join(_LAST_SECONDS)
 
 
 class _Ids(RandomIdGenerator):
-    """Random, except for the root of a turn's trace."""
+    """Random ids, except for the root of a turn's trace."""
 
     def __init__(self) -> None:
         self._turn_id: ContextVar[UUID | None] = ContextVar("turn_id", default=None)

@@ -1,4 +1,4 @@
-"""Keeps the figures of one process in Prometheus' form; loaded only where somebody asked for them."""
+"""The metrics of one process in Prometheus; imported only if metrics are configured."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -12,11 +12,11 @@ from dialogue.telemetry import instruments
 from dialogue.telemetry.instruments import Reading
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320)
-"""From what the road costs to what nobody waits for."""
+"""Histogram buckets: from a turn's overhead without the model to longer than anybody waits."""
 
 
 class Prometheus:
-    """The registry of one process, made in its composition root."""
+    """The registry of one process, created in its composition root."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -40,7 +40,7 @@ class Prometheus:
         self._declare(name, lambda: self.registry.register(_Gauge(name, what, read, labels)))
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
-        """All figures, and their content type, in the form that the asker accepts."""
+        """All metrics and their content type, in a format that the client accepts."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 
@@ -67,7 +67,7 @@ class _Histogram:
 
 
 class _Gauge(Collector):
-    """Asks when it is looked at."""
+    """Reads its values at scrape time."""
 
     def __init__(self, name: str, what: str, read: Callable[[], Iterable[Reading]], labels: Sequence[str]) -> None:
         self._name = name

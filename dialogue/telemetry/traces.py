@@ -1,7 +1,7 @@
-"""One trace for each turn, across bot and worker, that needs nothing carried between them.
+"""One trace per turn, across bot and worker, without passing any trace context between them.
 
-The trace's id is the turn's id. So whoever came upon the turn, and however (a ring, the sweep, a worker after another
-died), writes into the same trace, and an operator finds it by what stands in the logs. Ids and figures only.
+The trace id is the turn id. Every process that handles the turn (after a task message, a sweep, or another worker's
+death) therefore writes to the same trace, and an operator finds it by the id in the logs. Ids and numbers only.
 """
 
 from typing import Final, Protocol
@@ -13,17 +13,17 @@ Figures = str | int | float | bool
 
 
 class Traces(Protocol):
-    """Takes what has happened; never waits, never fails."""
+    """Records spans; never blocks, never raises."""
 
     def add(self, name: str, turn_id: UUID, *, began_ns: int, ended_ns: int, **figures: Figures) -> None:
-        """Something was done for that turn, between two moments in nanoseconds since 1970."""
+        """Record work on that turn between two times (nanoseconds since 1970)."""
 
     def close(self) -> None:
-        """Send what was not sent yet; returns within seconds."""
+        """Flush what has not been sent yet; returns within seconds."""
 
 
 class Untraced:
-    """Nobody looks."""
+    """No traces configured."""
 
     def add(self, name: str, turn_id: UUID, *, began_ns: int, ended_ns: int, **figures: Figures) -> None: ...
 
@@ -34,13 +34,13 @@ UNTRACED: Final = Untraced()
 
 
 def traces_for(settings: DialogueSettings, service: str) -> Traces:
-    """As the settings ask for it; raises `Misconfigured` where the extra is missing."""
+    """The recorder that the settings ask for; raises `Misconfigured` if the extra is not installed."""
     if settings.traces == "off":
         return UNTRACED
-    from dialogue.telemetry.opentelemetry import open_traces  # an extra, and heavy
+    from dialogue.telemetry.opentelemetry import open_traces  # an optional extra, slow to import
 
     return open_traces(settings.traces, service)
 
 
 ROOT: Final = "receive"
-"""The first thing that is done for a turn; everything else hangs below it."""
+"""The root span of a turn; all others are its children."""

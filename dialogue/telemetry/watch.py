@@ -25,20 +25,20 @@ from dialogue.telemetry.periodic import Periodic
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 Check = Callable[[], str | None]
-"""None if all is well, else what is wrong in a few words; must answer within seconds."""
+"""A check: None if all is well, else what is wrong in a few words; must return within seconds."""
 
 DATABASE: Final = "database"
 
-_UNSEEN: Final = "has not been looked at yet"
+_UNSEEN: Final = "has not been checked yet"
 _STALE_BEATS: Final = 4
 _STOP_SECONDS: Final = 2.0
 
 
 def instruments_for(settings: DialogueSettings) -> Instruments:
-    """Where the components of this process declare what they count; without a port nothing is kept."""
+    """Where the components of this process declare their metrics; without a port nothing is stored."""
     if settings.metrics_port is None:
         return UNMEASURED
-    from dialogue.telemetry.prometheus import Prometheus  # costs memory that only those pay who ask
+    from dialogue.telemetry.prometheus import Prometheus  # imported only if needed: it costs memory
 
     return Prometheus()
 
@@ -73,7 +73,7 @@ class Watch:
         self._looked_at = time.monotonic()
         self._is_measured = instruments is not UNMEASURED
         self._backlog = BacklogGauge(database, instruments, clock=clock)
-        instruments.gauge("mindglm_check_ok", "1 where all is well, by what is looked at.", self._readings, ["check"])
+        instruments.gauge("mindglm_check_ok", "1 if the check passed, by check.", self._readings, ["check"])
         self._probes: Probes | None = None
         self._loop = Periodic(
             "watch",
@@ -95,7 +95,7 @@ class Watch:
         self._loop.stop()
 
     def look(self) -> None:
-        """Check everything and say so."""
+        """Run every check and publish the results."""
         for name, check in self._checks.items():
             self._note(name, check)
         self._note(DATABASE, self._beat)
@@ -133,7 +133,7 @@ class Watch:
         return [Reading(trouble is None, (name,)) for name, trouble in self.readiness().items()]
 
     def _listen(self) -> Probes | None:
-        """People come first: a port that is taken costs the figures, not the process."""
+        """If the port is in use, the process runs without metrics: serving people comes first."""
         port = port_of(self._metrics_offset, self._settings)
         if port is None:
             return None

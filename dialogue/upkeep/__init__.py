@@ -1,1 +1,1 @@
-"""What is done on time without being asked: the sweep, retention, key rotation."""
+"""Maintenance: the sweep for lost messages, retention, key rotation."""

@@ -1,6 +1,6 @@
 """Enforces retention: closes silent conversations, deletes texts past their retention, and rows of erased people.
 
-In a thread of its own, in small transactions, so that nobody's message waits. Any number of processes may do it.
+Runs in its own thread, in small transactions, so that no message waits. Any number of processes may run it.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,16 +22,16 @@ from dialogue.upkeep.retention import Overdue
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 PURGED = "purged"
-"""The `action` of an audit entry that says how many texts were deleted because their time was over."""
+"""The `action` of an audit entry: how many texts were deleted because their retention ended."""
 
 _BATCH = 200
-_SILENT_BATCH = 50  # each takes several statements
-_STRANGERS_A_ROUND = 200  # each takes a look through all messages, for want of an index that nothing else would need
+_SILENT_BATCH = 50  # each conversation takes several statements
+_STRANGERS_A_ROUND = 200  # each scans all messages: an index for this alone is not worth it
 _REST_SECONDS = 0.05
 
 
 class Housekeeper:
-    """Looks every `period_seconds`; `keep` does one round at once. `chores` are what others want done as often."""
+    """Runs every `period_seconds`; `keep` does one round at once. `chores` are other components' jobs, run as often."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Housekeeper:
         self._readings: list[Reading] = []
         self._is_measured = instruments is not UNMEASURED
         instruments.gauge(
-            "mindglm_retention_overdue", "Conversations whose texts should be gone by now.", lambda: self._readings
+            "mindglm_retention_overdue", "Conversations whose texts are overdue for deletion.", lambda: self._readings
         )
         self._loop = Periodic(
             "housekeeping",
@@ -85,12 +85,12 @@ class Housekeeper:
         return purged
 
     def overdue(self) -> Overdue:
-        """What should be gone by now and is not."""
+        """What is overdue for deletion."""
         with self._database.read() as session:
             return retention.overdue(session, closed_until=self._clock() - self._kept)
 
     def count_overdue(self) -> None:
-        """For the figures, where somebody wants them: nothing is overdue after a round, unless it could not be done."""
+        """For the metrics: after a round nothing is overdue unless the round failed."""
         if self._is_measured:
             self._readings = [Reading(self.overdue().conversations)]
 
@@ -114,7 +114,7 @@ class Housekeeper:
         return erasure.scrub(session, limit=_BATCH, now=self._clock())
 
     def _forget_strangers(self) -> int:
-        """Not before a platform has given up repeating what they wrote."""
+        """Only after the platform has stopped repeating their messages."""
         until = self._clock() - max(self._kept, erasure.REPLAY)
         with self._database.read() as session:
             found = strangers.find(session, until=until, limit=_STRANGERS_A_ROUND)
@@ -140,6 +140,6 @@ class Housekeeper:
 
 
 def _note(session: Session, batch: retention.Purged, *, now: datetime) -> None:
-    """In the same transaction, so that what was deleted can be accounted for."""
+    """In the same transaction, so that every deletion is on record."""
     reason = f"texts={batch.texts} conversations={batch.conversations}"
     audit.note(session, actor="housekeeper", action=PURGED, whom=Whom(), reason=reason, now=now)

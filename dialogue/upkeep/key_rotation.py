@@ -1,6 +1,6 @@
-"""Changing the master key while bot and worker run: each data key is wrapped anew, texts are not touched.
+"""Rotates the master key while bot and worker run: each data key is rewrapped, texts are not touched.
 
-Every process must hold [new, old] before this begins; the old key may be dropped when nothing is wrapped by it.
+Every process must have [new, old] before this starts; the old key may be removed when it wraps nothing any more.
 """
 
 from collections import Counter
@@ -25,7 +25,7 @@ _SOME = (
     .order_by(PEOPLE.c.id)
     .limit(bindparam("max_count"))
 )
-# the old key is asked again: whoever was erased in the meantime stays erased
+# the old value is compared again: a person erased in the meantime stays erased
 _REWRAP = (
     update(PEOPLE)
     .where(PEOPLE.c.id == bindparam("person_id"), PEOPLE.c.data_key == bindparam("old_data_key"))
@@ -38,7 +38,7 @@ BEGINNING = UUID(int=0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RotatedBatch:
-    """How many data keys were wrapped anew, how many no master key opens, and where to go on; None at the end."""
+    """How many data keys were rewrapped, how many no master key opens, and where to continue; None at the end."""
 
     rewrapped: int
     unreadable: int
@@ -46,7 +46,7 @@ class RotatedBatch:
 
 
 def rotate(session: Session, keys: MasterKeys, *, after: UUID, limit: int) -> RotatedBatch:
-    """Wrap the next `limit` data keys by the current master key. Doing it again, from anywhere, does no harm."""
+    """Wrap the next `limit` data keys with the current master key. Idempotent, from any starting point."""
     found = session.execute(_SOME, {"current": keys.current, "after": after, "max_count": limit}).all()
     unreadable = 0
     for person in found:
@@ -68,5 +68,5 @@ def rotate(session: Session, keys: MasterKeys, *, after: UUID, limit: int) -> Ro
 
 
 def wrapped_by(session: Session) -> Counter[str]:
-    """How many data keys each master key wraps, by the master key's id; one that wraps none may be dropped."""
+    """Number of data keys by id of the master key that wraps them; a master key that wraps none may be removed."""
     return Counter({key_id.hex(): count for key_id, count in session.execute(_WRAPPED_BY)})

@@ -1,7 +1,7 @@
-"""Finds what nobody rang for: turns that wait, turns whose worker died, texts whose courier died.
+"""Finds turns whose task message was lost or whose worker died, and texts whose courier died.
 
-Any number of processes may sweep; each turn is rung by one of them, at growing intervals. A sweep waits for no lock: it
-holds many rows at a time, and whoever wanted one of them would wait too. What is locked is left to the next one.
+Any number of processes may sweep; each turn is re-announced by one of them, with backoff. A sweep never waits for a
+lock, because it holds many rows that others would then wait for; locked rows are left to the next sweep.
 """
 
 from dataclasses import dataclass
@@ -30,10 +30,10 @@ _IS_ORPHAN = and_(TURNS.c.state == TurnState.GENERATING, TURNS.c.lease_until <= 
 _EARLIER = TURNS.alias()
 _IS_HEAD = ~exists().where(
     _EARLIER.c.conversation_id == TURNS.c.conversation_id,
-    _EARLIER.c.state.in_(spelled_out(TurnState.GENERATING)),  # what waits is always the last
+    _EARLIER.c.state.in_(spelled_out(TurnState.GENERATING)),  # a waiting turn is always the last
     _EARLIER.c.seq < TURNS.c.seq,
 )
-# nobody rang since it was claimed or given back, or the n-th ring was long enough ago
+# not announced since it was claimed or released, or the n-th announcement was long enough ago
 _IS_SILENT = or_(
     TURNS.c.ring_count == 0,
     *(
@@ -54,7 +54,7 @@ _RING = (
     .values(rung_at=bindparam("now"), ring_count=TURNS.c.ring_count + 1)
     .returning(TURNS.c.conversation_id)
 )
-# what a worker with room takes of its own accord: somebody had time to come, or a second ring was needed
+# what an idle worker takes by polling: turns announced long enough ago, or announced twice
 _OVERLOOKED = (
     select(TURNS.c.conversation_id)
     .where(
@@ -84,14 +84,14 @@ _CONVERSATION = select(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """What a sweep found: conversations that are rung for, and how many texts had no courier any more."""
+    """What a sweep found: conversations to announce, and the number of texts whose courier died."""
 
     conversation_ids: list[UUID]
     abandoned_count: int
 
 
 def sweep(session: Session, keys: MasterKeys, *, apology: str, max_attempts: int, now: datetime) -> Swept:
-    """Look once. `apology` is what a person gets whose turn was tried `max_attempts` times in vain."""
+    """One sweep. `apology` is sent to a person whose turn failed `max_attempts` times."""
     hopeless = session.execute(_FAIL_HOPELESS, {"max_attempts": max_attempts, "now": now}).all()
     for turn_id, conversation_id in hopeless:
         _apologise(session, keys, apology, turn_id=turn_id, conversation_id=conversation_id, now=now)
@@ -104,9 +104,9 @@ def sweep(session: Session, keys: MasterKeys, *, apology: str, max_attempts: int
 
 
 def overlooked(session: Session, *, limit: int, max_attempts: int, now: datetime) -> list[UUID]:
-    """Conversations whose next turn nobody came for, `limit` at most; whoever asks may answer them at once.
+    """At most `limit` conversations whose next turn no worker has claimed; the caller may answer them at once.
 
-    Other than `sweep` it marks nothing: that a turn was rung for does not say that anybody heard it.
+    Unlike `sweep` it marks nothing: an announced turn may not have reached any worker.
     """
     found = session.scalars(
         _OVERLOOKED, {"limit": limit, "max_attempts": max_attempts, "now": now, "after_1": _ring_times(now)["after_1"]}
@@ -115,7 +115,7 @@ def overlooked(session: Session, *, limit: int, max_attempts: int, now: datetime
 
 
 def _ring_times(now: datetime) -> dict[str, datetime]:
-    """Turns whose n-th ring was before the n-th of these are rung again."""
+    """A turn is announced again if its n-th announcement was before the n-th of these times."""
     times = {
         f"after_{count}": now - timedelta(seconds=RING_SECONDS * 2 ** (count - 1)) for count in range(1, _DOUBLINGS + 1)
     }
@@ -125,7 +125,7 @@ def _ring_times(now: datetime) -> dict[str, datetime]:
 def _apologise(
     session: Session, keys: MasterKeys, apology: str, *, turn_id: UUID, conversation_id: UUID, now: datetime
 ) -> None:
-    """Nobody apologises to a person who was erased."""
+    """No apology to a person who was erased."""
     held_at = session.execute(_CONVERSATION, {"conversation_id": conversation_id}).one()
     try:
         key = people.key_of(session, keys, held_at.person_id)

@@ -1,6 +1,6 @@
-"""Texts end: so many days after their conversation was closed, in batches that hold nobody up. Numbers stay.
+"""Deletes texts a number of days after their conversation was closed, in small batches. Statistics are kept.
 
-A conversation that nobody closes is closed when it has been silent for as long.
+An open conversation is closed after being silent for as long.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _PAST_DUE = (
     CONVERSATIONS.c.purged_at.is_(None),
     CONVERSATIONS.c.closed_at <= bindparam("until"),
 )
-# whoever sweeps at the same time takes another one
+# a concurrent sweep takes another row
 _OLDEST = (
     select(CONVERSATIONS.c.id, CONVERSATIONS.c.person_id)
     .where(*_PAST_DUE)
@@ -125,7 +125,7 @@ _OVERDUE_CONVERSATIONS = select(func.count(), func.min(CONVERSATIONS.c.closed_at
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purged:
-    """How many texts were deleted, and how many conversations have none left because of it."""
+    """The number of texts deleted, and of conversations that have none left."""
 
     texts: int = 0
     conversations: int = 0
@@ -133,7 +133,7 @@ class Purged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overdue:
-    """What should be gone by now: conversations that still have texts, and since when the oldest of them has."""
+    """Overdue conversations that still have texts: how many, and the due time of the oldest."""
 
     conversations: int
     oldest_closed_at: datetime | None
@@ -159,7 +159,7 @@ def purge(session: Session, *, closed_until: datetime, limit: int, now: datetime
 
 
 def close_silent(session: Session, *, silent_since: datetime, limit: int, now: datetime) -> int:
-    """Close conversations in which the person said nothing since then, at most `limit`; returns how many."""
+    """Close at most `limit` conversations in which the person has written nothing since then; returns how many."""
     silent = session.scalars(_SILENT, {"until": silent_since, "max_count": limit}).all()
     for conversation_id in silent:
         conversations.reset(session, conversation_id, by=ClosedBy.SILENCE, now=now)
@@ -167,13 +167,13 @@ def close_silent(session: Session, *, silent_since: datetime, limit: int, now: d
 
 
 def overdue(session: Session, *, closed_until: datetime) -> Overdue:
-    """What `purge` has not come to yet; read from an index of nothing else."""
+    """What `purge` has still to do, from a partial index."""
     count, oldest = session.execute(_OVERDUE_CONVERSATIONS, {"until": closed_until}).one()
     return Overdue(conversations=count, oldest_closed_at=oldest)
 
 
 def _run(session: Session, statements: tuple[Any, ...], limit: int, **values: UUID | datetime) -> int:
-    """One statement after the other, until `limit` rows were touched."""
+    """Run the statements in order until `limit` rows were affected."""
     count = 0
     for statement in statements:
         if count < limit:

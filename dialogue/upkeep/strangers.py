@@ -1,7 +1,7 @@
-"""Who came, was asked, and never answered: when their days are over no row tells of them.
+"""Forgets people who were asked for consent and never answered: after the retention period all their rows are deleted.
 
-Whoever agreed or declined, told their age, talked, complained, was in danger, or was looked at by an admin is no
-stranger. What a stranger wrote went before, with its conversation (`dialogue.upkeep.retention`).
+A person who agreed or declined, told their age, talked, complained, was in danger, or was looked up by an admin is no
+stranger. A stranger's messages are deleted earlier, with their conversation (`dialogue.upkeep.retention`).
 """
 
 from datetime import datetime
@@ -26,7 +26,7 @@ from dialogue.tables import (
 )
 
 FORGOTTEN = "forgotten"
-"""The `action` of an audit entry that says how many strangers were deleted."""
+"""The `action` of an audit entry: how many strangers were deleted."""
 
 _UNTIL = bindparam("until", type_=PEOPLE.c.created_at.type)
 _KNOWN_FOR = (
@@ -50,7 +50,7 @@ _LASTING_MESSAGE = exists().where(
     MESSAGES.c.person_id == PEOPLE.c.id,
     or_(MESSAGES.c.text.is_not(None), MESSAGES.c.turn_id.is_not(None), MESSAGES.c.received_at > _UNTIL),
 )
-# what is no answer to a message was said to an admin, or by one
+# a text that answers no message was sent to an admin, or by one
 _LASTING_DELIVERY = exists().where(
     DELIVERIES.c.person_id == PEOPLE.c.id,
     or_(
@@ -82,7 +82,7 @@ _IS_STRANGER = (
 )
 _THEM: BindParameter[Any] = bindparam("of_person", type_=PEOPLE.c.id.type)
 _FIND = select(PEOPLE.c.id).where(*_IS_STRANGER).limit(bindparam("max_count"))
-# asked once more: they may have written since
+# checked again: they may have written since
 _LOCK = select(PEOPLE.c.id).where(PEOPLE.c.id == _THEM, *_IS_STRANGER).with_for_update(of=PEOPLE, skip_locked=True)
 _DELETIONS = (
     delete(DELIVERIES).where(DELIVERIES.c.person_id == _THEM),
@@ -93,12 +93,12 @@ _DELETIONS = (
 
 
 def find(session: Session, *, until: datetime, limit: int) -> list[UUID]:
-    """People of whom nothing was heard since then, at most `limit`. A look through all people, so: only reading."""
+    """At most `limit` people silent since then. Scans all people, so it only reads."""
     return list(session.scalars(_FIND, {"until": until, "max_count": limit}))
 
 
 def forget(session: Session, person_id: UUID, *, until: datetime) -> bool:
-    """Delete whatever is left of them; False where they are a stranger no longer."""
+    """Delete all their rows; False if they are no longer a stranger."""
     if session.scalar(_LOCK, {"of_person": person_id, "until": until}) is None:
         return False
     for statement in _DELETIONS:
@@ -107,5 +107,5 @@ def forget(session: Session, person_id: UUID, *, until: datetime) -> bool:
 
 
 def note(session: Session, count: int, *, now: datetime) -> None:
-    """For the audit: how many were forgotten, so that it can be accounted for; never who."""
+    """For the audit: how many were forgotten, never who."""
     audit.note(session, actor="housekeeper", action=FORGOTTEN, whom=Whom(), reason=f"people={count}", now=now)

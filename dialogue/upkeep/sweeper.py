@@ -1,4 +1,4 @@
-"""Sweeps once a second in a background thread; every process that can ring has one."""
+"""Sweeps once a second in a background thread; every process that can send task messages has one."""
 
 import time
 
@@ -16,7 +16,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class Sweeper:
-    """Finds forgotten turns and texts, and rings for them."""
+    """Finds lost turns and texts and announces them again."""
 
     def __init__(
         self,
@@ -34,10 +34,8 @@ class Sweeper:
         self._apology = apology
         self._max_attempts = max_attempts
         self._clock = clock
-        self._rings = instruments.counter("mindglm_sweep_rings", "Turns nobody came for that the sweep rang for.")
-        self._abandoned = instruments.counter(
-            "mindglm_sweep_abandoned", "Texts that were being sent when their adapter died."
-        )
+        self._rings = instruments.counter("mindglm_sweep_rings", "Unclaimed turns that the sweep announced again.")
+        self._abandoned = instruments.counter("mindglm_sweep_abandoned", "Texts in flight when their adapter died.")
         self._agreed_at = 0.0
         self._loop = Periodic(
             "sweep", self._agree_on_time, self.sweep, period_seconds=period_seconds, instruments=instruments
@@ -50,7 +48,7 @@ class Sweeper:
         self._loop.stop()
 
     def sweep(self) -> Swept:
-        """Look once and ring for what was found."""
+        """Sweep once and announce what was found."""
         with self._database.begin() as session:
             swept = sweep(
                 session, self._keys, apology=self._apology, max_attempts=self._max_attempts, now=self._clock()
