@@ -1,1 +1,1 @@
-"""Listens to people and speaks to people. Knows no model."""
+"""Receives people's messages and delivers replies. Knows no model."""

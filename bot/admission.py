@@ -1,4 +1,4 @@
-"""How many at a time, and who is next when all places are taken."""
+"""Limits concurrency, with a priority queue for entrants that must wait."""
 
 import asyncio
 import heapq

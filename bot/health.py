@@ -1,6 +1,6 @@
-"""How an adapter is doing, in a small file that anybody can look at: does it still hear, does it still deliver?
+"""An adapter's health in a small file: is it still receiving, is it still delivering?
 
-Written every few seconds; a file that is not written any more tells that its process is stuck or gone.
+Written every few seconds; an old file means that its process is stuck or gone.
 """
 
 import asyncio
@@ -35,14 +35,14 @@ _ASK_PERIOD = timedelta(seconds=60)
 
 
 class Listening(StrEnum):
-    """How an adapter hears, which says what silence means."""
+    """How an adapter receives updates, which decides what silence means."""
 
-    POLLS = "polls"  # it asks, and is answered within the minute: silence is deafness
+    POLLS = "polls"  # it polls and is answered within a minute: silence is a fault
     PUSHED = "pushed"  # it is called: silence is deafness only where the platform was asked and said nothing good
 
 
 class Deaf(Exception):
-    """The adapter does not hear any more and cannot mend it: a new process may."""
+    """The adapter receives nothing any more and cannot recover; a new process may."""
 
 
 def hangs_for_good(reason: str) -> Deaf:
@@ -69,7 +69,7 @@ class Report:
     deafness: str | None = None
 
     def troubles(self, *, now: datetime) -> list[str]:
-        """What is wrong, in words; nothing when all is well."""
+        """All problems in words; empty when all is well."""
         silent_seconds = (now - datetime.fromisoformat(self.written_at)).total_seconds()
         found = []
         if silent_seconds > STUCK_SECONDS:
@@ -77,7 +77,7 @@ class Report:
         if self.deafness is not None:
             found.append(self.deafness)
         if self.oldest_owed_seconds is not None and self.oldest_owed_seconds > OVERDUE_SECONDS:
-            found.append(f"a text has been owed for {self.oldest_owed_seconds:.0f} s")
+            found.append(f"a text has been waiting to be sent for {self.oldest_owed_seconds:.0f} s")
         return found
 
 
@@ -143,7 +143,7 @@ class Health:
         self._heard_at = self._clock()
 
     async def run(self) -> None:
-        """Write until cancelled; a full disk costs the report, not the adapter."""
+        """Write until cancelled; a full disk loses the report but does not stop the adapter."""
         while True:
             try:
                 await self.write()

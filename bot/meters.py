@@ -1,4 +1,4 @@
-"""What an adapter counts: who wrote, what became of it, and what was delivered."""
+"""Metrics of an adapter: messages received, their outcomes, and deliveries."""
 
 from typing import Final
 from uuid import UUID
@@ -13,32 +13,34 @@ _TIERS: Final = ("1", "2", "3")
 
 
 class BotMeters:
-    """The figures of one adapter process; labels are channels, outcomes and tiers."""
+    """The metrics of one adapter process; labels are channels, outcomes and tiers."""
 
     def __init__(self, instruments: Instruments, traces: Traces = UNTRACED) -> None:
         self.traces = traces
         self.received = instruments.counter(
             "mindglm_messages",
-            "Messages by what became of them; a repeat was received before.",
+            "Messages by outcome; a repeat was received before.",
             ["channel", "outcome"],
         )
         self.intake = instruments.histogram(
-            "mindglm_intake_seconds", "From the adapter's hands to the commit.", ["channel"]
+            "mindglm_intake_seconds", "Time from receiving a message to the commit.", ["channel"]
         )
         self.screened = instruments.counter(
             "mindglm_messages_screened", "Messages in which the screening found a risk.", ["tier"]
         )
-        self.alarms = instruments.counter("mindglm_alarms", "Alarms that somebody is in danger.", ["tier"])
+        self.alarms = instruments.counter("mindglm_alarms", "Alerts that somebody is in danger.", ["tier"])
         for tier in _TIERS:  # from the first on: what appears with its first case would not be seen to have grown
             self.screened.add(0, tier=tier)
             self.alarms.add(0, tier=tier)
         self.delivered = instruments.counter(
-            "mindglm_deliveries", "Tries to deliver a text, by their outcome.", ["channel", "outcome"]
+            "mindglm_deliveries", "Delivery attempts by outcome.", ["channel", "outcome"]
         )
         self.bounces = instruments.counter(
-            "mindglm_deliveries_bounced", "Texts that a platform took and did not deliver.", ["channel"]
+            "mindglm_deliveries_bounced", "Texts that a platform accepted and did not deliver.", ["channel"]
         )
-        self.delivery = instruments.histogram("mindglm_delivery_seconds", "From being owed to being sent.", ["channel"])
+        self.delivery = instruments.histogram(
+            "mindglm_delivery_seconds", "Time from queueing a text to sending it.", ["channel"]
+        )
 
     def took_in(self, channel: str, turn_id: UUID | None, *, is_new_turn: bool, began_ns: int, ended_ns: int) -> None:
         """A message was stored. The one that opens a turn is the root of the turn's trace."""

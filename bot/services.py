@@ -1,4 +1,4 @@
-"""What every channel's process needs, put together once from the settings: the way in, the truth, the sweep."""
+"""The composition root of a channel's process: database, inbox, broker, maintenance loops."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -33,7 +33,7 @@ from dialogue.upkeep.housekeeper import Housekeeper
 from dialogue.upkeep.sweeper import Sweeper
 
 _LOCK_SECONDS = 1.0
-"""A worker may be frozen while it holds somebody's turn: their message is tried again, and nobody else waits for it."""
+"""A frozen worker may hold the row of somebody's turn: their message is retried, and nobody else waits for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

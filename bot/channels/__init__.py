@@ -1,1 +1,1 @@
-"""One module a chat platform; each turns its updates into messages and deliveries into calls."""
+"""One package per chat platform; each turns updates into messages and deliveries into API calls."""

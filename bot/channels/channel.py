@@ -1,4 +1,4 @@
-"""What a channel says of itself: one `Channel` a platform, readable without the platform's library.
+"""Channel manifests: one `Channel` per platform, importable without the platform's library.
 
 Every list of channels in the project comes from these values (`bot.channels.registry`).
 """
@@ -28,14 +28,14 @@ class Cost(StrEnum):
     """What limits how much may be sent."""
 
     FREE = "free"
-    RATE = "rate"  # so many messages a second
+    RATE = "rate"  # a rate: messages per second
     BAN = "ban"  # too many get the account banned
-    BUDGET = "budget"  # so many for each message that a person writes
+    BUDGET = "budget"  # a number of messages for each message from the person
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What the platform can show, and how much it takes.
+    """What the platform supports, and its limits.
 
     `longest_text` is the longest single message, in `measure`; None has no limit. Where sending has a budget,
     `sends_per_message` is how many messages one message of a person pays for, `sends_within` for how long, and
@@ -65,7 +65,7 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserIds:
-    """What a person's id looks like: `example` is one, `hint` says in English what an operator has to write."""
+    """The form of a user id: `example` is one, `hint` tells the operator, in English, what to write."""
 
     pattern: re.Pattern[str]
     example: str
@@ -74,7 +74,7 @@ class UserIds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelWords:
-    """A channel's own words in one language: what it is called, what it says to people, what the doctor finds."""
+    """A channel's texts in one language: its label, its messages to people, its findings in `mindglm doctor`."""
 
     label: str
     texts: "Texts"
@@ -103,7 +103,7 @@ class ChannelProcess(Generic[S]):
 
     @property
     def switched_on_by(self) -> str:
-        """The variables that switch the channel on, for people."""
+        """The variables that enable the channel, for display."""
         return " and ".join(f"MINDGLM_{field.upper()}" for field in self.switches)
 
     def is_on(self, settings: S) -> bool:

@@ -1,4 +1,4 @@
-"""What an examination finds: a grade, a key under which the words stand in both languages, and what fills them."""
+"""The result of a check: a severity, the key of its text, and the values to fill in."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,7 +15,7 @@ class Grade(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """One thing that was looked at; never holds a secret or anything of a person."""
+    """One result; never contains a secret or personal data."""
 
     grade: Grade
     key: str

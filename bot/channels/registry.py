@@ -1,6 +1,6 @@
-"""Every channel there is: each folder of `bot/channels` with a manifest, and those that other distributions bring.
+"""All channels: every folder of `bot/channels` with a manifest, and those of other installed distributions.
 
-A distribution brings one by an entry point of the group `mindglm.channels` whose value is a `Channel`.
+A distribution adds one by an entry point in the group `mindglm.channels` whose value is a `Channel`.
 """
 
 import os
@@ -32,7 +32,7 @@ AnyChannel = Channel[Any]
 
 @cache
 def channels() -> tuple[AnyChannel, ...]:
-    """In the order of their ports, the terminal last; raises `Misconfigured` where two cannot go together."""
+    """In order of metrics port, the terminal last; raises `Misconfigured` if two channels conflict."""
     found = sorted([*_own(), *_of_others()], key=_place)
     _refuse_twins("the name", [channel.name for channel in found])
     offsets = [process_of(channel).metrics_offset for channel in found if channel.process is not None]
@@ -65,21 +65,21 @@ def accounts() -> Mapping[str, AdminAccount]:
 
 
 def check_accounts(settings: "DialogueSettings") -> None:
-    """Raises `Misconfigured` where a setting names somebody on a channel that there is not, or who cannot be there."""
+    """Raises `Misconfigured` if a setting names an unknown channel, or an id of the wrong form for its channel."""
     known = accounts()
     admins.check("MINDGLM_ADMINS", settings.admins, known)
     admins.check("MINDGLM_ALLOW", settings.allow, known)
 
 
 def metrics_offsets() -> dict[str, int]:
-    """By kind of process, in the order of their ports."""
+    """By kind of process, in order of port."""
     of_channels = {channel.name: process_of(channel).metrics_offset for channel in platforms()}
     found = {"worker": WORKER_OFFSET, "console": CONSOLE_OFFSET, **of_channels}
     return dict(sorted(found.items(), key=lambda one: one[1]))
 
 
 def labels() -> dict[str, dict[str, str]]:
-    """What each channel is called, by locale and by its name."""
+    """Channel labels by locale and name."""
     return {locale: {channel.name: channel.words(locale).label for channel in channels()} for locale in LOCALES}
 
 
@@ -115,7 +115,7 @@ def _of_others() -> Iterator[AnyChannel]:
         except (ImportError, AttributeError) as error:
             raise Misconfigured(f"The channel {point.name} ({point.value}) cannot be loaded: {error}.") from error
         if not isinstance(channel, Channel):
-            raise Misconfigured(f"The channel {point.name} ({point.value}) is no Channel.")
+            raise Misconfigured(f"The channel {point.name} ({point.value}) is not a Channel.")
         yield channel
 
 

@@ -1,4 +1,4 @@
-"""Runs a channel's adapter: hears, sends what is owed, and says how it does; started and stopped in one order.
+"""Runs a channel's adapter: receives, sends, and reports health; starts and stops them in a fixed order.
 
 What every channel needs is here: the journal, the courier, the listener and the health report. An `Adapter` is what
 one platform needs besides.
@@ -31,7 +31,7 @@ Split = Callable[[str], list[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What an adapter is built on. `begin` notes that a text is leaving now; `stopping` is set once."""
+    """What an adapter is given. `begin` records that sending a text starts now; `stopping` is set once."""
 
     services: BotServices
     health: Health
@@ -40,7 +40,7 @@ class Context:
 
 
 class Adapter:
-    """One platform. Only a sender and `listen` are needed; the rest is for platforms that do more.
+    """One platform. Only a sender and `listen` are required; the rest is for platforms that can do more.
 
     `split` cuts a text into messages in another way than the manifest says. `on_partial` is given a turn's id and its
     sealed reply so far; `max_at_once` texts may be on their way.
@@ -71,29 +71,29 @@ class Adapter:
         """Take up what a predecessor left, before anything is sent."""
 
     async def listen(self, on_ready: Callable[[], None]) -> None:
-        """Hear until `stopping` is set, and take in what was heard; calls `on_ready` once it hears.
+        """Receive and store updates until `stopping` is set; calls `on_ready` once it is receiving.
 
-        Raises `Misconfigured` for what no restart mends, `Deaf` for what one may.
+        Raises `Misconfigured` for errors that a restart cannot fix, `Deaf` for those that it may.
         """
         raise NotImplementedError
 
     def beside(self) -> Iterable[Coroutine[Any, Any, None]]:
-        """What else runs until the last text is marked; an error of it ends the process."""
+        """Background work until the last text is marked; an error in it ends the process."""
         return ()
 
     async def wait_until_able(self) -> None:
-        """Until texts can be sent: before, none is claimed, and another process may."""
+        """Wait until texts can be sent; until then none is claimed here, so another process may claim them."""
 
     async def wait_until_unable(self) -> None:
-        """Until they cannot be sent any more."""
+        """Wait until they can no longer be sent."""
         await asyncio.Event().wait()
 
     async def pending_updates(self) -> int | None:
-        """How many updates the platform still holds for us; None where it does not tell."""
+        """Number of updates the platform still holds for us; None if it does not say."""
         return None
 
     def hurry(self) -> None:
-        """The process ends: what is being sent needs no pace any more."""
+        """The process is stopping: texts in flight need not be paced any more."""
 
     async def close(self) -> None:
         """After the last text is marked."""
@@ -133,15 +133,15 @@ class Runtime:
         )
 
     def stop(self) -> None:
-        """Take in what was heard, finish what is being sent, end."""
+        """Store what was received, finish texts in flight, stop."""
         self._stopping.set()
 
     def figures(self) -> dict[str, Figure]:
-        """How this adapter is doing."""
+        """This adapter's health."""
         return self._health.figures()
 
     def trouble(self) -> str | None:
-        """Why nobody is heard, if nobody is."""
+        """Why nothing is received; None if all is well."""
         return self._health.deafness()
 
     async def run(self, on_ready: Callable[[], None]) -> None:
@@ -158,7 +158,7 @@ class Runtime:
             await self._adapter.close()
 
     async def _serve(self, on_ready: Callable[[], None]) -> None:
-        """Until it hears no more: then what is being sent is finished, with all that this needs still running."""
+        """Run until it stops receiving, then finish the texts in flight while everything they need still runs."""
         listening = asyncio.create_task(self._adapter.listen(on_ready))
         delivering = asyncio.create_task(self._deliver())
         beside = [
@@ -173,7 +173,7 @@ class Runtime:
             await end_tasks((listening, *beside))
 
     async def _deliver(self) -> None:
-        """Only while texts can be sent, and until what was heard last is taken in."""
+        """Run the courier while texts can be sent, until the last received message is stored."""
         ending = asyncio.create_task(self._has_listened.wait())
         try:
             while not self._has_listened.is_set():

@@ -64,7 +64,7 @@ async def test_a_text_that_is_owed_for_too_long_is_told(rooms: Rooms, tmp_path: 
     rooms.clock.tick(OVERDUE_SECONDS + 1)
     watched.heard()
     await watched.write()
-    assert troubles(tmp_path, rooms.clock) == ["a text has been owed for 301 s"]
+    assert troubles(tmp_path, rooms.clock) == ["a text has been waiting to be sent for 301 s"]
 
 
 @pytest.mark.parametrize("channel", ["telegram", "wechat"])

@@ -1,3 +1,3 @@
-"""Telegram. Nothing of its types leaves this package: in go updates, out come messages of the dialogue, and back."""
+"""Telegram. Its types never leave this package: updates become our messages, deliveries become API calls."""
 
 CHANNEL = "telegram"

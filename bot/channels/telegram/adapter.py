@@ -1,4 +1,4 @@
-"""The Telegram adapter, put together once: updates in, texts out, and what is seen in between."""
+"""The Telegram adapter's composition root: updates in, texts out, progress in between."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _MAX_AT_ONCE = 64
 _WEBHOOK_CONNECTIONS = 100
-"""Telegram's most: a slow message holds one until it is stored, and dangerous words need another."""
+"""Telegram's maximum: a slow message holds a connection until it is stored, and dangerous words need another."""
 _GROUP_PER_SECOND = 20 / 60
 """Telegram's limit for one group."""
 

@@ -1,4 +1,4 @@
-"""Telegram's Bot API: python-telegram-bot's client, kept quiet, and what its errors mean to us."""
+"""The Bot API client (python-telegram-bot) with its logging silenced, and the meaning of its errors."""
 
 import hashlib
 import hmac
@@ -20,13 +20,13 @@ POLL_SECONDS = 25
 
 _MAX_BACK_OFF_SECONDS = 30.0
 _MAX_BACK_OFF_WHEN_AWAY_SECONDS = 1.0
-"""While the database or the line is away: somebody in danger may be writing, and trying costs little."""
+"""Longest backoff without database or network: short, because somebody in danger may be writing."""
 
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
 class TokenRefused(Misconfigured):
-    """Telegram refuses MINDGLM_TELEGRAM_TOKEN: it is wrong, or was revoked. @BotFather gives a new one."""
+    """Telegram rejects MINDGLM_TELEGRAM_TOKEN: it is wrong or was revoked. Get a new one from @BotFather."""
 
 
 class BotApi(Bot):
@@ -45,7 +45,7 @@ class BotApi(Bot):
 def connect(settings: TelegramSettings) -> BotApi:
     """Nothing is opened yet. Raises `Misconfigured`."""
     if settings.telegram_token is None:
-        raise Misconfigured("MINDGLM_TELEGRAM_TOKEN is not set; @BotFather gives one.")
+        raise Misconfigured("MINDGLM_TELEGRAM_TOKEN is not set; get one from @BotFather.")
     _keep_quiet()
     proxy = settings.telegram_proxy.get_secret_value() if settings.telegram_proxy else None
     tls = httpx.create_ssl_context()  # one for all clients: each would hold all the certificate authorities
@@ -63,7 +63,7 @@ def connect(settings: TelegramSettings) -> BotApi:
 
 
 def webhook_secret(settings: TelegramSettings) -> str:
-    """What Telegram shows with each update: set, or the same for all who know the token."""
+    """The secret that Telegram sends with each update: from the settings, or derived from the token."""
     if settings.telegram_webhook_secret is not None:
         return settings.telegram_webhook_secret.get_secret_value()
     token = settings.telegram_token.get_secret_value().strip() if settings.telegram_token else ""
@@ -71,13 +71,13 @@ def webhook_secret(settings: TelegramSettings) -> str:
 
 
 def retry_seconds(error: RetryAfter) -> float:
-    """How long Telegram wants us to wait."""
+    """The wait that Telegram asks for."""
     wait = error.retry_after
     return float(wait) if isinstance(wait, int) else wait.total_seconds()
 
 
 def wait_seconds(error: Exception, count: int) -> float:
-    """How long to wait after that many failed tries in a row."""
+    """Backoff after that many failures in a row."""
     if isinstance(error, RetryAfter):
         return retry_seconds(error)
     is_away = isinstance(error, DatabaseUnavailable | TimeoutError | NetworkError) and not isinstance(error, BadRequest)
@@ -88,14 +88,14 @@ def wait_seconds(error: Exception, count: int) -> float:
 def never_arrived(error: TelegramError) -> bool:
     """Whether the request certainly had no effect: it never left, or was answered by an error.
 
-    Otherwise the line broke between the request and an answer that could be read, and nobody knows.
+    Otherwise the connection broke after the request was sent and before a readable answer: the outcome is unknown.
     """
     cause = error.__cause__
     return cause is None or isinstance(cause, (*_NEVER_LEFT, TelegramError))
 
 
 def _keep_quiet() -> None:
-    """The library logs whole answers that it cannot read, and with them people's words; httpx logs the token."""
+    """The library logs responses it cannot parse, with people's words in them; httpx logs the token."""
     logging.getLogger("telegram").setLevel(logging.CRITICAL + 1)
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)

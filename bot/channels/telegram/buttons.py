@@ -1,4 +1,4 @@
-"""The buttons under our messages, and what each carries: at most 64 bytes, no words of anybody."""
+"""Buttons under our messages and their callback data: at most 64 bytes, never anybody's words."""
 
 import re
 from uuid import UUID

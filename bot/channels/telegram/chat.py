@@ -1,4 +1,4 @@
-"""Where on Telegram a conversation is held, and its address. In a group each person has a conversation of their own."""
+"""Telegram chats and their addresses. In a group each person has a conversation of their own."""
 
 from dataclasses import dataclass
 from typing import Self

@@ -1,7 +1,7 @@
 """Connections to the Bot API: a pool for texts, one for files, one for all the rest, so that no kind waits for another.
 
-A text is announced just before its first byte leaves, one text at a time, crisis words first. A file is announced just
-before its last byte leaves: until then the platform cannot have acted on it, and it may take minutes.
+A text is announced just before its first byte is sent, one text at a time, crisis words first. A file is announced just
+before its last byte is sent: until then the platform cannot have acted on it, and that may take minutes.
 """
 
 import io
@@ -50,7 +50,7 @@ def told_before_it_leaves(tell: Tell, *, priority: int = 0) -> Iterator[None]:
 
 
 class Upload(io.BytesIO):
-    """A file that is sent in pieces; `on_end` is called when nothing of it is left but the end of its request."""
+    """A file sent in chunks; `on_end` is called when only the end of its request remains."""
 
     def __init__(self, content: bytes, on_end: Callable[[], None]) -> None:
         super().__init__(content)
@@ -64,7 +64,7 @@ class Upload(io.BytesIO):
 
 
 class Connections(BaseRequest):
-    """What python-telegram-bot makes its requests with."""
+    """The request backend for python-telegram-bot."""
 
     def __init__(self, proxy: str | None, tls: ssl.SSLContext) -> None:
         self._texts = pool(_MAX_TEXTS, proxy, tls, announces=True)
@@ -102,7 +102,7 @@ class Connections(BaseRequest):
 class _Gate:
     """Lets one announced request at a time pass from its announcement to its last byte, the most urgent first.
 
-    So a process that dies leaves at most one text of which nobody knows whether it was written.
+    A process that dies therefore leaves at most one text whose outcome is unknown.
     """
 
     def __init__(self) -> None:
@@ -120,7 +120,7 @@ class _Gate:
             try:
                 await announcement.tell()
             except BaseException:
-                self._admission.leave()  # the client reports no end of what it could not start
+                self._admission.leave()  # the client reports no end for a request that never started
                 raise
         elif event.endswith(("send_request_body.complete", "send_request_body.failed", "send_request_headers.failed")):
             self._admission.leave()

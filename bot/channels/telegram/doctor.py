@@ -1,4 +1,4 @@
-"""What can be wrong with Telegram: is the token taken, can Telegram be reached, does the webhook arrive?"""
+"""Checks Telegram: is the token accepted, is Telegram reachable, does the webhook work?"""
 
 import asyncio
 import re
@@ -15,7 +15,7 @@ _PATIENCE_SECONDS: Final = 10.0
 
 
 def examine(settings: TelegramSettings) -> Iterator[CheckResult]:
-    """The token is shown to nobody but Telegram."""
+    """The token is sent to Telegram only."""
     token = settings.telegram_token
     if token is None:
         yield note("telegram_off")

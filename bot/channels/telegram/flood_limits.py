@@ -1,7 +1,7 @@
-"""Keeps to a platform's limits: one pace for an account and one for each of its chats, shared by all our processes.
+"""Rate limits: one for the account and one for each chat, shared by all our processes.
 
-Texts get a time slot and wait for it, crisis words take one out of turn; typing and drafts are dropped when there is no
-room. Without Redis each process keeps the same pace by itself.
+Texts reserve a time slot and wait for it, crisis words skip the queue; typing and drafts are dropped when there is no
+slot. Without Redis each process applies the same limits on its own.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _MARGIN = 0.85
 """Share of the platform's limit that we use: headroom for jitter and for urgent texts, which skip the queue."""
 _BURST_SHARE = 0.1
 _MAX_URGENT_GAP_SECONDS = 1.0
-"""Between a text of a chat and crisis words there: limits by the minute leave room for that."""
+"""Between a chat's last text and crisis words: per-minute limits leave room for that."""
 _FLOOD_MEMORY_MS = 5000
 _MAX_KEPT_CHATS = 10_000
 
@@ -60,7 +60,7 @@ class Pace:
 
     @property
     def burst_ms(self) -> float:
-        """How far the account's slots may lie in the past, so that a few texts can leave at once."""
+        """How far in the past the account's slots may lie, which allows a short burst."""
         return self.account_ms * max(1, math.floor(self.account_per_second * _BURST_SHARE))
 
 
@@ -104,7 +104,7 @@ class Limiter:
                 return
 
     async def depart(self, chat: str, pace: Pace) -> None:
-        """Just before the first byte, one text at a time: texts that were held up must not leave in a burst."""
+        """Called just before the first byte, one text at a time: delayed texts must not leave in a burst."""
         now = time.monotonic()
         if (early := self._left_at + pace.account_ms / 1000 - now) > 0:
             await asyncio.sleep(early)

@@ -1,4 +1,4 @@
-"""Takes updates in. When `take` returns, what the update means is in the database, and Telegram may be told so."""
+"""Processes updates. When `take` returns, the update is stored and may be confirmed to Telegram."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -20,13 +20,13 @@ OnWaiting = Callable[[UUID, TelegramChat], None]
 """Called with a turn that now waits for its reply."""
 
 OnPressed = Callable[[str], None]
-"""Called with a pressed button's id, which is owed an answer."""
+"""Called with the id of a callback query, which must be answered."""
 
 
 class Intake:
-    """Each chat's updates are taken in one after the other, different chats' at the same time.
+    """Each chat's updates are processed in order, different chats' in parallel.
 
-    When more come than there are threads for, the inbox takes the most dangerous words first.
+    When all threads are busy, the inbox takes the most dangerous messages first.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Long polling that cannot go deaf: a poll confirms only what is committed, and no error ends the loop quietly."""
+"""Long polling: a poll confirms only committed updates, and no error ends the loop silently."""
 
 import asyncio
 import contextlib
@@ -49,9 +49,9 @@ class Poller:
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Until `stopping`: what is being taken in is, what is not is still Telegram's.
+        """Poll until `stopping`. Updates in progress are finished; the others stay unconfirmed at Telegram.
 
-        Raises `TokenRefused`, and `Deaf` when nothing helps.
+        Raises `TokenRefused`, and `Deaf` when retries do not help.
         """
         trouble_count = break_count = 0
         try:
@@ -70,7 +70,7 @@ class Poller:
                     break_count += 1
                     log.error("poll_failed", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold words
                     if break_count >= _MAX_BREAKS:
-                        raise Deaf("polling breaks again and again") from error
+                        raise Deaf("polling keeps failing") from error
                     await self._pause(wait_seconds(error, break_count))
                 else:
                     trouble_count = break_count = 0
@@ -85,7 +85,7 @@ class Poller:
         await self.progress(_MOMENT_SECONDS if has_news else _LONG_MOMENT_SECONDS)
 
     async def _fetch(self) -> list[dict[str, Any]]:
-        """Nothing, if stopped while waiting."""
+        """Poll once; empty if stopped while waiting."""
         poll = asyncio.create_task(self._api.raw_updates(self._offset))
         stop = asyncio.create_task(self._stopping.wait())
         try:
@@ -96,7 +96,7 @@ class Poller:
             await end_tasks((poll, stop))
 
     def begin(self, updates: list[dict[str, Any]]) -> bool:
-        """Begin with those that are new; returns whether there are any."""
+        """Start processing the new ones; returns whether there are any."""
         new = [update for update in updates if self._is_new(int(update["update_id"]))]
         for chat, told in self._by_chat(new).items():
             if chat in self._chats:
@@ -108,7 +108,7 @@ class Poller:
         return bool(new)
 
     async def progress(self, seconds: float) -> None:
-        """Until all is taken in, but no longer than that; raises `Deaf`."""
+        """Wait until all is processed, at most that long; raises `Deaf`."""
         if self._under_way:
             done, self._under_way = await asyncio.wait(self._under_way, timeout=seconds)
             for task in done:
@@ -124,7 +124,7 @@ class Poller:
         return True
 
     async def _take_chat(self, chat: tuple[int, int]) -> None:
-        """In order; what cannot be stored now is tried again, and what came after it waits with it."""
+        """In order; an update that cannot be stored now is retried, and later ones wait for it."""
         waiting = self._chats[chat]
         try:
             while waiting and await self._insist(waiting[0]):
@@ -144,7 +144,7 @@ class Poller:
         return chats
 
     async def _insist(self, update: Update) -> bool:
-        """Whether it is settled: False when stopped first."""
+        """Whether it was processed or skipped; False if stopped first."""
         count = 0
         while not self._stopping.is_set():
             count += 1
@@ -175,7 +175,7 @@ def _tell_skipped(update_id: int, error: Exception) -> None:
 
 
 def _told(error: Exception) -> dict[str, str | None]:
-    """What the operator should know, in our words."""
+    """The error for the operator, in our own words."""
     reason = None
     if isinstance(error, Conflict):
         reason = "another process polls with this token, or a webhook is set: run only one of them"

@@ -1,7 +1,7 @@
-"""What a person sees while a reply is on its way: their queue position, typing, then the words as they grow.
+"""Progress shown while a reply is generated: queue position, typing, then the growing text.
 
-In private chats the words grow in a draft, elsewhere in a placeholder message that is edited. All of it is best effort
-and gives way to texts; nothing is shown any more once the reply itself is sent.
+In private chats the text grows in a draft, elsewhere in a placeholder message that is edited. All of it is best effort
+and yields to texts; nothing more is shown once the reply itself is sent.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ class _Waiting:
 
 
 class Turns(Protocol):
-    """What must be asked about turns."""
+    """Queries about turns."""
 
     async def is_awaited(self, turn_id: UUID) -> bool: ...
 
@@ -126,9 +126,9 @@ class Progress:
             waiting.sealed = sealed
 
     async def finish(self, turn_id: UUID) -> int | None:
-        """Nothing more is shown once this returns, not even what was just on its way.
+        """Nothing more is shown once this returns, not even requests in flight.
 
-        Returns the message that stands where the reply shall be, if there is one.
+        Returns the placeholder message that the reply will replace, if there is one.
         """
         waiting = self._waiting.pop(turn_id, None)
         if waiting is None:
@@ -163,7 +163,7 @@ class Progress:
         self._waiting.pop(waiting.turn_id, None)
 
     async def _look(self, waiting: _Waiting) -> None:
-        """Show the words if there are new ones, else that somebody is typing; flood control makes it a pause."""
+        """Show new text if there is any, else "typing"; pauses under flood control."""
         now = time.monotonic()
         if now < waiting.quiet_until:
             return
@@ -192,7 +192,7 @@ class Progress:
         return is_shown
 
     async def _show_place(self, waiting: _Waiting, now: float) -> bool:
-        """Whether it can be seen that nobody has begun to answer, and how many come before."""
+        """Show the queue position if no worker has started on the turn."""
         if waiting.shown or not self._queue.patience_seconds <= now - waiting.began_at:
             return False
         words = await self._queue.words_for(waiting.turn_id)

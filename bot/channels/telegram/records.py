@@ -1,6 +1,6 @@
-"""What the adapter asks and tells the database about turns; each call is one transaction in a thread.
+"""The adapter's database access for turns; each call is one transaction in a thread.
 
-All but `reply_to` is for display, in the threads of display: a text waits for none of it.
+All but `reply_to` is for display and runs in the display threads, so that no text waits for it.
 """
 
 from collections.abc import Callable
@@ -64,7 +64,7 @@ class Records:
         return await self._read(lambda session: placeholders.stray_of(session, turn_id))
 
     async def taken_down(self, stray_id: UUID) -> None:
-        """That placeholder stands there no more."""
+        """Record that the placeholder is gone."""
         await self._write(lambda session: placeholders.taken_down(session, stray_id))
 
     async def reply_to(self, turn_id: UUID) -> int | None:

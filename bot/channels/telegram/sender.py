@@ -1,6 +1,6 @@
-"""Says what is owed: one message, or the last edit of the placeholder that stands for it. Plain text, nothing parsed.
+"""Sends deliveries: as a message, or as the final edit of their placeholder. Plain text without markup.
 
-A request whose fate is unknown is repeated only where that does no harm.
+A request whose outcome is unknown is repeated only if a duplicate does no harm.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ class TelegramSender:
         return await self._in_turn(place, text, partial(self._uploads.send, place, text, files))
 
     def close(self) -> None:
-        """Uploads are broken off, to be sent by the next process."""
+        """Uploads are aborted; the next process sends them."""
         self._uploads.close()
 
     async def _in_turn(self, place: TelegramChat, text: OwedText, say: Callable[[], Awaitable[str]]) -> str:
@@ -142,7 +142,7 @@ class TelegramSender:
         return str(message.message_id)
 
     async def _replace(self, place: TelegramChat, text: OwedText, message_id: int) -> str:
-        """Repeating it is harmless, so an unknown fate is no trouble; a placeholder that is gone is sent anew."""
+        """An edit is safe to repeat when its outcome is unknown; if the placeholder is gone, sends a new message."""
         try:
             depart = partial(self._limiter.depart, str(place.chat_id), self._paces(place))
             with told_before_it_leaves(depart, priority=_priority(text)):

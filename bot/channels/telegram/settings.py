@@ -6,36 +6,36 @@ from dialogue.process.settings import DialogueSettings
 
 
 class TelegramSettings(DialogueSettings):
-    """What the Telegram adapter must know besides the dialogue's settings."""
+    """Settings of the Telegram adapter, besides those of `dialogue`."""
 
-    telegram_token: SecretStr | None = Field(default=None, description="From @BotFather; switches Telegram on.")
+    telegram_token: SecretStr | None = Field(default=None, description="Bot token from @BotFather; enables Telegram.")
     telegram_api_url: str = Field(
         default="https://api.telegram.org/bot",
         description="Base of the Bot API, e.g. of a local server: http://127.0.0.1:8081/bot",
     )
     telegram_proxy: SecretStr | None = Field(
-        default=None, description="e.g. http://user:secret@host:3128. Default: HTTPS_PROXY and its relatives."
+        default=None, description="e.g. http://user:secret@host:3128. Default: HTTPS_PROXY and similar variables."
     )
     telegram_groups: bool = Field(
         default=False, description="Answer in groups too, where the bot is mentioned or replied to."
     )
-    telegram_feedback: bool = Field(default=True, description="Buttons 👍 and 👎 under each reply.")
+    telegram_feedback: bool = Field(default=True, description="Show 👍 and 👎 under each reply.")
     telegram_messages_per_second: float = Field(
-        default=30, gt=0, description="What Telegram lets this bot send in all; 1000 with paid broadcasts."
+        default=30, gt=0, description="Telegram's limit for this bot in total; 1000 with paid broadcasts."
     )
     telegram_chat_messages_per_second: float = Field(
-        default=1, gt=0, description="What Telegram lets this bot send in one private chat."
+        default=1, gt=0, description="Telegram's limit in one private chat."
     )
     telegram_webhook_url: str | None = Field(
         default=None, description="Public https URL that leads to this process. Default: long polling."
     )
     telegram_webhook_listen: str = Field(default="127.0.0.1:8443", description="Where webhook mode listens.")
     telegram_webhook_secret: SecretStr | None = Field(
-        default=None, description="Telegram shows it with each update. Default: derived from the token."
+        default=None, description="Secret that Telegram sends with each update. Default: derived from the token."
     )
     waiting_notice_seconds: float = Field(
         default=8,
         ge=0,
-        description="After so long without a worker people see their place in the line, which is taken back later. "
+        description="After waiting this long for a worker people see their place in the queue; it is removed later. "
         "0: never.",
     )

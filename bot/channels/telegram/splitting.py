@@ -1,4 +1,4 @@
-"""What fits into one message of Telegram's."""
+"""Splits texts into messages that Telegram accepts."""
 
 from telegram.constants import MessageLimit
 

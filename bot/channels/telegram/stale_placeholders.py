@@ -1,6 +1,6 @@
-"""Takes down placeholders that no reply will replace: the conversation ended before the reply was there.
+"""Deletes placeholders that no reply will replace, because the conversation ended first.
 
-One whose adapter was killed is found in the rows by the next.
+If the adapter was killed, the next one finds its placeholders in the database.
 """
 
 from datetime import timedelta
@@ -36,7 +36,7 @@ class StalePlaceholders:
             await self._delete(stray)
 
     async def take_down_all(self) -> None:
-        """Those of adapters that are no more; what cannot be done now the next adapter does."""
+        """Delete those of dead adapters; what fails now is left to the next adapter."""
         try:
             for stray in await self._records.strays(utc_now() - MAY_BE_DELETED):
                 await self._delete(stray)

@@ -1,4 +1,4 @@
-"""Reads an update: what did somebody do, if it concerns us? Pure; the raw update never travels further.
+"""Parses updates into values. Pure functions; the raw update goes no further.
 
 A repeated update gives the same external ids, which are made of chat, message and, for an edit, the update.
 """
@@ -48,7 +48,7 @@ class Revised:
 
 @dataclass(frozen=True, slots=True)
 class Showed:
-    """Somebody sent what is no text; `message` has no words."""
+    """Somebody sent something other than text; `message` has no words."""
 
     message: InboundMessage
 
@@ -65,14 +65,14 @@ class Rated:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Somebody blocked the bot, or threw it out."""
+    """Somebody blocked the bot or removed it from a group."""
 
     address: Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chose:
-    """Somebody answered the question for consent by a button; `message` has no words."""
+    """Somebody answered the consent question with a button; `message` has no words."""
 
     message: InboundMessage
     answer: Answer
@@ -89,7 +89,7 @@ def order_key(update: Update) -> tuple[int, int]:
 
 
 def read(update: Update, account: Account, *, are_groups_served: bool) -> list[Event]:
-    """What the update means to us, in order; nothing for what does not concern us."""
+    """The events in an update, in order; empty if it is of no interest."""
     if update.callback_query is not None:
         return _pressed(update.callback_query, account)
     if update.my_chat_member is not None:

@@ -1,4 +1,4 @@
-"""Sends files beside the texts, in pieces, with a time limit that grows with their size."""
+"""Uploads files in chunks, separately from texts, with a time limit that grows with their size."""
 
 import asyncio
 from collections import Counter
@@ -24,7 +24,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _STALL_SECONDS = 30.0
 """For one piece of 64 kB."""
 _ANSWER_SECONDS = 60.0
-"""From the last byte on: the platform stores the files before it answers."""
+"""After the last byte: the platform stores the files before it answers."""
 _MAX_FAILURES = 3
 
 
@@ -51,7 +51,7 @@ class Uploads:
             self._incomplete.pop(text.id, None)
 
     def close(self) -> None:
-        """Break off what is not complete: the platform did not act on it, and the next process sends it."""
+        """Abort incomplete uploads: the platform has not acted on them, and the next process sends them."""
         self._is_closing = True
         for deadline in self._incomplete.values():
             deadline.reschedule(asyncio.get_running_loop().time())
@@ -87,7 +87,7 @@ class Uploads:
         ]
 
     def _complete(self, delivery_id: UUID) -> None:
-        """From here on nobody can know, until the platform answers."""
+        """From here on the outcome is unknown until the platform answers."""
         if self._incomplete.pop(delivery_id, None) is not None:
             self._begin(delivery_id)
 

@@ -1,6 +1,6 @@
-"""Webhook mode: Telegram calls us. The answer 200 is given when the update is in the database, and not before.
+"""Webhook mode: Telegram calls us. We answer 200 only after the update is stored.
 
-Telegram repeats what is not answered by 200, and sends a chat's next update only after the one before.
+Telegram repeats an update that gets no 200, and sends a chat's next update only after the previous one.
 """
 
 import hmac
@@ -26,7 +26,7 @@ _MAX_UPDATE_BYTES = 1 << 20
 
 
 class Webhook:
-    """Listens until closed; `/healthz` beside it tells whether it lives."""
+    """Listens until closed; also serves `/healthz`."""
 
     def __init__(self, api: BotApi, intake: Intake, health: Health, *, secret: str) -> None:
         shared = {"api": api, "intake": intake, "health": health, "secret": secret.encode()}
@@ -46,7 +46,7 @@ class Webhook:
         return int(sockets[0].getsockname()[1])
 
     async def close(self) -> None:
-        """Requests that are being served are answered first."""
+        """Requests in progress are answered first."""
         self._server.stop()
         await self._server.close_all_connections()
 

@@ -1,3 +1,3 @@
-"""The terminal as a channel: one person in one window, with nothing between us and them."""
+"""The terminal as a channel: one person in one window, no platform in between."""
 
 CHANNEL = "console"

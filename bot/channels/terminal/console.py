@@ -41,7 +41,7 @@ class _Final:
 
 
 class Closing(Exception):
-    """The terminal is being left; what is not shown yet stays owed."""
+    """The terminal is closing; texts not shown yet stay in the outbox."""
 
 
 class ConsoleSender:
@@ -70,7 +70,7 @@ class ConsoleSender:
         self.events.put(_Partial(turn_id, text))
 
     def close(self) -> None:
-        """Give back what was never shown."""
+        """Release texts that were never shown."""
         self._is_closed = True
         while not self.events.empty():
             event = self.events.get_nowait()
@@ -79,7 +79,7 @@ class ConsoleSender:
 
 
 class ConsoleFiles:
-    """A terminal takes no files: they are written beside the database, for nobody else to read, and named."""
+    """Files are written beside the database, readable by this user only, and their paths are printed."""
 
     def __init__(self, sender: ConsoleSender, directory: Path, texts: Texts) -> None:
         self._sender = sender

@@ -1,4 +1,4 @@
-"""The WeChat adapter, put together once: events in, texts out."""
+"""The WeChat adapter's composition root: events in, texts out."""
 
 import asyncio
 import re
@@ -69,7 +69,7 @@ class WechatAdapter(Adapter):
         super().__init__(sender, split=partial(split, limit=settings.wechat_part_length))
 
     async def listen(self, on_ready: Callable[[], None]) -> None:
-        """`on_ready` is called when the line first stands; the line stays up until the last text is marked."""
+        """`on_ready` is called on the first connection, which is kept until the last text is marked."""
         self._on_ready = on_ready
         await self._stopping.wait()
 
@@ -87,7 +87,7 @@ class WechatAdapter(Adapter):
         self._pace.close()
 
     async def _tell_who_waits(self) -> None:
-        """Only while it can be said at once: later it would be wrong."""
+        """Only if it can be sent at once: later it would be wrong."""
         while self._waiting_seconds:
             await asyncio.sleep(_WAITING_LOOK_SECONDS)
             if not self._connection.is_logged_in:
@@ -110,7 +110,7 @@ class WechatAdapter(Adapter):
                 log.info("wechat_logged_in")
                 self._health.heard()
             case Happening.LOGOUT:
-                log.warning("wechat_logged_out", hint="log in on the puppet service; what is owed waits")
+                log.warning("wechat_logged_out", hint="log in on the puppet service; replies wait until then")
             case Happening.SCAN:
                 log.warning("wechat_needs_a_scan", hint="scan the QR code that the puppet service shows")
         self._intake.offer(event)

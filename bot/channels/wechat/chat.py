@@ -1,4 +1,4 @@
-"""Where people write on WeChat: a private chat, or a room, where each person holds a conversation of their own."""
+"""WeChat chats: private ones, and rooms, where each person has a conversation of their own."""
 
 from dataclasses import dataclass
 from typing import Self

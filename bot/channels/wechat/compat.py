@@ -23,7 +23,7 @@ CACHE_DIRECTORY = Path(tempfile.gettempdir()) / f"mindglm-wechaty-{os.getuid()}"
 
 
 def install() -> None:
-    """Mend each break; doing it twice changes nothing."""
+    """Apply every patch; idempotent."""
     os.environ["WECHATY_LOG"] = "error"
     os.environ.setdefault("CACHE_DIR", str(CACHE_DIRECTORY))
     # wechaty_puppet.config makes ./.wechaty as soon as it is imported
@@ -59,7 +59,7 @@ def _bring_back(module: str, name: str, make: Any) -> None:
 
 
 def _make_hashable(module: str, name: str) -> None:
-    """By identity, as it was before dataclasses checked."""
+    """Hash by identity, as before dataclasses checked for it."""
     options = getattr(importlib.import_module(module), name)
     if options.__hash__ is None:
         options.__hash__ = object.__hash__

@@ -1,7 +1,7 @@
-"""Holds the line to the puppet service: connects, reads what happens, and connects again whenever the line breaks.
+"""Keeps the connection to the puppet service: connects, reads events, reconnects when the connection breaks.
 
-Only a refused token ends it. A puppet service that stops answering while its connection stays open is found out by
-dings: each must come back, as a call and, where it ever did, as an event.
+Only a rejected token ends it. A puppet service that hangs while its connection stays open is detected by dings: each
+must be answered, as a call and, if the service ever sends them, as an event.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ OnEvent = Callable[[Event], None]
 
 
 class Connection:
-    """One account's line; `run` keeps it."""
+    """One account's connection; `run` maintains it."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Connection:
             back_off_seconds = min(back_off_seconds * 2, longest)
 
     async def _hold(self) -> None:
-        """From connecting to the end of the stream, which is always an error."""
+        """Connect and read until the stream ends, which is always an error."""
         puppet = self._connect()
         reading: asyncio.Task[None] | None = None
         try:

@@ -1,4 +1,4 @@
-"""Who is behind a contact id, asked once."""
+"""Names and kinds of contacts, looked up once."""
 
 from collections import OrderedDict
 
@@ -19,7 +19,7 @@ class Contacts:
         self._kept: OrderedDict[str, tuple[str, int]] = OrderedDict()
 
     async def is_person(self, contact_id: str) -> bool:
-        """A puppet that does not know the contact has no say: better one answer too many than a person unheard."""
+        """Unknown contacts count as people: better one reply too many than a person ignored."""
         _, kind = await self._get(await self._connection.wait_until_up(), contact_id)
         return kind != _OFFICIAL
 

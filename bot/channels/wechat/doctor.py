@@ -1,4 +1,4 @@
-"""What can be wrong with WeChat: does the puppet service answer, and does it keep what nobody acknowledged?"""
+"""Checks WeChat: does the puppet service answer, and does it keep unacknowledged messages?"""
 
 import asyncio
 import re
@@ -13,7 +13,7 @@ _ENDPOINT: Final = re.compile(r"(\[[0-9A-Fa-f:]+\]|[\w.-]+):\d{1,5}")
 
 
 def examine(settings: WechatSettings) -> Iterator[CheckResult]:
-    """Says hello to the puppet service and hangs up; its stream of events is left to the adapter."""
+    """Calls the puppet service once; its event stream is left to the adapter."""
     endpoint, token = settings.wechat_endpoint, settings.wechat_token
     if endpoint is None and token is None:
         yield note("wechat_off")

@@ -1,8 +1,8 @@
-"""Takes in what happens on WeChat; a message is acknowledged when it is in the database.
+"""Processes WeChat events; a message is acknowledged once it is stored.
 
-Each chat's messages are taken in one after the other, different chats' at the same time: on a slow line nobody waits
-for the words of all others, and dangerous words overtake what is still being fetched. While line or database is away,
-intake waits and tries the same again: nothing is skipped.
+Each chat's messages are processed in order, different chats' in parallel: on a slow connection nobody waits for
+everybody else, and dangerous words overtake messages that are still being fetched. Without connection or database,
+intake retries the same event: nothing is skipped.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ _MAX_FETCHES = 128
 _FIRST_BACK_OFF_SECONDS = 0.2
 _MAX_BACK_OFF_SECONDS = 1.0  # somebody in danger may be writing
 _REPEATED = {Happening.MESSAGE: "messageId", Happening.FRIENDSHIP: "friendshipId"}
-"""What our gateway tells again until it is acknowledged, and by what it is known."""
+"""The events that our gateway repeats until they are acknowledged, and the key of each."""
 
 _REQUEST_RECEIVED = 2
 """`types.Friendship.Receive`: somebody asks to be a friend."""
@@ -124,7 +124,7 @@ class Intake:
                 await self._take_message(event.text("messageId"), step)
             case Happening.FRIENDSHIP:
                 await step.before.wait()
-                step.after.set()  # accepting somebody may take long
+                step.after.set()  # accepting a friend request may take long
                 await self._insist(partial(self._take_request, event.text("friendshipId")))
             case _:
                 await step.before.wait()
@@ -141,7 +141,7 @@ class Intake:
         )
 
     async def _insist(self, act: Callable[[], Awaitable[T]]) -> T:
-        """Until line and database let it be done."""
+        """Retry until connection and database are available."""
         retrying = AsyncRetrying(
             retry=retry_if_exception_type((LineBroken, DatabaseUnavailable)),
             wait=wait_exponential(multiplier=_FIRST_BACK_OFF_SECONDS, max=_MAX_BACK_OFF_SECONDS),
@@ -171,7 +171,7 @@ class Intake:
             await self._insist(partial(self._acknowledge, message_id))
 
     def _may_overtake(self, payload: Payload | None) -> bool:
-        """Nobody in danger waits for the words of others to be fetched; only who we are must be known."""
+        """Dangerous words do not wait for other messages to be fetched; only our own account must be known."""
         return self._account is not None and payload is not None and is_urgent(payload.text)
 
     async def _acknowledge(self, message_id: str) -> None:
@@ -216,7 +216,7 @@ class Intake:
             await self._inbox.rate(CHANNEL, message.user_id, rated, rating)
 
     async def _take_request(self, friendship_id: str) -> None:
-        """Without the setting it is left to a human; what the puppet refuses is left to one too."""
+        """Without the setting, or if the puppet refuses, it is left to a human."""
         puppet = await self._connection.wait_until_up()
         if self._accepts_friends:
             try:

@@ -1,7 +1,7 @@
-"""How fast the account speaks: like a person who types, never like a machine. Accounts get banned for bursts.
+"""Sends at the pace of a person typing, because WeChat bans accounts for bursts.
 
-Every text gets a time slot of its own; slots are at least the pace apart, and the parts of a reply a pause. Who would
-have to wait long is told to come back, and keeps the slot.
+Every text gets a time slot; slots are at least the pace apart, and parts of a reply a pause apart. A text that would
+wait long is deferred and keeps its slot.
 """
 
 import asyncio
@@ -53,11 +53,11 @@ class Pace:
         self._remember(text.address.chat_id)
 
     def close(self) -> None:
-        """Whoever waits is told to come back."""
+        """Defer all waiting texts."""
         self._closing.set()
 
     def _new_slot(self, text: OwedText) -> float:
-        """Words that must arrive wait for nobody, but those after them do."""
+        """Must-deliver texts do not wait, but the texts after them do."""
         now = self._clock()
         slot = now if text.kind in URGENT_KINDS else max(now, self._next_at)
         if text.part > 0:

@@ -1,7 +1,7 @@
-"""wechaty's puppet with a life of its own: it never asks the puppet service to stop, which would log the account out,
-and it says so when its stream of events ends.
+"""A replacement for wechaty's puppet that never asks the puppet service to stop, which would log the account out,
+and that reports the end of its event stream.
 
-What the wire brings leaves this module as values and as three kinds of trouble; texts are in neither's words.
+The protocol's data leaves this module as values and as three kinds of errors, whose messages contain no texts.
 """
 
 import asyncio
@@ -32,11 +32,11 @@ _DELIVERY = "delivery:"
 
 
 class TokenRefused(Misconfigured):
-    """The puppet service refuses MINDGLM_WECHAT_TOKEN: it must be the token that the service was started with."""
+    """The puppet service rejects MINDGLM_WECHAT_TOKEN: use the token that the service was started with."""
 
 
 class LineBroken(Exception):
-    """There is no line to the puppet service; `never_left` when the call certainly did not get there."""
+    """No connection to the puppet service; `never_left` if the call certainly did not reach it."""
 
     def __init__(self, reason: str, *, never_left: bool = False) -> None:
         super().__init__(reason)
@@ -102,13 +102,13 @@ class Puppet(PuppetService):  # type: ignore[misc]  # wechaty has no types
         self.is_durable = bool(_OURS.match(await self._version()))
 
     async def stop(self) -> None:
-        """Hang up, and nothing else."""
+        """Close the connection, nothing else."""
         self._puppet_stub = None
         if self.channel is not None:
             self.channel.close()
 
     async def events(self) -> AsyncIterator[Event]:
-        """What happens, for ever; raises `LineBroken` when the stream ends, `StreamTaken` when it has a reader."""
+        """The endless event stream; raises `LineBroken` when it ends, `StreamTaken` if it already has a reader."""
         with _speaking():
             async for response in self._events_stub.event():
                 yield _event(response)

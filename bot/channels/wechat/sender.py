@@ -1,7 +1,7 @@
-"""Says what is owed, by the puppet's own text call: wechaty's `say` may raise after the text has arrived.
+"""Sends deliveries with the puppet's own text call, because wechaty's `say` may raise after the text has arrived.
 
-WeChat can neither edit nor stream. A call whose fate is unknown is repeated only where that does no harm: with our
-gateway, which does each delivery once, and for words that must arrive.
+WeChat can neither edit nor stream. A call whose outcome is unknown is repeated only if that does no harm: with our
+gateway, which deduplicates deliveries, and for must-deliver texts.
 """
 
 from collections import Counter
@@ -74,7 +74,7 @@ class WechatSender:
         return message_id
 
     def _after(self, trouble: PuppetTrouble, text: OwedText) -> TryLater | Undeliverable:
-        """A puppet that says no did not send it; it is asked a few times."""
+        """A puppet that returns an error did not send the text; retried a few times."""
         if trouble.is_fate_unknown and text.kind not in REPEATABLE_KINDS:
             return Undeliverable(UNKNOWN)
         self._refusals[text.id] += 1
