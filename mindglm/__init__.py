@@ -1,1 +1,1 @@
-"""The command line: starts things, knows no rules."""
+"""The command line: starts processes, contains no domain logic."""

@@ -1,4 +1,4 @@
-"""``mindglm``: the door of every process."""
+"""``mindglm``: the entry point of every process."""
 
 import sys
 
@@ -6,7 +6,7 @@ from mindglm.lean import UNUSED_BY_ADAPTERS, without
 
 
 def main() -> None:
-    """A foreseeable trouble is one line on stderr and exit status 1, never a traceback."""
+    """An expected error is one line on stderr and exit status 1, never a traceback."""
     from dialogue.errors import DialogueError
 
     try:

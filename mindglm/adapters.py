@@ -1,4 +1,4 @@
-"""A chat platform's adapter as a process, and a look at how the running one is doing; the same for every platform."""
+"""Runs a chat platform's adapter as a process, and reports the health of a running one; the same for every platform."""
 
 import asyncio
 import contextlib
@@ -43,9 +43,9 @@ def load(channel: Channel[Any]) -> None:
 
 
 def run(channel: Channel[Any]) -> int:
-    """Returns the exit status: 0 when stopped, 78 for what no restart mends, 1 when a restart may help.
+    """Returns the exit status: 0 when stopped, 78 for errors that a restart cannot fix, 1 when a restart may help.
 
-    Raises `DialogueError` for settings that cannot be used, and for a database that is away at the start.
+    Raises `DialogueError` for invalid settings, and if the database is unavailable at the start.
     """
     settings = registry.process_of(channel).settings().read()
     configure(settings)
@@ -70,7 +70,7 @@ def run(channel: Channel[Any]) -> int:
 
 
 def report(channel: str, settings: DialogueSettings) -> int:
-    """Print how the running adapter is doing, as JSON; returns 0 if all is well, else 1."""
+    """Print the running adapter's health as JSON; returns 0 if all is well, else 1."""
     last = last_report(home.home(settings), channel)
     troubles = last.troubles(now=utc_now()) if last is not None else [f"no {channel} adapter has run in this home"]
     sys.stdout.write(json.dumps({"report": asdict(last) if last is not None else None, "troubles": troubles}) + "\n")

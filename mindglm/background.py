@@ -1,4 +1,4 @@
-"""An event loop in a thread, for what goes on while the main thread waits for a person to write."""
+"""An event loop in a thread, for background work while the main thread waits for input."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Background:
-    """Runs from entering to leaving; what still goes on then is cancelled."""
+    """Runs while the context is open; pending tasks are cancelled at the end."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()

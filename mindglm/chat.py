@@ -1,6 +1,6 @@
-"""`mindglm chat`: the whole road in one terminal, for one person, with nothing to install.
+"""`mindglm chat`: the whole system in one terminal, for one person, with nothing to install.
 
-Broker and worker are started first and load while everything else gets ready; the first prompt does not wait for
+Broker and worker are started first and load in parallel with everything else; the first prompt does not wait for
 the model. Only light modules are imported here, so that they start at once.
 """
 
@@ -24,7 +24,7 @@ from mindglm.supervise import FinalExit, Kept
 from worker.settings import WorkerSettings
 
 _WORKER_GRACE_SECONDS = 2.0
-"""On leaving, a reply may take this long; then it is given back and comes next time."""
+"""On exit, a reply in progress may take this long; then it is released and arrives next time."""
 
 
 class Leave(BaseException):
@@ -64,7 +64,7 @@ def run(settings: DialogueSettings, *, has_worker: bool, has_timings: bool) -> i
 
 
 def status(line: str) -> None:
-    """Whatever is not the dialogue goes to stderr."""
+    """Everything except the dialogue goes to stderr."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 

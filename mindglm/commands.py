@@ -31,9 +31,9 @@ app.add_typer(train, name="train")
 def chat(
     *,
     worker: Annotated[bool, typer.Option(help="Start a worker for this conversation.")] = True,
-    timings: Annotated[bool, typer.Option("--timings", help="Say on stderr what takes how long.")] = False,
+    timings: Annotated[bool, typer.Option("--timings", help="Print timings on stderr.")] = False,
 ) -> None:
-    """Talk in this terminal; everything that is needed is started and stopped with it."""
+    """Talk in this terminal; starts and stops everything it needs."""
     from dialogue.process.settings import DialogueSettings
     from mindglm.chat import run
 
@@ -50,13 +50,13 @@ def up() -> None:
 
 
 def _add(channel: Channel[Any], process: ChannelProcess[Any]) -> None:
-    """The command of one platform's adapter."""
+    """Add the command of one platform's adapter."""
 
     @app.command(channel.name, help=process.summary, epilog=f"Example: {process.example}")
     def listen(
         *,
         health: Annotated[
-            bool, typer.Option("--health", help="Say how the running adapter is doing; 1 if badly.")
+            bool, typer.Option("--health", help="Print the running adapter's health; exit status 1 if it is unhealthy.")
         ] = False,
     ) -> None:
         from mindglm import adapters
@@ -73,7 +73,7 @@ def worker(
     concurrency: Annotated[int | None, typer.Option(help="Conversations generated at once.", min=1)] = None,
     name: Annotated[str | None, typer.Option(help="This worker's name among several.")] = None,
 ) -> None:
-    """Own the model and answer; the same as `celery -A worker worker`."""
+    """Run the GPU worker; the same as `celery -A worker worker`."""
     from mindglm.worker import run
 
     run(concurrency=concurrency, name=name)
@@ -84,7 +84,7 @@ def doctor(
     *,
     is_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """Look at everything that can be wrong, and say how to mend it; 1 if something does not work."""
+    """Check everything that can be wrong and say how to fix it; exit status 1 if something does not work."""
     from mindglm.doctor.rounds import run
 
     raise typer.Exit(run(is_json=is_json))
@@ -94,7 +94,7 @@ def doctor(
 def health(
     target: Annotated[str, typer.Argument(help=f"{', '.join(registry.metrics_offsets())}; or a URL.")],
 ) -> None:
-    """Ask a running process (MINDGLM_METRICS_PORT) whether it is ready; 1 if not. For health checks of containers."""
+    """Ask a running process (MINDGLM_METRICS_PORT) whether it is ready; 1 if not. For container health checks."""
     from dialogue.process.settings import DialogueSettings
     from mindglm.health import run
 
@@ -103,7 +103,7 @@ def health(
 
 @app.command(epilog="Example: mindglm migrate")
 def migrate() -> None:
-    """Bring the database to the schema of this version."""
+    """Migrate the database to this version's schema."""
     from dialogue.process import home
     from dialogue.process.settings import DialogueSettings
     from dialogue.storage import schema
@@ -114,7 +114,7 @@ def migrate() -> None:
 
 @app.command(epilog="Example: export MINDGLM_SECRET_KEY=$(mindglm key)")
 def key() -> None:
-    """Print a new master key. Keep it apart from the database, and do not lose it."""
+    """Print a new master key. Keep it away from the database, and do not lose it."""
     from dialogue.storage.vault import new_secret
 
     typer.echo(new_secret())

@@ -18,7 +18,7 @@ Name = Annotated[str, typer.Argument(help="Letters, digits, or . _ @ + -")]
 
 @app.callback(invoke_without_command=True)
 def serve(context: typer.Context) -> None:
-    """Serve the web console until SIGTERM or Ctrl-C; while there is no admin, print a link that makes the first."""
+    """Serve the web console until SIGTERM or Ctrl-C; while there is no admin, print a link that creates one."""
     if context.invoked_subcommand is not None:
         return
     from console.settings import ConsoleSettings
@@ -38,7 +38,7 @@ def add_user(
         typer.Option("--link", help="Print a link by which they choose their password, instead of asking for one."),
     ] = False,
 ) -> None:
-    """Let somebody use the web console. The password is asked for, or read from standard input."""
+    """Add a user of the web console. Prompts for the password, or reads it from standard input."""
     _need_the_extra()
     from console import accounts, passwords
     from console.settings import ConsoleSettings
@@ -64,7 +64,7 @@ def add_user(
 
 @app.command("reset-password", epilog="Example: mindglm console reset-password lin")
 def reset_password(name: Name) -> None:
-    """Print a link by which somebody chooses a new password; tries that failed are forgiven."""
+    """Print a link for choosing a new password; also resets failed sign-in attempts."""
     _need_the_extra()
     from console import accounts, signing_in
     from console.settings import ConsoleSettings
@@ -109,7 +109,7 @@ def _serve(settings: "ConsoleSettings") -> int:
 
 
 def _welcome(services: "ConsoleServices") -> None:
-    """The address, and while there is no admin the link that makes the first: on the terminal, never in a log."""
+    """The address, and while there is no admin the link that creates one: on the terminal, never in a log."""
     from console import accounts
 
     base = _base_url(services.settings)
@@ -121,7 +121,7 @@ def _welcome(services: "ConsoleServices") -> None:
         typer.echo(f"The console is at {base}")
     else:
         typer.echo(
-            f"There is no admin yet. This link makes the first; it works once, for 24 hours:\n{base}/welcome/{token}"
+            f"There is no admin yet. This link creates one; it works once, for 24 hours:\n{base}/welcome/{token}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Keeps out of a process what its libraries would load without need: each megabyte counts on a small host."""
+"""Blocks optional imports of libraries to save memory: every megabyte counts on a small host."""
 
 import sys
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The processes that a small operator's one host runs: a private Valkey where no broker is set, and a worker."""
+"""The processes of a single-host installation: a private Valkey if no broker is set, and a worker."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What training foresees, said as one line with exit status 1."""
+"""Turns expected training errors into one line and exit status 1."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import typer
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """What is foreseen is one line and exit status 1."""
+    """An expected error is one line and exit status 1."""
     try:
         from training.trouble import TrainingTrouble
         from worker.engine.port import ModelUnusable

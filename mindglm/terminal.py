@@ -116,7 +116,7 @@ def _is_awaited(services: BotServices, awaited: UUID) -> bool:
 
 
 def _show_partial(services: BotServices, address: Address, sender: ConsoleSender, turn_id: UUID, sealed: bytes) -> None:
-    """Other windows' words are not for this one."""
+    """Ignores texts for other windows."""
     try:
         with services.database.read() as session:
             opened = history.open_partial(session, services.keys, turn_id, sealed)

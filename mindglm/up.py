@@ -30,7 +30,7 @@ def run(settings: DialogueSettings) -> int:
         return 2
     registry.check_accounts(settings)
     if settings.consent == "off":
-        console.print("[bold]MINDGLM_CONSENT=off: nobody is asked before their words are kept and answered.[/]")
+        console.print("[bold]MINDGLM_CONSENT=off: messages are stored and answered without asking for consent.[/]")
     schema.upgrade_at(home.database_url(settings))
     broker = pieces.broker(settings)
     programs = [

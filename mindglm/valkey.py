@@ -1,4 +1,4 @@
-"""The private Valkey of the embedded default: a doorbell on a unix socket, without port, persistence or password.
+"""The private Valkey of the embedded default: a message broker on a unix socket, without port, persistence or password.
 
 It may lose everything at any time. One process at most serves a socket, and a new one never takes the socket of one
 that still shuts down (`mindglm.solo`).
@@ -129,7 +129,7 @@ def _options(socket: Path) -> list[str]:
         *("--save", ""),
         *("--appendonly", "no"),
         *("--dir", str(socket.parent)),
-        *("--maxmemory-policy", "noeviction"),  # a full broker refuses; it must not forget silently
+        *("--maxmemory-policy", "noeviction"),  # a full broker must reject writes, never evict silently
         *("--loglevel", "warning"),
     ]
 
@@ -164,4 +164,4 @@ def _wait_until_it_answers(valkey: Valkey, log_file: Path) -> None:
 
 def _last_line(log_file: Path) -> str:
     lines = log_file.read_text("utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else f"it left no word in {log_file}"
+    return lines[-1] if lines else f"it wrote nothing to {log_file}"

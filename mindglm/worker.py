@@ -1,4 +1,4 @@
-"""`mindglm worker`: what ``celery -A worker worker`` does, without the hellos between workers that nobody needs."""
+"""`mindglm worker`: what ``celery -A worker worker`` does, without the gossip between workers that we do not need."""
 
 import os
 import socket

@@ -1,1 +1,1 @@
-"""The way in: what happens to one message of a person, in one transaction, in a readable order."""
+"""Incoming messages: everything that happens to one message, in one transaction, in a readable order."""

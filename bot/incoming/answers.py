@@ -1,4 +1,4 @@
-"""What is stored of a message, and our own answers to it: owed at once, in the same transaction."""
+"""Stores a message and queues our own answers to it in the same transaction."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""The way in: one transaction for each message, committed before the platform hears that it was received.
+"""The inbox: one transaction per message, committed before the message is acknowledged to the platform.
 
 What happens in it is the list in `bot.incoming.decisions`.
 """

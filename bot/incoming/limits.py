@@ -1,4 +1,4 @@
-"""How much one person may say, and who may come at all while a pilot runs. Danger passes every limit."""
+"""Rate limits per person, and the invitation list of a pilot. Messages that show danger bypass both."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -9,7 +9,7 @@ from dialogue.process import admins
 from dialogue.process.settings import DialogueSettings
 
 _AT_HOME = "console"
-"""Whoever sits at the operator's own terminal."""
+"""The user of the operator's own terminal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

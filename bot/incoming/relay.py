@@ -1,4 +1,4 @@
-"""What an admin who took a conversation over is told of it."""
+"""Relays messages to the admin who took a conversation over."""
 
 from bot.incoming import answers, danger
 from bot.incoming.receipt import Receipt

@@ -1,4 +1,4 @@
-"""All that the steps know of one message: loaded once, inside its transaction, with the person locked.
+"""The state that the steps work on: loaded once per message, inside its transaction, with the person locked.
 
 A situation never changes. A step that changes something passes on a new one, so that the steps behind it see the change
 without asking the database again.

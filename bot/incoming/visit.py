@@ -1,4 +1,4 @@
-"""How long somebody has been here is kept with them, together with the last reply that carried the AI label."""
+"""Records the duration of a person's visit, and the last reply that carried the AI label."""
 
 from dataclasses import replace
 

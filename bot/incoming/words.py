@@ -1,4 +1,4 @@
-"""What the text of one message says: each reading is made once, and only when a step asks for it."""
+"""Interpretations of a message's text, each computed once and only on demand."""
 
 from dataclasses import dataclass, field
 from functools import cached_property

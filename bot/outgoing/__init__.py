@@ -1,1 +1,1 @@
-"""The way out: what is owed to people, claimed, split, sent and marked."""
+"""Outgoing texts: claimed from the outbox, split, sent and marked."""

@@ -1,4 +1,4 @@
-"""A platform says that something it took did not arrive."""
+"""Handles a platform's report that an accepted text was not delivered."""
 
 import asyncio
 from dataclasses import dataclass

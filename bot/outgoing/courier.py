@@ -1,4 +1,4 @@
-"""The way out: claims what a channel owes, sends it, marks it. Sending is never inside a transaction.
+"""The courier: claims a channel's deliveries, sends them, marks them. Never sends inside a transaction.
 
 One transaction marks what was sent and claims what is next, so that a busy courier writes in batches and a text waits
 for nobody but its predecessor in the same chat. When the database is lost, the transaction under way may have succeeded

@@ -1,4 +1,4 @@
-"""Tells admins of crisis words that did not reach their person: nobody else would notice."""
+"""Alerts admins to crisis texts that did not reach their person: nobody else would notice."""
 
 from dataclasses import dataclass
 from datetime import datetime

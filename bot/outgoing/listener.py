@@ -1,4 +1,4 @@
-"""Hears the worker's hints: wakes a courier, shows growing replies. Nothing depends on hearing them."""
+"""Subscribes to the worker's notifications: wakes the courier, shows partial replies. All of it is only a hint."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""In what platforms measure the length of a message."""
+"""The units in which platforms measure message length."""
 
 from enum import Enum
 

@@ -1,4 +1,4 @@
-"""Carries out the orders that admins write in the chat, in the transaction of the message, and returns the answer.
+"""Executes the commands that admins send in the chat, in the message's transaction, and returns the answer.
 
 Only admins get here: for everybody else `/admin` is an unknown command.
 """

@@ -1,4 +1,4 @@
-"""Carries out what an admin ordered in the chat: all conversations end, beside intake, also after a restart."""
+"""Ends all conversations on an admin's command: in the background, continuing after a restart."""
 
 import time
 

@@ -1,6 +1,6 @@
-"""``mindglm admin``: see and steer from a terminal or a script. One file for each group of commands.
+"""``mindglm admin``: monitor and control from a terminal or a script. One module per group of commands.
 
-Exit status: 0 done; 1 it could not be done, or what was asked is not well; 2 wrong usage, or not confirmed.
+Exit status: 0 done; 1 it failed, or the status is not healthy; 2 wrong usage, or not confirmed.
 """
 
 import typer
@@ -8,7 +8,7 @@ import typer
 from mindglm.admin import keeping, looking, privacy, steering
 
 app = typer.Typer(
-    help="Watch over conversations: how it is going, who talks, reset, block, the audit, people's rights, backups.",
+    help="Manage conversations: status, list, reset, block, audit, people's data, backups.",
     no_args_is_help=True,
 )
 

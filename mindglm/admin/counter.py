@@ -1,4 +1,4 @@
-"""What a command of the counter stands on: the database, the keys, who acts, and how things are said."""
+"""The context of an admin command: the database, the keys, the actor, and the output format."""
 
 import getpass
 import sys
@@ -45,7 +45,7 @@ class AdminContext:
 
         settings = DialogueSettings.read()
         registry.check_accounts(settings)
-        logs.configure(settings)  # to stderr: stdout is for what was asked
+        logs.configure(settings)  # to stderr: stdout is for the result
         with closing(Signals.connect(home.broker_url(settings))) as signals:
             database, keys = open_database(settings, announce=Announcer(signals))
             with closing(database):
@@ -58,11 +58,11 @@ class AdminContext:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask before something is destroyed; a script must say `--yes`."""
+    """Ask for confirmation before a destructive action; a script must pass `--yes`."""
     if yes:
         return
     if not sys.stdin.isatty():
-        typer.echo(f"{question} Nobody can be asked here: give --yes.", err=True)
+        typer.echo(f"{question} There is no terminal to ask on: pass --yes.", err=True)
         raise typer.Exit(NOT_CONFIRMED)
     if not typer.confirm(question):
         raise typer.Exit(NOT_CONFIRMED)

@@ -1,4 +1,4 @@
-"""Commands that keep what is stored: backup and restore. They need the database only, neither broker nor key."""
+"""Backup and restore. They need only the database, neither broker nor key."""
 
 import getpass
 import signal
@@ -28,9 +28,9 @@ def register(app: typer.Typer) -> None:
 def backup(
     directory: Annotated[Path, typer.Argument(help="Where backups are kept, with the keys beside them.")],
     *,
-    keep: Annotated[int | None, typer.Option(help="Delete all but the newest so many.", min=1)] = None,
+    keep: Annotated[int | None, typer.Option(help="Delete all but this many of the newest.", min=1)] = None,
     every_hours: Annotated[
-        float | None, typer.Option(help="Go on for ever, with a backup each so many hours.", min=0.01)
+        float | None, typer.Option(help="Keep running and write a backup every so many hours.", min=0.01)
     ] = None,
     json: AsJson = False,
 ) -> None:
@@ -78,7 +78,7 @@ def restore(
         else:
             printing.line(f"Restored: {_counts(restored.counts)}.")
             printing.line(
-                f"Not taken up again: {restored.turn_count} turns, {restored.delivery_count} deliveries. "
+                f"Not resumed: {restored.turn_count} turns, {restored.delivery_count} deliveries. "
                 f"Erased since the backup: {restored.erased_count} people."
             )
         with database.read() as session:

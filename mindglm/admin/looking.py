@@ -1,4 +1,4 @@
-"""Commands that look: status, sessions, show, audit. Only opening a transcript writes, its line in the audit."""
+"""Read-only commands: status, sessions, show, audit. Opening a transcript writes an audit entry."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -32,7 +32,7 @@ def status(
     ] = None,
     json: AsJson = False,
 ) -> None:
-    """Are people being answered? What waits, what is owed, what failed, and how much danger there is."""
+    """Are people being answered? Waiting turns, unsent texts, failures, and danger tiers."""
     from dialogue.admin.overview import overview
     from dialogue.storage.clock import utc_now
     from mindglm.admin import printing, tables
@@ -55,7 +55,7 @@ def sessions(
         str | None, typer.Option(help=f"{', '.join(each.name for each in registry.channels())}.")
     ] = None,
     standing: Annotated[str | None, typer.Option("--state", help="open, waiting, taken_over or closed.")] = None,
-    min_tier: Annotated[int, typer.Option(help="Of this risk or higher.", min=0, max=3)] = 0,
+    min_tier: Annotated[int, typer.Option(help="Of this tier or higher.", min=0, max=3)] = 0,
     since: Annotated[datetime | None, typer.Option(formats=_DATES, help="Opened then or later, local time.")] = None,
     before: Annotated[datetime | None, typer.Option(formats=_DATES, help="Opened before then, local time.")] = None,
     person: Annotated[str | None, typer.Option(help="channel:user id, or the beginning of an id.")] = None,
@@ -63,7 +63,7 @@ def sessions(
     limit: Limit = 50,
     json: AsJson = False,
 ) -> None:
-    """Conversations, newest first; never a word of theirs."""
+    """Conversations, newest first, without their texts."""
     from dialogue.admin import find, listing
     from dialogue.admin.listing import Cursor, Wanted
     from dialogue.errors import NoSuchConversation
@@ -102,7 +102,7 @@ def sessions(
 def show(
     conversation: Id,
     *,
-    text: Annotated[bool, typer.Option("--text", help="With its words; needs --why, and is audited.")] = False,
+    text: Annotated[bool, typer.Option("--text", help="Include its texts; needs --why, and is audited.")] = False,
     why: Why = None,
     limit: Limit = 50,
     json: AsJson = False,
@@ -113,7 +113,7 @@ def show(
     from mindglm.admin import printing, tables
 
     if text and not why:
-        raise typer.BadParameter("say --why: each look at a person's words is audited with its reason")
+        raise typer.BadParameter("give --why: every read of a person's messages is audited with a reason")
     with AdminContext.open() as counter:
         with counter.database.read() as session:
             conversation_id = find.conversation(session, conversation)

@@ -1,4 +1,4 @@
-"""How the counter prints: tables for people in their own time zone, JSON in UTC for machines."""
+"""Output: tables for people in local time, JSON in UTC for machines."""
 
 import json
 import sys
@@ -26,7 +26,7 @@ def fields(value: "DataclassInstance") -> dict[str, Any]:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Nothing of a row is read as markup; what was typed by others cannot colour the terminal."""
+    """Cells are not parsed as markup, so that people's input cannot colour the terminal."""
     shown = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
         shown.add_column(column, overflow="fold")
@@ -41,7 +41,7 @@ def line(text: str) -> None:
 
 
 def cell(value: object) -> str:
-    """A value as people read it; control characters of others' making are shown, not obeyed."""
+    """A value for display; control characters are shown, not interpreted."""
     if value is None:
         return "–"
     if isinstance(value, datetime):

@@ -1,4 +1,4 @@
-"""Commands for what people may ask for, and for what becomes of texts and keys: export, delete, complaints, purge …"""
+"""Commands for people's rights and for the life of texts and keys: export, delete, complaints, purge …"""
 
 import os
 import sys
@@ -42,7 +42,7 @@ def export(
     why: Reason,
     json: AsJson = False,
 ) -> None:
-    """Write everything that is kept of a person into a text and a JSON file, for them; audited."""
+    """Write everything stored about a person to a text and a JSON file; audited."""
     from dialogue.admin import audit, find
     from dialogue.admin.audit import Action, Whom
     from dialogue.rights import export as exports
@@ -64,7 +64,7 @@ def delete(
     person: Person,
     *,
     why: Reason,
-    tell: Annotated[bool, typer.Option(help="Say goodbye in the chat where they talked last.")] = True,
+    tell: Annotated[bool, typer.Option(help="Send a farewell to the chat they last wrote in.")] = True,
     yes: Yes = False,
     json: AsJson = False,
 ) -> None:
@@ -74,7 +74,7 @@ def delete(
     from dialogue.states import ClosedBy
     from dialogue.storage.clock import utc_now
 
-    confirm(f"Erase {person}? Nobody can bring back what is kept of them.", yes=yes)
+    confirm(f"Erase {person}? Their data cannot be restored.", yes=yes)
     with AdminContext.open() as counter, counter.database.begin() as session:
         person_id = find.person(session, person)
         erasure.erase(
@@ -86,16 +86,16 @@ def delete(
             farewell_to=erasure.last_place(session, person_id) if tell else None,
             now=utc_now(),
         )
-    _done({"person_id": person_id}, "Erased: nobody can read what was kept of them.", json=json)
+    _done({"person_id": person_id}, "Erased: nobody can read their data any more.", json=json)
 
 
 def erasures(
     *,
     again: Annotated[
-        Path | None, typer.Option(help="After a restore: erase those again whom this file, an earlier output, names.")
+        Path | None, typer.Option(help="After a restore: erase again the people in this file, an earlier output.")
     ] = None,
 ) -> None:
-    """The ids of those who were erased, as JSON: keep them beside your backups, which may still know these people."""
+    """The ids of erased people, as JSON: keep it with your backups, which may still contain them."""
     from dialogue.rights import erasure
     from dialogue.storage.clock import utc_now
     from mindglm.admin import printing
@@ -112,7 +112,7 @@ def erasures(
 
 
 def complaints(*, json: AsJson = False) -> None:
-    """Complaints that nobody has settled, oldest first; without their words."""
+    """Open complaints, oldest first, without their text."""
     from dialogue.rights import complaints as kept
     from mindglm.admin import printing
 
@@ -128,7 +128,9 @@ def complaints(*, json: AsJson = False) -> None:
 def complaint(
     complaint_id: ComplaintId,
     *,
-    settle: Annotated[bool, typer.Option("--settle", help="It was dealt with; its words are deleted in time.")] = False,
+    settle: Annotated[
+        bool, typer.Option("--settle", help="Mark it as dealt with; its text is deleted after the retention period.")
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Read a complaint, or settle it; both are audited."""
@@ -170,7 +172,7 @@ def contact(person: Person, *, why: Reason, json: AsJson = False) -> None:
 
 
 def purge(*, json: AsJson = False) -> None:
-    """Delete now what is past its days (MINDGLM_RETENTION_DAYS), and rows of the erased; bots do it by themselves."""
+    """Delete now what is past MINDGLM_RETENTION_DAYS, and rows of erased people; bots also do it themselves."""
     from dialogue.upkeep.housekeeper import Housekeeper
 
     with AdminContext.open() as counter:
@@ -182,9 +184,9 @@ def purge(*, json: AsJson = False) -> None:
 
 
 def rotate_keys(*, json: AsJson = False) -> None:
-    """Wrap every person's data key by the first of the master keys; everything may go on running.
+    """Rewrap every person's data key with the first master key, while everything keeps running.
 
-    Give MINDGLM_SECRET_KEY=NEW,OLD to every process first, and restart them. Stopping in between does no harm.
+    Give MINDGLM_SECRET_KEY=NEW,OLD to every process first, and restart them. It can be interrupted safely.
     """
     from dialogue.admin import audit
     from dialogue.admin.audit import Action, Whom
@@ -209,8 +211,8 @@ def rotate_keys(*, json: AsJson = False) -> None:
     }
     if is_done:
         message = (
-            f"{total.rewrapped} keys wrapped anew; all are under master key {current_id}. Make a backup now: the keys "
-            "beside older backups are still under the old master key. Then the old one may be dropped."
+            f"{total.rewrapped} keys rewrapped; all are under master key {current_id}. Make a backup now: the keys "
+            "beside older backups are still under the old master key. Then the old one may be removed."
         )
     else:
         message = f"Not done: {dict(wrapped_by)}; {total.unreadable} keys cannot be opened by the master keys given."

@@ -33,7 +33,7 @@ def reset(
     yes: Yes = False,
     json: AsJson = False,
 ) -> None:
-    """End conversations silently; what is being generated is cancelled. The next message begins another."""
+    """End conversations silently and cancel generation. The next message starts a new one."""
     if sum((conversation is not None, person is not None, everybody)) != 1:
         raise typer.BadParameter("say which: a conversation's id, --person or --all")
     with AdminContext.open() as counter:
@@ -57,7 +57,7 @@ def close(conversation: Id, *, why: Why = None, yes: Yes = False, json: AsJson =
 
 
 def release(conversation: Id, *, why: Why = None, json: AsJson = False) -> None:
-    """Hand a conversation that a human took over back to the program; both sides are told."""
+    """Hand a taken-over conversation back to the program; both sides are told."""
     from dialogue.admin import takeover
 
     conversation_id = _on_conversation(conversation, takeover.release, why=why)
@@ -65,7 +65,7 @@ def release(conversation: Id, *, why: Why = None, json: AsJson = False) -> None:
 
 
 def block(person: Person, *, why: Why = None, yes: Yes = False, json: AsJson = False) -> None:
-    """Keep a person out: their conversations end, their messages are not answered, except in danger."""
+    """Block a person: their conversations end, their messages are not answered, except in danger."""
     from dialogue.admin import find, steering
     from dialogue.storage.clock import utc_now
 
@@ -77,7 +77,7 @@ def block(person: Person, *, why: Why = None, yes: Yes = False, json: AsJson = F
 
 
 def unblock(person: Person, *, why: Why = None, json: AsJson = False) -> None:
-    """Let a person in again."""
+    """Unblock a person."""
     from dialogue.admin import find, steering
     from dialogue.storage.clock import utc_now
 
@@ -93,7 +93,7 @@ def resend(
     why: Why = None,
     json: AsJson = False,
 ) -> None:
-    """Send a text once more that failed."""
+    """Resend a failed text."""
     from dialogue.admin import steering
     from dialogue.storage.clock import utc_now
 
@@ -103,7 +103,7 @@ def resend(
         raise typer.BadParameter("a delivery's whole id, as `mindglm admin show` prints it") from None
     with AdminContext.open() as counter, counter.database.begin() as session:
         steering.resend(session, delivery_id, by=counter.actor, reason=why, now=utc_now())
-    _done({"delivery_id": delivery_id}, "The text is owed again.", json=json)
+    _done({"delivery_id": delivery_id}, "The text is queued again.", json=json)
 
 
 def _reset_one(counter: AdminContext, conversation: str, *, why: str | None) -> int:

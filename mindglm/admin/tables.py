@@ -1,4 +1,4 @@
-"""The tables that people read at the counter."""
+"""Tables for the terminal."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -108,7 +108,7 @@ def transcript(lines: list[Utterance]) -> None:
 
 def audit(entries: Sequence[Entry]) -> None:
     if not entries:
-        printing.line("Nothing was done that fits.")
+        printing.line("No matching entries.")
         return
     printing.table(
         "",

@@ -1,1 +1,1 @@
-"""`mindglm doctor`: looks at everything that a newcomer gets wrong, and says how to mend it."""
+"""`mindglm doctor`: checks everything that is easy to get wrong, and says how to fix it."""

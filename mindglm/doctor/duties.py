@@ -1,4 +1,4 @@
-"""What is owed to people: hotlines that somebody checked, consent, and somebody who is called in a crisis."""
+"""Checks the duties to people: verified hotlines, consent, and an admin who is alerted in a crisis."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What is examined and by what; findings themselves are the channels' too (`bot.channels.findings`)."""
+"""Checks and their context; findings are defined in `bot.channels.findings`, because channels make them too."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Patient:
 
 
 class Examination(NamedTuple):
-    """One check; what it raises, or that it takes too long, is a finding too."""
+    """One check; an exception or a timeout becomes a finding too."""
 
     name: str
     examine: Callable[[Patient], Iterator[CheckResult]]

@@ -37,7 +37,7 @@ def examine_software(_patient: Patient) -> Iterator[CheckResult]:
 
 
 def examine_home(patient: Patient) -> Iterator[CheckResult]:
-    """Is it there, is it ours, is it private, is there room; nothing is made."""
+    """Does it exist, is it ours, is it private, is there space? Creates nothing."""
     home = patient.bot.home.expanduser()
     place = _nearest(home)
     if not home.is_dir():

@@ -1,4 +1,4 @@
-"""What answers: the engine that is set, the model's files, and the memory that they need."""
+"""Checks the configured engine, the model's files, and the memory they need."""
 
 import importlib.util
 from collections.abc import Iterator

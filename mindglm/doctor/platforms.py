@@ -1,4 +1,4 @@
-"""The chat platforms: what each channel finds out about itself, and how the adapters of this home are doing."""
+"""Checks the chat platforms: each channel's own checks, and the health of this home's adapters."""
 
 from collections.abc import Iterator
 from functools import partial

@@ -1,4 +1,4 @@
-"""The doctor's round: every examination at once, each with its time; what hangs is a finding, not a wait."""
+"""Runs all checks in parallel, each with a timeout; a check that hangs becomes a finding."""
 
 import json
 import logging
@@ -44,7 +44,7 @@ def examinations() -> list[Examination]:
 
 
 def run(*, is_json: bool) -> int:
-    """Examine, print, return 1 if something does not work, else 0."""
+    """Run the checks and print the findings; returns 1 if something does not work, else 0."""
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
@@ -72,7 +72,7 @@ def examine(
 
 
 class _Visit:
-    """One examination in a thread that nobody waits for longer than agreed."""
+    """One check in a thread, abandoned after its timeout."""
 
     def __init__(self, examination: Examination, patient: Patient) -> None:
         self.name = examination.name

@@ -1,4 +1,4 @@
-"""Where things are kept: the database, the master key, the broker; and whether their clocks agree with ours."""
+"""Checks the database, the master key, the broker, and whether their clocks agree with ours."""
 
 import importlib.util
 import stat
@@ -34,7 +34,7 @@ _OF_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 def examine_database(patient: Patient) -> Iterator[CheckResult]:
-    """Reachable, of this version's schema, in step with our clock; and who works on it."""
+    """Is it reachable, at this version's schema, and in step with our clock; which processes use it?"""
     if patient.bot.database_url is None and not _default_file(patient).exists():
         yield note("database_new", file=_default_file(patient))
         return
@@ -46,7 +46,7 @@ def examine_database(patient: Patient) -> Iterator[CheckResult]:
 
 
 def examine_key(patient: Patient) -> Iterator[CheckResult]:
-    """There is one, it is one, it is private, and it is the one that the texts were sealed with."""
+    """Does the key exist, is it valid and private, and are the texts encrypted with it?"""
     file = patient.bot.home.expanduser() / _KEY_FILE
     if patient.bot.secret_key is None:
         if not file.exists():
@@ -87,7 +87,7 @@ def examine_processes(patient: Patient) -> Iterator[CheckResult]:
 
 
 def examine_broker(patient: Patient) -> Iterator[CheckResult]:
-    """Reachable, keeps what it is given, in step with our clock."""
+    """Is it reachable, does it keep its data, is it in step with our clock?"""
     url = home.broker_url(patient.bot) if patient.bot.broker_url is not None else None
     if url is None:
         yield from _private_broker(patient)

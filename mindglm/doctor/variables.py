@@ -1,4 +1,4 @@
-"""The settings themselves: names that nobody reads are typing errors, and secrets are nobody else's to read."""
+"""Checks the settings: unknown names are probably typos, and files with secrets must be private."""
 
 import contextlib
 import difflib
