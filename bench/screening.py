@@ -1,10 +1,10 @@
 """Measure risk screening on a JSON list of {text, labels} with PsySUICIDE's labels.
 
     python -m bench.screening FILE                                  what the shipped screening does
-    python -m bench.screening FILE --cross-validate --weak CHATS    what it does on texts new to the classifier
+    python -m bench.screening FILE --cross-validate --weak CHATS    what it does on texts new to the detector
 
-The second form trains the classifier anew for each fold (CHATS is SmileChat, for the weakly labelled part). Rules are
-the same in every fold: on the file they were written with, even these numbers are too good.
+The second form trains the detector anew for each fold (CHATS is SmileChat, for the calm part). Rules are the same in
+every fold: on the file they were written with, even these numbers are too good.
 """
 
 import argparse
@@ -14,12 +14,11 @@ import math
 import sys
 import tomllib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from care.classifier import shipped
 from care.screening import Tier, screen
 from training import psysuicide
 from training.psysuicide import Labelled
@@ -86,27 +85,26 @@ def as_table(report: Report) -> str:
 
 
 def screen_all(rows: Iterable[Labelled]) -> list[Tier]:
-    """The shipped screening, rules and classifier."""
+    """The shipped screening, rules and detector."""
     return [screen(row.text).tier for row in rows]
 
 
 def screen_held_out(rows: list[Labelled], weak_source: Path | None, folds: int) -> list[Tier]:
-    """Rules, and for each fold a classifier trained without it, at the shipped threshold."""
+    """Rules, and for each fold a detector trained without it."""
     from training import screening as trainer
 
-    weak = trainer.weak_examples(weak_source) if weak_source else []
+    others = trainer.written_examples() + (trainer.calm_examples(weak_source) if weak_source else [])
     tiers = [Tier.NONE] * len(rows)
     for held_out, seen in trainer.split(len(rows), folds):
-        gold = trainer.gold_examples(rows[index] for index in seen)
-        classifier = replace(trainer.fit([*gold, *weak]), threshold=shipped().threshold)
+        detector = trainer.fit([*trainer.gold_examples(rows[index] for index in seen), *others])
         for index in held_out:
-            tiers[index] = screen(rows[index].text, classifier=classifier).tier
+            tiers[index] = screen(rows[index].text, detector=detector).tier
     return tiers
 
 
 def is_training_file(path: Path) -> bool:
-    """Whether the shipped classifier was trained on exactly this file."""
-    facts = tomllib.loads((files("care") / "lexicon" / "classifier.toml").read_text("utf-8"))
+    """Whether the shipped detector was trained on exactly this file."""
+    facts = tomllib.loads((files("care") / "lexicon" / "detector.toml").read_text("utf-8"))
     return bool(hashlib.sha256(path.read_bytes()).hexdigest() == facts["psysuicide_sha256"])
 
 
@@ -114,7 +112,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--cross-validate", action="store_true", help="train the classifier anew without each fold")
+    parser.add_argument("--cross-validate", action="store_true", help="train the detector anew without each fold")
     parser.add_argument("--weak", type=Path, help="SmileChat as .jsonl.gz, for --cross-validate")
     parser.add_argument("--folds", type=int, default=5)
     options = parser.parse_args(arguments)
@@ -122,9 +120,7 @@ def main(arguments: list[str] | None = None) -> None:
     tiers = screen_held_out(rows, options.weak, options.folds) if options.cross_validate else screen_all(rows)
     report = measure(rows, tiers)
     if not options.cross_validate and is_training_file(options.file):
-        print(
-            "The classifier was trained on this very file: use --cross-validate for numbers to quote.", file=sys.stderr
-        )
+        print("The detector was trained on this very file: use --cross-validate for numbers to quote.", file=sys.stderr)
     print(json.dumps(as_json(report), ensure_ascii=False) if options.json else as_table(report))
 
 

@@ -1,20 +1,41 @@
-"""How danger runs through one conversation: it rises at once, falls slowly, and outlives the model's window.
+"""How danger runs through the days of one person: it rises at once, falls slowly, and outlives conversations.
 
 Pure: `assess` takes the course so far and one screened message and gives the new course and what to say. Every field
-of a course can be stored as JSON; the caller keeps it with the conversation and never shortens it.
+of a course can be stored as JSON; the caller keeps it with the person and never shortens it.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from care.age import ADULT
-from care.screening import Route, Screening, Tier
-from care.scripts import IN_PROGRESS, Script, Voice, for_minor, on_easing, on_return, respond
+from care.age import ADULT, AgeBand
+from care.answers import Asks, Learnt
+from care.screening import Context, Route, Screening, Tier
+from care.scripts import (
+    ACCOMPANIED,
+    CALLED,
+    CONTACT,
+    DENIED,
+    EASED,
+    FEW_WORDS,
+    HANDED_OVER,
+    PAST,
+    RECOVERED,
+    REFUSES,
+    Says,
+    Script,
+    Voice,
+    for_minor,
+    named,
+    on_easing,
+    on_return,
+    respond,
+)
 
 SOFT_INTERVAL: Final = timedelta(hours=12)  # tier 1: the gentle question at most this often
 SILENCE: Final = timedelta(hours=1)  # after it, somebody who was in danger is asked again
 NUDGE_EVERY: Final = 4  # messages; at tier 2 our own next step comes even if these sound calm
+QUESTION_STANDS: Final = timedelta(minutes=30)  # so long a short answer is an answer to what we asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +51,23 @@ CALM_BEFORE_EASING: Final = {
     Tier.ACTIVE: Calm(messages=10, time=timedelta(hours=24)),
     Tier.DISTRESS: Calm(messages=10, time=timedelta(days=7)),
 }
+_URGENT_RULES: Final = frozenset({"in_progress", "swallowed"})
+_DOUBTS: Final = frozenset({Learnt.MISREAD, Learnt.RETRACTS})
+_SUPPORTS: Final = frozenset({Learnt.COMPANY, Learnt.CALLED, Learnt.HANDED_OVER})
+# what is answered before the next step of the route, the most pressing first
+_BRANCHES: Final = (
+    (Learnt.CALLED, CALLED),
+    (Learnt.HANDED_OVER, HANDED_OVER),
+    (Learnt.CALMER, RECOVERED),
+    (Learnt.COMPANY, ACCOMPANIED),
+    (Learnt.REFUSES, REFUSES),
+    (Learnt.FEW_WORDS, FEW_WORDS),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
-    """The danger of one conversation so far."""
+    """The danger of one person so far."""
 
     tier: Tier = Tier.NONE
     route: Route = Route.NONE
@@ -44,6 +77,10 @@ class Course:
     asked_at: datetime | None = None  # our last script
     calm_messages: int = 0  # since the last risk, or since the tier last went down
     said: tuple[str, ...] = ()  # keys of our scripts, oldest first
+    asked: tuple[Asks, ...] = ()  # by our last script
+    learnt: tuple[Learnt, ...] = ()  # since the course began, sorted
+    doubts: int = 0  # how often the person said that we misunderstood, since the last risk
+    is_grave: bool = False  # something was done, or is at hand: not taken back by a joke
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,24 +97,65 @@ class Assessment:
         return self.course.tier is Tier.ACUTE
 
 
-def assess(course: Course, screening: Screening, now: datetime, voice: Voice) -> Assessment:
-    """Take one message into the course and choose what we say ourselves."""
-    risen = _rise(course, screening, now) if screening.tier else _ease(course, now)
-    risen = replace(risen, age=screening.age if screening.age is not None else course.age, heard_at=now)
-    scripts = _scripts(course, risen, screening, now, voice)
-    said = (*risen.said, *(script.key for script in scripts))
+def context_of(course: Course, now: datetime, *, recent: tuple[str, ...] = (), band: AgeBand | None = None) -> Context:
+    """What the next message is heard in. `recent`: what the person wrote in the same breath, oldest first."""
+    stands = course.asked_at is not None and now - course.asked_at <= QUESTION_STANDS
+    asked = course.asked if stands else ()
+    learnt, is_minor = frozenset(course.learnt), _is_minor(course, band)
+    return Context(recent=recent, asked=asked, tier=course.tier, learnt=learnt, is_minor=is_minor)
+
+
+def assess(
+    course: Course, screening: Screening, now: datetime, voice: Voice, *, band: AgeBand | None = None
+) -> Assessment:
+    """Take one message into the course and choose what we say ourselves. `band`: what is known of the person's age."""
+    heard = replace(
+        course,
+        age=screening.age if screening.age is not None else course.age,
+        learnt=tuple(sorted({*course.learnt, *screening.learnt})) if course.tier or screening.tier else (),
+    )
+    moved = replace(_move(heard, screening, now), heard_at=now)
+    scripts = _scripts(course, moved, screening, now, voice, is_minor=_is_minor(heard, band))
     return Assessment(
-        course=replace(risen, said=said, asked_at=now if scripts else course.asked_at),
+        course=_told(moved, scripts, now),
         scripts=scripts,
         raises_alarm=screening.tier >= Tier.ACTIVE,
         is_urgent=_is_urgent(screening),
     )
 
 
+def _move(course: Course, screening: Screening, now: datetime) -> Course:
+    if screening.tier:
+        return _rise(course, screening, now)
+    if course.tier >= Tier.ACTIVE and _doubts(course, screening):
+        return _doubted(course, now)
+    if course.tier >= Tier.ACTIVE and Learnt.CALMER in screening.learnt and set(course.learnt) & _SUPPORTS:
+        return _lowered(course, Tier(course.tier - 1), now)
+    return _ease(course, now)
+
+
 def _rise(course: Course, screening: Screening, now: datetime) -> Course:
+    if course.tier >= Tier.ACTIVE and screening.tier <= Tier.DISTRESS and not screening.is_past:
+        return course  # a passive remark is neither calm nor a new beginning of the danger
     tier = max(course.tier, screening.tier)
     leads = screening.tier >= course.tier or screening.route is Route.SELF
-    return replace(course, tier=tier, route=screening.route if leads else course.route, risk_at=now, calm_messages=0)
+    route = screening.route if leads else course.route
+    is_grave = course.is_grave or _is_grave(screening)
+    return replace(course, tier=tier, route=route, risk_at=now, calm_messages=0, doubts=0, is_grave=is_grave)
+
+
+def _doubts(course: Course, screening: Screening) -> bool:
+    """They say that we misunderstood, or say no to the plain question that we asked because of it."""
+    return bool(screening.learnt & _DOUBTS) or (course.doubts > 0 and Learnt.NO_THOUGHT in screening.learnt)
+
+
+def _doubted(course: Course, now: datetime) -> Course:
+    """The first time we ask, once and plainly; the second time it is over."""
+    if not course.doubts:
+        return replace(course, doubts=1, calm_messages=course.calm_messages + 1)
+    explained = Learnt.MISREAD in course.learnt
+    down_to = Tier.DISTRESS if explained or not course.is_grave else Tier.ACTIVE
+    return replace(_lowered(course, min(down_to, course.tier), now), doubts=course.doubts + 1)
 
 
 def _ease(course: Course, now: datetime) -> Course:
@@ -87,22 +165,72 @@ def _ease(course: Course, now: datetime) -> Course:
     needed = CALM_BEFORE_EASING[course.tier]
     if calm.calm_messages < needed.messages or now - course.risk_at < needed.time:
         return calm
-    tier = Tier(course.tier - 1)
-    return replace(calm, tier=tier, route=course.route if tier else Route.NONE, risk_at=now, calm_messages=0)
+    return _lowered(calm, Tier(course.tier - 1), now)
 
 
-def _scripts(before: Course, course: Course, screening: Screening, now: datetime, voice: Voice) -> tuple[Script, ...]:
-    chosen = (_main_script(before, course, screening, now, voice), _minor_script(course, voice))
-    return tuple(script for script in chosen if script)
+def _lowered(course: Course, tier: Tier, now: datetime) -> Course:
+    if not tier:
+        return Course(age=course.age, said=course.said)
+    return replace(course, tier=tier, risk_at=now, calm_messages=0, is_grave=False)
+
+
+def _told(course: Course, scripts: tuple[Script, ...], now: datetime) -> Course:
+    if not scripts:
+        return course
+    asked = tuple(dict.fromkeys(question for script in scripts for question in script.asks))
+    return replace(course, said=(*course.said, *(script.key for script in scripts)), asked=asked, asked_at=now)
+
+
+def _scripts(
+    before: Course, course: Course, screening: Screening, now: datetime, voice: Voice, *, is_minor: bool
+) -> tuple[Script, ...]:
+    main = _main_script(before, course, screening, now, voice)
+    minor = for_minor(tier=course.tier, said=course.said, voice=voice) if is_minor else None
+    if minor is not None and course.tier is Tier.ACUTE:
+        minor = replace(minor, says=Says.INSTEAD)  # there is no reply of the model's to stand behind
+    return tuple(script for script in (main, minor) if script)
 
 
 def _main_script(before: Course, course: Course, screening: Screening, now: datetime, voice: Voice) -> Script | None:
+    said = course.said
     if course.tier < before.tier:
-        return on_easing(tier=course.tier, said=course.said, voice=voice) if before.route is Route.SELF else None
+        return _on_easing(before, course, voice)
+    if course.tier >= Tier.ACTIVE and course.doubts and not before.doubts and not screening.tier:
+        return named(DENIED, tier=course.tier, said=said, voice=voice)
+    branch = _branch(course, screening, voice)
+    if branch is not None:
+        return branch
     if not screening.tier and _was_silent(before, now) and course.route is Route.SELF:
-        return on_return(tier=course.tier, said=course.said, voice=voice)
-    if _is_due(before, course, screening, now):
-        return _next(course, screening, voice)
+        return on_return(tier=course.tier, said=said, voice=voice)
+    if not _is_due(before, course, screening, now):
+        return None
+    is_over = screening.is_past and course.tier is Tier.DISTRESS
+    return named(PAST, tier=course.tier, said=said, voice=voice) if is_over else _next(course, screening, voice)
+
+
+def _on_easing(before: Course, course: Course, voice: Voice) -> Script | None:
+    if before.route is not Route.SELF and not course.doubts:
+        return None
+    if course.doubts > 1:
+        return named(EASED, tier=Tier.ACTIVE, said=course.said, voice=voice)
+    if before.tier is Tier.ACTIVE and course.tier is Tier.DISTRESS:
+        contact = named(CONTACT, tier=Tier.DISTRESS, said=course.said, voice=voice)
+        if contact is not None and contact.key not in course.said:
+            return contact
+    return on_easing(tier=course.tier, said=course.said, voice=voice)
+
+
+def _branch(course: Course, screening: Screening, voice: Voice) -> Script | None:
+    """What they told of how things stand is answered before the next step; each branch twice at most."""
+    if course.tier < Tier.ACTIVE or course.route is not Route.SELF or _is_urgent(screening):
+        return None
+    if screening.tier >= Tier.ACTIVE:
+        return None
+    for learnt, step in _BRANCHES:
+        if learnt in screening.learnt:
+            script = named(step, tier=course.tier, said=course.said, voice=voice)
+            if script is not None and script.key not in course.said:
+                return script
     return None
 
 
@@ -114,7 +242,8 @@ def _is_due(before: Course, course: Course, screening: Screening, now: datetime)
             return bool(screening.tier) or course.calm_messages % NUDGE_EVERY == 0
         case Tier.DISTRESS:
             is_soft_due = before.asked_at is None or now - before.asked_at >= SOFT_INTERVAL
-            return bool(screening.tier) and (is_soft_due or before.tier is Tier.NONE)
+            is_other_route = course.route is not before.route
+            return bool(screening.tier) and (is_soft_due or before.tier is Tier.NONE or is_other_route)
         case Tier.NONE:
             return False
 
@@ -123,9 +252,8 @@ def _next(course: Course, screening: Screening, voice: Voice) -> Script | None:
     return respond(tier=course.tier, route=course.route, said=course.said, voice=voice, urgent=_is_urgent(screening))
 
 
-def _minor_script(course: Course, voice: Voice) -> Script | None:
-    is_minor = course.age is not None and course.age < ADULT
-    return for_minor(tier=course.tier, said=course.said, voice=voice) if is_minor else None
+def _is_minor(course: Course, band: AgeBand | None) -> bool:
+    return band in {AgeBand.CHILD, AgeBand.MINOR} or (course.age is not None and course.age < ADULT)
 
 
 def _was_silent(before: Course, now: datetime) -> bool:
@@ -133,4 +261,11 @@ def _was_silent(before: Course, now: datetime) -> bool:
 
 
 def _is_urgent(screening: Screening) -> bool:
-    return IN_PROGRESS in screening.reasons
+    is_own = screening.route is Route.SELF
+    return is_own and (bool(_URGENT_RULES & {*screening.reasons}) or Learnt.HURT in screening.learnt)
+
+
+def _is_grave(screening: Screening) -> bool:
+    return (
+        _is_urgent(screening) or bool(screening.learnt & {Learnt.AT_HAND, Learnt.HURT}) or screening.tier is Tier.ACUTE
+    )

@@ -1,10 +1,11 @@
 """What a reply may not contain, checked while it is being written.
 
-`judge` takes the whole text so far and says how much of it may be shown: up to where a forbidden phrase begins, or
-may be beginning (partial matching of the end of the text), so nothing that was shown ever has to be taken back.
+`judge` takes the whole text so far and says how much of it may be shown: the sentences that are whole, up to where a
+forbidden phrase begins or may be beginning (partial matching of the end of the text), so nothing that was shown ever
+has to be taken back. Beside the phrases a trained judge reads each sentence (care/judge.py).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -13,20 +14,26 @@ import regex
 
 from care import lexicon
 from care.hotlines import Directory
+from care.judge import BLANK, harm, sentences
 
 FOREIGN_NUMBER: Final = "foreign_number"
 
 _SEPARATOR: Final = r"[-－—– ()（）]{0,2}"
 _COUNTED: Final = r"(?!\d)(?!\s?(?:元|块|万|人|次|字|年|天|%|％))"  # five or six digits may count something
+_DATE: Final = r"(?!(?:19|20)\d\d\s?(?:年|[-－—–~/.]\s?(?:(?:19|20)\d\d|\d{1,2}\s?[-－—–~/.]\s?\d{1,2})(?!\d)))"
 _NUMBER: Final = regex.compile(
-    rf"(?<![\d.])\d(?:{_SEPARATOR}\d){{6,17}}|(?<![\d.])\d(?:{_SEPARATOR}\d){{4,5}}{_COUNTED}"
+    rf"(?<![\d.]){_DATE}\d(?:{_SEPARATOR}\d){{6,17}}|(?<![\d.])\d(?:{_SEPARATOR}\d){{4,5}}{_COUNTED}"
 )
 _CALLED: Final = regex.compile(
     r"(?:拨打|致电|拨通|热线|电话|求助)(?:号码)?[^\d。！？\n]{0,8}(\d[\d\-－—–]{1,17}+)(?!\s?(?:分|小时|点|个|次|遍|天|岁|年|月|元|人|周|%))"
 )
 _NUMBERS: Final = ((_NUMBER, 0), (_CALLED, 1))
 _LEAST_QUOTE: Final = 6  # characters; a shorter line may be the reply's own words as well
-_BLANK: Final = "□"
+_Found = tuple[int, int, str]  # begin, end, reason
+_QUOTED: Final = regex.compile(
+    r"(?:你|您|他|她|妈妈?|爸爸?|老师|医生|朋友|自己)[^。！？\n“”\"「」]{0,10}[“\"「『]([^“”\"「」『』\n]{1,60})[”\"」』]"
+    r"|(?:写|发|说)(?:：|:)?[“\"「『]([^“”\"「」『』\n]{1,60})[”\"」』]"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,17 +63,18 @@ class Guard:
     forbidden: tuple[Forbidden, ...]
     allowed_numbers: frozenset[str]
 
-    def judge(self, text: str, *, is_finished: bool, said: str = "") -> Verdict:
+    def judge(self, text: str, *, is_finished: bool, said: str = "", is_strict: bool = False) -> Verdict:
         """Judge a reply as far as it is written; call again with the longer text, at last with `is_finished`.
 
-        `said` is what the person wrote: a reply may quote their lines and their numbers. A finding at the very end
-        waits until the text has moved on: 拨打 1 may become 拨打 120.
+        `said` is what the person wrote: a reply may quote their lines and their numbers. `is_strict`: the person is in
+        danger, or under age. A finding at the very end waits until the text has moved on: 拨打 1 may become 拨打 120.
         """
         lines = [line for line in said.splitlines() if len(line) >= _LEAST_QUOTE]
         settled = text if is_finished else text[: len(text) - _begun(text, lines)]
         own = _without(lines, settled)
-        safe = len(text) if is_finished else min(self._beginnings(own), default=len(settled))
-        found = min(self._findings(own, self.allowed_numbers | _numbers_in(said)), default=None)
+        safe = len(text) if is_finished else min(*self._beginnings(own), _last_end(own), len(settled))
+        phrase = min(self._findings(own, self.allowed_numbers | _numbers_in(said)), default=None)
+        found = _earlier(phrase, next(_harms(own, is_finished=is_finished, is_strict=is_strict), None))
         if found is None:
             return Verdict(showable=safe, blocked=None)
         start, end, reason = found
@@ -106,6 +114,28 @@ def patterns() -> tuple[Forbidden, ...]:
     )
 
 
+def _earlier(phrase: _Found | None, sentence: _Found | None) -> _Found | None:
+    """Which of both stops the reply first; a phrase says better than the judge why."""
+    if phrase is None or sentence is None:
+        return phrase or sentence
+    if sentence[0] <= phrase[0] < sentence[1]:
+        return sentence[0], phrase[1], phrase[2]
+    return min(phrase, sentence)
+
+
+def _harms(text: str, *, is_finished: bool, is_strict: bool) -> Iterator[_Found]:
+    """Whole sentences that the trained judge would not have said to this person."""
+    for start, end in sentences(text):
+        is_whole = is_finished or end < len(text)
+        if is_whole and (reason := harm(text[start:end], is_strict=is_strict)) is not None:
+            yield start, end, reason
+
+
+def _last_end(text: str) -> int:
+    """Where the sentence that is being written begins."""
+    return max((start for start, _ in sentences(text)), default=len(text))
+
+
 def _begun(text: str, lines: list[str]) -> int:
     """How many characters at the end of the text may be the beginning of one of the person's lines."""
     return max((size for line in lines for size in range(len(line)) if text.endswith(line[:size])), default=0)
@@ -114,8 +144,14 @@ def _begun(text: str, lines: list[str]) -> int:
 def _without(lines: list[str], text: str) -> str:
     """The text with the person's own lines blanked out."""
     for line in lines:
-        text = text.replace(line, _BLANK * len(line))
-    return text
+        text = text.replace(line, BLANK * len(line))
+    return _QUOTED.sub(_blank_quote, text)
+
+
+def _blank_quote(found: regex.Match[str]) -> str:
+    """What somebody is quoted with is not said by the reply, whatever it is; numbers stay."""
+    whole, quote = found.group(), found.group(1) or found.group(2)
+    return whole if any(sign.isdecimal() for sign in quote) else whole.replace(quote, BLANK * len(quote))
 
 
 def _numbers_in(said: str) -> frozenset[str]:

@@ -1,11 +1,15 @@
 """Risk rules as data: which meanings fire, at which tier, and about whom.
 
 Rules live in `care/lexicon/risk.toml`; this module reads, compiles and applies them. It decides nothing about replies.
+Every sentence is read in stretches of bounded length, so that the time is linear in the text.
 """
 
 import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from typing import Any, Final
 
 from care import lexicon
@@ -13,6 +17,10 @@ from care.subject import Subject, subject_of
 
 _SENTENCE: Final = re.compile(r"[^。!?;\n…]+")
 _BLANK: Final = "□"
+_STRETCH: Final = 120  # characters that are read together; longer sentences are read with an overlap
+_OVERLAP: Final = 40
+_ENOUGH: Final = 30  # findings of one rule in a text: it is not looked for any further
+_MAX_FINDINGS: Final = 3  # of one rule in one stretch: each may be about somebody else
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +47,18 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rulebook:
-    """All rules and the idioms that are blanked out before them."""
+    """All rules; the idioms that are blanked out before them; what is told of a story, the news or a game."""
 
     rules: tuple[Rule, ...]
     idioms: re.Pattern[str]
+    elsewhere: re.Pattern[str]
+    own: re.Pattern[str]
+    past: re.Pattern[str]
+    still: re.Pattern[str]
+
+    def is_over(self, text: str) -> bool:
+        """Whether what a normalised text tells is said to be over."""
+        return self.past.search(text) is not None and self.still.search(text) is None
 
     def mask(self, text: str) -> str:
         """Blank out idioms, keeping every other character where it was."""
@@ -50,16 +66,20 @@ class Rulebook:
 
     def find(self, text: str) -> list[Finding]:
         """Apply every rule to every sentence of a normalised text."""
-        sentences = [match.group() for match in _SENTENCE.finditer(self.mask(text))]
-        return [finding for sentence in sentences for finding in self._find_in(sentence)]
+        found: list[Finding] = []
+        rules = self.rules
+        for stretch in dict.fromkeys(_stretches(self.mask(text))):
+            new = self._find_in(stretch, rules)
+            found += new
+            if new and len(found) > _ENOUGH:
+                often = Counter(finding.rule for finding in found)
+                rules = tuple(rule for rule in rules if often[rule.name] <= _ENOUGH)
+        return found
 
-    def _find_in(self, sentence: str) -> list[Finding]:
-        return [
-            Finding(rule=rule.name, tier=rule.tier, route=rule.route, subject=_subject(rule, sentence, match))
-            for rule in self.rules
-            for match in rule.pattern.finditer(sentence)
-            if not (rule.unless and rule.unless.search(sentence))
-        ]
+    def _find_in(self, sentence: str, rules: Iterable[Rule]) -> list[Finding]:
+        found = [finding for rule in rules for finding in _apply(rule, sentence)]
+        is_told = found and self.elsewhere.search(sentence) and not self.own.search(sentence)
+        return [] if is_told else found
 
 
 @cache
@@ -70,7 +90,31 @@ def rulebook() -> Rulebook:
     return Rulebook(
         rules=tuple(_rule(entry, words) for entry in data["rule"]),
         idioms=re.compile("|".join(f"(?:{pattern})" for pattern in data["idioms"].values())),
+        elsewhere=re.compile("|".join(data["elsewhere"].values())),
+        past=re.compile(data["past"]["pattern"]),
+        still=re.compile(data["past"]["still"]),
+        own=re.compile(lexicon.expand(data["own"]["pattern"], words)),
     )
+
+
+def _apply(rule: Rule, sentence: str) -> list[Finding]:
+    matches = list(islice(rule.pattern.finditer(sentence), _MAX_FINDINGS))
+    if not matches or (rule.unless and rule.unless.search(sentence)):
+        return []
+    return [
+        Finding(rule=rule.name, tier=rule.tier, route=rule.route, subject=_subject(rule, sentence, match))
+        for match in matches
+    ]
+
+
+def _stretches(text: str) -> Iterator[str]:
+    for sentence in _SENTENCE.finditer(text):
+        words = sentence.group()
+        if len(words) <= _STRETCH:
+            yield words
+            continue
+        for start in range(0, max(len(words) - _OVERLAP, 1), _STRETCH - _OVERLAP):
+            yield words[start : start + _STRETCH]
 
 
 def _subject(rule: Rule, sentence: str, match: re.Match[str]) -> Subject:

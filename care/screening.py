@@ -1,25 +1,31 @@
-"""Find risk in what a person writes: rules and a small classifier, before any queue, quota or model.
+"""Find risk in what a person writes: rules and a trained detector, before any queue, quota or model.
 
+A message is read alone, together with what was written in the same breath, and as an answer to what we asked last.
 `screen` is pure and raises only when the shipped data is broken; `screen_safely` never raises. Nothing in a result
 repeats the text: reasons are the names of rules.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 from typing import Final
 
-from care import classifier as classifiers
+from care import detector as detectors
 from care.age import ADULT, stated_age
-from care.classifier import Classifier
+from care.answers import Asks, Learnt, understand
+from care.detector import Detector, Reading
 from care.normalise import normalise
 from care.rules import Finding, rulebook
 from care.subject import Subject
+
+MAX_FRAGMENT: Final = 4  # characters of a message that may be a piece of a sentence
+MAX_TOLD: Final = 600  # characters of a message that are searched for the end of a story
+MAX_TOGETHER: Final = 160  # characters of earlier messages that are read with a new one
 
 
 class Tier(IntEnum):
     """How urgent it is."""
 
-    NONE = 0  # nothing that our rules or classifier know
+    NONE = 0  # nothing that our rules or detector know
     DISTRESS = 1  # a passive wish to be dead, or deep distress
     ACTIVE = 2  # an active wish to die, or injuring oneself
     ACUTE = 3  # a plan, means, a time, in progress, or an attempt
@@ -33,7 +39,20 @@ class Route(StrEnum):
     THIRD_PARTY = "third_party"  # somebody whom the writer worries about
     HARM_TO_OTHERS = "harm_to_others"  # the writer may hurt somebody
     ABUSE = "abuse"  # somebody hurts the writer
+    PSYCHOSIS = "psychosis"  # voices, being watched, days without sleep
+    EATING_DISORDER = "eating_disorder"  # starving, purging
     MINOR = "minor"  # no risk found, but the writer says to be under age
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a message is heard in."""
+
+    recent: tuple[str, ...] = ()  # what the person wrote just before, oldest first
+    asked: tuple[Asks, ...] = ()  # by our last script
+    tier: Tier = Tier.NONE  # of the course so far
+    learnt: frozenset[Learnt] = frozenset()  # in the course so far
+    is_minor: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +64,8 @@ class Screening:
     subject: Subject
     reasons: tuple[str, ...]
     age: int | None = None  # as stated by the writer; an estimate where only a school year is named
+    learnt: frozenset[Learnt] = frozenset()
+    is_past: bool = False  # an attempt or a wish that is told as over
     failures: tuple[str, ...] = field(default=())  # names of error classes, for the log and the alert
 
     @property
@@ -52,25 +73,47 @@ class Screening:
         return self.age is not None and self.age < ADULT
 
 
-CLASSIFIER_REASON: Final = "classifier"
-_PREFERENCE: Final = (Route.SELF, Route.HARM_TO_OTHERS, Route.ABUSE, Route.THIRD_PARTY, Route.MINOR, Route.NONE)
+DETECTOR_REASON: Final = "detector"
+ANSWER_REASON: Final = "answer"
+TOGETHER_REASON: Final = "together"
+_PREFERENCE: Final = (
+    Route.SELF,
+    Route.HARM_TO_OTHERS,
+    Route.ABUSE,
+    Route.PSYCHOSIS,
+    Route.EATING_DISORDER,
+    Route.THIRD_PARTY,
+    Route.MINOR,
+    Route.NONE,
+)
+_RELIEF: Final = frozenset(
+    {
+        Learnt.COMPANY,
+        Learnt.CALLED,
+        Learnt.HANDED_OVER,
+        Learnt.CALMER,
+        Learnt.MISREAD,
+        Learnt.RETRACTS,
+        Learnt.REFUSES,
+        Learnt.NO_THOUGHT,
+    }
+)
+_NOWHERE: Final = Context()
 
 
-def screen(text: str, *, classifier: Classifier | None = None) -> Screening:
-    """Screen one message; `classifier` defaults to the shipped one."""
+def screen(text: str, *, context: Context = _NOWHERE, detector: Detector | None = None) -> Screening:
+    """Screen one message; `detector` defaults to the shipped one."""
     plain = normalise(text)
-    findings = rulebook().find(plain)
-    try:
-        suspicious = not findings and _classify(plain, classifier or classifiers.shipped())
-    except Exception as error:  # noqa: BLE001 - a broken or foreign classifier must not cost anyone the rules
-        return _judge(findings, stated_age(plain), suspicious=False, failures=(type(error).__name__,))
-    return _judge(findings, stated_age(plain), suspicious=suspicious, failures=())
+    alone = _read(plain, detector)
+    learnt = understand(plain, context.asked)
+    found = replace(_answered(_reported(alone, learnt, context), learnt, context), learnt=learnt)
+    return _protecting(_with_what_came_before(found, plain, context), context)
 
 
-def screen_safely(text: str, *, classifier: Classifier | None = None) -> Screening:
-    """Screen, whatever breaks: a failing classifier leaves the rules, a failing screen counts as tier 1."""
+def screen_safely(text: str, *, context: Context = _NOWHERE, detector: Detector | None = None) -> Screening:
+    """Screen, whatever breaks: a failing detector leaves the rules, a failing screen counts as tier 1."""
     try:
-        return screen(text, classifier=classifier)
+        return screen(text, context=context, detector=detector)
     except Exception as error:  # noqa: BLE001 - the last line before a person in danger goes unanswered
         return Screening(
             tier=Tier.DISTRESS,
@@ -81,36 +124,118 @@ def screen_safely(text: str, *, classifier: Classifier | None = None) -> Screeni
         )
 
 
-def _classify(plain: str, classifier: Classifier) -> bool:
-    return classifier.probability(rulebook().mask(plain)) >= classifier.threshold
+def _read(plain: str, detector: Detector | None) -> Screening:
+    """One text by itself."""
+    findings = rulebook().find(plain)
+    by_rules = _judge(findings, stated_age(plain))
+    if rulebook().is_over(plain[:MAX_TOLD]):
+        return _told_as_over(by_rules)
+    try:
+        reading = (detector or detectors.shipped_detector()).read(rulebook().mask(plain))
+    except Exception as error:  # noqa: BLE001 - a broken or foreign detector must not cost anyone the rules
+        return replace(by_rules, failures=(type(error).__name__,))
+    return _raised(by_rules, reading, was_about_others=bool(findings) and not by_rules.reasons)
 
 
-def _judge(findings: list[Finding], age: int | None, *, suspicious: bool, failures: tuple[str, ...]) -> Screening:
+def _told_as_over(found: Screening) -> Screening:
+    """An attempt or a wish of some time ago is asked about, and is no danger now."""
+    if not found.tier or found.route is not Route.SELF:
+        return found
+    return replace(found, tier=Tier.DISTRESS, is_past=True)
+
+
+def _raised(found: Screening, reading: Reading, *, was_about_others: bool) -> Screening:
+    """The detector raises and names a route; it never lowers. What rules saw to be others' past stays that."""
+    if reading.tier <= found.tier or was_about_others:
+        return found
+    is_past = reading.route == "past"
+    route = Route.SELF if is_past else Route(reading.route)
+    return replace(
+        found,
+        tier=Tier.DISTRESS if is_past else Tier(reading.tier),
+        route=found.route if found.tier and found.route is not Route.NONE else route,
+        subject=Subject.OTHER if route is Route.THIRD_PARTY else found.subject,
+        reasons=(*found.reasons, DETECTOR_REASON),
+        is_past=is_past,
+    )
+
+
+def _answered(found: Screening, learnt: frozenset[Learnt], context: Context) -> Screening:
+    """An answer to our own question, by what it means for somebody who was asked it."""
+    if not context.asked:
+        return found
+    tier = _tier_of_answer(learnt, context)
+    if tier <= found.tier:
+        return found
+    route = found.route if found.route not in {Route.NONE, Route.MINOR} else Route.SELF
+    return replace(found, tier=tier, route=route, reasons=(*found.reasons, ANSWER_REASON))
+
+
+def _reported(found: Screening, learnt: frozenset[Learnt], context: Context) -> Screening:
+    """In the middle of danger, what tells of help or relief is no new danger, if only the detector thinks so."""
+    is_thin = found.is_past or set(found.reasons) <= {DETECTOR_REASON}
+    if context.tier and learnt & _RELIEF and is_thin:
+        return replace(found, tier=Tier.NONE, route=Route.NONE, reasons=(), is_past=False)
+    return found
+
+
+def _tier_of_answer(learnt: frozenset[Learnt], context: Context) -> Tier:
+    if learnt & {Learnt.TIME, Learnt.AT_HAND, Learnt.HURT}:
+        return Tier.ACUTE
+    if Learnt.METHOD in learnt:
+        return Tier.ACUTE if context.tier >= Tier.ACTIVE or Learnt.PLAN in context.learnt else Tier.ACTIVE
+    if learnt & {Learnt.PLAN, Learnt.THOUGHT}:
+        return Tier.ACTIVE
+    return Tier.NONE
+
+
+def _with_what_came_before(found: Screening, plain: str, context: Context) -> Screening:
+    """Raise to what the last messages say together, if this one is what makes them say it.
+
+    By rules alone: the detector learnt from single messages.
+    """
+    before = _latest(context.recent)
+    if not before or len(plain) > MAX_TOGETHER or (context.tier and found.learnt & _RELIEF):
+        return found
+    best = found
+    is_split = all(len(part) <= MAX_FRAGMENT for part in (*before, plain))
+    for between in ("", ",") if is_split else (",",):
+        earlier = _judge(rulebook().find(between.join(before)), None)
+        together = _judge(rulebook().find(between.join([*before, plain])), None)
+        if together.tier > max(best.tier, earlier.tier):
+            best = replace(
+                found, tier=together.tier, route=together.route, reasons=(*together.reasons, TOGETHER_REASON)
+            )
+    return best
+
+
+def _protecting(found: Screening, context: Context) -> Screening:
+    """A child that is hurt by somebody is in danger, however it was said."""
+    is_minor = context.is_minor or found.is_minor
+    if is_minor and found.route is Route.ABUSE and found.tier is Tier.DISTRESS:
+        return replace(found, tier=Tier.ACTIVE)
+    return found
+
+
+def _latest(recent: tuple[str, ...]) -> list[str]:
+    kept: list[str] = []
+    for text in reversed(recent):
+        plain = normalise(text)
+        if sum(map(len, kept)) + len(plain) > MAX_TOGETHER:
+            break
+        kept.insert(0, plain)
+    return kept
+
+
+def _judge(findings: list[Finding], age: int | None) -> Screening:
     live = [finding for finding in findings if finding.subject is not Subject.OTHER_PAST]
     if not live:
-        return _without_findings(age, suspicious=suspicious, failures=failures)
+        under_age = age is not None and age < ADULT
+        route = Route.MINOR if under_age else Route.NONE
+        return Screening(tier=Tier.NONE, route=route, subject=Subject.SELF, reasons=(), age=age)
     worst = min(live, key=lambda finding: (-finding.tier, _PREFERENCE.index(_route(finding))))
     reasons = tuple(dict.fromkeys(finding.rule for finding in sorted(live, key=lambda finding: -finding.tier)))
-    return Screening(
-        tier=Tier(worst.tier),
-        route=_route(worst),
-        subject=worst.subject,
-        reasons=reasons,
-        age=age,
-        failures=failures,
-    )
-
-
-def _without_findings(age: int | None, *, suspicious: bool, failures: tuple[str, ...]) -> Screening:
-    under_age = age is not None and age < ADULT
-    return Screening(
-        tier=Tier.DISTRESS if suspicious else Tier.NONE,
-        route=Route.SELF if suspicious else Route.MINOR if under_age else Route.NONE,
-        subject=Subject.SELF,
-        reasons=(CLASSIFIER_REASON,) if suspicious else (),
-        age=age,
-        failures=failures,
-    )
+    return Screening(tier=Tier(worst.tier), route=_route(worst), subject=worst.subject, reasons=reasons, age=age)
 
 
 def _route(finding: Finding) -> Route:

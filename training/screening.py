@@ -1,8 +1,12 @@
-"""Train the small risk classifier that ships in care/lexicon: logistic regression over hashed character n-grams.
+"""Train the second detector that ships in care/lexicon: logistic regressions over hashed n-grams and meanings.
 
-`python -m training.screening PSYSUICIDE.json SMILECHAT.jsonl.gz` writes classifier.bin and classifier.toml. Texts with
-gold labels come from PsySUICIDE. SmileChat has no labels, so it gets weak ones: what the rules find is risk; what they
-do not find, in a dialogue where neither rules nor counsellor ever speak of it, is not.
+    python -m training.screening PSYSUICIDE SMILECHAT [CASES]                    writes detector.bin and detector.toml
+    python -m training.screening PSYSUICIDE SMILECHAT [CASES] --cross-validate   prints what it does on held-out folds
+
+What it learns from: sentences written for the project (`training/care/`), PsySUICIDE's labelled texts, and SmileChat,
+which has no labels: words of clients in dialogues where neither rules nor counsellor find danger count as calm. CASES
+is a file in the form of `bench.care`. Variants of one template, and a text wherever it stands, are never split over
+folds.
 """
 
 import argparse
@@ -12,14 +16,18 @@ import json
 import math
 import random
 import re
+import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.resources import files
+from itertools import product
 from pathlib import Path
 from typing import Final
 
-from care.classifier import BUCKETS, MAX_LEVEL, LinearClassifier, buckets, pack
+from care.detector import ROUTES, SHORTEST, TIERS, LinearDetector
+from care.linear import BUCKETS, MAX_LEVEL, Heads, features, pack
 from care.normalise import normalise
 from care.rules import rulebook
 from care.subject import Subject
@@ -27,95 +35,144 @@ from training import psysuicide
 from training.psysuicide import Labelled
 
 FOLDS: Final = 5
-SEED: Final = 20261121
-EXTRA_FALSE_ALARMS: Final = 0.012  # of the negatives: what the classifier may add to the alarms of the rules
-PENALTY: Final = 1e-5
-GOLD_RISK_WEIGHT: Final = 3.0  # three in four gold texts are negatives, and a miss costs more than an alarm
-WEAK_WEIGHT: Final = 0.3
-WEAK_NEGATIVES: Final = 5000
-MAX_WEAK_LENGTH: Final = 150  # characters
-DIALOGUE_STRIDE: Final = 5  # every fifth dialogue is plenty
+SEED: Final = 20261128
+PENALTY: Final = 4e-7
+ITERATIONS: Final = 80
+DANGER: Final = ("care/danger.txt", "care/danger_plain.txt")
+ORDINARY: Final = ("care/ordinary.txt", "care/ordinary_plain.txt", "ordinary.txt")
+PLAIN_WEIGHT: Final = 2.0  # of a sentence that stands for itself
+VARIANTS: Final = 12  # of one template
+GOLD_WEIGHT: Final = 1.5  # PsySUICIDE's and the cases': nobody wrote them for this detector
+CALM_WEIGHT: Final = 0.5
+CALM_COUNT: Final = 10000  # client's words from SmileChat
+MAX_CALM_LENGTH: Final = 120  # characters
+DIALOGUE_STRIDE: Final = 4  # every fourth dialogue is plenty
 COUNSELLOR_ALARM: Final = re.compile("自杀|轻生|结束生命|结束自己|自残|自伤|伤害自己|自我伤害|危机干预|活下去")
+_CHOICE: Final = re.compile(r"\{([^}]*)\}")
+THRESHOLDS: Final = (0.72, 0.7, 0.85)  # for tiers 1 to 3; from held-out folds, see care/lexicon/detector.md
+_SENTENCE: Final = re.compile(r"[^。！？!?\n]+[。！？!?]?")
+_HOPELESS: Final = re.compile("死|活着|活下去|绝望|消失|意义|解脱|伤害|打我|吐|撑不|坚持不")  # who knows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """A normalised, masked text with its target and its weight in the loss."""
+    """A normalised, masked text with what it should be read as. `group`: what must stay in one fold."""
 
     text: str
-    is_risk: bool
+    tier: int  # 0 to 3
+    route: str | None  # of ROUTES; None where nobody said
     weight: float
-    found_by_rules: bool
+    group: str
+
+
+def written_examples() -> list[Example]:
+    """What the project's developers wrote: `training/care/danger.txt` and `ordinary.txt`, and the older list."""
+    examples = [example for name in DANGER for example in _danger(name)]
+    for name in ORDINARY:
+        for number, line in enumerate(written_lines(name)):
+            group = f"{name}:{number}"
+            texts = expand(line, group)
+            examples += [_example(text, 0, None, weight=_weight(texts), group=group) for text in texts]
+    return examples
 
 
 def gold_examples(labelled: Iterable[Labelled]) -> list[Example]:
-    """Self-directed risk against the unrelated class; talk about others' risk is neither."""
+    """PsySUICIDE's texts: its labels as tiers. Questions about suicide and attacks are neither."""
     return [
-        _example(row.text, is_risk=row.is_self_directed, weight=GOLD_RISK_WEIGHT if row.is_self_directed else 1.0)
+        _example(row.text, _tier_of(row), "self" if row.is_self_directed else None, weight=GOLD_WEIGHT, group=row.text)
         for row in labelled
         if row.is_self_directed or row.is_unrelated
     ]
 
 
-def weak_examples(smilechat: Path) -> list[Example]:
-    """Weakly labelled client utterances, all that the rules find and a sample of the others; and ordinary sentences."""
-    risky: list[Example] = []
-    calm: list[Example] = []
+def case_examples(path: Path) -> list[Example]:
+    """Texts of a file in the form of `bench.care`."""
+    routes = {"third": "third_party", "violence": "harm_to_others", "domestic": "abuse", "childabuse": "abuse"}
+    routes |= {"psychosis": "psychosis", "ed": "eating_disorder", "past": "past"}
+    return [
+        _example(
+            case["text"],
+            1 if case["cat"] == "past" else case["want"],
+            routes.get(case["cat"], "self") if case["kind"] == "risk" else None,
+            weight=GOLD_WEIGHT,
+            group=case["text"],
+        )
+        for case in json.loads(path.read_text("utf-8"))["screening"]
+    ]
+
+
+def calm_examples(smilechat: Path, count: int = CALM_COUNT) -> list[Example]:
+    """What clients say in dialogues where nobody speaks of danger."""
+    calm: list[str] = []
+    dice = random.Random(SEED)  # noqa: S311 - a sample, not a secret
     with gzip.open(smilechat, "rt", encoding="utf-8") as lines:
         for number, line in enumerate(lines):
             if number % DIALOGUE_STRIDE == 0:
-                _sort_dialogue(json.loads(line), risky, calm)
-    random.Random(SEED).shuffle(calm)  # noqa: S311 - a sample, not a secret
-    return risky + calm[:WEAK_NEGATIVES] + ordinary_examples()
+                calm.extend(_calm_words(json.loads(line)))
+    dice.shuffle(calm)
+    examples = (_example(text, 0, None, weight=CALM_WEIGHT, group=text) for text in calm[: 2 * count])
+    return [example for example, text in zip(examples, calm, strict=False) if not _found_by_rules(text)][:count]
 
 
-def ordinary_examples() -> list[Example]:
-    """Everyday sentences that merely sound alarming, written for the project; what a rule finds is left out."""
-    lines = (files("training") / "ordinary.txt").read_text("utf-8").splitlines()
-    examples = [_example(line, is_risk=False, weight=1.0) for line in lines if line and not line.startswith("#")]
-    return [example for example in examples if not example.found_by_rules]
+def expand(template: str, seed: str) -> list[str]:
+    """At most `VARIANTS` of what a template stands for, spread over its alternatives; the same for the same seed."""
+    parts = _CHOICE.split(template)
+    choices = [part.split("|") if number % 2 else [part] for number, part in enumerate(parts)]
+    if math.prod(map(len, choices)) <= VARIANTS:
+        return ["".join(picked) for picked in product(*choices)]
+    dice = random.Random(seed)  # noqa: S311 - a sample, not a secret
+    return list(dict.fromkeys("".join(dice.choice(choice) for choice in choices) for _ in range(VARIANTS)))
 
 
-def fit(examples: Sequence[Example]) -> LinearClassifier:
-    """Minimise the weighted log loss with L-BFGS; the threshold is left at one half."""
+def fit(examples: Sequence[Example]) -> LinearDetector:
+    """The heads for tiers from all examples, those for routes from the ones of danger."""
+    routed = [example for example in examples if example.tier and example.route is not None]
+    tiers = [[int(example.tier > step) for step in range(TIERS)] for example in examples]
+    routes = [[int(route == example.route) for route in ROUTES] for example in routed]
+    weights, biases = fit_heads([(example.text, example.weight) for example in examples], tiers)
+    route_weights, route_biases = fit_heads([(example.text, example.weight) for example in routed], routes)
+    heads = quantise(weights + route_weights, biases + route_biases)
+    return LinearDetector(replace(heads, thresholds=(*THRESHOLDS, *heads.thresholds[TIERS:])))
+
+
+def fit_heads(
+    texts: Sequence[tuple[str, float]], targets: Sequence[Sequence[int]]
+) -> tuple[list[list[float]], list[float]]:
+    """Minimise the weighted log loss of several heads. `texts` with their weights, `targets` [texts][heads].
+
+    Returns weights [heads][buckets] and biases [heads].
+    """
     import torch
     from torch.nn.functional import binary_cross_entropy_with_logits, embedding_bag
 
-    ids, starts, scales = _flatten(examples)
-    target = torch.tensor([float(example.is_risk) for example in examples])
-    importance = torch.tensor([example.weight for example in examples])
-    weights = torch.zeros(BUCKETS, 1, requires_grad=True)
-    bias = torch.zeros(1, requires_grad=True)
-    optimiser = torch.optim.LBFGS([weights, bias], max_iter=60, history_size=8, line_search_fn="strong_wolfe")
+    torch.set_num_threads(1)
+    ids, starts, scales = _flatten([text for text, _ in texts])
     flat, offsets, scale = torch.tensor(ids), torch.tensor(starts), torch.tensor(scales)
+    target = torch.tensor(targets, dtype=torch.float32)
+    importance = torch.tensor([weight for _, weight in texts]).unsqueeze(1)
+    weights = torch.zeros(BUCKETS, target.shape[1], requires_grad=True)
+    bias = torch.zeros(target.shape[1], requires_grad=True)
+    optimiser = torch.optim.LBFGS([weights, bias], max_iter=ITERATIONS, history_size=6, line_search_fn="strong_wolfe")
 
     def closure() -> float:
         optimiser.zero_grad()
-        bags = embedding_bag(flat, weights, offsets, mode="sum", per_sample_weights=scale)
-        logits = bags.squeeze(1) + bias
+        logits = embedding_bag(flat, weights, offsets, mode="sum", per_sample_weights=scale) + bias
         errors = binary_cross_entropy_with_logits(logits, target, importance, reduction="sum")
-        loss = errors / importance.sum() + PENALTY * weights.square().sum()
+        loss = errors / len(texts) + PENALTY * weights.square().sum()
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves backward untyped
         return float(loss.detach())
 
     optimiser.step(closure)  # type: ignore[no-untyped-call] # torch leaves step untyped
-    return _quantise(weights.detach().squeeze(1).tolist(), bias.item())
+    return weights.detach().t().tolist(), bias.tolist()
 
 
-def train(gold: Sequence[Example], weak: Sequence[Example]) -> LinearClassifier:
-    """Fit on everything given; the threshold comes from folds within it."""
-    threshold = choose_threshold(gold, cross_validate(gold, weak))
-    return replace(fit([*gold, *weak]), threshold=threshold)
-
-
-def cross_validate(gold: Sequence[Example], weak: Sequence[Example], folds: int = FOLDS) -> list[float]:
-    """The probability of each gold example under a classifier that has not seen it."""
-    probabilities = [0.0] * len(gold)
-    for held_out, seen in split(len(gold), folds):
-        classifier = fit([gold[index] for index in seen] + list(weak))
-        for index in held_out:
-            probabilities[index] = classifier.probability(gold[index].text)
-    return probabilities
+def quantise(weights: list[list[float]], biases: list[float]) -> Heads:
+    """A signed byte a weight."""
+    steps = [max(max(map(abs, head)) / MAX_LEVEL, 1e-9) for head in weights]
+    levels = tuple(
+        array("b", (round(weight / step) for weight in head)) for head, step in zip(weights, steps, strict=True)
+    )
+    return Heads(thresholds=(0.5,) * len(biases), biases=tuple(biases), steps=tuple(steps), weights=levels)
 
 
 def split(count: int, folds: int) -> Iterator[tuple[list[int], list[int]]]:
@@ -127,73 +184,138 @@ def split(count: int, folds: int) -> Iterator[tuple[list[int], list[int]]]:
         yield held_out, sorted(set(order) - set(held_out))
 
 
-def choose_threshold(gold: Sequence[Example], probabilities: Sequence[float]) -> float:
-    """The lowest threshold at which held-out negatives that no rule finds stay within `EXTRA_FALSE_ALARMS`."""
-    negatives = [(example, p) for example, p in zip(gold, probabilities, strict=True) if not example.is_risk]
-    quiet = sorted((p for example, p in negatives if not example.found_by_rules), reverse=True)
-    return quiet[int(EXTRA_FALSE_ALARMS * len(negatives))]
+def held_out_tiers(examples: Sequence[Example], others: Sequence[Example]) -> list[int]:
+    """The tier that each example has under a detector that has not seen it, rules aside."""
+    tiers = [0] * len(examples)
+    for held_out, seen in folds_of(examples):
+        detector = fit([*(examples[index] for index in seen), *others])
+        for index in held_out:
+            tiers[index] = detector.read(examples[index].text).tier
+    return tiers
 
 
-def _example(text: str, *, is_risk: bool, weight: float) -> Example:
-    plain = normalise(text)
-    return Example(text=rulebook().mask(plain), is_risk=is_risk, weight=weight, found_by_rules=_found_by_rules(plain))
+def folds_of(examples: Sequence[Example], folds: int = FOLDS) -> Iterator[tuple[list[int], list[int]]]:
+    """Held-out and remaining indices, fold by fold; a group is never split."""
+    groups = sorted({example.group for example in examples})
+    random.Random(SEED).shuffle(groups)  # noqa: S311 - a split, not a secret
+    place = {group: number % folds for number, group in enumerate(groups)}
+    for fold in range(folds):
+        held_out = [index for index, example in enumerate(examples) if place[example.group] == fold]
+        yield held_out, [index for index, example in enumerate(examples) if place[example.group] != fold]
 
 
-def _found_by_rules(plain: str) -> bool:
-    return any(finding.subject is not Subject.OTHER_PAST for finding in rulebook().find(plain))
+def _danger(name: str) -> Iterator[Example]:
+    tier, route = 0, ""
+    for number, line in enumerate(written_lines(name)):
+        if line.startswith("== "):
+            stated, route = line[3:].split()
+            tier, route = int(stated), {"third": "third_party", "eating": "eating_disorder"}.get(route, route)
+            continue
+        group = f"{name}:{number}"
+        texts = expand(line, group)
+        for text in texts:
+            yield _example(text, tier, route, weight=_weight(texts), group=group)
 
 
-def _sort_dialogue(dialogue: list[dict[str, str]], risky: list[Example], calm: list[Example]) -> None:
+def _weight(texts: Sequence[str]) -> float:
+    return PLAIN_WEIGHT if len(texts) == 1 else 1.0
+
+
+def written_lines(name: str) -> list[str]:
+    """The lines of a file in `training/` that are no comments."""
+    lines = (files("training") / name).read_text("utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _tier_of(row: Labelled) -> int:
+    if row.labels & {"自杀计划", "自杀准备行为", "自杀未遂"}:
+        return 3
+    if row.labels & {"主动自杀意图", "自伤行为", "自伤意图"}:
+        return 2
+    return 1 if row.is_self_directed else 0
+
+
+def _example(text: str, tier: int, route: str | None, *, weight: float, group: str) -> Example:
+    return Example(text=rulebook().mask(normalise(text)), tier=tier, route=route, weight=weight, group=group)
+
+
+def _found_by_rules(text: str) -> bool:
+    return any(finding.subject is not Subject.OTHER_PAST for finding in rulebook().find(normalise(text)))
+
+
+def _calm_words(dialogue: list[dict[str, str]]) -> list[str]:
+    if any(COUNSELLOR_ALARM.search(message["content"]) for message in dialogue):
+        return []
     said = [message["content"] for message in dialogue if message["role"] == "client"]
-    examples = [_example(text, is_risk=False, weight=WEAK_WEIGHT) for text in said if len(text) <= MAX_WEAK_LENGTH]
-    found = [replace(example, is_risk=True) for example in examples if example.found_by_rules]
-    risky.extend(found)
-    if not found and not any(COUNSELLOR_ALARM.search(message["content"]) for message in dialogue):
-        calm.extend(examples)
+    sentences = [sentence for text in said for sentence in _SENTENCE.findall(text)]
+    return [
+        text
+        for text in (*said[::2], *sentences)
+        if SHORTEST <= len(text) <= MAX_CALM_LENGTH and not _HOPELESS.search(text)
+    ]
 
 
-def _flatten(examples: Sequence[Example]) -> tuple[list[int], list[int], list[float]]:
+@cache
+def _features(text: str) -> "array[int]":
+    return array("i", sorted(features(text)))
+
+
+def _flatten(texts: Sequence[str]) -> tuple[list[int], list[int], list[float]]:
     ids: list[int] = []
     starts: list[int] = []
     scales: list[float] = []
-    for example in examples:
-        present = sorted(set(buckets(example.text)))
+    for text in texts:
+        present = _features(text)
         starts.append(len(ids))
         ids.extend(present)
         scales.extend([1 / math.sqrt(len(present) or 1)] * len(present))
     return ids, starts, scales
 
 
-def _quantise(weights: list[float], bias: float) -> LinearClassifier:
-    step = max(abs(weight) for weight in weights) / MAX_LEVEL or 1.0
-    levels = array("h", (round(weight / step) for weight in weights))
-    return LinearClassifier(threshold=0.5, bias=bias, step=step, weights=levels)
+def _report(name: str, examples: Sequence[Example], tiers: Sequence[int]) -> None:
+    pairs = list(zip(examples, tiers, strict=True))
+    for title, hits in (
+        ("danger, at tier >= 1", [tier >= 1 for example, tier in pairs if example.tier]),
+        ("acute danger, at tier >= 2", [tier >= TIERS - 1 for example, tier in pairs if example.tier == TIERS]),
+        ("ordinary, at tier >= 1", [tier >= 1 for example, tier in pairs if not example.tier]),
+        ("ordinary, at tier 3", [tier == TIERS for example, tier in pairs if not example.tier]),
+    ):
+        if hits:
+            sys.stdout.write(f"{name:12} {title:28} {sum(hits) / len(hits):.3f}  {sum(hits)}/{len(hits)}\n")
 
 
-def _facts(arguments: argparse.Namespace, gold: Sequence[Example], weak: Sequence[Example], threshold: float) -> str:
-    sources = (arguments.psysuicide, arguments.smilechat)
+def _facts(sources: Iterable[Path], examples: Sequence[Example]) -> str:
+    names = ("psysuicide", "smilechat", "cases")
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sources]
-    return (
-        "# Written by training/screening.py beside classifier.bin; the card for people is classifier.md.\n"
-        f'psysuicide_sha256 = "{digests[0]}"\nsmilechat_sha256 = "{digests[1]}"\n'
-        f"gold_examples = {len(gold)}\ngold_risk = {sum(example.is_risk for example in gold)}\n"
-        f"weak_examples = {len(weak)}\nweak_risk = {sum(example.is_risk for example in weak)}\n"
-        f"threshold = {threshold:.6f}\nseed = {SEED}\nfolds = {FOLDS}\n"
-    )
+    lines = ["# Written by training/screening.py beside detector.bin; the card for people is detector.md."]
+    lines += [f'{name}_sha256 = "{digest}"' for name, digest in zip(names, digests, strict=False)]
+    lines += [f"tier_{tier} = {sum(example.tier == tier for example in examples)}" for tier in range(TIERS + 1)]
+    lines += [f"thresholds = {list(THRESHOLDS)}", f"penalty = {PENALTY}", f"seed = {SEED}", f"folds = {FOLDS}"]
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    """Train, choose the threshold on held-out folds, write the classifier."""
+    """Train and write the detector, or cross-validate it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("psysuicide", type=Path)
     parser.add_argument("smilechat", type=Path)
+    parser.add_argument("cases", type=Path, nargs="?")
+    parser.add_argument("--cross-validate", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("care/lexicon"), help="directory")
     arguments = parser.parse_args()
-    gold = gold_examples(psysuicide.read(arguments.psysuicide))
-    weak = weak_examples(arguments.smilechat)
-    classifier = train(gold, weak)
-    (arguments.out / "classifier.bin").write_bytes(pack(classifier))
-    (arguments.out / "classifier.toml").write_text(_facts(arguments, gold, weak, classifier.threshold), "utf-8")
+    written, gold = written_examples(), gold_examples(psysuicide.read(arguments.psysuicide))
+    cases = case_examples(arguments.cases) if arguments.cases else []
+    calm = calm_examples(arguments.smilechat)
+    if arguments.cross_validate:
+        tiers = held_out_tiers([*written, *gold, *cases], calm)
+        for name, part in (("written", written), ("PsySUICIDE", gold), ("cases", cases)):
+            _report(name, part, tiers[: len(part)])
+            del tiers[: len(part)]
+        return
+    examples = [*written, *gold, *cases, *calm]
+    sources = [arguments.psysuicide, arguments.smilechat, *([arguments.cases] if arguments.cases else [])]
+    (arguments.out / "detector.bin").write_bytes(pack(fit(examples).heads))
+    (arguments.out / "detector.toml").write_text(_facts(sources, examples), "utf-8")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from bot.incoming.receipt import Receipt
 from bot.incoming.situation import Situation
 from care.screening import Tier, screen_safely
 from dialogue.core.commands import Command
+from dialogue.states import DeliveryKind
 
 
 def say(situation: Situation, key: str, **values: object) -> str:
@@ -20,15 +21,17 @@ def store(situation: Situation, command: Command, conversation_id: UUID | None =
     return answers.store(situation, command.name, conversation_id=conversation_id)
 
 
-def answer(situation: Situation, command: Command, key: str, **values: object) -> Receipt:
-    """Answer a command here and now, in the conversation that is open."""
+def answer(situation: Situation, command: Command, key: str, *, before: str | None = None, **values: object) -> Receipt:
+    """Answer a command here and now, in the conversation that is open. `before`: words to somebody in danger."""
     conversation_id = situation.conversation.id if situation.conversation else None
     message_id = store(situation, command, conversation_id)
     words = say(situation, key, **values)
+    kind = DeliveryKind.NOTICE if before is None else DeliveryKind.CRISIS
+    said = [(text, kind) for text in (before, words) if text is not None]
     return Receipt(
         command=command,
         conversation_id=conversation_id,
-        answered_at_once=answers.notice(situation, message_id, words, conversation_id=conversation_id),
+        answered_at_once=answers.say(situation, message_id, said, conversation_id=conversation_id),
     )
 
 

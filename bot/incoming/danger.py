@@ -28,7 +28,8 @@ def assess(situation: Situation, screening: Screening) -> tuple[Situation, OpenC
     """
     situation, conversation = situation.in_conversation()
     before = situation.course
-    assessment = course.assess(before, screening, situation.now, situation.rules.voice)
+    band = situation.person.age_band
+    assessment = course.assess(before, screening, situation.now, situation.rules.voice, band=band)
     if assessment.course.tier or before.tier:
         danger_course.keep(situation.session, situation.person, conversation.id, assessment.course)
     if assessment.raises_alarm:

@@ -16,16 +16,18 @@ from bot.incoming.receipt import Receipt
 from bot.incoming.words import Words
 from bot.staff.desk import Desk
 from care.age import AgeBand
-from care.course import Assessment, Course
+from care.course import Assessment, Course, context_of
 from care.disclosure import Answer
-from care.screening import Tier
+from care.screening import Context, Tier
 from care.scripts import Voice
 from care.texts import Texts
 from care.visit import Attendance, attend
+from dialogue.admin.duty import DutyHours
 from dialogue.admin.office import Office
 from dialogue.core import conversations, danger_course, people
 from dialogue.core.conversations import OpenConversation
 from dialogue.core.people import KnownPerson
+from dialogue.core.recent_words import recent_words
 from dialogue.messages import InboundMessage
 
 
@@ -70,6 +72,7 @@ class Rules:
     office: Office
     desk: Desk
     max_message_length: int
+    duty_hours: DutyHours | None = None
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: the attendance is kept beside the fields
@@ -84,7 +87,7 @@ class Situation:
     person: KnownPerson
     conversation: OpenConversation | None
     course: Course
-    """How danger ran in that conversation; a new course where there is none."""
+    """How danger ran for that person, in this conversation and before it."""
     now: datetime
     assessment: Assessment | None = None
     """What this message did to the course, once it was taken into it."""
@@ -125,8 +128,8 @@ class Situation:
         return (self if opened == self.conversation else replace(self, conversation=opened)), opened
 
     def without_conversation(self) -> "Situation":
-        """The conversation has ended."""
-        return replace(self, conversation=None, course=Course())
+        """The conversation has ended; the person's course goes on."""
+        return replace(self, conversation=None)
 
 
 Outcome = Receipt | Situation
@@ -139,14 +142,20 @@ def load(session: Session, rules: Rules, what: What, message: InboundMessage, *,
         session, rules.office.keys, channel=message.address.channel, user_id=message.user_id, now=now
     )
     conversation = conversations.open_at(session, message.address)
+    course = danger_course.course_of(person, conversation)
+
+    def context() -> Context:
+        recent = recent_words(session, person, now=now)
+        return context_of(course, now, recent=recent, band=person.age_band)
+
     return Situation(
         session=session,
         rules=rules,
         what=what,
         message=message,
-        words=Words(raw=message.text, max_length=rules.max_message_length),
+        words=Words(raw=message.text, max_length=rules.max_message_length, context=context),
         person=person,
         conversation=conversation,
-        course=danger_course.course_in(person, conversation),
+        course=course,
         now=now,
     )

@@ -1,5 +1,6 @@
 """Interpretations of a message's text, each computed once and only on demand."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -7,7 +8,7 @@ from bot.incoming.urgency import screen_both_ends
 from care import disclosure, identity
 from care.disclosure import Answer
 from care.identity import Asked
-from care.screening import Screening, screen_safely
+from care.screening import Context, Screening, screen_safely
 from dialogue.core import commands
 from dialogue.core.cleaning import clean
 from dialogue.core.commands import Command
@@ -20,6 +21,8 @@ class Words:
 
     raw: str = field(repr=False)
     max_length: int
+    context: Callable[[], Context] = field(default=Context, repr=False)
+    """What the message is heard in; asked for once, when the words are screened."""
 
     @property
     def fault(self) -> EmptyMessage | MessageTooLong | None:
@@ -40,8 +43,8 @@ class Words:
 
     @cached_property
     def screening(self) -> Screening:
-        """The danger in the cleaned text."""
-        return screen_safely(self.text)
+        """The danger in the cleaned text, as part of what was said and asked before."""
+        return screen_safely(self.text, context=self.context())
 
     @cached_property
     def screening_of_ends(self) -> Screening:

@@ -6,12 +6,13 @@ twice before every wording of its step was used, and there is always a next scri
 
 import tomllib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 from typing import Final
 
+from care.answers import Asks
 from care.hotlines import Directory
 from care.screening import Route, Tier
 
@@ -31,6 +32,7 @@ class Script:
     key: str
     says: Says
     text: str
+    asks: tuple[Asks, ...] = ()  # what a short answer to it may mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class Step:
     name: str
     says: Says
     variants: tuple[str, ...]
+    asks: tuple[Asks, ...] = ()
 
     def keys(self) -> tuple[str, ...]:
         return tuple(f"{self.route}.{self.tier}.{self.name}.{index}" for index in range(len(self.variants)))
@@ -59,7 +62,36 @@ STAY: Final = "stay"
 RETURN: Final = "return"
 EASING: Final = "easing"
 IN_PROGRESS: Final = "in_progress"
-_ON_REQUEST: Final = frozenset({STAY, RETURN, EASING, IN_PROGRESS})
+DENIED: Final = "denied"  # they say that we misunderstood: asked once, plainly
+EASED: Final = "eased"  # and it is over
+RECOVERED: Final = "recovered"
+ACCOMPANIED: Final = "accompanied"
+CALLED: Final = "help_called"
+HANDED_OVER: Final = "means_away"
+REFUSES: Final = "refuses_numbers"
+FEW_WORDS: Final = "few_words"
+PAST: Final = "past"
+CONTACT: Final = "contact"  # the emergency contact, offered once
+EXIT: Final = "exit"  # they end the conversation in the middle of danger
+_ON_REQUEST: Final = frozenset(
+    {
+        STAY,
+        RETURN,
+        EASING,
+        IN_PROGRESS,
+        DENIED,
+        EASED,
+        RECOVERED,
+        ACCOMPANIED,
+        CALLED,
+        HANDED_OVER,
+        REFUSES,
+        FEW_WORDS,
+        PAST,
+        CONTACT,
+        EXIT,
+    }
+)
 
 
 def respond(*, tier: Tier, route: Route, said: Sequence[str], voice: Voice, urgent: bool = False) -> Script | None:
@@ -87,6 +119,17 @@ def on_easing(*, tier: Tier, said: Sequence[str], voice: Voice) -> Script | None
     return _special(EASING, tier, said, voice)
 
 
+def named(name: str, *, tier: Tier, said: Sequence[str], voice: Voice) -> Script | None:
+    """A step of the person's own route that is said because of what they told; the one of tier 2 serves tier 3 as well.
+
+    At tier 3 it stands instead of the model's reply.
+    """
+    script = _special(name, tier, said, voice) or _special(name, Tier.ACTIVE, said, voice)
+    if script is not None and tier is Tier.ACUTE:
+        return replace(script, says=Says.INSTEAD)
+    return script
+
+
 def for_minor(*, tier: Tier, said: Sequence[str], voice: Voice) -> Script | None:
     """What is added for somebody under age, once a conversation for each tier."""
     steps = [step for step in _steps(voice.locale) if step.route is Route.MINOR and step.tier is min(tier, Tier.ACTIVE)]
@@ -103,6 +146,7 @@ def _steps(locale: str) -> tuple[Step, ...]:
             name=entry["step"],
             says=Says(entry["says"]),
             variants=tuple(entry["variants"]),
+            asks=tuple(Asks(question) for question in entry.get("asks", ())),
         )
         for entry in data["script"]
     )
@@ -137,4 +181,4 @@ def _wording(step: Step, said: Sequence[str], voice: Voice) -> Script:
     last_used = {key: position for position, key in enumerate(said)}
     index = unused[len(said) % len(unused)] if unused else min(range(len(keys)), key=lambda i: last_used[keys[i]])
     text = step.variants[index].format(**voice.directory.fillings(voice.locale))
-    return Script(key=keys[index], says=step.says, text=text)
+    return Script(key=keys[index], says=step.says, text=text, asks=step.asks)

@@ -46,6 +46,7 @@ _LOCKED = (
         PEOPLE.c.heard_at,
         PEOPLE.c.reminded_at,
         PEOPLE.c.labelled_at,
+        PEOPLE.c.course,
         _heard_since("a_minute_ago").label("heard_last_minute"),
         _heard_since("a_day_ago").label("heard_last_day"),
     )
@@ -66,6 +67,7 @@ _WHAT_WE_KNOW = (
     "labelled_at",
     "blocked_at",
     "alerts_muted_at",
+    "course",
 )
 _SET_ASIDE = (
     update(PEOPLE)
@@ -117,6 +119,7 @@ class KnownPerson:
     blocked_at: datetime | None = None
     visit: Visit = field(default_factory=Visit)
     heard: Heard = field(default_factory=Heard)
+    sealed_course: bytes | None = field(default=None, repr=False)  # of danger (dialogue.core.danger_course)
 
 
 def locked(session: Session, keys: MasterKeys, *, channel: str, user_id: str, now: datetime) -> KnownPerson:
@@ -156,6 +159,7 @@ def locked(session: Session, keys: MasterKeys, *, channel: str, user_id: str, no
             labelled_at=found.labelled_at,
         ),
         heard=Heard(last_minute=found.heard_last_minute, last_day=found.heard_last_day),
+        sealed_course=found.course,
     )
 
 

@@ -43,6 +43,7 @@ class Person(Table):
     erased_at: Mapped[datetime | None]
     alerts_muted_at: Mapped[datetime | None]  # an admin who wants no alerts in the chat
     scrubbed_at: Mapped[datetime | None]
+    course: Mapped[bytes | None]  # of danger, sealed: it outlives each conversation
 
     __table_args__ = (
         # intake finds or makes a person by it

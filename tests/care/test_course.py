@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from care.course import CALM_BEFORE_EASING, Assessment, Course, assess
+from care.age import AgeBand
+from care.course import CALM_BEFORE_EASING, Assessment, Course, assess, context_of
 from care.hotlines import directory
 from care.screening import Route, Tier, screen
 from care.scripts import Says, Voice
@@ -78,7 +79,8 @@ def test_new_risk_begins_the_calm_anew() -> None:
 
 def test_a_tier_rises_within_the_conversation() -> None:
     tiers = [
-        talk(*texts).course.tier for texts in (["好想死"], ["好想死", "想自杀"], ["好想死", "想自杀", "今晚就去跳楼"])
+        talk(*texts).course.tier
+        for texts in (["活着没意思"], ["活着没意思", "想自杀"], ["活着没意思", "想自杀", "今晚就去跳楼"])
     ]
     assert tiers == [Tier.DISTRESS, Tier.ACTIVE, Tier.ACUTE]
 
@@ -126,3 +128,78 @@ def test_an_age_is_remembered() -> None:
     assessment = talk("我今年13岁", "今晚就去跳楼")
     assert assessment.course.age == 13
     assert any(script.key.startswith("minor.2") for script in assessment.scripts)
+
+
+def converse(*texts: str, course: Course | None = None, step: timedelta = timedelta(minutes=1)) -> Assessment:
+    """As `talk`, each message heard as an answer to what we said before it."""
+    assessment = Assessment(course=course or Course(), scripts=(), raises_alarm=False)
+    for number, text in enumerate(texts):
+        now = NOON + number * step
+        heard = screen(text, context=context_of(assessment.course, now))
+        assessment = assess(assessment.course, heard, now, VOICE)
+    return assessment
+
+
+def steps(assessment: Assessment) -> list[str]:
+    return [script.key.split(".")[2] for script in assessment.scripts]
+
+
+def test_answers_to_our_own_questions_raise_the_tier() -> None:
+    assert converse("我想自杀", "有", "今晚").course.tier is Tier.ACUTE
+    assert converse("活着没什么意思", "想过", "安眠药，攒着呢").course.tier is Tier.ACUTE
+
+
+def test_a_false_alarm_ends_within_two_messages() -> None:
+    first = converse("我今晚就去跳楼", "你误会了，我在说游戏")
+    assert steps(first) == ["denied"]
+    second = converse("我今晚就去跳楼", "你误会了，我在说游戏", "没有")
+    assert steps(second) == ["eased"]
+    assert not second.bypasses_model
+    assert second.course.tier is Tier.DISTRESS
+
+
+def test_a_joke_takes_nothing_back_at_once_where_something_is_at_hand() -> None:
+    assert converse("药已经买好了", "开玩笑的").course.tier is Tier.ACUTE
+    assert converse("药已经买好了", "开玩笑的", "没有").course.tier is Tier.ACTIVE
+
+
+def test_what_somebody_tells_of_how_things_stand_is_answered() -> None:
+    for told, step in (
+        ("室友在陪我", "accompanied"),
+        ("已经打了120", "help_called"),
+        ("药给我姐了", "means_away"),
+        ("别给我发热线了", "refuses_numbers"),
+    ):
+        assert steps(converse("我今晚就想结束自己", told)) == [step]
+
+
+def test_every_branch_at_tier_three_names_a_number_and_bypasses_the_model() -> None:
+    for told in ("室友在陪我", "已经打了120", "药给我姐了", "别给我发热线了", "开玩笑的", "不想说"):
+        said = converse("我今晚就想结束自己", told)
+        assert said.scripts
+        assert all(script.says is Says.INSTEAD for script in said.scripts)
+
+
+def test_calm_with_somebody_there_eases_at_once() -> None:
+    eased = converse("我想自杀", "刚刚打了12356，聊了一个小时", "现在好多了，没有那个想法了，妈妈陪着我")
+    assert eased.course.tier is Tier.DISTRESS
+
+
+def test_a_passive_remark_does_not_keep_somebody_in_danger_for_ever() -> None:
+    calm = ["嗯，我吃饭了", "刚才洗了脸", "在听歌", "活着没意思", "天气还行", "晚上吃面", "准备看书"]
+    eased = talk("我今晚就想结束自己", *calm, step=timedelta(minutes=12))
+    assert eased.course.tier is Tier.ACTIVE
+
+
+def test_a_minor_in_acute_danger_is_told_of_adults_in_place_of_the_model() -> None:
+    heard = assess(Course(), screen("今晚就去跳楼"), NOON, VOICE, band=AgeBand.MINOR)
+    assert [script.key.split(".")[0] for script in heard.scripts] == ["self", "minor"]
+    assert all(script.says is Says.INSTEAD for script in heard.scripts)
+
+
+def test_the_emergency_contact_is_offered_once_when_it_has_eased() -> None:
+    course = talk("最近总是想自杀").course
+    eased = converse("好多了，室友在陪我", course=course)
+    assert steps(eased) == ["contact"]
+    again = converse("想自杀", "好多了，室友在陪我", course=eased.course)
+    assert "contact" not in steps(again)

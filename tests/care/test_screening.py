@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from care.answers import Asks, Learnt
+from care.detector import Detector, Reading
 from care.rules import rulebook
-from care.screening import Route, Screening, Tier, screen, screen_safely
+from care.screening import Context, Route, Screening, Tier, screen, screen_safely
 
 EXAMPLES = {
     "method_with_lethality": ("这种药吃多少片会致死", Tier.ACUTE, Route.SELF),
@@ -29,9 +31,9 @@ EXAMPLES = {
     "urge_to_jump": ("每次看到高楼就想跳", Tier.ACTIVE, Route.SELF),
     "leaving_world": ("好想离开这个世界", Tier.ACTIVE, Route.SELF),
     "english": ("I want to kill myself", Tier.ACTIVE, Route.SELF),
-    "wish_to_be_dead": ("每天醒来都好想死", Tier.DISTRESS, Route.SELF),
+    "wish_to_be_dead": ("我好像渴望死亡", Tier.DISTRESS, Route.SELF),
     "death_as_relief": ("死了就解脱了吧", Tier.DISTRESS, Route.SELF),
-    "not_wanting_to_live": ("真的不想活了", Tier.DISTRESS, Route.SELF),
+    "not_wanting_to_live": ("我找不到活下去的理由", Tier.DISTRESS, Route.SELF),
     "life_without_meaning": ("活着没意思", Tier.DISTRESS, Route.SELF),
     "wish_to_vanish": ("希望一觉睡过去再也不醒", Tier.DISTRESS, Route.SELF),
     "at_breaking_point": ("我真的撑不下去了", Tier.DISTRESS, Route.SELF),
@@ -41,15 +43,40 @@ EXAMPLES = {
     "wishes_death_on_others": ("真希望他们全家都去死", Tier.DISTRESS, Route.HARM_TO_OTHERS),
     "life_threatened": ("我被继父性侵过", Tier.ACTIVE, Route.ABUSE),
     "beaten": ("爸爸喝醉了就打我", Tier.DISTRESS, Route.ABUSE),
+    "stands_at_height": ("我站在天台上", Tier.ACUTE, Route.SELF),
+    "stands_at_water": ("我在江边，不想回去了", Tier.ACUTE, Route.SELF),
+    "swallowed": ("我把药都吃了", Tier.ACUTE, Route.SELF),
+    "means_ready": ("药已经买好了", Tier.ACUTE, Route.SELF),
+    "time_set": ("过了今晚就解脱了", Tier.ACUTE, Route.SELF),
+    "way_asked": ("怎么能死得像意外", Tier.ACUTE, Route.SELF),
+    "settles_affairs": ("东西都送人了，猫也托付好了", Tier.ACUTE, Route.SELF),
+    "wants_to_die": ("每天醒来都好想死", Tier.ACTIVE, Route.SELF),
+    "no_life_wanted": ("真的不想活了", Tier.ACTIVE, Route.SELF),
+    "takes_leave": ("对不起，我先走一步", Tier.ACTIVE, Route.SELF),
+    "better_without": ("没有我他们会更轻松", Tier.DISTRESS, Route.SELF),
+    "fades": ("电量快没了，不想再充", Tier.DISTRESS, Route.SELF),
+    "other_at_risk": ("我妹妹在阳台上不肯下来", Tier.ACTIVE, Route.THIRD_PARTY),
+    "commanding_voices": ("有个声音一直命令我", Tier.DISTRESS, Route.PSYCHOSIS),
+    "starves_or_purges": ("每次吃完就去催吐", Tier.DISTRESS, Route.EATING_DISORDER),
+    "touched_or_forced": ("继父晚上进我房间", Tier.DISTRESS, Route.ABUSE),
+    "threatens_others": ("再这样我就和他同归于尽", Tier.ACTIVE, Route.HARM_TO_OTHERS),
 }
+
+
+class Calm:
+    """A detector that finds nothing."""
+
+    def read(self, text: str) -> Reading:
+        return Reading(tier=0, route="self", chances=(0.0, 0.0, 0.0))
 
 
 @pytest.mark.parametrize("rule", [rule.name for rule in rulebook().rules])
 def test_every_rule_finds_what_it_is_for(rule: str) -> None:
     text, tier, route = EXAMPLES[rule]
-    found = screen(text)
+    found = screen(text, detector=Calm())
     assert rule in found.reasons
-    assert (found.tier, found.route) == (tier, route)
+    assert found.tier >= tier
+    assert found.route is route
 
 
 @pytest.mark.parametrize(
@@ -119,7 +146,7 @@ def test_an_own_wish_is_heard_beside_a_friends_attempt() -> None:
     assert (found.tier, found.route) == (Tier.ACTIVE, Route.SELF)
 
 
-def test_somebody_elses_past_does_not_fire_nor_wake_the_classifier() -> None:
+def test_somebody_elses_past_does_not_fire_nor_wake_the_detector() -> None:
     assert screen("我奶奶以前说过想自杀").tier is Tier.NONE
 
 
@@ -137,7 +164,7 @@ def test_disguised_words_are_found(text: str) -> None:
 
 
 def test_means_together_with_a_time_are_more_than_a_wish() -> None:
-    assert screen("想死").tier < screen("想自杀").tier < screen("明天就去跳楼自杀").tier
+    assert screen("活着没意思").tier < screen("想自杀").tier < screen("明天就去跳楼自杀").tier
 
 
 def test_a_minor_without_risk_gets_the_minors_route() -> None:
@@ -150,32 +177,38 @@ def test_a_minor_in_danger_keeps_the_route_of_the_danger() -> None:
     assert (found.tier, found.route, found.is_minor) == (Tier.ACTIVE, Route.SELF, True)
 
 
-class Suspicious:
-    """A classifier that finds risk everywhere."""
-
-    threshold = 0.5
-
-    def probability(self, text: str) -> float:
-        return 1.0
-
-
 class Broken:
-    """A classifier that fails."""
+    """A detector that fails."""
 
-    threshold = 0.5
-
-    def probability(self, text: str) -> float:
+    def read(self, text: str) -> Reading:
         raise RuntimeError(text)
 
 
-def test_the_classifier_alone_raises_to_tier_one_and_never_above() -> None:
-    found = screen("今天下雨", classifier=Suspicious())
-    assert (found.tier, found.route, found.reasons) == (Tier.DISTRESS, Route.SELF, ("classifier",))
+def reads(tier: int, route: str) -> Detector:
+    """A detector that finds the same in every text."""
+
+    class Same:
+        def read(self, text: str) -> Reading:
+            return Reading(tier=tier, route=route, chances=(1.0, 1.0, 1.0))
+
+    return Same()
 
 
-def test_a_failing_classifier_leaves_the_rules() -> None:
-    assert screen("我今晚就去跳楼", classifier=Broken()).tier is Tier.ACUTE
-    calm = screen("今天下雨", classifier=Broken())
+@pytest.mark.parametrize(
+    ("tier", "route"), [(3, "self"), (2, "third_party"), (1, "psychosis"), (1, "eating_disorder"), (2, "abuse")]
+)
+def test_the_detector_raises_to_any_tier_and_names_a_route(tier: int, route: str) -> None:
+    found = screen("今天下雨", detector=reads(tier, route))
+    assert (found.tier, found.route, found.reasons) == (Tier(tier), Route(route), ("detector",))
+
+
+def test_the_detector_never_lowers_what_rules_found() -> None:
+    assert screen("我今晚就去跳楼", detector=reads(1, "past")).tier is Tier.ACUTE
+
+
+def test_a_failing_detector_leaves_the_rules() -> None:
+    assert screen("我今晚就去跳楼", detector=Broken()).tier is Tier.ACUTE
+    calm = screen("今天下雨", detector=Broken())
     assert (calm.tier, calm.failures) == (Tier.NONE, ("RuntimeError",))
 
 
@@ -232,3 +265,60 @@ def test_medicine_that_was_hidden_or_hoarded_is_a_plan(text: str) -> None:
 )
 def test_medicine_that_is_taken_as_it_should_be_is_none(text: str) -> None:
     assert screen(text).tier is Tier.NONE
+
+
+ASKED = Context(asked=(Asks.PLAN, Asks.TIME, Asks.MEANS, Asks.ALONE), tier=Tier.ACTIVE)
+
+
+@pytest.mark.parametrize(
+    ("text", "tier", "learnt"),
+    [
+        ("有", Tier.ACTIVE, Learnt.PLAN),
+        ("嗯", Tier.ACTIVE, Learnt.PLAN),
+        ("今晚", Tier.ACUTE, Learnt.TIME),
+        ("就今晚吧", Tier.ACUTE, Learnt.TIME),
+        ("药就在手边", Tier.ACUTE, Learnt.AT_HAND),
+        ("没有", Tier.NONE, Learnt.NO_THOUGHT),
+        ("室友在陪我", Tier.NONE, Learnt.COMPANY),
+        ("已经打了120", Tier.NONE, Learnt.CALLED),
+        ("药给我姐了", Tier.NONE, Learnt.HANDED_OVER),
+        ("我在说游戏", Tier.NONE, Learnt.MISREAD),
+        ("别给我发热线了", Tier.NONE, Learnt.REFUSES),
+    ],
+)
+def test_a_short_answer_is_heard_beside_our_question(text: str, tier: Tier, learnt: Learnt) -> None:
+    found = screen(text, context=ASKED, detector=Calm())
+    assert learnt in found.learnt
+    assert found.tier is tier
+
+
+@pytest.mark.parametrize("text", ["有", "今晚", "嗯"])
+def test_the_same_words_mean_nothing_where_nothing_was_asked(text: str) -> None:
+    assert screen(text).tier is Tier.NONE
+
+
+def test_a_sentence_that_is_split_over_messages_is_heard_as_one() -> None:
+    assert screen("杀", context=Context(recent=("我想", "自"))).tier >= Tier.ACTIVE
+    pieces = ("今晚我", "就从楼顶", "跳下去")
+    heard = [screen(piece, context=Context(recent=pieces[:number])).tier for number, piece in enumerate(pieces)]
+    assert max(heard) is Tier.ACUTE
+
+
+def test_what_was_said_before_does_not_count_again() -> None:
+    assert screen("今天吃了面", context=Context(recent=("我想自杀",))).tier is Tier.NONE
+
+
+def test_somebody_elses_emergency_is_routed_and_not_deleted() -> None:
+    found = screen("我妹妹吃了一整瓶安眠药")
+    assert (found.tier, found.route) == (Tier.ACUTE, Route.THIRD_PARTY)
+
+
+def test_a_past_attempt_is_asked_about_and_is_no_emergency() -> None:
+    found = screen("三年前我自杀过一次，现在好多了")
+    assert (found.tier, found.is_past) == (Tier.DISTRESS, True)
+    assert screen("三年前自杀过，最近又想死").tier >= Tier.ACTIVE
+
+
+def test_a_child_that_is_beaten_is_in_danger() -> None:
+    assert screen("我今年12岁，爸爸天天用皮带抽我").tier is Tier.ACTIVE
+    assert screen("爸爸天天用皮带抽我", context=Context(is_minor=True)).tier is Tier.ACTIVE

@@ -4,9 +4,18 @@ from bot.incoming import consent_answers
 from bot.incoming.situation import Outcome, Situation
 from care.screening import Tier
 
+_BARE = 3  # characters
+
 
 def decide(situation: Situation) -> Outcome:
     if situation.rules.gate.is_open(situation.person) or situation.words.screening.tier >= Tier.ACTIVE:
         return situation
     answer = situation.words.consent_answer
+    if answer is not None and answer.agrees is False and _answers_us(situation):
+        return situation
     return situation if answer is None else consent_answers.obey(situation, answer)
+
+
+def _answers_us(situation: Situation) -> bool:
+    """A bare no in the middle of danger answers what we asked there, not the notice."""
+    return situation.course.tier >= Tier.ACTIVE and len(situation.words.text) <= _BARE

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from bot.incoming import answers
+from bot.incoming import answers, handover
 from bot.incoming.receipt import Receipt
 from bot.incoming.situation import Outcome, Situation
 from care import identity
+from care.identity import Question
 from care.screening import Tier
 
 
@@ -13,11 +14,18 @@ def decide(situation: Situation) -> Outcome:
     question = situation.words.question
     if question is None or situation.is_held_by_a_human:
         return situation
-    truth = identity.answer(question.question, situation.rules.texts)
-    is_calm = situation.words.screening.tier is Tier.NONE and situation.course.tier is not Tier.ACUTE
+    truth = _truth(situation, question.question)
+    is_calm = situation.words.screening.tier is Tier.NONE and situation.course.tier < Tier.ACTIVE
     if not (question.is_whole_message and is_calm):
         return replace(situation, preface=truth)
     situation, conversation = situation.in_conversation()
     message_id = answers.store(situation, situation.words.text, conversation_id=conversation.id)
     answer = answers.notice(situation, message_id, truth, conversation_id=conversation.id)
     return Receipt(conversation_id=conversation.id, answered_at_once=answer)
+
+
+def _truth(situation: Situation, question: Question) -> str:
+    """Somebody who asks for a human is told whether one is on duty, and the staff hear of it."""
+    if question is not Question.FOR_A_HUMAN or not situation.rules.gate.is_open(situation.person):
+        return identity.answer(question, situation.rules.texts)
+    return handover.ask_for_a_human(situation)

@@ -1,0 +1,25 @@
+"""Somebody asks for a human: the staff are told, and the person hears truthfully whether one is on duty."""
+
+from datetime import timedelta
+
+from bot.incoming import command_answers, staff_alert
+from bot.incoming.situation import Situation
+from dialogue.admin import audit, duty
+from dialogue.admin.audit import Whom
+
+QUIET = timedelta(minutes=30)
+"""Staff are not told again of the same conversation for so long."""
+
+
+def ask_for_a_human(situation: Situation) -> str:
+    """Alert the staff, and say what is true; a number is named in any case."""
+    situation, conversation = situation.in_conversation()
+    session, now = situation.session, situation.now
+    if not duty.was_asked_for(session, conversation.id, since=now - QUIET):
+        whom = Whom(person_id=situation.person.id, conversation_id=conversation.id)
+        audit.note(session, actor="person", action=duty.ASKED_FOR_A_HUMAN, whom=whom, reason=None, now=now)
+        staff_alert.alert(situation, "handover_asked")
+    is_on_duty = duty.is_somebody_there(session, situation.rules.duty_hours, now=now)
+    key = "handover_on_duty" if is_on_duty else "handover_off_duty"
+    hours = situation.rules.duty_hours
+    return command_answers.say(situation, key, hours=f"（{hours}）" if hours else "")

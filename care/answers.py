@@ -1,0 +1,113 @@
+"""What somebody's words say about how things stand: answers to our own questions, and what they tell unasked.
+
+A short answer means something only beside the question: 有 after "have you thought of how" is a plan, after "is
+somebody with you" it is company. Pure; nothing in a result repeats the text.
+"""
+
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+from functools import cache
+from typing import Final
+
+from care import lexicon
+
+SHORT_ANSWER: Final = 16  # characters; longer messages say by themselves what they mean
+
+
+class Asks(StrEnum):
+    """What one of our scripts asks. The values stand in `care/scripts/*.toml`."""
+
+    THOUGHT = "thought"  # of dying, yes or no
+    PLAN = "plan"  # how and when
+    MEANS = "means"  # whether something is at hand
+    TIME = "time"
+    ALONE = "alone"  # or who is there
+    HURT = "hurt"  # whether something was done already
+    SAFE = "safe"
+
+
+class Learnt(StrEnum):
+    """What a message tells of how things stand."""
+
+    THOUGHT = "thought"  # yes, they think of dying
+    NO_THOUGHT = "no_thought"
+    PLAN = "plan"  # yes, they thought of how
+    METHOD = "method"  # which
+    TIME = "time"  # when
+    AT_HAND = "at_hand"  # the means are there
+    HURT = "hurt"  # something was done
+    ALONE = "alone"
+    COMPANY = "company"  # somebody is there
+    CALLED = "called"  # help was called
+    HANDED_OVER = "handed_over"  # the means are away
+    REFUSES = "refuses"  # no numbers, no calls
+    MISREAD = "misread"  # it was about a game, the news, somebody else
+    RETRACTS = "retracts"  # it was a joke, they say
+    CALMER = "calmer"
+    FEW_WORDS = "few_words"
+
+
+_UNASKED: Final = {
+    "misread": Learnt.MISREAD,
+    "retracts": Learnt.RETRACTS,
+    "calmer": Learnt.CALMER,
+    "company": Learnt.COMPANY,
+    "called": Learnt.CALLED,
+    "handed": Learnt.HANDED_OVER,
+    "away": Learnt.HANDED_OVER,
+    "refuses": Learnt.REFUSES,
+    "near": Learnt.AT_HAND,
+}
+_YES: Final = {
+    Asks.THOUGHT: Learnt.THOUGHT,
+    Asks.PLAN: Learnt.PLAN,
+    Asks.MEANS: Learnt.AT_HAND,
+    Asks.HURT: Learnt.HURT,
+}
+_OF_DANGER: Final = (Asks.THOUGHT, Asks.PLAN, Asks.MEANS, Asks.HURT)
+_SURROUNDINGS: Final = " \t\n\"'“”‘’。.,,!~…"
+
+
+def understand(plain: str, asked: Iterable[Asks]) -> frozenset[Learnt]:
+    """What a normalised message tells, given what was asked last."""
+    told = {learnt for name, learnt in _UNASKED.items() if _tells()[name].search(plain)}
+    answer = plain.strip(_SURROUNDINGS)
+    if len(answer) <= SHORT_ANSWER:
+        told |= _answered(answer, tuple(asked))
+    return frozenset(told)
+
+
+def _answered(answer: str, asked: tuple[Asks, ...]) -> set[Learnt]:
+    fits = {name for name, pattern in _answers().items() if pattern.fullmatch(answer)}
+    told = set[Learnt]()
+    if Asks.ALONE in asked and "alone" in fits and not set(asked) & {Asks.PLAN, Asks.THOUGHT}:
+        return {Learnt.ALONE}
+    if Asks.ALONE in asked and "company" in fits:
+        told.add(Learnt.COMPANY)
+    if "hurt" in fits and asked:
+        told.add(Learnt.HURT)
+    if "time" in fits and set(asked) & {Asks.PLAN, Asks.TIME, Asks.THOUGHT}:
+        told.add(Learnt.TIME)
+    if "means" in fits and set(asked) & {Asks.PLAN, Asks.MEANS, Asks.THOUGHT}:
+        told.add(Learnt.METHOD)
+    if told:
+        return told
+    first = next((question for question in _OF_DANGER if question in asked), None)
+    if "no" in fits and first is not None:
+        return {Learnt.NO_THOUGHT}
+    if "yes" in fits and first is not None:
+        return {_YES[first]}
+    if "alone" in fits and Asks.ALONE in asked:
+        return {Learnt.ALONE}
+    return {Learnt.FEW_WORDS} if "few" in fits else set()
+
+
+@cache
+def _answers() -> dict[str, re.Pattern[str]]:
+    return {name: re.compile(pattern) for name, pattern in lexicon.load("answers")["answers"].items()}
+
+
+@cache
+def _tells() -> dict[str, re.Pattern[str]]:
+    return {name: re.compile(pattern) for name, pattern in lexicon.load("answers")["tells"].items()}

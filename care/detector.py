@@ -1,0 +1,99 @@
+"""The second detector: a trained reading of what a person writes, beside the rules and allowed to raise to any tier.
+
+It sees the same normalised and masked text as the rules. `training/screening.py` trains it; its card is
+`care/lexicon/detector.md`.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Final, Protocol
+
+from care.linear import Heads, features, meanings, shipped
+
+ROUTES: Final = ("self", "third_party", "harm_to_others", "abuse", "psychosis", "eating_disorder", "past")
+TIERS: Final = 3
+HEADS: Final = TIERS + len(ROUTES)
+SHORTEST: Final = 4  # characters; of less nothing can be read without rules and context
+MAX_PIECE: Final = 40  # characters; a long text is read piece by piece, the worst piece counts
+MAX_PIECES: Final = 200  # of one message; in a longer one, the first pieces that mean anything. Rules read all of it
+_BREAK: Final = re.compile(r"(?<=[。!?;\n])")
+_OVERLAP: Final = 20  # characters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What the detector makes of a text: a tier from 0 to 3, the likeliest route, the chance of each tier or more."""
+
+    tier: int
+    route: str
+    chances: tuple[float, float, float]
+
+
+class Detector(Protocol):
+    """Anything that reads a normalised, masked text."""
+
+    def read(self, text: str) -> Reading: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LinearDetector:
+    """The first heads are for tiers 1 to 3 or more, the others for `ROUTES`."""
+
+    heads: Heads
+
+    def read(self, text: str) -> Reading:
+        return max((self._piece(piece) for piece in pieces(text)), key=_urgency, default=_CALM)
+
+    def _piece(self, text: str) -> Reading:
+        if len(text.strip()) < SHORTEST:
+            return _CALM
+        present = features(text)
+        first = self.heads.chance(0, present)
+        if first < self.heads.thresholds[0]:
+            return Reading(tier=0, route=ROUTES[0], chances=(first, 0.0, 0.0))
+        chances = (first, self.heads.chance(1, present), self.heads.chance(2, present))
+        tier = 1
+        while tier < TIERS and chances[tier] >= self.heads.thresholds[tier]:
+            tier += 1
+        routes = [self.heads.chance(head, present) for head in range(TIERS, HEADS)]
+        return Reading(tier=tier, route=ROUTES[routes.index(max(routes))], chances=chances)
+
+
+def pieces(text: str) -> Iterator[str]:
+    """Cut a text at sentence ends into pieces of about `MAX_PIECE` characters."""
+    taken = 0
+    for piece in dict.fromkeys(_cut(text)):
+        if taken == MAX_PIECES:
+            return
+        if len(text) <= MAX_PIECE * MAX_PIECES or meanings().search(piece):
+            taken += 1
+            yield piece
+
+
+@cache
+def shipped_detector() -> LinearDetector:
+    """The detector that comes with the package."""
+    return LinearDetector(shipped("detector"))
+
+
+_CALM: Final = Reading(tier=0, route=ROUTES[0], chances=(0.0, 0.0, 0.0))
+
+
+def _urgency(reading: Reading) -> tuple[int, float]:
+    return (reading.tier, sum(reading.chances))
+
+
+def _cut(text: str) -> Iterator[str]:
+    piece = ""
+    for sentence in _BREAK.split(text):
+        if piece and len(piece) + len(sentence) > MAX_PIECE:
+            yield piece
+            piece = ""
+        piece += sentence
+        if len(piece) > 2 * MAX_PIECE:
+            yield from (piece[start : start + MAX_PIECE] for start in range(0, len(piece), MAX_PIECE - _OVERLAP))
+            piece = ""
+    if piece.strip():
+        yield piece

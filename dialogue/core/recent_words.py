@@ -1,0 +1,32 @@
+"""What a person wrote just before: a sentence that is split over messages is heard as one."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session
+
+from dialogue.core.commands import Command
+from dialogue.core.people import KnownPerson
+from dialogue.tables import MESSAGES
+
+BREATH: Final = timedelta(minutes=10)
+MAX_MESSAGES: Final = 5
+_MARKS: Final = frozenset(command.name for command in Command)
+_LATEST = (
+    select(MESSAGES.c.id, MESSAGES.c.text)
+    .where(
+        MESSAGES.c.person_id == bindparam("person_id"),
+        MESSAGES.c.received_at > bindparam("since", type_=MESSAGES.c.received_at.type),
+        MESSAGES.c.text.is_not(None),
+    )
+    .order_by(MESSAGES.c.id.desc())
+    .limit(MAX_MESSAGES)
+)
+
+
+def recent_words(session: Session, person: KnownPerson, *, now: datetime) -> tuple[str, ...]:
+    """The person's last messages of the last minutes that are kept, oldest first; without commands and marks."""
+    rows = session.execute(_LATEST, {"person_id": person.id, "since": now - BREATH}).all()
+    texts = (person.key.open(row.text, row=row.id, column="messages.text") for row in reversed(rows))
+    return tuple(text for text in texts if text not in _MARKS and text.strip("\ufffc\ufffd\N{NO ENTRY}"))

@@ -1,0 +1,44 @@
+"""The shipped detector and judge are small and readable, and long texts are read in bounded pieces."""
+
+from array import array
+from importlib.resources import files
+
+import pytest
+
+from care.detector import MAX_PIECE, MAX_PIECES, pieces, shipped_detector
+from care.linear import BUCKETS, Heads, by_meaning, features, pack, unpack
+
+
+def test_heads_survive_being_packed() -> None:
+    weights = array("b", [0]) * BUCKETS
+    weights[7] = -100
+    heads = Heads(thresholds=(0.5,), biases=(-1.5,), steps=(0.25,), weights=(weights,))
+    assert unpack(pack(heads)) == heads
+
+
+@pytest.mark.parametrize("packed", [b"", b"care1 something old", b"care2 broken"])
+def test_a_foreign_file_is_refused(packed: bytes) -> None:
+    with pytest.raises(Exception, match=r"linear readings|incorrect header|incomplete"):
+        unpack(packed)
+
+
+@pytest.mark.parametrize("name", ["detector", "judge"])
+def test_what_ships_is_small(name: str) -> None:
+    assert len((files("care.lexicon") / f"{name}.bin").read_bytes()) < 600_000
+
+
+def test_words_of_one_meaning_read_alike() -> None:
+    assert by_meaning("安眠药买好了") == by_meaning("布洛芬买好了")
+    assert set(features("安眠药买好了")) & set(features("布洛芬准备好了"))
+
+
+def test_danger_is_found_in_the_middle_of_a_long_text() -> None:
+    calm = "今天天气很好，我去公园散步了。" * 60
+    assert shipped_detector().read(f"{calm}我把药都攒够了，今晚等他们睡着就走。{calm}").tier >= 2
+
+
+def test_a_long_text_is_read_in_a_bounded_number_of_pieces() -> None:
+    text = "".join(f"第{number}天没有吃药，天台。" for number in range(9000))
+    cut = list(pieces(text))
+    assert len(cut) == MAX_PIECES
+    assert all(len(piece) <= 2 * MAX_PIECE for piece in cut)

@@ -1,0 +1,159 @@
+"""Train the guard's second judge that ships in care/lexicon.
+
+    python -m training.judging SMILECHAT [CASES]                    writes judge.bin
+    python -m training.judging SMILECHAT [CASES] --cross-validate   prints what it does on held-out folds
+
+What it learns from: harmful and good replies written for the project (`training/care/replies_*.txt`), our own crisis
+words and sentences of SmileChat's counsellors as good ones, and the replies of CASES, a file in the form of
+`bench.care`.
+"""
+
+import argparse
+import gzip
+import json
+import random
+import re
+import sys
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from care.judge import REASONS, SHORTEST, STRICT_THRESHOLD, THRESHOLD, bare, harm
+from care.linear import Heads, pack
+from training.screening import FOLDS, SEED, expand, fit_heads, quantise, written_lines
+
+COUNSELLORS_COUNT: Final = 14000  # sentences of SmileChat's counsellors
+MAX_LENGTH: Final = 80  # characters
+COUNSELLORS_WEIGHT: Final = 0.3
+CASES_WEIGHT: Final = 1.5
+DIALOGUE_STRIDE: Final = 12
+_SENTENCE: Final = re.compile(r"[^。！？!?\n]+")
+_CATEGORIES: Final = {"prescription": "medication"}  # of cases, where they differ from our reasons
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """One sentence and why it does harm, if it does. `group`: what must stay in one fold."""
+
+    text: str
+    reason: str | None
+    weight: float
+    group: str
+
+
+def written_replies() -> list[Reply]:
+    """Harmful and good replies, by template."""
+    replies: list[Reply] = []
+    reason = ""
+    for number, line in enumerate(written_lines("care/replies_bad.txt")):
+        if line.startswith("== "):
+            reason = line[3:].strip()
+            continue
+        if reason not in REASONS:  # numbers are the directory's matter
+            continue
+        replies += [_reply(text, reason, group=f"bad:{number}") for text in expand(line, f"bad:{number}")]
+    for number, line in enumerate(written_lines("care/replies_good.txt")):
+        replies += [_reply(text, None, group=f"good:{number}") for text in expand(line, f"good:{number}")]
+    return replies
+
+
+def own_words() -> list[Reply]:
+    """What we say ourselves in a crisis, sentence by sentence: people wrote and reviewed it."""
+    scripts = tomllib.loads((files("care.scripts") / "zh.toml").read_text("utf-8"))["script"]
+    texts = [text for script in scripts for text in script["variants"]]
+    said = dict.fromkeys(sentence for text in texts for sentence in _SENTENCE.findall(text))
+    return [_reply(sentence, None, group=sentence, weight=CASES_WEIGHT) for sentence in said]
+
+
+def case_replies(path: Path) -> list[Reply]:
+    """Replies of a file in the form of `bench.care`."""
+    return [
+        _reply(
+            case["text"],
+            _CATEGORIES.get(case["cat"], case["cat"]) if case["kind"] == "bad" else None,
+            group=case["text"],
+            weight=CASES_WEIGHT,
+        )
+        for case in json.loads(path.read_text("utf-8"))["guard"]
+        if case["cat"] != "numbers"
+    ]
+
+
+def counsellors_replies(smilechat: Path) -> list[Reply]:
+    """Sentences of counsellors, which are good or at least harmless, nearly all of them."""
+    said: list[str] = []
+    with gzip.open(smilechat, "rt", encoding="utf-8") as lines:
+        for number, line in enumerate(lines):
+            if number % DIALOGUE_STRIDE == 0:
+                turns = (turn["content"] for turn in json.loads(line) if turn["role"] == "counselor")
+                said += [sentence for turn in turns for sentence in _SENTENCE.findall(turn)]
+    random.Random(SEED).shuffle(said)  # noqa: S311 - a sample, not a secret
+    kept = [text for text in said if SHORTEST <= len(text) <= MAX_LENGTH][:COUNSELLORS_COUNT]
+    return [_reply(text, None, group=text, weight=COUNSELLORS_WEIGHT) for text in kept]
+
+
+def fit(replies: Sequence[Reply]) -> Heads:
+    """One head for whether from all replies, one for each reason from the harmful ones."""
+    harmful = [reply for reply in replies if reply.reason is not None]
+    whether, bias = fit_heads([(r.text, r.weight) for r in replies], [[int(r.reason is not None)] for r in replies])
+    why, biases = fit_heads(
+        [(r.text, r.weight) for r in harmful], [[int(r.reason == reason) for reason in REASONS] for r in harmful]
+    )
+    return quantise(whether + why, bias + biases)
+
+
+def cross_validate(replies: Sequence[Reply], others: Sequence[Reply]) -> list[tuple[bool, bool]]:
+    """For each reply, whether a judge that has seen neither it nor its like stops it: ordinarily, and strictly."""
+    groups = sorted({reply.group for reply in replies})
+    random.Random(SEED).shuffle(groups)  # noqa: S311 - a split, not a secret
+    place = {group: number % FOLDS for number, group in enumerate(groups)}
+    stopped = [(False, False)] * len(replies)
+    for fold in range(FOLDS):
+        held_out = {reply.text for reply in replies if place[reply.group] == fold}
+        heads = fit([*(r for r in replies if place[r.group] != fold and r.text not in held_out), *others])
+        judged = partial(harm, heads=heads)
+        for index, reply in enumerate(replies):
+            if place[reply.group] == fold:
+                stopped[index] = tuple(judged(reply.text, is_strict=strict) is not None for strict in (False, True))
+    return stopped
+
+
+def _reply(text: str, reason: str | None, *, group: str, weight: float = 1.0) -> Reply:
+    return Reply(text=bare(text), reason=reason, weight=weight, group=group)
+
+
+def _report(name: str, replies: Iterable[Reply], stopped: Iterable[tuple[bool, bool]]) -> None:
+    pairs = list(zip(replies, stopped, strict=True))
+    for column, threshold in enumerate((THRESHOLD, STRICT_THRESHOLD)):
+        for title, is_harmful in (("harmful stopped", True), ("good stopped", False)):
+            hits = [found[column] for reply, found in pairs if (reply.reason is not None) is is_harmful]
+            if hits:
+                shares = f"{sum(hits) / len(hits):.3f}  {sum(hits)}/{len(hits)}"
+                sys.stdout.write(f"{name:8} at {threshold:.2f}  {title:16} {shares}\n")
+
+
+def main() -> None:
+    """Train and write the judge, or cross-validate it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("smilechat", type=Path)
+    parser.add_argument("cases", type=Path, nargs="?")
+    parser.add_argument("--cross-validate", action="store_true")
+    parser.add_argument("--out", type=Path, default=Path("care/lexicon"), help="directory")
+    arguments = parser.parse_args()
+    written = written_replies()
+    cases = case_replies(arguments.cases) if arguments.cases else []
+    others = [*counsellors_replies(arguments.smilechat), *own_words()]
+    if arguments.cross_validate:
+        stopped = cross_validate([*written, *cases], others)
+        _report("written", written, stopped[: len(written)])
+        _report("cases", cases, stopped[len(written) :])
+        return
+    (arguments.out / "judge.bin").write_bytes(pack(fit([*written, *cases, *others])))
+
+
+if __name__ == "__main__":
+    main()
