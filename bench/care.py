@@ -10,10 +10,11 @@ learnt from the very file: `python -m training.screening --cross-validate` gives
 
 import argparse
 import json
+import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, redirect_stdout
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -170,7 +171,11 @@ class Reception:
 
 def trajectories(cases: list[dict[str, Any]]) -> dict[str, Any]:
     """How many conversations reach the tier that a clinician would expect, and the ids of the others."""
-    with tempfile.TemporaryDirectory() as home, closing(Reception(Path(home))) as reception:
+    with (
+        redirect_stdout(sys.stderr),
+        tempfile.TemporaryDirectory() as home,
+        closing(Reception(Path(home))) as reception,
+    ):
         reached = {case["id"]: reception.highest_tier(case["id"], case["messages"]) for case in cases}
     missed = [case["id"] for case in cases if not _is_as_expected(case["expect"], reached[case["id"]])]
     return {"as_expected": len(cases) - len(missed), "count": len(cases), "missed": missed}

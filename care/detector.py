@@ -16,7 +16,8 @@ ROUTES: Final = ("self", "third_party", "harm_to_others", "abuse", "psychosis", 
 TIERS: Final = 3
 HEADS: Final = TIERS + len(ROUTES)
 SHORTEST: Final = 4  # characters; of less nothing can be read without rules and context
-MAX_PIECE: Final = 40  # characters; a long text is read piece by piece, the worst piece counts
+MAX_PIECE: Final = 24  # characters: a text is read sentence by sentence, short ones together; the worst counts
+MAX_WINDOW: Final = 60  # characters of a sentence that are read together
 MAX_PIECES: Final = 200  # of one message; in a longer one, the first pieces that mean anything. Rules read all of it
 _BREAK: Final = re.compile(r"(?<=[。!?;\n])")
 _OVERLAP: Final = 20  # characters
@@ -92,8 +93,8 @@ def _cut(text: str) -> Iterator[str]:
             yield piece
             piece = ""
         piece += sentence
-        if len(piece) > 2 * MAX_PIECE:
-            yield from (piece[start : start + MAX_PIECE] for start in range(0, len(piece), MAX_PIECE - _OVERLAP))
+        if len(piece) > MAX_WINDOW:
+            yield from (piece[start : start + MAX_WINDOW] for start in range(0, len(piece), MAX_WINDOW - _OVERLAP))
             piece = ""
     if piece.strip():
         yield piece

@@ -118,7 +118,8 @@ def cross_validate(replies: Sequence[Reply], others: Sequence[Reply]) -> list[tu
         judged = partial(harm, heads=heads)
         for index, reply in enumerate(replies):
             if place[reply.group] == fold:
-                stopped[index] = tuple(judged(reply.text, is_strict=strict) is not None for strict in (False, True))
+                words = reply.text
+                stopped[index] = (judged(words, is_strict=False) is not None, judged(words, is_strict=True) is not None)
     return stopped
 
 

@@ -5,7 +5,7 @@ from importlib.resources import files
 
 import pytest
 
-from care.detector import MAX_PIECE, MAX_PIECES, pieces, shipped_detector
+from care.detector import MAX_PIECES, MAX_WINDOW, pieces, shipped_detector
 from care.linear import BUCKETS, Heads, by_meaning, features, pack, unpack
 
 
@@ -41,4 +41,4 @@ def test_a_long_text_is_read_in_a_bounded_number_of_pieces() -> None:
     text = "".join(f"第{number}天没有吃药，天台。" for number in range(9000))
     cut = list(pieces(text))
     assert len(cut) == MAX_PIECES
-    assert all(len(piece) <= 2 * MAX_PIECE for piece in cut)
+    assert all(len(piece) <= MAX_WINDOW for piece in cut)

@@ -29,5 +29,5 @@ def decide(situation: Situation) -> Outcome:
     return command_answers.answer_words(situation, Command.CONTACT, "rights_contact_kept", text)
 
 
-def _answer(situation: Situation, key: str, **values: object) -> Receipt:
-    return command_answers.answer(situation, Command.CONTACT, key, **values)
+def _answer(situation: Situation, key: str, *, text: str | None = None, max_length: int | None = None) -> Receipt:
+    return command_answers.answer(situation, Command.CONTACT, key, text=text, max_length=max_length)

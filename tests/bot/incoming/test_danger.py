@@ -92,7 +92,7 @@ async def test_distress_adds_a_gentle_question_to_the_models_reply(services: Bot
     assert rooms.claimed(receipt.conversation_id, owner=ME).history == [(PASSIVE, "我在听")]
 
 
-async def test_the_tier_stays_with_the_conversation_and_ends_with_it(services: BotServices) -> None:
+async def test_the_tier_stays_with_the_person_when_the_conversation_ends(services: BotServices) -> None:
     await services.inbox.receive(message(ACUTE))
     for _ in range(3):
         await services.inbox.receive(message("哦"))
@@ -100,7 +100,9 @@ async def test_the_tier_stays_with_the_conversation_and_ends_with_it(services: B
         assert session.scalars(select(Conversation.tier)).all() == [3]
     await services.inbox.receive(message("结束对话"))
     fresh = await services.inbox.receive(message("你好"))
-    assert fresh.turn_id is not None
+    assert fresh.turn_id is None
+    with services.database.read() as session:
+        assert session.scalars(select(Conversation.tier)).all() == [3, 3]
 
 
 async def test_an_alarm_is_left_for_the_admins_without_a_word_of_it(services: BotServices) -> None:
