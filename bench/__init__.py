@@ -1,1 +1,1 @@
-"""Measurements that print a table, `--json` for machines; not part of the package."""
+"""Benchmarks. Each prints a table, or JSON with `--json`; not part of the installed package."""

@@ -1,6 +1,6 @@
-"""A week of a busy bot, made inside PostgreSQL: conversations of ten turns with messages, deliveries and an audit log.
+"""Generates a week of a busy bot's data inside PostgreSQL: ten-turn conversations with messages, deliveries and audit.
 
-Nothing of it can be read: its people have no keys.
+The texts cannot be decrypted: the generated people have no keys.
 """
 
 from sqlalchemy import text
@@ -77,10 +77,10 @@ _FILLED = ("people", "conversations", "turns", "messages", "deliveries", "audit"
 
 
 def fill(database: Database, *, turns: int) -> None:
-    """About that many turns, and all that belongs to them."""
+    """Insert about that many turns and all related rows."""
     values = {"count": turns // TURNS_EACH, "turns": TURNS_EACH}
     with database.engine.begin() as connection:
-        # the rows fit each other by construction; checking three million references would take minutes
+        # references are valid by construction; checking three million of them would take minutes
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         connection.execute(text("SELECT setseed(0.5)"))
         for statement in (_ID, _TALKS, _PEOPLE, _CONVERSATIONS, _TURNS, _MESSAGES, _DELIVERIES, _AUDIT):

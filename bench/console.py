@@ -4,7 +4,7 @@
     python -m bench.console --turns 50000 --plans
     python -m bench.console --database-url URL  # a database that is full already; nothing is written but a sign-in
 
-Each page is asked as a browser asks it, one after the other, by an admin. The time is that of the whole answer.
+An admin requests the pages as a browser would, one after the other. The time is that of the whole response.
 """
 
 import argparse
@@ -57,7 +57,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A statement as it went to the database, and what PostgreSQL says it did."""
+    """An executed statement and its query plan."""
 
     statement: str
     parameters: Any

@@ -1,10 +1,10 @@
-"""The engine against the seed's way, static batches and transformers' own batching manager: same weights, one process.
+"""Compares the engine with the seed's loop, static batches and transformers' batching manager, with the same weights.
 
     python -m bench.engine                        # a random 173 M GLM, bfloat16, one thread
     python -m bench.engine --shape 6b --device cuda --dtype float16 --at 1 16 64 128
 
-Prompts are real dialogues (bench/dialogues.jsonl, from SmileChat, CC0) through the window. Only useful tokens count:
-those that were asked for. Every way samples with the seed's temperature, top p and top k.
+Prompts are real dialogues (bench/dialogues.jsonl, from SmileChat, CC0) through the window. Only requested tokens
+count. Every method samples with the seed's temperature, top p and top k.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from worker.engine.quantized import quantize
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One way at one number of conversations; seconds, and useful tokens per second."""
+    """One method at one number of conversations: seconds, and useful tokens per second."""
 
     way: str
     conversations: int

@@ -38,7 +38,7 @@ Section = Callable[[], Any]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the sections in order of their worth, and print the table."""
+    """Run the sections in order of importance and print the table."""
     options = _options(arguments)
     if options.device == "cuda" and not torch.cuda.is_available():
         raise SystemExit("bench.gpu: torch finds no CUDA device; see `nvidia-smi`, or try --device cpu --shape tiny.")

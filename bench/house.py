@@ -1,4 +1,4 @@
-"""What is measured runs in processes of its own: databases, brokers and mindglm's commands, for as long as a bench."""
+"""Starts and stops what a benchmark measures, in separate processes: databases, brokers and mindglm's commands."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What lasts and what grows: a long run, a full database, many people, more workers.
+"""Endurance and scaling: a long run, a full database, many people, more workers.
 
     python -m bench.load                           # all four, two minutes of steady talk
     python -m bench.load steady --minutes 30 --plot docs/pictures
@@ -8,7 +8,7 @@
     python -m bench.load workers --workers 1 2 4 --json
 
 PostgreSQL from the tests' wheel, a private Valkey, workers with the scripted engine as processes of their own, the
-bot's side in this process. Every comparison is made within one run, so that a busy machine harms both sides alike.
+bot's side in this process. Every comparison is made within one run, so that a busy machine affects both sides alike.
 """
 
 import argparse
@@ -54,7 +54,7 @@ Line = dict[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """One house: the bot's side here, everything else beside it."""
+    """One installation: the bot's side in this process, everything else in others."""
 
     services: BotServices
     workers: list[psutil.Process]
@@ -191,7 +191,7 @@ def _measure(services: BotServices, *, people: int, seconds: float) -> road.Row:
 
 
 async def _meet(services: BotServices, count: int) -> None:
-    """Everybody says something once, a few hundred at a time, and is answered."""
+    """Everybody sends one message, a few hundred at a time, and gets an answer."""
     answers = road.Answers()
     async with road.delivering(services, answers):
         for first in range(0, count, 200):

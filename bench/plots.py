@@ -1,4 +1,4 @@
-"""What `bench.load` found, as plots."""
+"""Plots the results of `bench.load`."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -61,7 +61,7 @@ def scaling(speeds: Mapping[int, float], file: Path) -> None:
 
 @contextmanager
 def _figure(file: Path, *, rows: int = 1) -> Iterator[Sequence[Any]]:
-    import matplotlib as mpl  # an extra of training; whoever wants no picture needs it not
+    import matplotlib as mpl  # an extra of training, needed only for plots
 
     mpl.use("agg")
     from matplotlib import pyplot as plt

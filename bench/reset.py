@@ -1,4 +1,4 @@
-"""A reset of all: how long 10,000 conversations take, and what the people who write meanwhile notice.
+"""Reset of all conversations: the time for 10,000, and the effect on people who write meanwhile.
 
     python -m bench.reset                 # SQLite
     python -m bench.reset --postgres      # PostgreSQL from the tests' wheel
@@ -56,14 +56,14 @@ class Row:
 
 
 class RealClock(FakeClock):
-    """The builders' clock, for once not made up."""
+    """The test builders' clock, set to real time."""
 
     def __call__(self) -> datetime:
         return utc_now()
 
 
 class Writers:
-    """People who write one after the other until they are told to stop."""
+    """People who write one after the other until stopped."""
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms

@@ -1,11 +1,11 @@
-"""The road without a model: what database, doorbell, worker and courier cost a turn.
+"""The overhead of a turn without a model: database, task message, worker and courier.
 
     python -m bench.road                          # the embedded default: SQLite and a private Valkey
     python -m bench.road --postgres               # PostgreSQL from the tests' wheel
     python -m bench.road --database-url URL --broker-url URL
 
 Each person says something, waits for the answer, and goes on. The scripted engine answers at once, so the time from
-`receive` to `send` is the road's own. Bot side in this process, one worker process beside it.
+`receive` to `send` is the overhead. Bot side in this process, one worker process beside it.
 """
 
 import argparse
@@ -92,7 +92,7 @@ async def measure(services: BotServices, *, database: str, people: int, seconds:
 
 @asynccontextmanager
 async def delivering(services: BotServices, answers: Answers) -> AsyncIterator[None]:
-    """A courier that hears of what is owed."""
+    """A courier that is notified of new deliveries."""
     courier = Courier(database=services.database, keys=services.keys, sender=answers)
     listener = Listener(services.broker_url, CHANNEL, on_owed=courier.wake)
     tasks = [asyncio.create_task(courier.run()), asyncio.create_task(listener.run())]

@@ -1,4 +1,4 @@
-"""Telegram's whole road: turns per second and their times, with a model that takes 0.2 s and never queues.
+"""The whole path through Telegram: turns per second and latency, with a model that takes 0.2 s and never queues.
 
     python -m bench.telegram                    # PostgreSQL from the tests' wheel, a private Valkey
     python -m bench.telegram --sqlite --json

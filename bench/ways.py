@@ -1,4 +1,4 @@
-"""The ways to generate that the engine's bench compares; each gives useful tokens per second and first-token times."""
+"""The generation methods that `bench.engine` compares; each returns useful tokens per second and first-token times."""
 
 import copy
 import threading
@@ -96,7 +96,7 @@ def converse(engine: Batched, jobs: Sequence[Job], conversations: int) -> tuple[
 def _bare(
     model: GlmForCausalLM, _prompter: Prompter, jobs: Sequence[Job], conversations: int
 ) -> tuple[float, list[float]]:
-    """Scheduler and runner alone, without threads, text and the port: what the engine around them costs."""
+    """Scheduler and runner alone, without threads, text and the port: shows the overhead of the rest of the engine."""
     block_count = conversations * CACHE_TOKENS // BLOCK_SIZE
     runner = _runner(model, block_count)
     scheduler = Scheduler(

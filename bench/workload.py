@@ -1,4 +1,4 @@
-"""What the engine's bench works on: random GLMs of several shapes, and real dialogues through the window."""
+"""The workload of the engine benchmarks: random GLMs of several shapes, and real dialogues through the window."""
 
 import json
 from dataclasses import dataclass
