@@ -185,7 +185,9 @@ class Replies:
         return self._finished(progress.text, progress, first_token_at)
 
     def _showable(self, turn: ClaimedTurn, progress: Progress) -> str:
-        verdict = self._guard.judge(progress.text, is_finished=progress.finish is not None, said=turn.text)
+        verdict = self._guard.judge(
+            progress.text, is_finished=progress.finish is not None, said=turn.text, is_strict=turn.needs_care
+        )
         if verdict.blocked is not None:
             raise _Blocked(verdict.blocked)
         return progress.text[: verdict.showable]

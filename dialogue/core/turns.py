@@ -11,6 +11,8 @@ from uuid import UUID
 from sqlalchemy import bindparam, exists, select, union_all, update
 from sqlalchemy.orm import Session
 
+from care.age import AgeBand
+from care.screening import Tier
 from dialogue.core import outbox
 from dialogue.core.history import PastTurn, past_turns, words_of
 from dialogue.errors import Erased
@@ -51,11 +53,14 @@ _CONVERSATION = (
         CONVERSATIONS.c.account,
         CONVERSATIONS.c.chat_id,
         CONVERSATIONS.c.epoch,
+        CONVERSATIONS.c.tier,
         PEOPLE.c.data_key,
+        PEOPLE.c.age_band,
     )
     .join(PEOPLE, PEOPLE.c.id == CONVERSATIONS.c.person_id)
     .where(CONVERSATIONS.c.id == bindparam("conversation_id"))
 )
+_UNDER_AGE = frozenset({AgeBand.CHILD, AgeBand.MINOR})
 _HELD = (TURNS.c.owner == bindparam("by_owner"), TURNS.c.state == TurnState.GENERATING)
 _EXTEND = (
     update(TURNS)
@@ -118,6 +123,7 @@ class ClaimedTurn:
     text: str = field(repr=False)
     history: list[PastTurn] = field(repr=False)
     key: PersonKey = field(repr=False)
+    needs_care: bool = False  # the person is in danger, or under age: the guard is stricter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +176,7 @@ def claim(
         text=words_of(session, key, [turn.id])[turn.id],
         history=past_turns(session, key, conversation_id, max_turns=max_turns),
         key=key,
+        needs_care=held_at.tier >= Tier.ACTIVE or held_at.age_band in _UNDER_AGE,
     )
 
 

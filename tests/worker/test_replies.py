@@ -212,7 +212,7 @@ def test_nothing_of_a_blocked_phrase_is_ever_shown(
     with Redis.from_url(in_redis_form(redis_url)) as redis, redis.pubsub(ignore_subscribe_messages=True) as topics:
         topics.subscribe(partial(CHANNEL))
         topics.get_message(timeout=1)
-        replies(FakeEngine("听我说，你患有重度抑郁症", "好，我是真人")).answer(received.conversation_id)
+        replies(FakeEngine("听我说说吧。你患有重度抑郁症", "好的呀。我是真人")).answer(received.conversation_id)
         while event := topics.get_message(timeout=0.3):
             turn_id, sealed = read_partial(event["data"])
             with rooms.database.read() as session:
@@ -220,7 +220,7 @@ def test_nothing_of_a_blocked_phrase_is_ever_shown(
             assert opened is not None
             shown.append(opened[1])
     assert shown
-    assert all(text in "听我说，" or text in "好，" for text in shown)
+    assert all(text in "听我说说吧。" or text in "好的呀。" for text in shown)
 
 
 def test_a_lost_lease_cancels_the_generation(rooms: Rooms) -> None:
