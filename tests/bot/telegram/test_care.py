@@ -62,7 +62,7 @@ class Client:
             person = people.locked(session, clinic.keys, channel="telegram", user_id=str(self.id), now=utc_now())
             conversation = conversations.open_at(session, Address(channel="telegram", chat_id=str(self.id)))
             assert conversation is not None
-            course = danger.course_in(person, conversation)
+            course = danger.course_of(person, conversation)
             moved = {
                 name: moment - earlier
                 for name in ("risk_at", "heard_at", "asked_at")
