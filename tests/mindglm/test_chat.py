@@ -177,16 +177,20 @@ class Terminal:
 
 def test_a_person_sees_the_reply_grow(environment: dict[str, str]) -> None:
     terminal = Terminal(
-        {**environment, "MINDGLM_SCRIPTED_DELAY_SECONDS": "2", "MINDGLM_SCRIPTED_REPLY": "甲乙丙丁戊己庚辛"}
+        {
+            **environment,
+            "MINDGLM_SCRIPTED_DELAY_SECONDS": "2",
+            "MINDGLM_SCRIPTED_REPLY": "谢谢你告诉我。听起来你很累。我们慢慢来。你想先说哪一件？",
+        }
     )
     terminal.shows("求助者:")
     terminal.type("你好\n")
-    terminal.shows("支持者:甲乙")
-    assert "庚辛" not in terminal.screen
-    terminal.shows("庚辛")
+    terminal.shows("支持者:谢谢你告诉我。")
+    assert "哪一件" not in terminal.screen
+    terminal.shows("哪一件？")
     terminal.type("结束对话\n")
     assert terminal.ends() == 0
-    assert terminal.screen.count("甲") == 1
+    assert terminal.screen.count("谢谢你告诉我") == 1
 
 
 def test_ctrl_c_leaves_no_process_and_loses_nothing(environment: dict[str, str], home: Path) -> None:
