@@ -24,7 +24,7 @@ _OVERLAP: Final = 20  # characters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Detection:
     """What the detector makes of a text: a tier from 0 to 3, the likeliest route, the chance of each tier or more."""
 
     tier: int
@@ -35,7 +35,7 @@ class Reading:
 class Detector(Protocol):
     """Anything that reads a normalised, masked text."""
 
-    def read(self, text: str) -> Reading: ...
+    def read(self, text: str) -> Detection: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +44,22 @@ class LinearDetector:
 
     heads: Heads
 
-    def read(self, text: str) -> Reading:
+    def read(self, text: str) -> Detection:
         return max((self._piece(piece) for piece in pieces(text)), key=_urgency, default=_CALM)
 
-    def _piece(self, text: str) -> Reading:
+    def _piece(self, text: str) -> Detection:
         if len(text.strip()) < SHORTEST:
             return _CALM
         present = features(text)
         first = self.heads.chance(0, present)
         if first < self.heads.thresholds[0]:
-            return Reading(tier=0, route=ROUTES[0], chances=(first, 0.0, 0.0))
+            return Detection(tier=0, route=ROUTES[0], chances=(first, 0.0, 0.0))
         chances = (first, self.heads.chance(1, present), self.heads.chance(2, present))
         tier = 1
         while tier < TIERS and chances[tier] >= self.heads.thresholds[tier]:
             tier += 1
         routes = [self.heads.chance(head, present) for head in range(TIERS, HEADS)]
-        return Reading(tier=tier, route=ROUTES[routes.index(max(routes))], chances=chances)
+        return Detection(tier=tier, route=ROUTES[routes.index(max(routes))], chances=chances)
 
 
 def pieces(text: str) -> Iterator[str]:
@@ -79,10 +79,10 @@ def shipped_detector() -> LinearDetector:
     return LinearDetector(shipped("detector"))
 
 
-_CALM: Final = Reading(tier=0, route=ROUTES[0], chances=(0.0, 0.0, 0.0))
+_CALM: Final = Detection(tier=0, route=ROUTES[0], chances=(0.0, 0.0, 0.0))
 
 
-def _urgency(reading: Reading) -> tuple[int, float]:
+def _urgency(reading: Detection) -> tuple[int, float]:
     return (reading.tier, sum(reading.chances))
 
 

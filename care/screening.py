@@ -12,7 +12,7 @@ from typing import Final
 from care import detector as detectors
 from care.age import ADULT, stated_age
 from care.answers import Asks, Learnt, understand
-from care.detector import Detector, Reading
+from care.detector import Detection, Detector
 from care.normalise import normalise
 from care.rules import Finding, rulebook
 from care.subject import Subject
@@ -144,7 +144,7 @@ def _told_as_over(found: Screening) -> Screening:
     return replace(found, tier=Tier.DISTRESS, is_past=True)
 
 
-def _raised(found: Screening, reading: Reading, *, was_about_others: bool) -> Screening:
+def _raised(found: Screening, reading: Detection, *, was_about_others: bool) -> Screening:
     """The detector raises and names a route; it never lowers. What rules saw to be others' past stays that."""
     if reading.tier <= found.tier or was_about_others:
         return found

@@ -30,7 +30,7 @@ Split = Callable[[str], list[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class AdapterContext:
     """What an adapter is given. `begin` records that sending a text starts now; `stopping` is set once."""
 
     services: BotServices
@@ -103,7 +103,7 @@ class Runtime:
     """One adapter from start to stop."""
 
     def __init__(
-        self, channel: Channel[Any], services: BotServices, home: Path, make: Callable[[Context], Adapter]
+        self, channel: Channel[Any], services: BotServices, home: Path, make: Callable[[AdapterContext], Adapter]
     ) -> None:
         """`make` builds the adapter; what it raises, this raises."""
         self._services = services
@@ -120,7 +120,9 @@ class Runtime:
             instruments=services.instruments,
             executor=services.executors.display,
         )
-        context = Context(services=services, health=self._health, begin=self._journal.begin, stopping=self._stopping)
+        context = AdapterContext(
+            services=services, health=self._health, begin=self._journal.begin, stopping=self._stopping
+        )
         try:
             self._adapter = make(context)
         except BaseException:

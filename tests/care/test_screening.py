@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from care.answers import Asks, Learnt
-from care.detector import Detector, Reading
+from care.detector import Detection, Detector
 from care.rules import rulebook
 from care.screening import Context, Route, Screening, Tier, screen, screen_safely
 
@@ -66,8 +66,8 @@ EXAMPLES = {
 class Calm:
     """A detector that finds nothing."""
 
-    def read(self, text: str) -> Reading:
-        return Reading(tier=0, route="self", chances=(0.0, 0.0, 0.0))
+    def read(self, text: str) -> Detection:
+        return Detection(tier=0, route="self", chances=(0.0, 0.0, 0.0))
 
 
 @pytest.mark.parametrize("rule", [rule.name for rule in rulebook().rules])
@@ -180,7 +180,7 @@ def test_a_minor_in_danger_keeps_the_route_of_the_danger() -> None:
 class Broken:
     """A detector that fails."""
 
-    def read(self, text: str) -> Reading:
+    def read(self, text: str) -> Detection:
         raise RuntimeError(text)
 
 
@@ -188,8 +188,8 @@ def reads(tier: int, route: str) -> Detector:
     """A detector that finds the same in every text."""
 
     class Same:
-        def read(self, text: str) -> Reading:
-            return Reading(tier=tier, route=route, chances=(1.0, 1.0, 1.0))
+        def read(self, text: str) -> Detection:
+            return Detection(tier=tier, route=route, chances=(1.0, 1.0, 1.0))
 
     return Same()
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 from telegram.error import InvalidToken, TelegramError
 
-from bot.channels.runtime import Adapter, Context, Runtime
+from bot.channels.runtime import Adapter, AdapterContext, Runtime
 from bot.channels.telegram import menu
 from bot.channels.telegram.bot_api import TokenRefused, connect, wait_seconds, webhook_secret
 from bot.channels.telegram.chat import TelegramChat
@@ -46,7 +46,7 @@ def open_adapter(services: BotServices, settings: TelegramSettings, home: Path) 
 class TelegramAdapter(Adapter):
     """One bot account."""
 
-    def __init__(self, context: Context, settings: TelegramSettings) -> None:
+    def __init__(self, context: AdapterContext, settings: TelegramSettings) -> None:
         services = context.services
         self._services = services
         self._settings = settings

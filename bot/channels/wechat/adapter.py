@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 
-from bot.channels.runtime import Adapter, Context, Runtime
+from bot.channels.runtime import Adapter, AdapterContext, Runtime
 from bot.channels.wechat import CHANNEL
 from bot.channels.wechat.connection import Connection
 from bot.channels.wechat.contacts import Contacts
@@ -45,7 +45,7 @@ def open_adapter(services: BotServices, settings: WechatSettings, home: Path) ->
 class WechatAdapter(Adapter):
     """One WeChat account."""
 
-    def __init__(self, context: Context, settings: WechatSettings) -> None:
+    def __init__(self, context: AdapterContext, settings: WechatSettings) -> None:
         self._services = context.services
         self._health = context.health
         self._stopping = context.stopping

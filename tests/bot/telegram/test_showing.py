@@ -11,7 +11,7 @@ from tests.bot.telegram.test_splitting import utf16_units
 from tests.bot.telegram.wire import BOT
 from tests.patience import wait_until
 
-LONG_REPLY = "一二三四五六七八九十" * 6
+LONG_REPLY = "我在听，你慢慢说。" * 7
 WHO, OTHER = 7001, 7002
 GROUP = {"id": -7003, "type": "supergroup", "title": "组"}
 

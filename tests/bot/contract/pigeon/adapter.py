@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from bot.channels.runtime import Adapter, Context, Runtime
+from bot.channels.runtime import Adapter, AdapterContext, Runtime
 from bot.health import Deaf, Listening
 from bot.outgoing.courier import TryLater, Undeliverable
 from bot.services import BotServices
@@ -50,7 +50,7 @@ class PigeonSender:
 
 
 class PigeonAdapter(Adapter):
-    def __init__(self, context: Context, settings: PigeonSettings) -> None:
+    def __init__(self, context: AdapterContext, settings: PigeonSettings) -> None:
         if settings.pigeon_loft is None:
             raise Misconfigured("MINDGLM_PIGEON_LOFT is not set.")
         self._host, _, self._port = settings.pigeon_loft.rpartition(":")
