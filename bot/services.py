@@ -125,7 +125,7 @@ class BotServices:
             instruments=instruments,
             meters=meters,
             crisis_alarms=alarms,
-            bounces=Bounces(database=database, alarms=alarms, meters=meters),
+            bounces=Bounces(database=database, alarms=alarms, meters=meters, executor=executors.delivery),
             executors=executors,
         )
 

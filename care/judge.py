@@ -28,8 +28,8 @@ REASONS: Final = (
     "coercion",
 )
 HARM: Final = 0  # the head that says whether; the others, in the order of REASONS, say why
-THRESHOLD: Final = 0.65
-STRICT_THRESHOLD: Final = 0.45  # for somebody in danger, or under age
+THRESHOLD: Final = 0.8
+STRICT_THRESHOLD: Final = 0.6  # for somebody in danger, or under age
 SHORTEST: Final = 4  # characters of a sentence that is judged
 BLANK: Final = "□"  # what stands for the person's own words
 _NUMBERS: Final = re.compile(r"\d[\d -]*")  # which of them may be named is not the judge's to say

@@ -1,11 +1,13 @@
 """Handles a platform's report that an accepted text was not delivered."""
 
-import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from uuid import UUID
 
 import structlog
 
+from bot.admission import URGENT
+from bot.executors import Executors, PriorityExecutor
 from bot.meters import UNMETERED, BotMeters
 from bot.outgoing.crisis_alarms import CrisisAlarms
 from dialogue.core import sending
@@ -22,6 +24,7 @@ class Bounces:
     database: Database
     alarms: CrisisAlarms
     meters: BotMeters = UNMETERED
+    executor: PriorityExecutor = field(default_factory=lambda: Executors().delivery)
     clock: Clock = utc_now
 
     async def report(self, delivery_id: UUID, *, reason: str) -> bool:
@@ -29,7 +32,7 @@ class Bounces:
 
         `reason` is a short name, never a text.
         """
-        return await asyncio.to_thread(self._report, delivery_id, reason)
+        return await self.executor.run(partial(self._report, delivery_id, reason), priority=URGENT)
 
     def _report(self, delivery_id: UUID, reason: str) -> bool:
         now = self.clock()

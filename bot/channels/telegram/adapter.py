@@ -84,7 +84,7 @@ class TelegramAdapter(Adapter):
     async def greet(self) -> bool:
         if not await self._insist(self._api.initialize):
             return False
-        log.info("telegram_ready", account=self._api.bot.id, username=self._api.bot.username)
+        log.info("telegram_connected", account=self._api.bot.id, username=self._api.bot.username)
         return True
 
     async def resume(self) -> None:
