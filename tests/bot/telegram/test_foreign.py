@@ -66,6 +66,10 @@ class Foreign:
         return answer
 
 
+MORE = "。我在听，你慢慢说。想从哪里说起都可以。"
+"""A reply grows by whole sentences."""
+
+
 @pytest.fixture
 def foreign() -> Iterator[Foreign]:
     server = Foreign()
@@ -77,15 +81,15 @@ def test_it_talks_on_a_server_of_others(foreign: Foreign, open_clinic: Callable[
     clinic = open_clinic(
         MINDGLM_TELEGRAM_API_URL=foreign.api_url,
         MINDGLM_TELEGRAM_TOKEN=TOKEN,
-        MINDGLM_SCRIPTED_REPLY="{turns} 收到：{text}",
+        MINDGLM_SCRIPTED_REPLY="{turns} 收到：{text}" + MORE,
         MINDGLM_SCRIPTED_DELAY_SECONDS="3",
     ).open()
     foreign.say("我睡不着")
-    wait_until(lambda: foreign.texts()[:1] == ["0 收到：我睡不着"], 20)
+    wait_until(lambda: foreign.texts()[:1] == ["0 收到：我睡不着" + MORE], 20)
     foreign.say("/help")
     wait_until(lambda: len(foreign.texts()) == 2, 10)
     foreign.say("三天了")
-    wait_until(lambda: foreign.texts()[2:] == ["1 收到：三天了"], 20)
+    wait_until(lambda: foreign.texts()[2:] == ["1 收到：三天了" + MORE], 20)
     wait_until(clinic.is_quiet, 10)
 
     reply = foreign.told()[0]
