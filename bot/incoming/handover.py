@@ -6,14 +6,14 @@ from bot.incoming import command_answers, staff_alert
 from bot.incoming.situation import Situation
 from dialogue.admin import audit, duty
 from dialogue.admin.audit import Whom
+from dialogue.core.conversations import OpenConversation
 
 QUIET = timedelta(minutes=30)
 """Staff are not told again of the same conversation for so long."""
 
 
-def ask_for_a_human(situation: Situation) -> str:
+def ask_for_a_human(situation: Situation, conversation: OpenConversation) -> str:
     """Alert the staff, and say what is true; a number is named in any case."""
-    situation, conversation = situation.in_conversation()
     session, now = situation.session, situation.now
     if not duty.was_asked_for(session, conversation.id, since=now - QUIET):
         whom = Whom(person_id=situation.person.id, conversation_id=conversation.id)

@@ -14,7 +14,7 @@ def decide(situation: Situation) -> Outcome:
     question = situation.words.question
     if question is None or situation.is_held_by_a_human:
         return situation
-    truth = _truth(situation, question.question)
+    situation, truth = _truth(situation, question.question)
     is_calm = situation.words.screening.tier is Tier.NONE and situation.course.tier < Tier.ACTIVE
     if not (question.is_whole_message and is_calm):
         return replace(situation, preface=truth)
@@ -24,8 +24,9 @@ def decide(situation: Situation) -> Outcome:
     return Receipt(conversation_id=conversation.id, answered_at_once=answer)
 
 
-def _truth(situation: Situation, question: Question) -> str:
-    """Somebody who asks for a human is told whether one is on duty, and the staff hear of it."""
+def _truth(situation: Situation, question: Question) -> tuple[Situation, str]:
+    """Somebody who asks for a human is told whether one is on duty, and the staff are alerted."""
     if question is not Question.FOR_A_HUMAN or not situation.rules.gate.is_open(situation.person):
-        return identity.answer(question, situation.rules.texts)
-    return handover.ask_for_a_human(situation)
+        return situation, identity.answer(question, situation.rules.texts)
+    situation, conversation = situation.in_conversation()
+    return situation, handover.ask_for_a_human(situation, conversation)

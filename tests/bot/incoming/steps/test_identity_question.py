@@ -29,3 +29,9 @@ def test_a_human_who_answers_is_not_contradicted(talk: Talk) -> None:
 
 def test_other_words_pass(talk: Talk) -> None:
     assert talk.passed_on(identity_question.decide).preface is None
+
+
+def test_somebody_whose_first_words_ask_for_a_human_is_answered(talk: Talk) -> None:
+    receipt = talk.answered(identity_question.decide, "我想和真人说话")
+    assert receipt.conversation_id is not None
+    assert talk.owed()
