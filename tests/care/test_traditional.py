@@ -41,11 +41,10 @@ def test_our_words_read_as_they_are_written_in_traditional(simplified: str, trad
     assert to_traditional(simplified) == traditional
 
 
-def test_no_text_of_ours_holds_a_known_mistake_and_none_changes_when_converted_again() -> None:
+def test_no_text_of_ours_holds_a_known_mistake() -> None:
     for text in _our_texts():
         converted = to_traditional(text)
         assert not re.search(_MISTAKES, converted), converted
-        assert to_traditional(converted) == converted
 
 
 def test_names_that_are_filled_in_are_left_alone() -> None:
