@@ -62,7 +62,7 @@ def _begin(visit: Visit, now: datetime) -> Attendance:
 
 
 def _rest(visit: Visit, began_at: datetime, now: datetime) -> Attendance:
-    """Whoever rests is not kept from coming back by asking whether they may."""
+    """Messages sent during a rest do not extend it."""
     if now - began_at < MINORS_SESSION + MINORS_REST:
         return Attendance(visit=visit, is_resting=True)
     return _begin(visit, now)

@@ -131,7 +131,7 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
 
 
 def _leave_the_pipe() -> int:
-    """Whoever read the dialogue is gone; Python must not complain once more while it flushes at exit."""
+    """The reader of our output is gone; Python must not complain again when it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 

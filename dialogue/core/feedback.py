@@ -11,7 +11,7 @@ from dialogue.states import DeliveryKind, DeliveryState
 from dialogue.storage.ids import new_id
 from dialogue.tables import CONVERSATIONS, DELIVERIES, FEEDBACK, PEOPLE, TURNS
 
-# a button travels: whoever presses it must be the person that the reply was for
+# a button travels: the person who presses it must be the one the reply was for
 _PERSON_OF_TURN = (
     select(PEOPLE.c.id)
     .join(CONVERSATIONS, CONVERSATIONS.c.person_id == PEOPLE.c.id)

@@ -1,4 +1,4 @@
-"""Processes say in the database that they are there: whoever watches need not reach them."""
+"""Processes report their state in the database, so that a monitor need not reach them."""
 
 import sqlalchemy as sa
 from alembic import op

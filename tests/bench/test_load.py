@@ -1,6 +1,6 @@
 """The benches of the road run as their documentation says; how fast is for them to say, not for a test.
 
-Whoever is not answered is waited for: a run that ends has answered everybody.
+A run waits for every answer: one that ends has answered everybody.
 """
 
 import json

@@ -92,7 +92,7 @@ class Crowd:
         self._thread.start()
 
     def stop(self) -> None:
-        """They fall silent; whoever called for help waits for the answer."""
+        """They fall silent; those who called for help wait for the answer."""
         self._stopping.set()
         self._thread.join()
 

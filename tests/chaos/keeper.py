@@ -1,4 +1,4 @@
-"""What a supervisor does: whoever died is started again. It also writes down since when who could not answer."""
+"""What a supervisor does: restarts dead processes. It also records since when each of them could not answer."""
 
 import contextlib
 import signal
@@ -27,7 +27,7 @@ class Outage:
 
 
 class Outages:
-    """Kept by whoever knows; `what` is a channel or the database."""
+    """Recorded by the caller that knows; `what` is a channel or the database."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

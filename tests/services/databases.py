@@ -7,7 +7,7 @@ from sqlalchemy import URL, create_engine, make_url, text
 
 
 class Databases:
-    """Makes databases of its own beside the one that `url` names; `drop_all` removes them, whoever still uses them."""
+    """Makes databases of its own beside the one that `url` names; `drop_all` removes them even if they are in use."""
 
     def __init__(self, url: str) -> None:
         self._server = make_url(url)

@@ -13,8 +13,8 @@ _READABLE = 0o644
 def write_model(model: PreTrainedModel, target: Path, *, tensors: dict[str, Tensor] | None = None) -> None:
     """Save `model`, or `tensors` in its place, to `target` in the library's own form, readable by everybody.
 
-    A GLM is saved by `GlmForCausalLM` itself: `save_pretrained` names the class that it runs in, and whoever loads
-    the directory knows transformers' classes only.
+    A GLM is saved by `GlmForCausalLM` itself: `save_pretrained` names the class that it runs in, and readers that load
+    the directory know transformers' classes only.
     """
     target.mkdir(parents=True, exist_ok=True)
     library: Any = model

@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 CACHE_DIRECTORY = Path(tempfile.gettempdir()) / f"mindglm-wechaty-{os.getuid()}"
-"""Where wechaty's plugins may write, which we do not use; made by whoever writes first."""
+"""Where wechaty's plugins may write, which we do not use; created by the first write."""
 
 
 def install() -> None:

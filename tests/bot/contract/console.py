@@ -99,7 +99,7 @@ class ConsoleSeat:
         return "\n".join([*self.told(), *(file.read_text("utf-8") for file in self._exports.glob("*"))])
 
     def _sit(self, console: Console) -> None:
-        """Whoever ends the conversation opens the terminal again."""
+        """The person ends the conversation by opening the terminal again."""
         while self._is_open:
             with self._services.database.read() as session:
                 unanswered = pending.unanswered(session, self._address)

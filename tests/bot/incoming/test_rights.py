@@ -400,7 +400,7 @@ async def test_a_terminal_gets_files_that_nobody_else_can_read(services: BotServ
     sender = ConsoleSender()
     files = ConsoleFiles(sender, tmp_path / "exports", services.texts)
     address = Address(channel=CONSOLE, chat_id="me")
-    sender.close()  # what is written is written, whoever looks
+    sender.close()  # closing flushes the file
     owed = OwedText(id=UUID(int=1), address=address, kind=DeliveryKind.EXPORT, text="", turn_id=None, part=0, attempt=1)
     with pytest.raises(TryLater):
         await files.send(owed, [File(name="a.txt", content=b"1"), File(name="a.json", content=b"2")])

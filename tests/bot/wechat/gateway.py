@@ -1,7 +1,7 @@
 """A puppet service in Python: the calls that a text bot needs, over real gRPC, in a thread of its own.
 
-As stock services do, it tells a message only to whoever listens at that moment. `is_durable` makes it do what our own
-gateway does: keep messages until they are acknowledged, and send each delivery once.
+Like stock services, it delivers a message only to clients that listen at that moment. `is_durable` makes it do what our
+own gateway does: keep messages until they are acknowledged, and send each delivery once.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Whoever agreed has no use for the buttons under the notice."""
+"""Buttons under the notice mean nothing once somebody has agreed."""
 
 from bot.incoming.situation import Button
 from bot.incoming.steps import stale_button
