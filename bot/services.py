@@ -29,6 +29,7 @@ from dialogue.storage.vault import MasterKeys
 from dialogue.telemetry.instruments import Instruments
 from dialogue.telemetry.traces import traces_for
 from dialogue.telemetry.watch import instruments_for
+from dialogue.upkeep.forgetting import Forgetting
 from dialogue.upkeep.housekeeper import Housekeeper
 from dialogue.upkeep.sweeper import Sweeper
 
@@ -78,11 +79,12 @@ class BotServices:
         executors = Executors()
         office = Office(keys=keys, texts=words, admins=admins.parse(settings.admins))
         timeout = TakeoverTimeout(database=database, office=office, minutes=settings.takeover_minutes)
+        forgetting = Forgetting(database=database, backups=home.backups(settings))
         housekeeper = Housekeeper(
             database=database,
             retention_days=settings.retention_days,
             instruments=instruments,
-            chores=[timeout.end_forgotten],
+            chores=[timeout.end_forgotten, forgetting.keep],
         )
         directory = directory_of(settings.region)
         inbox = Inbox(
@@ -114,7 +116,14 @@ class BotServices:
             database=database,
             keys=keys,
             texts=words,
-            pen=LateTexts(database=database, keys=keys, texts=words, directory=directory),
+            pen=LateTexts(
+                database=database,
+                keys=keys,
+                texts=words,
+                directory=directory,
+                forget=forgetting.forget,
+                copies_days=home.copies_days(settings),
+            ),
             broker_url=broker_url,
             inbox=inbox,
             sweeper=sweeper,

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from bot.channels import registry
 from dialogue.process import home
+from dialogue.process.opening import upgrade_own
 from dialogue.process.settings import DialogueSettings
 from dialogue.storage import schema
 from mindglm import pieces
@@ -31,7 +32,10 @@ def run(settings: DialogueSettings) -> int:
     registry.check_accounts(settings)
     if settings.consent == "off":
         console.print("[bold]MINDGLM_CONSENT=off: messages are stored and answered without asking for consent.[/]")
-    schema.upgrade_at(home.database_url(settings))
+    if settings.database_url is None:
+        upgrade_own(settings)
+    else:
+        schema.upgrade_at(home.database_url(settings))
     broker = pieces.broker(settings)
     programs = [
         *([broker] if broker else []),

@@ -35,6 +35,9 @@ MAX_FILE_BYTES = 40_000_000
 MAX_EXPORTS = 4
 """Sent as files at the same time on one channel; further ones keep no place of the courier, and no memory."""
 _BUSY_SECONDS = 5.0
+_FORGET_AGAIN_SECONDS = 1.0
+_FORGET_ATTEMPTS = 60
+"""Then the housekeeper goes on trying, and the person hears that it takes up to a day."""
 _SLOWEST_BYTES_PER_SECOND = 25_000
 _UPLOAD_GRACE_SECONDS = 60.0
 _LEASE_GRACE_SECONDS = 120.0
@@ -53,11 +56,18 @@ class LateTexts:
     keys: MasterKeys
     texts: Texts
     directory: Directory
+    forget: Callable[[], bool]
+    """`dialogue.upkeep.forgetting.Forgetting.forget`"""
+    copies_days: int = 0
     clock: Clock = utc_now
 
-    def farewell(self) -> str:
-        """What is said when there is no key any more."""
-        return self.texts.say("rights_farewell", **self.directory.fillings(self.texts.locale))
+    def farewell(self, *, is_gone: bool) -> str:
+        """What is said when there is no key any more; `is_gone`: no file within our reach holds it."""
+        days = self.copies_days if is_gone else max(1, self.copies_days)
+        fillings = self.directory.fillings(self.texts.locale)
+        if days:
+            return self.texts.say("rights_farewell_copies", days=days, **fillings)
+        return self.texts.say("rights_farewell", **fillings)
 
     def caption(self, part: Part) -> str:
         """What stands beside the files."""
@@ -116,10 +126,20 @@ class LateTextSender:
 
     async def send(self, text: OwedText) -> str | None:
         if text.kind is DeliveryKind.FAREWELL:
-            return await self._sender.send(replace(text, text=self._pen.farewell()))
+            return await self._sender.send(await self._farewell(text))
         if text.kind is DeliveryKind.EXPORT:
             return await self._send_export(text)
         return await self._sender.send(text)
+
+    async def _farewell(self, owed: OwedText) -> OwedText:
+        """They are told once it is true; who waited for long is told what is true."""
+        try:
+            is_gone = await self._executor.run(self._pen.forget)
+        except DatabaseUnavailable:
+            if owed.attempt < _FORGET_ATTEMPTS:
+                raise TryLater(_FORGET_AGAIN_SECONDS) from None
+            is_gone = False
+        return replace(owed, text=self._pen.farewell(is_gone=is_gone))
 
     async def _send_export(self, owed: OwedText) -> str | None:
         try:

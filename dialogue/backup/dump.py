@@ -1,5 +1,6 @@
 """Writes a backup from one consistent view of the database, row by row, while everything else goes on."""
 
+import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from dialogue.tables import PEOPLE, PROCESSES, RESET_ORDERS, Compatibility
 KEYS = "keys.jsonl.gz"
 """Name of the file with the wrapped data keys of everyone not erased; each backup of the directory replaces it."""
 
+_LOCK = "keys.lock"
 _SUFFIX = ".jsonl.gz"
 _PREFIX = "mindglm-"
 _NAME = f"{_PREFIX}%Y%m%dT%H%M%SZ{_SUFFIX}"
@@ -46,10 +48,16 @@ def dump(database: Database, directory: Path, *, now: datetime) -> Written:
             rows.header(created_at=now.isoformat(), schema=revision, keys=KEYS)
             for table in tables:
                 _write_table(connection, table, rows, without={"data_key"} if table.name == PEOPLE.name else set())
-        with archive.writing(directory / KEYS) as keys:
-            keys.header(created_at=now.isoformat(), schema=revision)
-            key_ids = _write_keys(connection, keys)
-    return Written(path=path, counts=rows.counts, key_ids=sorted(key_ids))
+    return Written(path=path, counts=rows.counts, key_ids=sorted(_write_keys(database, directory, now=now)))
+
+
+def refresh_keys(database: Database, directory: Path, *, now: datetime | None = None) -> None:
+    """Write the keys beside the backups anew, if there are any: those of people erased since then are gone.
+
+    Raises `DatabaseUnavailable`, `OSError`.
+    """
+    if any((directory / name).exists() for name in (KEYS, f"{KEYS}.partial")):
+        _write_keys(database, directory, now=now or datetime.now(UTC))
 
 
 def prune(directory: Path, *, keep: int) -> list[Path]:
@@ -94,11 +102,25 @@ def _write_table(connection: Connection, table: Table, rows: archive.Writer, *, 
         rows.row(row)
 
 
-def _write_keys(connection: Connection, keys: archive.Writer) -> set[str]:
-    keys.begin_table(PEOPLE.name, ["id", "data_key"])
+def _write_keys(database: Database, directory: Path, *, now: datetime) -> set[str]:
+    """Returns the ids of the master keys.
+
+    Read after the lock was taken and not from the backup's snapshot: a slower writer must not bring back the key of
+    somebody erased meanwhile.
+    """
     key_ids = set()
     wanted = select(PEOPLE.c.id, PEOPLE.c.data_key).where(PEOPLE.c.data_key.is_not(None))
-    for person_id, wrapped in connection.execute(wanted):
-        key_ids.add(bytes(wrapped[:_KEY_ID_BYTES]).hex())
-        keys.row([person_id, wrapped])
+    with _locked(directory), _snapshot(database) as connection, archive.writing(directory / KEYS) as keys:
+        keys.header(created_at=now.isoformat(), schema=schema.current(connection))
+        keys.begin_table(PEOPLE.name, ["id", "data_key"])
+        for person_id, wrapped in connection.execute(wanted):
+            key_ids.add(bytes(wrapped[:_KEY_ID_BYTES]).hex())
+            keys.row([person_id, wrapped])
     return key_ids
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    with (directory / _LOCK).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -13,6 +13,8 @@ from dialogue.process.settings import DialogueSettings
 
 _PRIVATE_DIRECTORY = 0o700
 _BROKER_SCHEMES = ("redis://", "rediss://", "redis+socket://")
+_COPIES_DAYS = 7
+"""A database server has a WAL and, nearly always, backups of its own."""
 _MAX_SOCKET_PATH_BYTES = 100  # sun_path holds 104 bytes on macOS, 108 on Linux
 
 
@@ -52,6 +54,19 @@ def broker_url(settings: DialogueSettings) -> str:
             raise Misconfigured(f"MINDGLM_BROKER_URL must begin with one of {', '.join(_BROKER_SCHEMES)}.")
         return _with_password(url, settings.broker_password, "MINDGLM_BROKER")
     return f"redis+socket://{quote(str(broker_socket(settings)))}"
+
+
+def backups(settings: DialogueSettings) -> Path:
+    """The directory of our own backups; it need not exist."""
+    directory = settings.backup_directory or settings.home / "backups"
+    return directory.expanduser().absolute()
+
+
+def copies_days(settings: DialogueSettings) -> int:
+    """How long copies that this program does not make may hold the key of somebody who was erased (days)."""
+    if settings.copies_days is not None:
+        return settings.copies_days
+    return 0 if database_url(settings).startswith("sqlite") else _COPIES_DAYS
 
 
 def home(settings: DialogueSettings) -> Path:

@@ -1,11 +1,14 @@
 """Opens the database for a process: checks its schema version, its clock, and the master key."""
 
+import contextlib
+from contextlib import closing
+
 from dialogue.core import people
-from dialogue.errors import DialogueError
+from dialogue.errors import DatabaseUnavailable, DialogueError
 from dialogue.process import home
 from dialogue.process.key_file import master_keys
 from dialogue.process.settings import DialogueSettings
-from dialogue.storage import schema, timekeeper
+from dialogue.storage import residue, schema, timekeeper
 from dialogue.storage.after_commit import Announce
 from dialogue.storage.database import Database, connect
 from dialogue.storage.vault import MasterKeys
@@ -13,8 +16,12 @@ from dialogue.storage.vault import MasterKeys
 
 def upgrade_own(settings: DialogueSettings) -> None:
     """Migrates the SQLite database in the home directory; a configured database is left to `mindglm migrate`."""
-    if settings.database_url is None:
-        schema.upgrade_at(home.database_url(settings))
+    if settings.database_url is not None:
+        return
+    with closing(connect(home.database_url(settings))) as database:
+        schema.upgrade(database)
+        with contextlib.suppress(DatabaseUnavailable):  # in use, or no room for a copy: next time
+            residue.make_shrinkable(database)
 
 
 def open_database(

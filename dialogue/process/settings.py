@@ -108,6 +108,20 @@ class DialogueSettings(BaseSettings):
     retention_days: int = Field(
         default=30, ge=1, description="Texts are deleted this many days after their conversation ended."
     )
+    backup_directory: Path | None = Field(
+        default=None, description="Directory of the backups, with their keys. Default: backups in the home."
+    )
+    backup_keep: int = Field(
+        default=7, ge=0, description="`mindglm up` makes a backup a day and keeps this many; 0: none."
+    )
+    copies_days: int | None = Field(
+        default=None,
+        ge=0,
+        description=(
+            "Days until copies made outside of mindglm (pg_dump, WAL archive, backups elsewhere) no longer hold "
+            "the key of somebody who deleted their data; they are told. Default: 0 with SQLite, 7 with PostgreSQL."
+        ),
+    )
     consent: Literal["required", "off"] = Field(
         default="required",
         description="Ask for consent before storing and answering messages; off is for pilots and tests only.",

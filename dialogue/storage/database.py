@@ -19,16 +19,21 @@ from dialogue.storage import after_commit
 from dialogue.storage.after_commit import Announce, Hints, QueueingSession
 from dialogue.storage.writer_queue import WriterQueue
 
+_MAX_IDLE_WAL_BYTES = 16 * 1024 * 1024
 _SQLITE_PRAGMAS = (
+    "auto_vacuum = INCREMENTAL",  # before the first table; the file can be shortened (dialogue.storage.residue)
     "journal_mode = WAL",  # readers never wait for the writer
     "synchronous = FULL",  # a committed message survives the power going off
     "foreign_keys = ON",
-    "secure_delete = ON",  # deleted texts leave no bytes behind
+    "secure_delete = ON",  # what is deleted is overwritten
+    "temp_store = MEMORY",  # sorted rows leave no file behind
+    f"journal_size_limit = {_MAX_IDLE_WAL_BYTES}",
 )
 _BUSY_SECONDS = 15
 _ABANDONED_SECONDS = 10.0
 """idle_in_transaction_session_timeout: crisis words must not wait for the locks of a frozen process."""
 _READ_ONLY = {"mindglm_read_only": True}
+_BARE = {"mindglm_bare": True}
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -58,6 +63,15 @@ class Database:
         """One reading transaction, which on SQLite waits for no writer; raises `DatabaseUnavailable`."""
         with reachable(), Session(self.reading, expire_on_commit=False) as session, session.begin():
             yield session
+
+    @contextmanager
+    def outside_transactions(self) -> Iterator[Connection]:
+        """On SQLite, a connection for what no transaction can do, as the only writer of this process.
+
+        Nothing is begun or committed for the caller. Raises `DatabaseUnavailable`.
+        """
+        with self._in_a_row(), reachable(), self.engine.execution_options(**_BARE).connect() as connection:
+            yield connection
 
     def announcing(self, announce: Announce) -> "Database":
         """The same database with another announcer."""
@@ -172,5 +186,7 @@ def _prepare_postgresql(lock_seconds: float | None, connection: DBAPIConnection,
 
 def _begin_sqlite(connection: Connection) -> None:
     """Writers use BEGIN IMMEDIATE: a deferred transaction that has read cannot be upgraded while another one writes."""
+    if "mindglm_bare" in connection.get_execution_options():
+        return
     is_read_only = "mindglm_read_only" in connection.get_execution_options()
     connection.exec_driver_sql("BEGIN DEFERRED" if is_read_only else "BEGIN IMMEDIATE")

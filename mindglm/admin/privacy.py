@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dialogue.upkeep.key_rotation import RotatedBatch
 
 _BATCH = 200
+_FORGET_SECONDS = 10.0
 
 Person = Annotated[str, typer.Argument(help="channel:user id, or the beginning of a conversation's or person's id.")]
 Reason = Annotated[str, typer.Option("--why", help="The reason, kept in the audit; at most 255 characters.")]
@@ -75,18 +76,25 @@ def delete(
     from dialogue.storage.clock import utc_now
 
     confirm(f"Erase {person}? Their data cannot be restored.", yes=yes)
-    with AdminContext.open() as counter, counter.database.begin() as session:
-        person_id = find.person(session, person)
-        erasure.erase(
-            session,
-            person_id,
-            by=ClosedBy.ADMIN,
-            actor=counter.actor.name,
-            reason=why,
-            farewell_to=erasure.last_place(session, person_id) if tell else None,
-            now=utc_now(),
-        )
-    _done({"person_id": person_id}, "Erased: nobody can read their data any more.", json=json)
+    with AdminContext.open() as counter:
+        with counter.database.begin() as session:
+            person_id = find.person(session, person)
+            erasure.erase(
+                session,
+                person_id,
+                by=ClosedBy.ADMIN,
+                actor=counter.actor.name,
+                reason=why,
+                farewell_to=erasure.last_place(session, person_id) if tell else None,
+                now=utc_now(),
+            )
+        days = _copies_days(counter)
+    copies = f" Encrypted copies in logs and backups are gone in {days} days at the latest." if days else ""
+    _done(
+        {"person_id": person_id, "copies_days": days},
+        f"Erased: nobody can read their data here any more.{copies}",
+        json=json,
+    )
 
 
 def erasures(
@@ -108,6 +116,7 @@ def erasures(
         person_ids = _ids_in(again)
         with counter.database.begin() as session:
             count = erasure.erase_again(session, person_ids, actor=counter.actor.name, now=utc_now())
+        _copies_days(counter)
     printing.as_json({"erased_again_count": count})
 
 
@@ -218,6 +227,28 @@ def rotate_keys(*, json: AsJson = False) -> None:
         message = f"Not done: {dict(wrapped_by)}; {total.unreadable} keys cannot be opened by the master keys given."
     _done(result, message, json=json)
     raise typer.Exit(0 if is_done else 1)
+
+
+def _copies_days(counter: AdminContext) -> int:
+    """Forget in the files what was erased; how long copies may still hold it (days)."""
+    from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+    from dialogue.errors import DatabaseUnavailable
+    from dialogue.process import home
+    from dialogue.upkeep.forgetting import Forgetting
+
+    forgetting = Forgetting(database=counter.database, backups=home.backups(counter.settings))
+    days = home.copies_days(counter.settings)
+    patiently = Retrying(
+        retry=retry_if_exception_type(DatabaseUnavailable),
+        stop=stop_after_delay(_FORGET_SECONDS),
+        wait=wait_fixed(0.2),
+        reraise=True,
+    )
+    try:
+        return days if patiently(forgetting.forget) else max(1, days)
+    except DatabaseUnavailable:  # the bot's housekeeper goes on trying
+        return max(1, days)
 
 
 def _rotate_all(counter: AdminContext) -> "RotatedBatch":

@@ -17,6 +17,7 @@ from bot.outgoing.late_texts import MAX_EXPORTS, MAX_FILE_BYTES, LateTextSender
 from bot.services import BotServices
 from dialogue.core import people, sending
 from dialogue.core.commands import Command
+from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import Address, InboundMessage, OwedText
 from dialogue.rights import complaints, erasure
 from dialogue.rights import emergency_contacts as contacts
@@ -330,6 +331,31 @@ async def test_a_confirmation_that_the_platform_repeats_does_nothing(services: B
     await say(services, "确认删除", external_id="7")
     assert (await say(services, "确认删除", external_id="7")).is_repeat
     assert len((await delivered(services)).sent) == 1
+
+
+def busy() -> bool:
+    """As `Forgetting.forget` while a reader keeps old pages."""
+    raise DatabaseUnavailable("a reader")
+
+
+async def test_nobody_is_told_of_an_erasure_before_the_files_have_forgotten_it(services: BotServices) -> None:
+    await say(services, "/delete")
+    await say(services, "确认删除")
+    rooms = Rooms(services.database, services.keys)
+    rooms.clock.tick(timedelta(days=365).total_seconds())
+    owed = rooms.due(owner=UUID(int=1))[-1]
+    assert owed.kind is DeliveryKind.FAREWELL
+    platform = Platform()
+    waiting = LateTextSender(platform, replace(services.pen, forget=busy))
+    with pytest.raises(TryLater):
+        await waiting.send(owed)
+    assert platform.sent == []
+    await waiting.send(replace(owed, attempt=60))  # they have waited long enough, and hear what is true
+    assert "最迟 1 天" in platform.sent[-1]
+    await LateTextSender(platform, services.pen).send(owed)
+    assert "最迟" not in platform.sent[-1]
+    await LateTextSender(platform, replace(services.pen, copies_days=7)).send(owed)
+    assert "最迟 7 天" in platform.sent[-1]
 
 
 async def test_an_export_that_was_owed_when_the_person_was_erased_is_not_sent(services: BotServices) -> None:
