@@ -1,4 +1,4 @@
-"""`mindglm worker`: what ``celery -A worker worker`` does, without the gossip between workers that we do not need."""
+"""`mindglm worker`: what ``celery -A worker worker`` does, under a name that no successor has."""
 
 import os
 import socket
@@ -13,5 +13,4 @@ def run(*, concurrency: int | None, name: str | None) -> None:
     if concurrency is not None:
         settings = settings.model_copy(update={"concurrency": concurrency})
     node = f"{name or f'mindglm-{os.getpid()}'}@{socket.gethostname()}"
-    arguments = ["worker", "--without-gossip", "--without-mingle", "--without-heartbeat", "--hostname", node]
-    create_app(settings).worker_main(arguments)
+    create_app(settings).worker_main(["worker", "--hostname", node])

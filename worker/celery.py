@@ -40,6 +40,7 @@ def create_app(settings: WorkerSettings) -> Celery:
     app.conf.update(
         COMMON_CONFIGURATION,
         worker_pool="threads",
+        worker_consumer="worker.consumer:DurableConsumer",
         worker_concurrency=math.ceil(_THREADS_PER_SLOT * engine.capacity),
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,

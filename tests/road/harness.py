@@ -49,14 +49,14 @@ class Worker:
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         self.log = log
-        self._file = log.open("ab")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", "worker", "worker", "--without-mingle", "--without-gossip"],
-            env={**os.environ, **environment},
-            stdout=self._file,
-            stderr=self._file,
-            start_new_session=True,
-        )
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "celery", "-A", "worker", "worker"],
+                env={**os.environ, **environment},
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
 
     def wait_ready(self) -> None:
         wait_until(lambda: self.process.poll() is not None or "worker_ready" in self.log.read_text(), _START_SECONDS)
@@ -65,15 +65,12 @@ class Worker:
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
-        self._file.close()
 
     def terminate(self) -> None:
         self.process.terminate()
 
     def wait(self, seconds: float = 60) -> int:
-        status = self.process.wait(seconds)
-        self._file.close()
-        return status
+        return self.process.wait(seconds)
 
 
 class Road:

@@ -77,20 +77,43 @@ def test_with_the_broker_away_the_worker_finds_by_itself_what_was_said(
         assert quick_road.wait_for_answers(1, who=f"人{number}", seconds=12) == ["收到：在吗"]
 
 
-def test_a_broker_that_is_away_for_ten_seconds_loses_nobody(quick_road: Road, valkey_server: ValkeyServer) -> None:
+def test_a_broker_that_stays_away_for_a_while_loses_nobody(quick_road: Road, valkey_server: ValkeyServer) -> None:
     quick_road.start_courier()
-    quick_road.start_worker()
+    worker = quick_road.start_worker()
     quick_road.say("之前")
     quick_road.wait_for_answers(1)
     valkey_server.kill()
     for number in range(5):
         quick_road.say("断线时", who=f"人{number}")
-    time.sleep(10)
+    wait_until(lambda: worker.log.read_text().count("Cannot connect") >= 2)
     valkey_server.start()
     for number in range(5):
-        assert quick_road.wait_for_answers(1, who=f"人{number}", seconds=30) == ["收到：断线时"]
+        assert quick_road.wait_for_answers(1, who=f"人{number}", seconds=12) == ["收到：断线时"]
     quick_road.say("之后")
-    assert quick_road.wait_for_answers(2, seconds=20) == ["收到：之前", "收到：之后"]
+    assert quick_road.wait_for_answers(2, seconds=12) == ["收到：之前", "收到：之后"]
+
+
+def test_a_broker_that_dies_while_a_reply_is_generated_does_not_end_the_worker(
+    slow_road: Road, valkey_server: ValkeyServer
+) -> None:
+    slow_road.start_courier()
+    worker = slow_road.start_worker()
+    slow_road.say("我睡不着")
+    wait_until(lambda: slow_road.states() == ["generating"], 10)
+    valkey_server.kill()
+    valkey_server.start()
+    assert slow_road.wait_for_answers(1, seconds=12) == ["收到：我睡不着"]
+    slow_road.say("谢谢")
+    assert slow_road.wait_for_answers(2, seconds=12) == ["收到：我睡不着", "收到：谢谢"]
+    assert worker.process.poll() is None
+
+
+def test_a_worker_without_its_broker_stops_when_it_is_told_to(quick_road: Road, valkey_server: ValkeyServer) -> None:
+    worker = quick_road.start_worker()
+    valkey_server.kill()
+    wait_until(lambda: "Cannot connect" in worker.log.read_text())
+    worker.terminate()
+    assert worker.wait(10) == 0
 
 
 def test_a_worker_that_dies_between_answer_and_delivery_owes_nothing_twice(quick_road: Road) -> None:
