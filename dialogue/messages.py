@@ -44,8 +44,11 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboundMessage:
-    """One text that a person wrote, as an adapter read it.
+    """What a person said in one message, as an adapter read it.
 
+    `text` is their own words. `quoted` is what they answer or cite of somebody else, `forwarded` what they passed on:
+    both are given to the model, marked as not theirs. `beside` has strings of theirs that are no words, such as a
+    file's name: they are screened and not kept. `language` is a BCP 47 tag of what they read, where the platform tells.
     `account` is the bot's own account on the channel; `external_id` is unique for channel and account. `reply_to_id`:
     the platform's id of the message that this one answers, where the platform tells. `is_private`: nobody but the
     person reads what is said at `address`. `allowance`: on a channel where sending has a budget, what this message
@@ -59,6 +62,10 @@ class InboundMessage:
     text: str = field(repr=False)
     sent_at: datetime
     is_private: bool
+    quoted: str = field(default="", repr=False)
+    forwarded: str = field(default="", repr=False)
+    beside: str = field(default="", repr=False)
+    language: str | None = None
     reply_to_id: str | None = None
     allowance: Allowance | None = None
 

@@ -19,7 +19,7 @@ from bot.incoming.steps import (
     consent_gate,
     danger_before_consent,
     delete_data,
-    edit_of_answered,
+    edit,
     emergency_contact,
     empty,
     export_data,
@@ -41,7 +41,7 @@ from bot.incoming.steps import (
 Decision = Callable[[Situation], Outcome]
 
 DECISIONS: tuple[Decision, ...] = (
-    edit_of_answered.decide,
+    edit.decide,
     repeat.decide,
     stale_button.decide,
     blocked.decide,

@@ -8,6 +8,7 @@ from bot.incoming import answers, danger, relay
 from bot.incoming.situation import Situation
 from care.screening import Screening, Tier, screen_safely
 from dialogue.core import consent, intake
+from dialogue.core.cited import own_words
 from dialogue.core.consent import HeldWords
 
 Screened = tuple[HeldWords, Screening]
@@ -21,6 +22,10 @@ def hold(situation: Situation, text: str | None) -> tuple[Situation, UUID, UUID]
     person = situation.person
     is_kept = text is not None and person.declined_at is None and not situation.rules.gate.turns_away(person.age_band)
     situation, conversation = situation.in_conversation()
+    replaced = situation.replaces
+    if is_kept and text is not None and replaced is not None and replaced.is_held:
+        intake.replace_text(situation.session, person, replaced.message_id, text)
+        is_kept = False
     message_id = answers.store(
         situation,
         text if is_kept else None,
@@ -33,7 +38,7 @@ def hold(situation: Situation, text: str | None) -> tuple[Situation, UUID, UUID]
 def screened(situation: Situation) -> list[Screened]:
     """What waits, oldest first, and the danger in it."""
     waiting = consent.held(situation.session, situation.person, now=situation.now)
-    return [(words, screen_safely(words.text)) for words in waiting]
+    return [(words, screen_safely(own_words(words.text))) for words in waiting]
 
 
 def release(situation: Situation, conversation_id: UUID, held: Sequence[Screened]) -> tuple[UUID | None, list[str]]:

@@ -14,7 +14,7 @@ from bot.incoming import decisions, situation
 from bot.incoming.gate import Gate
 from bot.incoming.limits import UNLIMITED, Limits
 from bot.incoming.receipt import Receipt
-from bot.incoming.situation import Button, Edit, NotText, Rules, Text, What
+from bot.incoming.situation import Aside, Button, Edit, NotText, Rules, Text, What
 from bot.incoming.urgency import screen_both_ends
 from bot.meters import UNMETERED, BotMeters
 from bot.staff.desk import Desk
@@ -24,7 +24,7 @@ from care.scripts import Voice
 from care.texts import Texts
 from dialogue.admin import takeover
 from dialogue.admin.office import Office
-from dialogue.core import conversations, feedback
+from dialogue.core import conversations, feedback, intake
 from dialogue.errors import ConversationClosed, Erased
 from dialogue.messages import Address, InboundMessage
 from dialogue.states import ClosedBy
@@ -77,9 +77,17 @@ class Inbox:
         """Store a message and ring for it; it is safe when this returns. Raises `DatabaseUnavailable`."""
         return await self._run(partial(self.receive_blocking, message), message)
 
-    async def revise(self, message: InboundMessage, *, original_id: str) -> Receipt:
-        """The person changed an earlier message: new words, unless the old ones were answered already."""
-        return await self._run(partial(self.decide_blocking, Edit(original_id), message), message)
+    async def revise(self, message: InboundMessage, *, original_id: str, is_addressed: bool = True) -> Receipt:
+        """The person changed an earlier message, which replaces it while it is unanswered.
+
+        Not `is_addressed`: only a message that we have read concerns us.
+        """
+        decide = self.decide_blocking if is_addressed else self._decide_if_known
+        return await self._run(partial(decide, Edit(original_id), message), message)
+
+    async def overhear(self, message: InboundMessage) -> Receipt:
+        """Something happened in the chat; what its person named it is screened."""
+        return await self._run(partial(self.decide_blocking, Aside(), message), message)
 
     async def excuse(self, message: InboundMessage) -> Receipt:
         """Something that is no text came: say so, once for several in a row."""
@@ -125,11 +133,17 @@ class Inbox:
         )
         return receipt
 
+    def _decide_if_known(self, what: Edit, message: InboundMessage) -> Receipt:
+        with self._database.read() as session:
+            is_known = intake.is_known(session, message, external_id=what.original_id)
+        return self.decide_blocking(what, message) if is_known else Receipt()
+
     async def _run(self, call: Callable[[], Receipt], message: InboundMessage) -> Receipt:
         """In the order of the danger in the words, which is known before the database is asked."""
         is_ordered = self._executor.is_full
         length = self.rules.max_message_length
-        priority = screen_both_ends(message.text, length).tier if is_ordered else Tier.NONE
+        said = f"{message.text}\n{message.beside}\n{message.forwarded}"
+        priority = screen_both_ends(said, length).tier if is_ordered else Tier.NONE
         return await self._executor.run(call, priority=priority)
 
     def _rate(self, channel: str, user_id: str, turn_id: UUID, value: int) -> bool:

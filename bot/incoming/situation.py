@@ -26,6 +26,7 @@ from dialogue.admin.duty import DutyHours
 from dialogue.admin.office import Office
 from dialogue.core import conversations, danger_course, people
 from dialogue.core.conversations import OpenConversation
+from dialogue.core.intake import StoredWords
 from dialogue.core.people import KnownPerson
 from dialogue.core.recent_words import recent_words
 from dialogue.messages import InboundMessage
@@ -44,6 +45,11 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
+class Aside:
+    """Something happened that is nobody's message; what is beside it is screened."""
+
+
+@dataclass(frozen=True, slots=True)
 class NotText:
     """Something that cannot be read: a picture, a voice message."""
 
@@ -55,7 +61,7 @@ class Button:
     answer: Answer
 
 
-What = Text | Edit | NotText | Button
+What = Text | Edit | NotText | Aside | Button
 """What came."""
 
 UNDER_AGE = frozenset({AgeBand.MINOR, AgeBand.CHILD})
@@ -89,6 +95,8 @@ class Situation:
     course: Course
     """How danger ran for that person, in this conversation and before it."""
     now: datetime
+    replaces: StoredWords | None = None
+    """The message that this edit changes, while it is unanswered."""
     assessment: Assessment | None = None
     """What this message did to the course, once it was taken into it."""
     preface: str | None = field(default=None, repr=False)
@@ -153,7 +161,14 @@ def load(session: Session, rules: Rules, what: What, message: InboundMessage, *,
         rules=rules,
         what=what,
         message=message,
-        words=Words(raw=message.text, max_length=rules.max_message_length, context=context),
+        words=Words(
+            raw=message.text,
+            quoted=message.quoted,
+            forwarded=message.forwarded,
+            beside=message.beside,
+            max_length=rules.max_message_length,
+            context=context,
+        ),
         person=person,
         conversation=conversation,
         course=course,

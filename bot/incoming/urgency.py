@@ -3,7 +3,7 @@
 from bot.admission import URGENT
 from care.screening import Screening, screen_safely
 
-_MAX_LENGTH = 4000
+_MAX_LENGTH = 4096
 """Characters of each end of a long text that are screened."""
 
 

@@ -1,15 +1,21 @@
-"""Interpretations of a message's text, each computed once and only on demand."""
+"""Interpretations of what a message says, each computed once and only on demand.
+
+Commands, answers and questions are read in the person's own words alone. Danger is looked for in everything: in what is
+somebody else's it is danger to somebody else.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from bot.incoming.urgency import screen_both_ends
 from care import disclosure, identity
 from care.disclosure import Answer
 from care.identity import Asked
-from care.screening import Context, Screening, screen_safely
+from care.screening import Context, Route, Screening, Tier, screen_safely
+from care.subject import Subject
 from dialogue.core import commands
+from dialogue.core.cited import marked
 from dialogue.core.cleaning import clean
 from dialogue.core.commands import Command
 from dialogue.errors import EmptyMessage, MessageTooLong
@@ -17,10 +23,16 @@ from dialogue.errors import EmptyMessage, MessageTooLong
 
 @dataclass(frozen=True, kw_only=True)  # no slots: the readings are kept beside the fields
 class Words:
-    """A text as it came. `max_length` in characters: a longer one is refused."""
+    """A text as it came. `max_length` in characters: a longer one is refused.
+
+    `quoted` and `forwarded` are somebody else's words; `beside` are strings of the person's that are no words.
+    """
 
     raw: str = field(repr=False)
     max_length: int
+    quoted: str = field(default="", repr=False)
+    forwarded: str = field(default="", repr=False)
+    beside: str = field(default="", repr=False)
     context: Callable[[], Context] = field(default=Context, repr=False)
     """What the message is heard in; asked for once, when the words are screened."""
 
@@ -30,40 +42,75 @@ class Words:
         return None if isinstance(self._cleaned, str) else self._cleaned
 
     @property
-    def text(self) -> str:
-        """Cleaned; raises the `fault`."""
+    def own(self) -> str:
+        """The person's own words, cleaned; empty if they only passed on somebody else's. Raises the `fault`."""
         if not isinstance(self._cleaned, str):
             raise self._cleaned
         return self._cleaned
 
     @cached_property
+    def text(self) -> str:
+        """What is kept and what the model reads: the own words, and before them somebody else's, marked as such."""
+        own, others = self.own, self.forwarded or self.quoted
+        return marked(_cleaned_safely(others), own, is_forwarded=bool(self.forwarded)) if others else own
+
+    @cached_property
     def command(self) -> Command | None:
         """The command that the whole text is, if it is one."""
-        return commands.parse(self.text)
+        return commands.parse(self.own)
 
     @cached_property
     def screening(self) -> Screening:
         """The danger in the cleaned text, as part of what was said and asked before."""
-        return screen_safely(self.text, context=self.context())
+        return self._with_the_rest(screen_safely(self.own, context=self.context()))
 
     @cached_property
     def screening_of_ends(self) -> Screening:
         """The danger in a text of any length, by its beginning and its end."""
-        return screen_both_ends(self.raw, self.max_length)
+        return self._with_the_rest(screen_both_ends(self.raw, self.max_length))
 
     @cached_property
     def question(self) -> Asked | None:
         """A question about who answers here."""
-        return identity.asked(self.text)
+        return identity.asked(self.own)
 
     @cached_property
     def consent_answer(self) -> Answer | None:
         """What the text answers to the notice."""
-        return disclosure.answer(self.text)
+        return disclosure.answer(self.own)
+
+    def _with_the_rest(self, own: Screening) -> Screening:
+        found = own
+        if self.beside:
+            beside = screen_both_ends(self.beside, self.max_length)
+            found = beside if beside.tier > found.tier else found
+        for others in (self.quoted, self.forwarded):
+            if others:
+                theirs = _of_somebody_else(screen_both_ends(others, self.max_length))
+                found = theirs if theirs.tier > found.tier else found
+        return replace(found, age=own.age, learnt=own.learnt)
 
     @cached_property
     def _cleaned(self) -> str | EmptyMessage | MessageTooLong:
         try:
+            if self.forwarded:
+                clean(self.forwarded, max_length=self.max_length)
             return clean(self.raw, max_length=self.max_length)
-        except (EmptyMessage, MessageTooLong) as fault:
+        except EmptyMessage as fault:
+            return "" if _cleaned_safely(self.forwarded or self.quoted) else fault
+        except MessageTooLong as fault:
             return fault
+
+
+def _of_somebody_else(found: Screening) -> Screening:
+    """Whoever passes on such words worries about whoever wrote them."""
+    if found.tier is Tier.NONE or found.route is not Route.SELF:
+        return found
+    return replace(found, route=Route.THIRD_PARTY, subject=Subject.OTHER)
+
+
+def _cleaned_safely(text: str) -> str:
+    try:
+        return clean(text, max_length=len(text) + 1)
+    except EmptyMessage:
+        return ""

@@ -1,7 +1,7 @@
 """Stores inbound messages. The person must be locked: that makes deduplication and turn order race-free."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -21,8 +21,15 @@ _REPEAT = select(MESSAGES.c.id).where(
     MESSAGES.c.account == bindparam("account"),
     MESSAGES.c.external_id == bindparam("external_id"),
 )
-_STATE_OF_WORDS = (
-    select(MESSAGES.c.id, MESSAGES.c.expires_at, TURNS.c.state)
+_STORED = (
+    select(
+        MESSAGES.c.id,
+        MESSAGES.c.text,
+        MESSAGES.c.expires_at,
+        MESSAGES.c.conversation_id,
+        MESSAGES.c.turn_id,
+        TURNS.c.state,
+    )
     .outerjoin(TURNS, TURNS.c.id == MESSAGES.c.turn_id)
     .where(
         MESSAGES.c.channel == bindparam("channel"),
@@ -52,7 +59,18 @@ _JOIN = (
     .where(MESSAGES.c.id.in_(bindparam("message_ids", expanding=True)))
     .values(turn_id=bindparam("of_turn"), expires_at=None)
 )
+_REPLACE_TEXT = update(MESSAGES).where(MESSAGES.c.id == bindparam("of_message")).values(text=bindparam("new_text"))
+_LOCK_TURN = (
+    select(TURNS.c.state, TURNS.c.postscript).where(TURNS.c.id == bindparam("of_turn")).with_for_update(key_share=True)
+)
+_DISCARD = (
+    update(TURNS)
+    .where(TURNS.c.id == bindparam("of_turn"))
+    .values(state=TurnState.DISCARDED, finished_at=bindparam("now"))
+)
+_OF_TURN = select(MESSAGES.c.id).where(MESSAGES.c.turn_id == bindparam("of_turn")).order_by(MESSAGES.c.id)
 _POSTSCRIPT = "turns.postscript"
+_TEXT = "messages.text"
 _BURST = timedelta(seconds=60)
 
 
@@ -64,6 +82,24 @@ class Received:
     conversation_id: UUID
     turn_id: UUID
     is_new_turn: bool
+    instead_of: UUID | None = None  # the turn that was being generated and is discarded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredWords:
+    """A message that is kept. `text` is None where only its mark is; `is_held` while it waits for a consent."""
+
+    message_id: UUID
+    text: str | None = field(repr=False)
+    conversation_id: UUID | None
+    turn_id: UUID | None
+    state: TurnState | None
+    is_held: bool
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it was answered, refused or obeyed."""
+        return not self.is_held and self.state not in OPEN_TURN_STATES
 
 
 def is_repeat(session: Session, message: InboundMessage) -> bool:
@@ -72,14 +108,26 @@ def is_repeat(session: Session, message: InboundMessage) -> bool:
     return session.scalar(_REPEAT, place) is not None
 
 
-def is_settled(session: Session, message: InboundMessage, *, external_id: str) -> bool:
-    """Whether an earlier message of the same account was already answered, refused or obeyed.
-
-    A message that waits for consent was not.
-    """
+def stored(session: Session, person: KnownPerson, message: InboundMessage, *, external_id: str) -> StoredWords | None:
+    """An earlier message of the same account, as it is kept now."""
     place = {"channel": message.address.channel, "account": message.account, "external_id": external_id}
-    stored = session.execute(_STATE_OF_WORDS, place).first()
-    return stored is not None and stored.expires_at is None and stored.state not in OPEN_TURN_STATES
+    row = session.execute(_STORED, place).first()
+    if row is None:
+        return None
+    return StoredWords(
+        message_id=row.id,
+        text=person.key.open(row.text, row=row.id, column=_TEXT) if row.text is not None else None,
+        conversation_id=row.conversation_id,
+        turn_id=row.turn_id,
+        state=row.state,
+        is_held=row.expires_at is not None,
+    )
+
+
+def is_known(session: Session, message: InboundMessage, *, external_id: str) -> bool:
+    """Whether an earlier message of the same account is kept."""
+    place = {"channel": message.address.channel, "account": message.account, "external_id": external_id}
+    return session.execute(_STORED, place).first() is not None
 
 
 def is_burst(session: Session, person: KnownPerson, *, mark: str, now: datetime, within: timedelta = _BURST) -> bool:
@@ -87,7 +135,7 @@ def is_burst(session: Session, person: KnownPerson, *, mark: str, now: datetime,
     newest = session.execute(_NEWEST, {"of_person": person.id}).first()
     if newest is None or newest.text is None or now - newest.received_at > within:
         return False
-    return person.key.open(newest.text, row=newest.id, column="messages.text") == mark
+    return person.key.open(newest.text, row=newest.id, column=_TEXT) == mark
 
 
 def append_to_turn(
@@ -107,6 +155,42 @@ def append_to_turn(
     turn_id, is_new = _waiting_turn(session, person, conversation_id, postscript=postscript, now=now)
     message_id = store(session, person, message, text=text, conversation_id=conversation_id, turn_id=turn_id, now=now)
     return Received(message_id=message_id, conversation_id=conversation_id, turn_id=turn_id, is_new_turn=is_new)
+
+
+def revise(
+    session: Session,
+    person: KnownPerson,
+    message: InboundMessage,
+    replaced: StoredWords,
+    *,
+    text: str,
+    postscript: str | None = None,
+    now: datetime,
+) -> Received:
+    """Put the `text` in the place of words that no reply answers yet; one that is being generated is begun anew."""
+    if replaced.conversation_id is None or replaced.turn_id is None:
+        raise ValueError("only words of a turn can be revised")
+    turn_id = replaced.turn_id
+    turn = session.execute(_LOCK_TURN, {"of_turn": turn_id}).one()
+    if turn.state in OPEN_TURN_STATES:  # else it was answered in the meantime
+        replace_text(session, person, replaced.message_id, text)
+        if turn.state is TurnState.GENERATING:
+            turn_id = _begin_anew(session, person, turn_id, replaced.conversation_id, turn.postscript, now=now)
+        _waiting_turn(session, person, replaced.conversation_id, postscript=postscript, now=now)
+    message_id = store(session, person, message, text=None, conversation_id=replaced.conversation_id, now=now)
+    return Received(
+        message_id=message_id,
+        conversation_id=replaced.conversation_id,
+        turn_id=turn_id,
+        is_new_turn=turn_id != replaced.turn_id,
+        instead_of=replaced.turn_id if turn_id != replaced.turn_id else None,
+    )
+
+
+def replace_text(session: Session, person: KnownPerson, message_id: UUID, text: str) -> None:
+    """The person changed a message that nobody has answered."""
+    sealed = person.key.seal(text, row=message_id, column=_TEXT)
+    session.execute(_REPLACE_TEXT, {"of_message": message_id, "new_text": sealed})
 
 
 def release(
@@ -148,13 +232,24 @@ def store(
             "channel": message.address.channel,
             "account": message.account,
             "external_id": message.external_id,
-            "text": person.key.seal(text, row=message_id, column="messages.text") if text is not None else None,
+            "text": person.key.seal(text, row=message_id, column=_TEXT) if text is not None else None,
             "sent_at": message.sent_at,
             "received_at": now,
             "expires_at": expires_at,
         },
     )
     return message_id
+
+
+def _begin_anew(
+    session: Session, person: KnownPerson, turn_id: UUID, conversation_id: UUID, sealed: bytes | None, *, now: datetime
+) -> UUID:
+    """Discard a turn that is being generated; its messages wait for another. Returns that one."""
+    session.execute(_DISCARD, {"of_turn": turn_id, "now": now})
+    after_commit.cancel(session, [turn_id])
+    message_ids = session.scalars(_OF_TURN, {"of_turn": turn_id}).all()
+    postscript = person.key.open(sealed, row=turn_id, column=_POSTSCRIPT) if sealed is not None else None
+    return release(session, person, conversation_id, message_ids, postscript=postscript, now=now)
 
 
 def _waiting_turn(

@@ -6,6 +6,7 @@ from typing import Final
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from dialogue.core.cited import own_words
 from dialogue.core.commands import Command
 from dialogue.core.people import KnownPerson
 from dialogue.tables import MESSAGES
@@ -28,5 +29,5 @@ _LATEST = (
 def recent_words(session: Session, person: KnownPerson, *, now: datetime) -> tuple[str, ...]:
     """The person's last messages of the last minutes that are kept, oldest first; without commands and marks."""
     rows = session.execute(_LATEST, {"person_id": person.id, "since": now - BREATH}).all()
-    texts = (person.key.open(row.text, row=row.id, column="messages.text") for row in reversed(rows))
+    texts = (own_words(person.key.open(row.text, row=row.id, column="messages.text")) for row in reversed(rows))
     return tuple(text for text in texts if text not in _MARKS and text.strip("\ufffc\ufffd\N{NO ENTRY}"))

@@ -87,7 +87,7 @@ class DialogueSettings(BaseSettings):
     window_max_length: int = Field(default=600, ge=1, description="Longest history the model sees (characters).")
     window_max_turns: int = Field(default=12, ge=1, description="Longest history the model sees (turns).")
     max_message_length: int = Field(
-        default=4000, ge=1, description="Longest message (characters); a longer one is rejected."
+        default=4096, ge=1, description="Longest message (characters); a longer one is rejected."
     )
     messages_per_minute: int = Field(
         default=20,

@@ -6,12 +6,11 @@ import socket
 from functools import cache
 from typing import Any, cast
 
-from telegram import Bot, Update
 from tornado.iostream import IOStream
 
 from bot.channels.telegram import updates
-from bot.channels.telegram.bot_api import BotApi
 from bot.channels.telegram.intake import Intake
+from bot.channels.telegram.raw import Raw
 from bot.channels.telegram.webhook import SECRET_HEADER, Webhook
 from bot.health import Health
 from tests.fuzz.mutation import Mutator
@@ -29,7 +28,7 @@ class Reader:
         self.count = 0
         self._account = account
 
-    async def take(self, update: Update) -> None:
+    async def take(self, update: Raw) -> None:
         self.count += 1
         updates.read(update, self._account, are_groups_served=True)
 
@@ -42,12 +41,12 @@ class _Health:
 class Post:
     """Where Telegram would deliver."""
 
-    def __init__(self, bot: Bot, account: updates.Account) -> None:
+    def __init__(self, account: updates.Account) -> None:
         self._runner = asyncio.Runner()
         self._runner.get_loop().set_exception_handler(self._keep)
         self._broken: list[Any] = []
         self.reader = Reader(account)
-        self._webhook = self._runner.run(self._open(bot))
+        self._webhook = self._runner.run(self._open())
 
     def deliver(self, request: bytes) -> bytes:
         """What is answered before the server hangs up; raises what broke behind its back."""
@@ -59,8 +58,8 @@ class Post:
         self._runner.run(self._webhook.close())
         self._runner.close()
 
-    async def _open(self, bot: Bot) -> Webhook:
-        return Webhook(cast("BotApi", bot), cast("Intake", self.reader), cast("Health", _Health()), secret=SECRET)
+    async def _open(self) -> Webhook:
+        return Webhook(cast("Intake", self.reader), cast("Health", _Health()), secret=SECRET)
 
     async def _deliver(self, request: bytes) -> bytes:
         ours, theirs = socket.socketpair()
@@ -96,8 +95,8 @@ def request(mutator: Mutator, update: bytes, *, secret: bytes) -> bytes:
 
 
 @cache
-def post(bot: Bot, account: updates.Account) -> Post:
+def post(account: updates.Account) -> Post:
     """This process's."""
-    opened = Post(bot, account)
+    opened = Post(account)
     atexit.register(opened.close)
     return opened

@@ -122,7 +122,7 @@ class TelegramAdapter(Adapter):
         from bot.channels.telegram.webhook import Webhook  # a web server costs memory that polling does not need
 
         secret = webhook_secret(self._settings)
-        webhook = Webhook(self._api, intake, self._health, secret=secret)
+        webhook = Webhook(intake, self._health, secret=secret)
         webhook.listen(self._settings.telegram_webhook_listen)
         set_webhook = partial(
             self._api.set_webhook,

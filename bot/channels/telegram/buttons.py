@@ -1,6 +1,7 @@
 """Buttons under our messages and their callback data: at most 64 bytes, never anybody's words."""
 
 import re
+from dataclasses import dataclass
 from uuid import UUID
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
@@ -16,7 +17,15 @@ _ANSWERS = {
     "child": Answer(band=AgeBand.CHILD),
     "decline": Answer(agrees=False),
 }
-_CONSENT = re.compile(rf"consent:(?P<answer>{'|'.join(_ANSWERS)})")
+_CONSENT = re.compile(rf"consent:(?P<answer>{'|'.join(_ANSWERS)})(?::(?P<user>[1-9]\d{{0,18}}))?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentButton:
+    """What a button under the notice answers, and whose it is; None for anybody's."""
+
+    answer: Answer
+    user_id: int | None = None
 
 
 def rating(turn_id: UUID) -> InlineKeyboardMarkup:
@@ -37,17 +46,20 @@ def read_rating(data: str) -> tuple[UUID, int] | None:
     return (UUID(hex=found["turn"]), int(found["value"])) if found else None
 
 
-def consent(texts: Texts) -> InlineKeyboardMarkup:
-    """Under the question for consent."""
+def consent(texts: Texts, *, user_id: int | None = None) -> InlineKeyboardMarkup:
+    """Under the question for consent; in a group, for the person who is asked."""
+    whose = f":{user_id}" if user_id is not None else ""
     return InlineKeyboardMarkup(
         [
-            [InlineKeyboardButton(texts.say(f"disclosure_button_{name}"), callback_data=f"consent:{name}")]
+            [InlineKeyboardButton(texts.say(f"disclosure_button_{name}"), callback_data=f"consent:{name}{whose}")]
             for name in _ANSWERS
         ]
     )
 
 
-def read_consent(data: str) -> Answer | None:
+def read_consent(data: str) -> ConsentButton | None:
     """What was answered to the question."""
     found = _CONSENT.fullmatch(data)
-    return _ANSWERS[found["answer"]] if found else None
+    if found is None:
+        return None
+    return ConsentButton(answer=_ANSWERS[found["answer"]], user_id=int(found["user"]) if found["user"] else None)

@@ -4,11 +4,26 @@ from collections.abc import Callable
 from uuid import UUID
 
 import structlog
-from telegram import Update
 
 from bot.channels.telegram import CHANNEL
 from bot.channels.telegram.chat import TelegramChat
-from bot.channels.telegram.updates import Account, Chose, Event, Left, Rated, Revised, Said, Showed, order_key, read
+from bot.channels.telegram.raw import Raw
+from bot.channels.telegram.updates import (
+    Account,
+    Chose,
+    Event,
+    Left,
+    Moved,
+    Overheard,
+    Pressed,
+    Rated,
+    Revised,
+    Said,
+    Showed,
+    Stopped,
+    order_key,
+    read,
+)
 from bot.incoming.chat_locks import PerChatLocks
 from bot.incoming.inbox import Inbox
 from bot.incoming.receipt import Receipt
@@ -45,7 +60,7 @@ class Intake:
         self._on_pressed = on_pressed
         self._chat_locks = PerChatLocks()
 
-    async def take(self, update: Update) -> None:
+    async def take(self, update: Raw) -> None:
         """Safe when this returns; a repeat changes nothing. Raises `DatabaseUnavailable`."""
         async with self._chat_locks.hold(order_key(update)):
             events = read(update, self._account, are_groups_served=self._are_groups_served)
@@ -56,16 +71,23 @@ class Intake:
         match event:
             case Said(message):
                 self._hear(message.address, await self._inbox.receive(message))
-            case Revised(message, original_id):
-                self._hear(message.address, await self._inbox.revise(message, original_id=original_id))
+            case Revised(message, original_id, is_addressed):
+                revised = await self._inbox.revise(message, original_id=original_id, is_addressed=is_addressed)
+                self._hear(message.address, revised)
             case Showed(message):
-                await self._inbox.excuse(message)
+                self._hear(message.address, await self._inbox.excuse(message))
+            case Overheard(message):
+                self._hear(message.address, await self._inbox.overhear(message))
             case Rated():
                 await self._inbox.rate(CHANNEL, event.user_id, event.turn_id, event.value)
                 self._on_pressed(event.callback_id)
             case Chose(message=message, answer=answer):
                 self._hear(message.address, await self._inbox.choose(message, answer))
                 self._on_pressed(event.callback_id)
+            case Pressed():
+                self._on_pressed(event.callback_id)
+            case Moved() | Stopped():
+                pass
             case Left(address):
                 await self._inbox.leave(address)
 

@@ -6,11 +6,11 @@ from collections import deque
 from typing import Any
 
 import structlog
-from telegram import Update
 from telegram.error import Conflict, InvalidToken, TelegramError
 
 from bot.channels.telegram.bot_api import POLL_SECONDS, BotApi, TokenRefused, wait_seconds
 from bot.channels.telegram.intake import Intake
+from bot.channels.telegram.raw import Raw
 from bot.channels.telegram.updates import order_key
 from bot.ending import end_tasks
 from bot.health import Deaf, Health, hangs_for_good
@@ -45,7 +45,7 @@ class Poller:
         self._stopping = stopping
         self._offset: int | None = None
         self._is_settled: dict[int, bool] = {}  # by update id, from the offset on
-        self._chats: dict[tuple[int, int], deque[Update]] = {}
+        self._chats: dict[tuple[int, int], deque[Raw]] = {}
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -128,22 +128,17 @@ class Poller:
         waiting = self._chats[chat]
         try:
             while waiting and await self._insist(waiting[0]):
-                self._is_settled[waiting.popleft().update_id] = True
+                self._is_settled[int(waiting.popleft()["update_id"])] = True
         finally:
             del self._chats[chat]
 
-    def _by_chat(self, updates: list[dict[str, Any]]) -> dict[tuple[int, int], list[Update]]:
-        chats: dict[tuple[int, int], list[Update]] = {}
+    def _by_chat(self, updates: list[dict[str, Any]]) -> dict[tuple[int, int], list[Raw]]:
+        chats: dict[tuple[int, int], list[Raw]] = {}
         for raw in updates:
-            try:
-                update = Update.de_json(raw, self._api)
-                chats.setdefault(order_key(update), []).append(update)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is the same at the next try
-                _tell_skipped(int(raw["update_id"]), error)
-                self._is_settled[int(raw["update_id"])] = True
+            chats.setdefault(order_key(raw), []).append(raw)
         return chats
 
-    async def _insist(self, update: Update) -> bool:
+    async def _insist(self, update: Raw) -> bool:
         """Whether it was processed or skipped; False if stopped first."""
         count = 0
         while not self._stopping.is_set():
@@ -157,9 +152,11 @@ class Poller:
                         "what people say cannot be taken in: the database neither answers nor fails"
                     ) from None
                 if count >= _MAX_TRIES and not isinstance(error, DatabaseUnavailable):
-                    _tell_skipped(update.update_id, error)
+                    _tell_skipped(int(update["update_id"]), error)
                     return True
-                (log.warning if count == 1 else log.debug)("intake_waits", **_told(error), update_id=update.update_id)
+                (log.warning if count == 1 else log.debug)(
+                    "intake_waits", **_told(error), update_id=update["update_id"]
+                )
                 await self._pause(wait_seconds(error, count))
             else:
                 return True

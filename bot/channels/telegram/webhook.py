@@ -8,14 +8,13 @@ import json
 from typing import Any
 
 import structlog
-from telegram import Update
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.routing import URLSpec
 from tornado.web import Application, RequestHandler
 
-from bot.channels.telegram.bot_api import BotApi
 from bot.channels.telegram.intake import Intake
+from bot.channels.telegram.raw import Raw
 from bot.health import Health
 from dialogue.errors import DatabaseUnavailable, Misconfigured
 
@@ -28,8 +27,8 @@ _MAX_UPDATE_BYTES = 1 << 20
 class Webhook:
     """Listens until closed; also serves `/healthz`."""
 
-    def __init__(self, api: BotApi, intake: Intake, health: Health, *, secret: str) -> None:
-        shared = {"api": api, "intake": intake, "health": health, "secret": secret.encode()}
+    def __init__(self, intake: Intake, health: Health, *, secret: str) -> None:
+        shared = {"intake": intake, "health": health, "secret": secret.encode()}
         routes = [URLSpec(r"/healthz", _Alive), URLSpec(r"/.*", _Updates, shared)]
         self._server = HTTPServer(
             Application(list[Any](routes), log_function=_log_nothing), max_body_size=_MAX_UPDATE_BYTES
@@ -52,8 +51,7 @@ class Webhook:
 
 
 class _Updates(RequestHandler):
-    def initialize(self, api: BotApi, intake: Intake, health: Health, secret: bytes) -> None:
-        self._api = api
+    def initialize(self, intake: Intake, health: Health, secret: bytes) -> None:
         self._intake = intake
         self._health = health
         self._secret = secret
@@ -64,7 +62,7 @@ class _Updates(RequestHandler):
             return
         self._health.heard()
         try:
-            await self._intake.take(Update.de_json(json.loads(self.request.body), self._api))
+            await self._intake.take(_update(self.request.body))
         except DatabaseUnavailable as error:
             log.warning("update_refused", error=str(error))
             self.set_status(503)
@@ -76,6 +74,14 @@ class _Updates(RequestHandler):
 class _Alive(RequestHandler):
     def get(self) -> None:
         self.write("ok\n")
+
+
+def _update(body: bytes) -> Raw:
+    """Raises `ValueError` for what is no object."""
+    update = json.loads(body)
+    if not isinstance(update, dict):
+        raise ValueError("an update is an object")  # noqa: TRY004 - what came is of another value, not we of another type
+    return update
 
 
 def _log_nothing(_handler: Any) -> None:

@@ -7,11 +7,14 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Protocol
 
+from bot.channels.wechat import speech
 from bot.channels.wechat.chat import WechatChat
 from dialogue.messages import InboundMessage
 
-_MENTION = re.compile("@[^\u2005\\s]+(?:\u2005|\\s|$)")
+_MENTION_END = r"(?:\u2005|\s|$)"
 """WeChat ends a mention by U+2005, some puppets by a space."""
+_ANY_MENTION = re.compile("(?<![\\w.+-])@[^@\u2005\n]{1,64}\u2005")
+"""A name may have spaces; an address such as a@b.com is no mention."""
 
 _SYSTEM_CONTACTS = {
     *("fmessage", "filehelper", "floatbottle", "medianote", "mphelper", "newsapp", "notifymessage"),
@@ -103,12 +106,15 @@ def read(payload: Payload, account: Account, *, are_rooms_served: bool, now: dat
         if is_so():
             return Ignored(reason)
     place = WechatChat(contact_id=payload.from_id, room_id=payload.room_id or None)
+    spoken = speech.read(payload.text, is_room=bool(payload.room_id), account_name=account.name)
+    words = _without_mention(spoken.own, account) if payload.room_id else spoken.own
     message = InboundMessage(
         address=place.address,
         account=account.id,
         user_id=payload.from_id,
         external_id=payload.id,
-        text=_words(payload) if form is Form.TEXT else "",
+        text=words if form is Form.TEXT else "",
+        quoted=spoken.quoted if form is Form.TEXT else "",
         sent_at=sent_at,
         is_private=place.room_id is None,
     )
@@ -137,11 +143,18 @@ def _is_mentioned(payload: Payload, account: Account) -> bool:
     """Some puppets do not fill the list of mentions in."""
     if payload.mention_ids:
         return account.id in payload.mention_ids
-    return bool(account.name) and re.search(f"@{re.escape(account.name)}(?:\u2005|\\s|$)", payload.text) is not None
+    return bool(account.name) and _mention(account.name).search(payload.text) is not None
 
 
-def _words(payload: Payload) -> str:
-    return _MENTION.sub("", payload.text) if payload.room_id else payload.text
+def _without_mention(text: str, account: Account) -> str:
+    """Without the bot's own; others that are mentioned are spoken of."""
+    if account.name and _mention(account.name).search(text):
+        return _mention(account.name).sub("", text)
+    return _ANY_MENTION.sub("", text, count=1)
+
+
+def _mention(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w.+-])@{re.escape(name)}{_MENTION_END}")
 
 
 def _sent_at(timestamp: int, now: datetime) -> datetime:

@@ -20,7 +20,7 @@ def decide(situation: Situation) -> Outcome:
 def _at_the_desk(situation: Situation) -> str | None:
     message, words, desk = situation.message, situation.words, situation.rules.desk
     caller = Caller(situation.session, message.address, situation.now)
-    told = desk.answer_relayed(caller, message.reply_to_id, words.text)
+    told = desk.answer_relayed(caller, message.reply_to_id, words.own)
     if told is None and words.command in {None, Command.UNKNOWN}:
-        return desk.obey(caller, words.text)
+        return desk.obey(caller, words.own)
     return told

@@ -10,7 +10,7 @@ from dialogue.rights import complaints
 def decide(situation: Situation) -> Outcome:
     if situation.words.command is not Command.COMPLAIN:
         return situation
-    text = commands.argument(situation.words.text)
+    text = commands.argument(situation.words.own)
     if not text:
         return command_answers.answer(situation, Command.COMPLAIN, "command_complain")
     session, person, now = situation.session, situation.person, situation.now

@@ -18,4 +18,4 @@ def decide(situation: Situation) -> Outcome:
 
 def _answers_us(situation: Situation) -> bool:
     """A bare no in the middle of danger answers what we asked there, not the notice."""
-    return situation.course.tier >= Tier.ACTIVE and len(situation.words.text) <= _BARE
+    return situation.course.tier >= Tier.ACTIVE and len(situation.words.own) <= _BARE

@@ -32,7 +32,7 @@ def decide(situation: Situation) -> Outcome:
 
 def _said_anyway(situation: Situation) -> list[answers.Said]:
     """A few words that we do not understand, in the middle of danger: no notice is put before them, and no silence."""
-    if len(situation.words.text) > _FEW_WORDS or situation.words.consent_answer is not None:
+    if len(situation.words.own) > _FEW_WORDS or situation.words.consent_answer is not None:
         return []
     course = situation.course
     script = scripts.respond(tier=course.tier, route=course.route, said=course.said, voice=situation.rules.voice)

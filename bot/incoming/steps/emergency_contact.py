@@ -15,7 +15,7 @@ def decide(situation: Situation) -> Outcome:
         return situation
     if not situation.message.is_private:
         return _answer(situation, "rights_in_private")
-    text = commands.argument(situation.words.text)
+    text = commands.argument(situation.words.own)
     session, person = situation.session, situation.person
     if not text:
         kept = emergency_contacts.shown(session, person)

@@ -8,6 +8,8 @@ MARK = "\N{REPLACEMENT CHARACTER}"
 
 
 def decide(situation: Situation) -> Outcome:
+    if situation.replaces is not None:
+        return situation
     limit = situation.rules.limits.exceeded(situation.message.address.channel, situation.person.heard)
     if limit is None or situation.is_danger or situation.is_held_by_a_human:
         return situation

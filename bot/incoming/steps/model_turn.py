@@ -1,5 +1,7 @@
 """The words join the turn that waits for the model, or open the next; what we say ourselves stands before and after."""
 
+from uuid import UUID
+
 from bot.incoming import answers, danger, visit
 from bot.incoming.receipt import Receipt
 from bot.incoming.situation import Outcome, Situation
@@ -7,29 +9,32 @@ from care.course import Assessment
 from care.screening import Tier
 from care.scripts import Says
 from dialogue.core import intake
+from dialogue.core.intake import Received
 from dialogue.states import DeliveryKind
 
 
 def decide(situation: Situation) -> Outcome:
     assessment, (situation, conversation) = situation.assessed, situation.in_conversation()
-    received = intake.append_to_turn(
-        situation.session,
-        situation.person,
-        situation.message,
-        conversation.id,
-        text=situation.words.text,
-        postscript=_behind_the_reply(situation, assessment),
-        now=situation.now,
-    )
+    received = _received(situation, assessment, conversation.id)
     said = _before_the_reply(situation, assessment)
     receipt = Receipt(
         conversation_id=conversation.id,
         turn_id=received.turn_id,
         is_new_turn=received.is_new_turn,
+        cancelled_turn_ids=[received.instead_of] if received.instead_of is not None else [],
         answered_at_once=answers.say(situation, received.message_id, said, conversation_id=conversation.id),
         risk=danger.risk(situation.words.screening, assessment),
     )
     return visit.keep(situation, receipt)
+
+
+def _received(situation: Situation, assessment: Assessment, conversation_id: UUID) -> Received:
+    session, person, message, text = situation.session, situation.person, situation.message, situation.words.text
+    postscript, now = _behind_the_reply(situation, assessment), situation.now
+    replaced = situation.replaces
+    if replaced is not None and replaced.turn_id is not None:
+        return intake.revise(session, person, message, replaced, text=text, postscript=postscript, now=now)
+    return intake.append_to_turn(session, person, message, conversation_id, text=text, postscript=postscript, now=now)
 
 
 def _before_the_reply(situation: Situation, assessment: Assessment) -> list[answers.Said]:

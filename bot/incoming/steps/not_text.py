@@ -1,14 +1,24 @@
 """Something that cannot be read: said so once for several in a row; an admin who answers here is told that it came."""
 
+from dataclasses import replace
+
 from bot.incoming import answers, consent_question, relay
-from bot.incoming.situation import NotText, Outcome, Situation
+from bot.incoming.receipt import Receipt
+from bot.incoming.situation import Aside, NotText, Outcome, Situation, Text
+from care.screening import Tier
 
 _MARK = "\N{OBJECT REPLACEMENT CHARACTER}"
 
 
 def decide(situation: Situation) -> Outcome:
-    if not isinstance(situation.what, NotText):
+    if not isinstance(situation.what, NotText | Aside):
         return situation
+    if situation.words.screening_of_ends.tier >= Tier.ACTIVE:
+        # a file's name, or a topic's, is the person's choice: danger in it is answered as words are
+        words = replace(situation.words, raw=situation.words.beside, beside="")
+        return replace(situation, what=Text(), words=words)
+    if isinstance(situation.what, Aside):
+        return Receipt()
     if not situation.rules.gate.is_open(situation.person):
         return consent_question.ask(situation, None)
     if situation.is_held_by_a_human:

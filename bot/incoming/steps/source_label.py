@@ -5,7 +5,7 @@ from dialogue.core import commands, referral
 
 
 def decide(situation: Situation) -> Outcome:
-    label = commands.source_label(situation.words.text) if situation.words.command is not None else None
+    label = commands.source_label(situation.words.own) if situation.words.command is not None else None
     if label is not None:
         referral.note(situation.session, situation.person.id, label, now=situation.now)
     return situation

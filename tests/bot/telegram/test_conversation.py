@@ -103,13 +103,28 @@ def test_an_edit_of_answered_words_changes_nothing(house: Clinic, who: int) -> N
     assert house.wait_for(who, 2) == ["0 收到：我很好", "1 收到：在吗"]
 
 
+def test_an_edit_into_danger_is_answered_by_us_whatever_became_of_the_old_words(house: Clinic, who: int) -> None:
+    message_id = house.telegram.write(who, "今天还行")
+    house.wait_for(who, 1)
+    house.telegram.edit(who, message_id, "今天还行。其实我已经写好遗书，今晚就跳楼")
+    assert "120" in house.wait_for(who, 2)[1]
+
+
+def test_words_in_what_no_library_can_parse_are_answered(house: Clinic, who: int) -> None:
+    chat = {"id": who, "type": "private", "first_name": "人"}
+    broken = {"message_id": 3, "chat": chat, "date": 1, "video": {"duration": "?"}}
+    house.telegram.message(who, chat, text="在吗", reply_to_message=broken)
+    house.wait_for(who, 1)
+    house.telegram.message(who, chat, checklist={"title": "今晚", "tasks": [{"id": 1, "text": "我今晚就跳楼"}]})
+    assert "120" in house.wait_for(who, 2)[1]
+    assert "update_skipped" not in house.logs()
+
+
 def test_what_is_no_text_is_excused_once_for_a_burst(house: Clinic, who: int) -> None:
     chat = {"id": who, "type": "private", "first_name": "人"}
     file = {"file_id": "a", "file_unique_id": "b"}
     house.telegram.message(who, chat, voice={**file, "duration": 3})
-    house.telegram.message(
-        who, chat, sticker={**file, "type": "regular", "width": 1, "height": 1, "is_animated": False, "is_video": False}
-    )
+    house.telegram.message(who, chat, sticker={**file, "type": "regular", "width": 1, "height": 1})
     house.telegram.message(who, chat, location={"latitude": 1.0, "longitude": 1.0})
     house.telegram.message(who, chat, contact={"phone_number": "1", "first_name": "人"})
     house.telegram.message(who, chat, document=file)

@@ -6,11 +6,23 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from telegram import Bot, InlineKeyboardMarkup, Update
+from telegram import InlineKeyboardMarkup
 
 from bot.channels.telegram import buttons
 from bot.channels.telegram.chat import TelegramChat
-from bot.channels.telegram.updates import Account, Chose, Event, Left, Rated, Revised, Said, Showed, read
+from bot.channels.telegram.updates import (
+    Account,
+    Chose,
+    Event,
+    Left,
+    Pressed,
+    Rated,
+    Revised,
+    Said,
+    Showed,
+    Stopped,
+    read,
+)
 from care import texts
 from care.age import AgeBand
 from care.disclosure import Answer
@@ -18,7 +30,6 @@ from tests.builders import message as builder
 
 RECORDINGS = Path(__file__).parents[2] / "recordings" / "telegram"
 ACCOUNT = Account(id=4242, username="MindglmTestBot")
-BOT = Bot("4242:none")
 
 
 def recorded(name: str) -> dict[str, Any]:
@@ -26,7 +37,7 @@ def recorded(name: str) -> dict[str, Any]:
 
 
 def events(update: dict[str, Any], *, groups: bool = True) -> list[Event]:
-    return read(Update.de_json(update, BOT), ACCOUNT, are_groups_served=groups)
+    return read(update, ACCOUNT, are_groups_served=groups)
 
 
 def kinds(name: str, *, groups: bool = True) -> list[type]:
@@ -43,7 +54,7 @@ def kinds(name: str, *, groups: bool = True) -> list[type]:
         ("edited_live_location", []),
         ("voice", [Showed]),
         ("photo_with_caption", [Said, Showed]),
-        ("sticker", [Showed]),
+        ("sticker", [Said]),
         ("contact", [Showed]),
         ("document", [Showed]),
         ("location", [Showed]),
@@ -57,10 +68,11 @@ def kinds(name: str, *, groups: bool = True) -> list[type]:
         ("from_a_bot", []),
         ("member_joined", []),
         ("rating", [Rated]),
-        ("rating_of_something_else", []),
+        ("rating_of_something_else", [Pressed]),
         ("blocked", [Left]),
         ("unblocked", []),
         ("kind_of_the_future", []),
+        ("stopped", [Stopped]),
     ],
 )
 def test_each_recorded_update_means_what_it_should(name: str, expected: list[type]) -> None:
@@ -130,7 +142,9 @@ def test_a_button_under_the_notice_answers_for_whoever_presses_it() -> None:
     assert isinstance(in_group, Chose)
     assert in_group.message.address.chat_id == "-100/123456789"
     update["callback_query"]["data"] = "consent:whatever"
-    assert events(update) == []
+    (unknown,) = events(update)
+    assert isinstance(unknown, Pressed)
+    assert not unknown.is_known
 
 
 def test_no_word_is_in_the_representation_of_an_event() -> None:
