@@ -43,6 +43,7 @@ RUNTIME = Profile(
         "--extra=openai",
         "--extra=postgres",
         "--extra=telegram",
+        "--extra=wecom",
     ),
     download_mb=80,
     disk_mb=450,
@@ -54,7 +55,14 @@ DEVELOPMENT = Profile(
     disk_mb=750,
 )
 IMAGES = {
-    "bot": ("--extra=console", "--extra=openai", "--extra=postgres", "--extra=telegram", "--extra=wechat"),
+    "bot": (
+        "--extra=console",
+        "--extra=openai",
+        "--extra=postgres",
+        "--extra=telegram",
+        "--extra=wechat",
+        "--extra=wecom",
+    ),
     "worker": ("--extra=local", "--extra=openai", "--extra=postgres"),
 }
 """The locks of the container images, each a subset of the development lock."""

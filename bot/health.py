@@ -8,7 +8,7 @@ import json
 import os
 import threading
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -57,7 +57,8 @@ def hangs_for_good(reason: str) -> Deaf:
 class Report:
     """What the file says; ages in seconds at `written_at`, None where there is nothing to be told.
 
-    `deafness` says why nobody is heard. A file of an earlier version has none, and is of an adapter that polls.
+    `deafness` says why nobody is heard, `faults` what the platform refuses and how to mend it. A file of an earlier
+    version has none, and is of an adapter that polls.
     """
 
     channel: str
@@ -67,6 +68,7 @@ class Report:
     pending_updates: int | None
     oldest_owed_seconds: float | None
     deafness: str | None = None
+    faults: list[str] = field(default_factory=list)
 
     def troubles(self, *, now: datetime) -> list[str]:
         """All problems in words; empty when all is well."""
@@ -76,6 +78,7 @@ class Report:
             found.append(f"the {self.channel} adapter has not reported for {silent_seconds:.0f} s")
         if self.deafness is not None:
             found.append(self.deafness)
+        found += self.faults
         if self.oldest_owed_seconds is not None and self.oldest_owed_seconds > OVERDUE_SECONDS:
             found.append(f"a text has been waiting to be sent for {self.oldest_owed_seconds:.0f} s")
         return found
@@ -102,12 +105,16 @@ class Health:
         self._executor = executor or Executors().display
         self._clock = clock
         self._was_answered = False
+        self._faults: dict[str, str] = {}
         self.listening = Listening.POLLS
         self._heard_at: datetime | None = None
         self._pending: int | None = None
         self._next_ask_at = clock()
         instruments.gauge(
             "mindglm_last_heard_seconds", "Since the platform was last heard.", self._silence, ["channel"]
+        )
+        instruments.gauge(
+            "mindglm_channel_faults", "What the operator must mend at the platform.", self._fault_count, ["channel"]
         )
         instruments.gauge("mindglm_pending_updates", "What the platform still holds for us.", self._held, ["channel"])
 
@@ -135,8 +142,26 @@ class Health:
         silent_seconds = _age(self._heard_at, self._clock())
         return [] if silent_seconds is None else [Reading(silent_seconds, (self._channel,))]
 
+    def _fault_count(self) -> list[Reading]:
+        return [Reading(len(self._faults), (self._channel,))]
+
     def _held(self) -> list[Reading]:
         return [] if self._pending is None else [Reading(self._pending, (self._channel,))]
+
+    def fault(self, name: str, sentence: str) -> None:
+        """Something does not work until the operator mends it; `sentence` says what and how. Logged when it is new."""
+        if self._faults.get(name) != sentence:
+            log.error("channel_fault", channel=self._channel, fault=name, hint=sentence)
+        self._faults[name] = sentence
+
+    @property
+    def faults(self) -> list[str]:
+        return list(self._faults.values())
+
+    def mended(self, name: str) -> None:
+        """It works again."""
+        if self._faults.pop(name, None) is not None:
+            log.info("channel_fault_mended", channel=self._channel, fault=name)
 
     def heard(self) -> None:
         """The platform spoke to us, or told us that it had nothing to say."""
@@ -173,6 +198,7 @@ class Health:
             pending_updates=self._pending,
             oldest_owed_seconds=_age(owed_since, now),
             deafness=self.deafness(),
+            faults=self.faults,
         )
 
     def _owed_since(self) -> datetime | None:

@@ -18,12 +18,15 @@ make() { # make NAME COMMAND...: the command's output becomes the secret
 }
 
 key() { head -c 32 /dev/urandom | base64; }
+letters() { head -c 256 /dev/urandom | base64 | tr -dc A-Za-z0-9 | head -c "$1"; } # letters COUNT
 password() { head -c 24 /dev/urandom | base64 | tr '+/' '-_'; }
 
 make secret_key key
 make postgres_password password
 make redis_password password
 make wechat_token password
+make wecom_callback_token letters 32
+make wecom_aes_key letters 43
 make grafana_password password
 
 if [ ! -e .env ]; then
@@ -32,4 +35,5 @@ if [ ! -e .env ]; then
   echo "made .env: say in it which parts shall run"
 fi
 [ -s secrets/telegram_token ] || echo "for Telegram, write the token of @BotFather into secrets/telegram_token"
+[ -s secrets/wecom_secret ] || echo "for WeCom, write the Secret of your app into secrets/wecom_secret"
 echo "Copy secrets/secret_key to a place apart from this machine: without it no text in the database can be read again."

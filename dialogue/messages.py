@@ -52,7 +52,8 @@ class InboundMessage:
     `account` is the bot's own account on the channel; `external_id` is unique for channel and account. `reply_to_id`:
     the platform's id of the message that this one answers, where the platform tells. `is_private`: nobody but the
     person reads what is said at `address`. `allowance`: on a channel where sending has a budget, what this message
-    renews it to.
+    renews it to. `is_late`: it was written long before we came, and a reply would surprise. `can_hand_over`: a human
+    is on duty in the platform's own app, who can be given the chat.
     """
 
     address: Address
@@ -68,6 +69,8 @@ class InboundMessage:
     language: str | None = None
     reply_to_id: str | None = None
     allowance: Allowance | None = None
+    is_late: bool = False
+    can_hand_over: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

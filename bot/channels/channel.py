@@ -39,7 +39,8 @@ class Capabilities:
 
     `longest_text` is the longest single message, in `measure`; None has no limit. Where sending has a budget,
     `sends_per_message` is how many messages one message of a person pays for, `sends_within` for how long, and
-    `longest_reply` how long a reply may be, in `measure`, to arrive whole before the person writes again.
+    `longest_reply` how long a reply may be, in `measure`, to arrive whole before the person writes again. `takes_once`:
+    the platform takes each delivery once, by its id, so that any may be sent again after a crash.
     """
 
     edits: bool = False
@@ -53,6 +54,7 @@ class Capabilities:
     sends_per_message: int | None = None
     sends_within: timedelta | None = None
     longest_reply: int | None = None
+    takes_once: bool = False
 
     def allowance(self, sent_at: datetime) -> "Allowance | None":
         """What a message written at `sent_at` pays for; None where sending has no budget."""

@@ -18,7 +18,7 @@ from bot.health import Health, Listening
 from bot.outgoing import journal
 from bot.outgoing.claims import Claims, WithinBudget
 from bot.outgoing.courier import Courier, Sender, whole
-from bot.outgoing.late_texts import LateTextSender, SendFiles
+from bot.outgoing.late_texts import MAX_FILE_BYTES, LateTextSender, SendFiles
 from bot.outgoing.listener import Listener
 from bot.outgoing.splitting import split
 from bot.services import BotServices
@@ -54,8 +54,10 @@ class Adapter:
         split: Split | None = None,
         on_partial: Callable[[UUID, bytes], None] | None = None,
         max_at_once: int = _MAX_AT_ONCE,
+        max_file_bytes: int = MAX_FILE_BYTES,
         listening: Listening = Listening.POLLS,
     ) -> None:
+        self.max_file_bytes = max_file_bytes
         self.sender = sender
         self.send_files = send_files
         self.split = split
@@ -146,6 +148,10 @@ class Runtime:
         """Why nothing is received; None if all is well."""
         return self._health.deafness()
 
+    def faults(self) -> list[str]:
+        """What the operator must mend at the platform."""
+        return self._health.faults
+
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Until stopped; raises `Misconfigured` for what no restart mends, `Deaf` for what one may."""
         try:
@@ -200,6 +206,7 @@ class Runtime:
                 services.pen,
                 send_files=adapter.send_files,
                 split=cut,
+                max_file_bytes=adapter.max_file_bytes,
                 executor=services.executors.exports,
             ),
             split=cut,
@@ -222,6 +229,7 @@ class Runtime:
             measure=capabilities.measure,
             more=services.texts.say("delivery_more_waits"),
             alarms=services.crisis_alarms,
+            may_be_repeated=capabilities.takes_once,
         )
 
     async def _pending_updates(self) -> int | None:

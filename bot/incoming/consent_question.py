@@ -16,6 +16,8 @@ _PATIENCE = timedelta(seconds=60)
 def ask(situation: Situation, text: str | None, *, truth: str | None = None, is_greeting: bool = False) -> Receipt:
     """Hold the words, and ask; `truth` says who answers here. `is_greeting` shows the whole notice in any case."""
     situation, message_id, conversation_id = held_words.hold(situation, text)
+    if situation.platform_holder is not None:  # a colleague speaks there, and we may not
+        return Receipt(conversation_id=conversation_id)
     question = _question(situation, text, is_greeting=is_greeting)
     if question is None:
         return Receipt(conversation_id=conversation_id)

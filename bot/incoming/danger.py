@@ -11,10 +11,10 @@ from bot.incoming.receipt import Receipt, Risk
 from bot.incoming.situation import Situation
 from care import course
 from care.course import Assessment
-from care.screening import Screening
+from care.screening import Screening, Tier
 from care.scripts import Says
 from dialogue.admin import alerts
-from dialogue.core import conversations, danger_course
+from dialogue.core import budgets, conversations, danger_course
 from dialogue.core.conversations import OpenConversation
 from dialogue.states import DeliveryKind
 
@@ -34,6 +34,8 @@ def assess(situation: Situation, screening: Screening) -> tuple[Situation, OpenC
         danger_course.keep(situation.session, situation.person, conversation.id, assessment.course)
     if assessment.raises_alarm:
         assessment = replace(assessment, raises_alarm=_alarm(situation, conversation, assessment))
+    if screening.tier >= Tier.ACUTE and situation.message.can_hand_over and situation.platform_holder is None:
+        budgets.want_platform_human(situation.session, situation.message.address, now=situation.now)
     if screening.tier or screening.failures:
         log.warning(
             "risk_screened",

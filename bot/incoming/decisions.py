@@ -11,6 +11,7 @@ from bot.incoming.steps import (
     age_told,
     ai_label,
     blocked,
+    came_late,
     commands,
     complaint,
     consent_answer,
@@ -71,6 +72,7 @@ DECISIONS: tuple[Decision, ...] = (
     ai_label.decide,
     human_takeover.decide,
     acute_danger.decide,
+    came_late.decide,
     model_turn.decide,
 )
 

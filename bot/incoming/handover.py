@@ -6,6 +6,7 @@ from bot.incoming import command_answers, staff_alert
 from bot.incoming.situation import Situation
 from dialogue.admin import audit, duty
 from dialogue.admin.audit import Whom
+from dialogue.core import budgets
 from dialogue.core.conversations import OpenConversation
 
 QUIET = timedelta(minutes=30)
@@ -19,6 +20,9 @@ def ask_for_a_human(situation: Situation, conversation: OpenConversation) -> str
         whom = Whom(person_id=situation.person.id, conversation_id=conversation.id)
         audit.note(session, actor="person", action=duty.ASKED_FOR_A_HUMAN, whom=whom, reason=None, now=now)
         staff_alert.alert(situation, "handover_asked")
+    if situation.message.can_hand_over:
+        budgets.want_platform_human(session, situation.message.address, now=now)
+        return command_answers.say(situation, "handover_here")
     is_on_duty = duty.is_somebody_there(session, situation.rules.duty_hours, now=now)
     key = "handover_on_duty" if is_on_duty else "handover_off_duty"
     hours = situation.rules.duty_hours

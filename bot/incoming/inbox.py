@@ -8,6 +8,7 @@ from functools import partial
 from uuid import UUID
 
 import structlog
+from sqlalchemy.orm import Session
 
 from bot.executors import Executors, PriorityExecutor
 from bot.incoming import decisions, situation
@@ -24,7 +25,8 @@ from care.scripts import Voice
 from care.texts import Texts
 from dialogue.admin import takeover
 from dialogue.admin.office import Office
-from dialogue.core import conversations, feedback, intake
+from dialogue.core import budgets, conversations, feedback, intake, people, referral
+from dialogue.core.people import KnownPerson
 from dialogue.errors import ConversationClosed, Erased
 from dialogue.messages import Address, InboundMessage
 from dialogue.states import ClosedBy
@@ -101,6 +103,18 @@ class Inbox:
         """👍 (1) or 👎 (-1) for a reply; False if it was not that person's."""
         return await self._executor.run(partial(self._rate, channel, user_id, turn_id, value))
 
+    async def recall(self, message: InboundMessage, *, original_id: str) -> None:
+        """The person took an earlier message back; `message` has no words."""
+        await self._executor.run(partial(self._recall, message, original_id))
+
+    async def renew(self, message: InboundMessage) -> None:
+        """The person did something that is no message: what may be sent to them is renewed all the same."""
+        await self._executor.run(partial(self._renew, message))
+
+    async def refer(self, message: InboundMessage, *, label: str) -> None:
+        """The person came by a link with that label; `message` has no words."""
+        await self._executor.run(partial(self._refer, message, label))
+
     async def leave(self, address: Address) -> None:
         """The person blocked the bot, or is gone: end their conversation, and send nothing more of it."""
         await self._executor.run(partial(self._leave, address))
@@ -151,6 +165,24 @@ class Inbox:
             return feedback.rate(
                 session, channel=channel, user_id=user_id, turn_id=turn_id, value=value, now=self._clock()
             )
+
+    def _recall(self, message: InboundMessage, original_id: str) -> None:
+        with self._database.begin() as session:
+            self._locked(session, message)
+            intake.recall(session, message, external_id=original_id, now=self._clock())
+        log.info("message_recalled", channel=message.address.channel)
+
+    def _renew(self, message: InboundMessage) -> None:
+        with self._database.begin() as session:
+            budgets.renew(session, self._locked(session, message).id, message, now=self._clock())
+
+    def _refer(self, message: InboundMessage, label: str) -> None:
+        with self._database.begin() as session:
+            referral.note_once(session, self._locked(session, message).id, label, now=self._clock())
+
+    def _locked(self, session: Session, message: InboundMessage) -> KnownPerson:
+        keys, channel = self.rules.office.keys, message.address.channel
+        return people.locked(session, keys, channel=channel, user_id=message.user_id, now=self._clock())
 
     def _leave(self, address: Address) -> None:
         now = self._clock()

@@ -4,7 +4,7 @@ from bot.incoming import answers, danger
 from bot.incoming.receipt import Receipt
 from bot.incoming.situation import Situation
 from care.screening import Tier
-from dialogue.admin import takeover
+from dialogue.admin import platform_takeover, takeover
 from dialogue.admin.takeover import Held
 
 
@@ -36,6 +36,8 @@ def answer(situation: Situation) -> Receipt:
     """A human answers: of our own words only those to danger that was told just now stand beside theirs."""
     screening, text = situation.words.screening, situation.words.text
     situation, conversation, assessment = danger.assess(situation, screening)
+    if situation.platform_holder is not None:
+        platform_takeover.note(situation.session, conversation.id, situation.platform_holder, now=situation.now)
     is_danger = screening.tier >= Tier.ACTIVE
     message_id = answers.store(situation, text, conversation_id=conversation.id)
     pass_on(situation, text, tier=int(assessment.course.tier) if is_danger else 0)

@@ -24,7 +24,7 @@ from care.texts import Texts
 from care.visit import Attendance, attend
 from dialogue.admin.duty import DutyHours
 from dialogue.admin.office import Office
-from dialogue.core import conversations, danger_course, people
+from dialogue.core import budgets, conversations, danger_course, people
 from dialogue.core.conversations import OpenConversation
 from dialogue.core.intake import StoredWords
 from dialogue.core.people import KnownPerson
@@ -97,6 +97,8 @@ class Situation:
     now: datetime
     replaces: StoredWords | None = None
     """The message that this edit changes, while it is unanswered."""
+    platform_holder: str | None = None
+    """A human who answers here in the platform's own app."""
     assessment: Assessment | None = None
     """What this message did to the course, once it was taken into it."""
     preface: str | None = field(default=None, repr=False)
@@ -108,8 +110,9 @@ class Situation:
 
     @property
     def is_held_by_a_human(self) -> bool:
-        """Whether an admin answers here now."""
-        return self.conversation is not None and self.conversation.holder is not None
+        """Whether an admin answers here now, or a colleague in the platform's own app."""
+        is_held = self.conversation is not None and self.conversation.holder is not None
+        return is_held or self.platform_holder is not None
 
     @property
     def is_danger(self) -> bool:
@@ -173,4 +176,10 @@ def load(session: Session, rules: Rules, what: What, message: InboundMessage, *,
         conversation=conversation,
         course=course,
         now=now,
+        platform_holder=_platform_holder(session, message),
     )
+
+
+def _platform_holder(session: Session, message: InboundMessage) -> str | None:
+    """Only platforms that limit sending are known to have any."""
+    return budgets.platform_holder(session, message.address) if message.allowance is not None else None

@@ -74,6 +74,7 @@ class WithinBudget:
 
     What is owed is joined up to `longest`, by the platform's `measure`, before anything is split. `more` is said at the
     end of the last text that may be sent while more is owed. `alarms` are told of crisis words that must wait.
+    `may_be_repeated`: the platform takes each delivery once.
     """
 
     channel: str
@@ -82,6 +83,7 @@ class WithinBudget:
     measure: Measure
     more: str
     alarms: CrisisAlarms
+    may_be_repeated: bool = False
     accounts: Sequence[str] | None = None
 
     def take(
@@ -97,6 +99,7 @@ class WithinBudget:
             fits=self._fits,
             accounts=self.accounts,
             only_urgent=only_urgent,
+            may_be_repeated=self.may_be_repeated,
             now=now,
         )
         for held in claimed.held:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from dialogue.admin import alerts, audit, find
@@ -15,7 +15,7 @@ from dialogue.errors import ConversationClosed, Erased
 from dialogue.states import DeliveryKind
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
-from dialogue.tables import CONVERSATIONS, DELIVERIES, MESSAGES
+from dialogue.tables import CONVERSATIONS, DELIVERIES, MESSAGES, SEND_BUDGETS
 
 WATCHMAN = Actor(name="patience")
 
@@ -23,7 +23,16 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _HELD = select(
     CONVERSATIONS.c.id, CONVERSATIONS.c.person_id, CONVERSATIONS.c.taken_over_by, CONVERSATIONS.c.taken_over_at
-).where(CONVERSATIONS.c.closed_at.is_(None), CONVERSATIONS.c.taken_over_by.is_not(None))
+).where(
+    CONVERSATIONS.c.closed_at.is_(None),
+    CONVERSATIONS.c.taken_over_by.is_not(None),
+    ~exists().where(  # in the platform's own app: that is ended there
+        SEND_BUDGETS.c.channel == CONVERSATIONS.c.channel,
+        SEND_BUDGETS.c.account == CONVERSATIONS.c.account,
+        SEND_BUDGETS.c.chat_id == CONVERSATIONS.c.chat_id,
+        SEND_BUDGETS.c.platform_holder == CONVERSATIONS.c.taken_over_by,
+    ),
+)
 
 
 class TakeoverTimeout:

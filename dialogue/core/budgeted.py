@@ -78,7 +78,7 @@ _STILL_PENDING = (
     .with_for_update(skip_locked=True)
 )
 _CLAIM_ONE = CLAIM.where(DELIVERIES.c.id.in_(select(_STILL_PENDING.cte("pending").c.id))).values(
-    account=bindparam("new_account"), grant_id=bindparam("new_grant")
+    account=bindparam("new_account"), grant_id=bindparam("new_grant"), is_repeatable=bindparam("may_be_repeated")
 )
 _FOLLOWING = (
     select(DELIVERIES.c.id, DELIVERIES.c.text)
@@ -135,11 +135,13 @@ def claim_within_budget(
     fits: Callable[[str], bool],
     accounts: Collection[str] | None = None,
     only_urgent: bool = False,
+    may_be_repeated: bool = False,
     now: datetime,
 ) -> Claimed:
     """Take what is due on a channel and allowed.
 
     Texts of one kind and conversation are joined while one message `fits`. `accounts` None: on all of its accounts.
+    `may_be_repeated`: the platform takes each delivery once, so one whose fate is unknown is sent again.
     """
     due = session.execute(
         _DUE,
@@ -165,7 +167,12 @@ def claim_within_budget(
         if not budget.allows(row.kind, now=now):
             result.held.extend(budgets.hold(session, budget.address, is_refused=budget.is_refused))
             continue
-        values = {"delivery_id": row.id, "new_account": budget.address.account, "new_grant": budget.grant_id}
+        values = {
+            "delivery_id": row.id,
+            "new_account": budget.address.account,
+            "new_grant": budget.grant_id,
+            "may_be_repeated": may_be_repeated,
+        }
         claimed = session.execute(_CLAIM_ONE, {**claim, **values}).all()
         if claimed:
             budget.left -= 1

@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, func, or_, select, update
+from sqlalchemy import and_, bindparam, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from dialogue.messages import Address, InboundMessage
-from dialogue.states import URGENT_KINDS, DeliveryKind, DeliveryState
+from dialogue.states import OPEN_DELIVERY_STATES, URGENT_KINDS, DeliveryKind, DeliveryState
 from dialogue.storage.database import insert_or_ignore
 from dialogue.storage.ids import new_id
 from dialogue.tables import DELIVERIES, SEND_BUDGETS
@@ -51,6 +51,9 @@ _RENEW = (
         refused_at=None,
     )
 )
+_BELONGS = (
+    update(SEND_BUDGETS).where(SEND_BUDGETS.c.id == bindparam("budget_id")).values(person_id=bindparam("of_person"))
+)
 # what left after the message was written counts for it, whenever we got to hear of the message
 _CARRY_OVER = (
     update(DELIVERIES)
@@ -84,6 +87,46 @@ _SPENT = (
         DELIVERIES.c.state.in_(_SPENT_STATES),
     )
     .group_by(DELIVERIES.c.grant_id)
+)
+_HOLDER = select(SEND_BUDGETS.c.platform_holder).where(*_AT_ADDRESS)
+_GIVE_AWAY = (
+    update(SEND_BUDGETS)
+    .where(SEND_BUDGETS.c.id == bindparam("budget_id"))
+    .values(
+        platform_holder=bindparam("holder"),
+        platform_holder_at=bindparam("since"),
+        platform_wanted_at=None,
+        refused_at=bindparam("now"),
+    )
+)
+_GIVE_BACK = (
+    update(SEND_BUDGETS)
+    .where(SEND_BUDGETS.c.id == bindparam("budget_id"))
+    .values(platform_holder=None, platform_holder_at=bindparam("since"))
+)
+_DROP_STALE = (
+    update(DELIVERIES)
+    .where(
+        _AT_CHAT,
+        DELIVERIES.c.state == DeliveryState.HELD,
+        DELIVERIES.c.kind.in_((DeliveryKind.REPLY, DeliveryKind.NOTICE, DeliveryKind.CONSENT)),
+        DELIVERIES.c.created_at < bindparam("owed_before"),
+    )
+    .values(state=DeliveryState.DISCARDED)
+)
+_WANT = update(SEND_BUDGETS).where(*_AT_ADDRESS, SEND_BUDGETS.c.platform_holder.is_(None))
+_IS_SAYING = exists().where(
+    DELIVERIES.c.channel == SEND_BUDGETS.c.channel,
+    DELIVERIES.c.chat_id == SEND_BUDGETS.c.chat_id,
+    DELIVERIES.c.account.in_((SEND_BUDGETS.c.account, "")),
+    DELIVERIES.c.state.in_(OPEN_DELIVERY_STATES),
+    DELIVERIES.c.kind != DeliveryKind.REPLY,
+)
+_WANTED = select(SEND_BUDGETS).where(
+    SEND_BUDGETS.c.channel == bindparam("of_channel"), SEND_BUDGETS.c.platform_wanted_at.is_not(None), ~_IS_SAYING
+)
+_HELD_THERE = select(SEND_BUDGETS).where(
+    SEND_BUDGETS.c.channel == bindparam("of_channel"), SEND_BUDGETS.c.platform_holder.is_not(None)
 )
 _REFUSE = (
     update(SEND_BUDGETS)
@@ -130,12 +173,11 @@ def renew(session: Session, person_id: UUID, message: InboundMessage, *, now: da
     """A message arrived: its allowance replaces that of every earlier one, and what was held is due."""
     if message.allowance is None:
         return
-    place = message.address.columns()
-    budget = session.execute(_LOCKED, place).first()
-    if budget is None:
-        _make(session, message.address)
-        budget = session.execute(_LOCKED, place).one()
-    elif budget.granted_at > message.sent_at:
+    budget = _locked_or_made(session, message.address)
+    if budget.platform_holder is not None:  # a human answers in the platform's own app: nothing is released
+        session.execute(_BELONGS, {"budget_id": budget.id, "of_person": person_id})
+        return
+    if budget.granted_at > message.sent_at:
         return
     grant_id = new_id()
     session.execute(
@@ -187,6 +229,69 @@ def hold(session: Session, address: Address, *, is_refused: bool) -> list[HeldTe
 def refuse(session: Session, grant_id: UUID | None, *, now: datetime) -> bool:
     """The platform takes nothing more by that grant. False if a newer message has renewed it."""
     return grant_id is not None and session.execute(_REFUSE, {"of_grant": grant_id, "now": now}).first() is not None
+
+
+def platform_holder(session: Session, address: Address) -> str | None:
+    """The human who answers there in the platform's own app, if one does."""
+    return session.scalar(_HOLDER, address.columns())
+
+
+def give_away(
+    session: Session, address: Address, holder: str, *, since: datetime, now: datetime
+) -> list[HeldText] | None:
+    """A human answers there in the platform's own app: what is owed waits until they have ended and the person writes.
+
+    None if that is known, or older than what is known.
+    """
+    budget = _locked_or_made(session, address)
+    if budget.platform_holder == holder or _is_newer(budget, since):
+        return None
+    session.execute(_GIVE_AWAY, {"budget_id": budget.id, "holder": holder, "since": since, "now": now})
+    return hold(session, address, is_refused=True)
+
+
+def give_back(session: Session, address: Address, *, since: datetime, owed_before: datetime) -> str | None:
+    """They have ended; returns who it was. What was owed before `owed_before` would come too late: it is discarded.
+
+    Danger, a human's words and what a person has a right to are kept.
+    """
+    budget = session.execute(_LOCKED, address.columns()).first()
+    if budget is None or budget.platform_holder is None or _is_newer(budget, since):
+        return None
+    session.execute(_GIVE_BACK, {"budget_id": budget.id, "since": since})
+    session.execute(_DROP_STALE, {**_chat(address), "owed_before": owed_before})
+    holder: str = budget.platform_holder
+    return holder
+
+
+def want_platform_human(session: Session, address: Address, *, now: datetime | None) -> None:
+    """A human of the platform is to be given the chat, as soon as our own words are said; None: not any more."""
+    if now is not None:
+        _locked_or_made(session, address)
+    session.execute(_WANT.values(platform_wanted_at=now), address.columns())
+
+
+def wanting_platform_humans(session: Session, channel: str) -> list[tuple[Address, datetime]]:
+    """The chats that are to be given away now, and since when."""
+    rows = session.execute(_WANTED, {"of_channel": channel})
+    return [(Address.of(row), row.platform_wanted_at) for row in rows]
+
+
+def held_by_platform_humans(session: Session, channel: str) -> list[Address]:
+    """The chats in which a human answers in the platform's own app."""
+    return [Address.of(row) for row in session.execute(_HELD_THERE, {"of_channel": channel})]
+
+
+def _locked_or_made(session: Session, address: Address) -> Any:
+    budget = session.execute(_LOCKED, address.columns()).first()
+    if budget is None:
+        _make(session, address)
+        budget = session.execute(_LOCKED, address.columns()).one()
+    return budget
+
+
+def _is_newer(budget: Any, since: datetime) -> bool:
+    return budget.platform_holder_at is not None and budget.platform_holder_at > since
 
 
 def _find(

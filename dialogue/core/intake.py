@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from dialogue.core import budgets
@@ -36,6 +36,30 @@ _STORED = (
         MESSAGES.c.account == bindparam("account"),
         MESSAGES.c.external_id == bindparam("external_id"),
     )
+)
+_RECENTLY_HEARD_LATE = select(
+    exists().where(
+        MESSAGES.c.conversation_id == bindparam("of_conversation"),
+        MESSAGES.c.turn_id.is_(None),
+        MESSAGES.c.sent_at < bindparam("sent_before"),
+        MESSAGES.c.received_at > bindparam("heard_after"),
+    )
+)
+_TO_RECALL = select(MESSAGES.c.id, MESSAGES.c.turn_id).where(
+    MESSAGES.c.channel == bindparam("channel"),
+    MESSAGES.c.account == bindparam("account"),
+    MESSAGES.c.external_id == bindparam("external_id"),
+)
+_ERASE_WORDS = update(MESSAGES).where(MESSAGES.c.id == bindparam("message_id")).values(text=None, expires_at=None)
+_DISCARD_EMPTY_TURN = (
+    update(TURNS)
+    .where(
+        TURNS.c.id == bindparam("of_turn"),
+        TURNS.c.state.in_(OPEN_TURN_STATES),
+        ~exists().where(MESSAGES.c.turn_id == TURNS.c.id, MESSAGES.c.text.is_not(None)),
+    )
+    .values(state=TurnState.DISCARDED, finished_at=bindparam("now"))
+    .returning(TURNS.c.id)
 )
 _NEWEST = (
     select(MESSAGES.c.id, MESSAGES.c.text, MESSAGES.c.received_at)
@@ -72,6 +96,9 @@ _OF_TURN = select(MESSAGES.c.id).where(MESSAGES.c.turn_id == bindparam("of_turn"
 _POSTSCRIPT = "turns.postscript"
 _TEXT = "messages.text"
 _BURST = timedelta(seconds=60)
+
+LATE = timedelta(minutes=10)
+"""Words that are older when we first hear them are answered by a sentence of ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +155,27 @@ def is_known(session: Session, message: InboundMessage, *, external_id: str) -> 
     """Whether an earlier message of the same account is kept."""
     place = {"channel": message.address.channel, "account": message.account, "external_id": external_id}
     return session.execute(_STORED, place).first() is not None
+
+
+def was_late_before(session: Session, conversation_id: UUID, *, now: datetime) -> bool:
+    """Whether other words in the conversation were late (`LATE`), and heard just now."""
+    times = {"sent_before": now - LATE, "heard_after": now - _BURST}
+    return bool(session.scalar(_RECENTLY_HEARD_LATE, {"of_conversation": conversation_id, **times}))
+
+
+def recall(session: Session, message: InboundMessage, *, external_id: str, now: datetime) -> None:
+    """The person took an earlier message back: its words are erased, and nobody answers it any more.
+
+    What was answered already stays answered. The person must be locked.
+    """
+    place = {"channel": message.address.channel, "account": message.account, "external_id": external_id}
+    found = session.execute(_TO_RECALL, place).first()
+    if found is None:
+        return
+    session.execute(_ERASE_WORDS, {"message_id": found.id})
+    if found.turn_id is not None:
+        discarded = session.scalars(_DISCARD_EMPTY_TURN, {"of_turn": found.turn_id, "now": now}).all()
+        after_commit.cancel(session, discarded)
 
 
 def is_burst(session: Session, person: KnownPerson, *, mark: str, now: datetime, within: timedelta = _BURST) -> bool:

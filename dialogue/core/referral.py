@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import insert
+from sqlalchemy import bindparam, exists, insert, select
 from sqlalchemy.orm import Session
 
 from dialogue.storage.ids import new_id
@@ -13,6 +13,11 @@ CAME_BY = "came_by"
 """The `action` of such an entry; its `reason` is the label."""
 
 _NOTE = insert(AUDIT)
+_NOTED = select(
+    exists().where(
+        AUDIT.c.person_id == bindparam("of_person"), AUDIT.c.action == CAME_BY, AUDIT.c.reason == bindparam("label")
+    )
+)
 
 
 def note(session: Session, person_id: UUID, label: str, *, now: datetime) -> None:
@@ -21,3 +26,9 @@ def note(session: Session, person_id: UUID, label: str, *, now: datetime) -> Non
         _NOTE,
         {"id": new_id(), "at": now, "actor": "person", "action": CAME_BY, "person_id": person_id, "reason": label},
     )
+
+
+def note_once(session: Session, person_id: UUID, label: str, *, now: datetime) -> None:
+    """The same for a platform that tells of it each time the person comes."""
+    if not session.scalar(_NOTED, {"of_person": person_id, "label": label}):
+        note(session, person_id, label, now=now)

@@ -59,6 +59,7 @@ _DROP = _CLAIMED.values(state=DeliveryState.DISCARDED)
 _BESIDE = DELIVERIES.alias()
 _MAY_BE_REPEATED = or_(
     DELIVERIES.c.kind.in_(REPEATABLE_KINDS),
+    DELIVERIES.c.is_repeatable.is_(True),  # the platform takes each delivery once
     (DELIVERIES.c.part == 0)
     & exists().where(_BESIDE.c.turn_id == DELIVERIES.c.turn_id, _BESIDE.c.part == PLACEHOLDER_PART),
 )

@@ -7,6 +7,7 @@ are for statements that are built once (decision 0002).
 from dialogue.tables.audit import AUDIT, AuditEntry
 from dialogue.tables.budgets import SEND_BUDGETS, SendBudget
 from dialogue.tables.conversations import CONVERSATIONS, Conversation
+from dialogue.tables.cursors import CHANNEL_CURSORS, ChannelCursor
 from dialogue.tables.deliveries import DELIVERIES, Delivery
 from dialogue.tables.mapping import Figure, Table, Utc, spelled_out
 from dialogue.tables.people import COMPLAINTS, EMERGENCY_CONTACTS, PEOPLE, Complaint, EmergencyContact, Person
@@ -16,6 +17,7 @@ from dialogue.tables.turns import FEEDBACK, MESSAGES, TURNS, Feedback, Message, 
 
 __all__ = [
     "AUDIT",
+    "CHANNEL_CURSORS",
     "COMPLAINTS",
     "CONVERSATIONS",
     "DELIVERIES",
@@ -28,6 +30,7 @@ __all__ = [
     "SEND_BUDGETS",
     "TURNS",
     "AuditEntry",
+    "ChannelCursor",
     "Compatibility",
     "Complaint",
     "Conversation",

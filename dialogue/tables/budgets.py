@@ -7,7 +7,7 @@ from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dialogue.storage.ids import new_id
-from dialogue.tables.mapping import Table, core
+from dialogue.tables.mapping import Table, core, only_where
 
 
 class SendBudget(Table):
@@ -15,6 +15,9 @@ class SendBudget(Table):
 
     `grant_id` changes with each message that renews it; deliveries that were sent by it carry its id. `refused_at`: the
     platform itself has said that nothing more is taken. `person_id` is empty for an address that nobody wrote from.
+
+    `platform_holder` is a human who answers there in the platform's own app, where we may not speak meanwhile; since
+    `platform_holder_at`, which also says when that ended. `platform_wanted_at`: one is to be called.
     """
 
     __tablename__ = "send_budgets"
@@ -29,10 +32,15 @@ class SendBudget(Table):
     granted_at: Mapped[datetime]
     until: Mapped[datetime]
     refused_at: Mapped[datetime | None]
+    platform_holder: Mapped[str | None] = mapped_column(String(255))
+    platform_holder_at: Mapped[datetime | None]
+    platform_wanted_at: Mapped[datetime | None]
 
     __table_args__ = (
         # intake renews it, the courier asks it
         Index("uq_send_budgets_channel_chat_id_account", "channel", "chat_id", "account", unique=True),
+        # whom humans of the platform are to answer
+        Index("ix_send_budgets_wanted", "channel", **only_where("platform_wanted_at IS NOT NULL")),
         # erasure
         Index("ix_send_budgets_person_id", "person_id"),
     )

@@ -37,6 +37,7 @@ class Delivery(Table):
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
     grant_id: Mapped[UUID | None]
+    is_repeatable: Mapped[bool | None]
 
     __table_args__ = (
         Index("uq_deliveries_turn_id_part", "turn_id", "part", unique=True),

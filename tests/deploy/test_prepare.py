@@ -1,3 +1,4 @@
+import re
 import shutil
 import stat
 import subprocess
@@ -23,11 +24,12 @@ def contents(checkout: Path) -> dict[str, str]:
     return {file.name: file.read_text() for file in [*(checkout / "secrets").iterdir(), checkout / ".env"]}
 
 
-def test_it_makes_every_secret_but_the_one_that_telegram_gives(checkout: Path) -> None:
+def test_it_makes_every_secret_but_those_that_a_platform_gives(checkout: Path) -> None:
     said = prepare(checkout)
     wanted = {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()}
-    assert wanted - contents(checkout).keys() == {"telegram_token"}
+    assert wanted - contents(checkout).keys() == {"telegram_token", "wecom_secret"}
     assert "secrets/telegram_token" in said
+    assert "secrets/wecom_secret" in said
 
 
 def test_what_it_makes_is_good_for_use(checkout: Path) -> None:
@@ -39,6 +41,8 @@ def test_what_it_makes_is_good_for_use(checkout: Path) -> None:
     }
     assert len(passwords) == 4
     assert all(len(password) == 32 for password in passwords)
+    assert re.fullmatch(r"[A-Za-z0-9]{32}", made["wecom_callback_token"])
+    assert re.fullmatch(r"[A-Za-z0-9]{43}", made["wecom_aes_key"])
     assert "COMPOSE_PROFILES=" in made[".env"]
 
 

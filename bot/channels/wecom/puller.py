@@ -1,0 +1,184 @@
+"""Pulls what came: one round per account at a time, in one process at a time, page by page.
+
+The cursor is saved after the page that it covers is committed. A round begins with a notice, at the start, and every
+few minutes without one: a notice that was lost costs minutes, never a message.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+import structlog
+
+from bot.channels.wecom.api import Api, PulledPage
+from bot.channels.wecom.errors import ACCOUNT_LOST, ApiError, Code, Unreachable
+from bot.channels.wecom.intake import Intake
+from bot.channels.wecom.records import LEASE_SECONDS, Records
+from bot.channels.wecom.trouble import Trouble
+from bot.ending import end_tasks
+from bot.health import Health
+from dialogue.core.cursors import Pull
+from dialogue.errors import DatabaseUnavailable
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_LOOK_SECONDS = 1.0
+_PROLONG_SECONDS = LEASE_SECONDS / 4
+_MAX_BACK_OFF_SECONDS = 30.0
+_FIRST_BACK_OFF_SECONDS = 0.5
+_MAX_EMPTY_PAGES = 50
+_EMPTY_PAUSE_SECONDS = 0.5
+"""After that many empty pages in a row that promise more: another one is asked for only so often."""
+
+
+class Puller:
+    """All accounts of one adapter."""
+
+    def __init__(
+        self,
+        api: Api,
+        records: Records,
+        intake: Intake,
+        *,
+        accounts: Callable[[], Sequence[str]],
+        trouble: Trouble,
+        health: Health,
+        stopping: asyncio.Event,
+        every_seconds: float,
+    ) -> None:
+        """`every_seconds`: the longest that an account is not pulled without a notice."""
+        self._api = api
+        self._records = records
+        self._intake = intake
+        self._accounts = accounts
+        self._trouble = trouble
+        self._health = health
+        self._stopping = stopping
+        self._every = timedelta(seconds=every_seconds)
+        self._rounds: dict[str, asyncio.Task[None]] = {}
+        self._again: set[str] = set()
+        self._failures: dict[str, int] = {}
+        self._not_before: dict[str, float] = {}
+
+    def wake(self, account: str) -> None:
+        """Something came there."""
+        self._not_before.pop(account, None)
+        if account in self._rounds:
+            self._again.add(account)
+        elif account in self._accounts() and not self._stopping.is_set():
+            self._begin(account)
+
+    async def run(self) -> None:
+        """Until `stopping`; the pages under way are finished."""
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            while not stopping.done():
+                await self._look()
+                await asyncio.wait({stopping}, timeout=min(_LOOK_SECONDS, self._every.total_seconds()))
+            if self._rounds:
+                await asyncio.wait(self._rounds.values())
+        finally:
+            await end_tasks([stopping, *self._rounds.values()])
+
+    async def _look(self) -> None:
+        try:
+            due = await self._records.due(self._accounts(), every=self._every)
+        except DatabaseUnavailable as error:
+            log.warning("wecom_cursors_not_read", error=str(error))
+            return
+        now = asyncio.get_running_loop().time()
+        for account in due:
+            if account not in self._rounds and self._not_before.get(account, 0) <= now:
+                self._begin(account)
+
+    def _begin(self, account: str) -> None:
+        task = self._rounds[account] = asyncio.create_task(self._pull_all(account))
+        task.add_done_callback(lambda _: self._ended(account))
+
+    def _ended(self, account: str) -> None:
+        self._rounds.pop(account, None)
+        if account in self._again:
+            self._again.discard(account)
+            self.wake(account)
+
+    async def _pull_all(self, account: str) -> None:
+        """Rounds, until nothing new was noticed."""
+        try:
+            while not self._stopping.is_set() and await self._round(account):
+                pass
+        except (ApiError, Unreachable, DatabaseUnavailable) as error:
+            self._failed(account, error)
+        except Exception as error:  # noqa: BLE001 - the outermost loop: the next round may succeed
+            self._failed(account, error)
+        else:
+            self._failures.pop(account, None)
+
+    async def _round(self, account: str) -> bool:
+        """Pull one account to its end; whether there is something new by now."""
+        self._again.discard(account)
+        pull = await self._records.lease(account)
+        if pull is None:  # the process that has it looks again when it is done
+            return False
+        keeping = asyncio.create_task(self._keep(account))
+        try:
+            return await self._pages(pull)
+        finally:
+            await end_tasks([keeping])
+
+    async def _pages(self, pull: Pull) -> bool:
+        """To the end, or until another process has the lease; whatever happens, the lease is given up."""
+        is_finished = False
+        try:
+            cursor = await self._all_but_the_last(pull)
+            if cursor is None:
+                return False
+            is_finished = True
+            return await self._records.finish(pull, cursor) or pull.account in self._again
+        finally:
+            if not is_finished:
+                with suppress(DatabaseUnavailable):
+                    await asyncio.shield(self._records.give_up(pull.account))
+
+    async def _all_but_the_last(self, pull: Pull) -> str | None:
+        """Take all pages, and save the cursor of each but the last; returns that one, None if it ended before."""
+        cursor, empty_count, token = pull.cursor, 0, pull.token
+        while True:
+            page, token = await self._page(pull, cursor, token)
+            await self._intake.take(page.items, pull)
+            self._trouble.pulled(pull.account, item_count=len(page.items), has_notice=bool(pull.token))
+            self._health.heard()
+            cursor = page.next_cursor
+            if not page.has_more:
+                return cursor
+            if not await self._records.advance(pull.account, cursor):
+                log.info("wecom_lease_lost", account=pull.account)
+                return None
+            if self._stopping.is_set():
+                return None
+            empty_count = 0 if page.items else empty_count + 1
+            if empty_count > _MAX_EMPTY_PAGES:
+                await asyncio.sleep(_EMPTY_PAUSE_SECONDS)
+
+    async def _page(self, pull: Pull, cursor: str | None, token: str) -> tuple[PulledPage, str]:
+        """A token that is refused is done without."""
+        try:
+            return await self._api.pull(pull.account, cursor=cursor, token=token), token
+        except ApiError as error:
+            if error.code != Code.BAD_PULL_TOKEN or not token:
+                raise
+        return await self._api.pull(pull.account, cursor=cursor, token=""), ""
+
+    async def _keep(self, account: str) -> None:
+        while True:
+            await asyncio.sleep(_PROLONG_SECONDS)
+            with suppress(DatabaseUnavailable):
+                await self._records.prolong(account)
+
+    def _failed(self, account: str, error: Exception) -> None:
+        self._failures[account] = count = self._failures.get(account, 0) + 1
+        seconds = min(_FIRST_BACK_OFF_SECONDS * 2 ** min(count - 1, 10), _MAX_BACK_OFF_SECONDS)
+        self._not_before[account] = asyncio.get_running_loop().time() + seconds
+        log.warning("wecom_pull_failed", error=type(error).__name__, code=getattr(error, "code", None), seconds=seconds)
+        if isinstance(error, ApiError):
+            self._trouble.refused(error, account=account if error.code in ACCOUNT_LOST else "")

@@ -1,0 +1,41 @@
+"""The codes by which a welcome may be said to somebody who has just entered: each once, for twenty seconds."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.channels.wecom.chat import WecomChat
+from dialogue.storage.clock import Clock, utc_now
+
+_MAX_CODES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Code:
+    code: str
+    until: datetime
+
+
+class WelcomeCodes:
+    """Kept in memory: a restart takes longer than most of them last."""
+
+    def __init__(self, *, clock: Clock = utc_now) -> None:
+        self._codes: dict[WecomChat, _Code] = {}
+        self._clock = clock
+
+    def keep(self, chat: WecomChat, code: str, *, until: datetime) -> None:
+        if len(self._codes) >= _MAX_CODES:
+            self._forget_old()
+        self._codes[chat] = _Code(code, until)
+
+    def find(self, chat: WecomChat) -> str | None:
+        """A code that may still be used."""
+        kept = self._codes.get(chat)
+        return kept.code if kept is not None and self._clock() < kept.until else None
+
+    def forget(self, chat: WecomChat) -> None:
+        """It was used."""
+        self._codes.pop(chat, None)
+
+    def _forget_old(self) -> None:
+        now = self._clock()
+        self._codes = {chat: kept for chat, kept in self._codes.items() if now < kept.until}

@@ -1,0 +1,134 @@
+"""What comes is pulled: whatever is lost, repeated, empty or without an id."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+from bot.services import BotServices
+from dialogue.core import cursors
+from dialogue.storage.clock import utc_now
+from tests.bot.contract.model import Model
+from tests.bot.wecom.clinic import PERSON, Clinic
+from tests.bot.wecom.loopback import WeCom
+from tests.bot.wecom.wire import ACCOUNT
+from tests.patience import until
+
+
+async def test_what_was_written_while_nobody_listened_is_answered_at_the_start(
+    clinic: Clinic, wecom: WeCom, model: Model
+) -> None:
+    wecom.say(PERSON, "我睡不着")
+    await clinic.opens(wecom_pull_seconds=300)
+    await until(lambda: clinic.told() == ["收到：我睡不着"])
+
+
+async def test_without_any_notice_it_is_found_all_the_same(clinic: Clinic, wecom: WeCom, model: Model) -> None:
+    await clinic.opens()
+    wecom.callback_url = ""
+    wecom.say(PERSON, "我睡不着")
+    await until(lambda: clinic.told() == ["收到：我睡不着"])
+
+
+async def test_a_callback_that_is_never_called_is_said(clinic: Clinic, wecom: WeCom, model: Model) -> None:
+    runtime = await clinic.opens()
+    wecom.callback_url = ""
+    for count in (1, 2, 3):
+        wecom.say(PERSON, f"第{count}句")
+        await until(lambda count=count: clinic.stored() == count)  # type: ignore[misc]  # a default binds it
+    await until(lambda: any("事件接收服务器" in fault for fault in runtime.faults()))
+
+
+async def test_a_pull_token_that_is_refused_is_done_without(clinic: Clinic, wecom: WeCom, model: Model) -> None:
+    await clinic.opens(wecom_pull_seconds=300)
+    wecom.fault("kf/sync_msg", 95007)
+    wecom.say(PERSON, "我睡不着")
+    wecom.notify(is_sure=True)
+    await until(lambda: clinic.told() == ["收到：我睡不着"])
+
+
+async def test_a_lost_cursor_costs_repeats_and_no_second_answer(
+    clinic: Clinic, wecom: WeCom, model: Model, services: BotServices
+) -> None:
+    await clinic.opens()
+    wecom.say(PERSON, "我睡不着")
+    await until(lambda: clinic.told() == ["收到：我睡不着"])
+    pulls = wecom.calls["kf/sync_msg"]
+    with services.database.begin() as session:
+        session.connection().exec_driver_sql("UPDATE channel_cursors SET cursor = NULL")
+    await until(lambda: wecom.calls["kf/sync_msg"] > pulls + 3)
+    wecom.say(PERSON, "还在吗")
+    await until(lambda: clinic.told() == ["收到：我睡不着", "收到：还在吗"])
+    assert clinic.stored() == 2
+
+
+async def test_words_from_before_the_first_start_are_kept_and_answered_by_one_sentence(
+    clinic: Clinic, wecom: WeCom, model: Model, services: BotServices
+) -> None:
+    wecom.plus_seconds = -3600
+    wecom.say(PERSON, "昨天很难过")
+    wecom.say(PERSON, "你在吗")
+    wecom.plus_seconds = 0
+    await clinic.opens()
+    await until(lambda: clinic.told() == [services.texts.say("came_late")])
+    wecom.say(PERSON, "现在好一点")
+    await until(lambda: clinic.told()[1:] == ["收到：现在好一点"])
+    assert clinic.stored() == 3
+
+
+async def test_tokens_that_end_early_are_renewed_once_for_all(clinic: Clinic, wecom: WeCom, model: Model) -> None:
+    wecom.nastiness.token_calls = 3
+    await clinic.opens()
+    for count in (1, 2, 3):
+        wecom.say(PERSON, f"第{count}句")
+        await until(lambda count=count: len(clinic.told()) == count)  # type: ignore[misc]  # a default binds it
+    assert wecom.tokens_made > 2
+    assert wecom.calls["gettoken"] == wecom.tokens_made
+
+
+async def test_a_recalled_message_that_nobody_answered_yet_is_erased(clinic: Clinic, wecom: WeCom) -> None:
+    model = Model(clinic.services)
+    await clinic.opens()
+    message_id = wecom.say(PERSON, "说错了")
+    await until(lambda: clinic.stored() == 1)
+    wecom.recall(PERSON, message_id)
+    wecom.say(PERSON, "我睡不着")
+    await until(lambda: clinic.stored() == 2)
+    await model.finish(await model.begin())
+    await until(lambda: clinic.told() == ["收到：我睡不着"])
+
+
+async def test_a_recalled_message_alone_is_not_answered_at_all(clinic: Clinic, wecom: WeCom) -> None:
+    model = Model(clinic.services)
+    await clinic.opens()
+    message_id = wecom.say(PERSON, "说错了")
+    wecom.recall(PERSON, message_id)
+    wecom.say("wmPERSON02", "在吗")
+    await until(lambda: clinic.stored() == 2)
+    await model.finish(await model.begin())
+    await until(lambda: clinic.told("wmPERSON02") == ["收到：在吗"])
+    assert clinic.told() == []
+
+
+def test_one_process_pulls_at_a_time_and_a_dead_one_holds_nobody_up_for_long(services: BotServices) -> None:
+    ours, theirs, now = uuid4(), uuid4(), utc_now()
+    with services.database.begin() as session:
+        cursors.notice(session, "wecom", ACCOUNT, token="T", valid_for=timedelta(minutes=10), now=now)
+        pull = cursors.lease(session, "wecom", ACCOUNT, owner=ours, seconds=6, now=now)
+        assert pull is not None
+        assert (pull.cursor, pull.token) == (None, "T")
+        assert cursors.lease(session, "wecom", ACCOUNT, owner=theirs, seconds=6, now=now) is None
+        later = now + timedelta(seconds=7)
+        assert cursors.lease(session, "wecom", ACCOUNT, owner=theirs, seconds=6, now=later) is not None
+        assert not cursors.advance(session, "wecom", ACCOUNT, owner=ours, cursor="c-9")
+        assert cursors.advance(session, "wecom", ACCOUNT, owner=theirs, cursor="c-1")
+        assert cursors.saved_cursor(session, "wecom", ACCOUNT) == "c-1"
+
+
+def test_a_notice_during_a_pull_is_seen_at_its_end(services: BotServices) -> None:
+    ours, now = uuid4(), utc_now()
+    with services.database.begin() as session:
+        cursors.notice(session, "wecom", ACCOUNT, token="T", valid_for=timedelta(minutes=10), now=now)
+        pull = cursors.lease(session, "wecom", ACCOUNT, owner=ours, seconds=6, now=now)
+        assert pull is not None
+        cursors.notice(session, "wecom", ACCOUNT, token="U", valid_for=timedelta(minutes=10), now=now)
+        assert cursors.finish(session, "wecom", pull, owner=ours, now=now)
+        assert cursors.due(session, "wecom", [ACCOUNT], every=timedelta(minutes=5), now=now) == [ACCOUNT]
