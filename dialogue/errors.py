@@ -41,6 +41,15 @@ class DatabaseUnavailable(DialogueError):
     """The database cannot be reached or written."""
 
 
+class DatabaseDamaged(DatabaseUnavailable):
+    """The database file is damaged or no database at all. Stop everything, move it away, and restore a backup into a
+    new one: mindglm admin restore FILE.
+    """
+
+    def __str__(self) -> str:
+        return " ".join((type(self).__doc__ or "").split())
+
+
 class SchemaMismatch(DialogueError):
     """The database has another schema than this code."""
 

@@ -28,6 +28,7 @@ from dialogue.process.systemd import notify_ready
 from dialogue.storage.clock import utc_now
 from dialogue.telemetry.heartbeat import Identity
 from dialogue.telemetry.watch import Watch
+from mindglm import unknown_settings
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -49,6 +50,7 @@ def run(channel: Channel[Any]) -> int:
     """
     settings = registry.process_of(channel).settings().read()
     configure(settings)
+    unknown_settings.warn()
     warn_if_nobody_is_asked(settings)
     load(channel)
     _keep_memory_together()

@@ -74,8 +74,10 @@ def worker(
     name: Annotated[str | None, typer.Option(help="This worker's name among several.")] = None,
 ) -> None:
     """Run the GPU worker; the same as `celery -A worker worker`."""
+    from mindglm import unknown_settings
     from mindglm.worker import run
 
+    unknown_settings.warn()
     run(concurrency=concurrency, name=name)
 
 
@@ -107,7 +109,9 @@ def migrate() -> None:
     from dialogue.process import home
     from dialogue.process.settings import DialogueSettings
     from dialogue.storage import schema
+    from mindglm import unknown_settings
 
+    unknown_settings.warn()
     schema.upgrade_at(home.database_url(DialogueSettings.read()))
     typer.echo("The database has the schema of this version.")
 

@@ -22,7 +22,9 @@ def serve(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     from console.settings import ConsoleSettings
+    from mindglm import unknown_settings
 
+    unknown_settings.warn()
     _need_the_extra()
     raise typer.Exit(_serve(ConsoleSettings.read()))
 
@@ -101,11 +103,15 @@ def _serve(settings: "ConsoleSettings") -> int:
         sys.stderr.write(_EXPOSED)
     _welcome(services)
     try:
-        return os.EX_OK if run(services) else os.EX_UNAVAILABLE
+        has_served = run(services)
     except KeyboardInterrupt:
         return os.EX_OK
     finally:
         services.close()
+    if not has_served:
+        sys.stderr.write(_CANNOT_LISTEN.format(listen=settings.console_listen))
+        return os.EX_UNAVAILABLE
+    return os.EX_OK
 
 
 def _welcome(services: "ConsoleServices") -> None:
@@ -165,4 +171,8 @@ def _need_the_extra() -> None:
 _EXPOSED = """\
 mindglm console: WARNING: this listens beyond this machine without TLS: passwords and transcripts cross the network in \
 the clear. Listen on 127.0.0.1 behind a TLS proxy and set MINDGLM_CONSOLE_URL to its https address (docs/console.md).
+"""
+_CANNOT_LISTEN = """\
+mindglm console: {listen} cannot be listened on. Another process, perhaps another console, has it: stop it, or set \
+MINDGLM_CONSOLE_LISTEN to another one.
 """

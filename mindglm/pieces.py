@@ -47,3 +47,20 @@ def channel(name: str, settings: DialogueSettings) -> Program:
         is_notifying=True,
         grace_seconds=30,
     )
+
+
+def backups(settings: DialogueSettings) -> Program | None:
+    """A backup a day; None where none are wanted. Several supervisors of a home share it."""
+    if not settings.backup_keep:
+        return None
+    directory = home.backups(settings)
+    return Program(
+        name="backup",
+        argv=[
+            *(sys.executable, "-m", "mindglm", "admin", "backup", str(directory)),
+            *("--every-hours", "24", "--keep", str(settings.backup_keep)),
+        ],
+        log=home.home(settings) / "logs" / "backup.log",
+        lock=home.home(settings) / "backup.lock",
+        grace_seconds=10,
+    )

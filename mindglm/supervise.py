@@ -6,6 +6,7 @@ of them runs it, the others use it and take over when that one is gone.
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +25,8 @@ _LOOK_SECONDS = 0.1
 _FIRST_BACK_OFF_SECONDS = 0.5
 _MAX_BACK_OFF_SECONDS = 30.0
 _STABLE_SECONDS = 30.0
+MAX_LOG_BYTES = 10_000_000
+KEPT_LOGS = 3
 
 Report = Callable[[str, str], None]
 """Called with a process's name and one line about it."""
@@ -111,6 +114,7 @@ class Kept:
                 if not self._ready.is_set() and (not self.program.is_notifying or notices.has_come()):
                     self._ready.set()
                     self._report(self.program.name, "ready")
+                log_size = min(log_size, rotate(self.program.log))
                 await asyncio.sleep(_LOOK_SECONDS)
         if status == os.EX_CONFIG:
             raise FinalExit(self.program.name, _last_line(self.program.log, log_size))
@@ -162,6 +166,27 @@ class _Notices:
             return b"READY=1" in self._socket.recv(1024)
         except BlockingIOError:
             return False
+
+
+def rotate(log: Path) -> int:
+    """Keep a log small; returns its size (bytes).
+
+    The process goes on writing to the same open file, at its new end; a line written during the copy may be lost.
+    """
+    size = log.stat().st_size
+    if size <= MAX_LOG_BYTES:
+        return size
+    for number in range(KEPT_LOGS - 1, 0, -1):
+        older = _numbered(log, number)
+        if older.exists():
+            older.replace(_numbered(log, number + 1))
+    shutil.copyfile(log, _numbered(log, 1))
+    os.truncate(log, 0)
+    return 0
+
+
+def _numbered(log: Path, number: int) -> Path:
+    return log.with_name(f"{log.name}.{number}")
 
 
 def _spawn(program: Program, notify_socket: Path) -> subprocess.Popen[bytes]:

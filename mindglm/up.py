@@ -4,15 +4,19 @@ import asyncio
 import contextlib
 import signal
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 from rich.console import Console
 
 from bot.channels import registry
+from dialogue.errors import DialogueError
 from dialogue.process import home
+from dialogue.process.file_lock import try_lock
 from dialogue.process.opening import upgrade_own
 from dialogue.process.settings import DialogueSettings
 from dialogue.storage import schema
-from mindglm import pieces
+from mindglm import pieces, unknown_settings
 from mindglm.supervise import FinalExit, Kept, Program
 
 _WORKER_GRACE_SECONDS = 50.0
@@ -22,6 +26,7 @@ def run(settings: DialogueSettings) -> int:
     """Returns the exit status: 0 after Ctrl-C or SIGTERM, 1 when a process cannot run at all, 2 with no channel."""
     home.keep_private()
     console = Console(stderr=True, highlight=False)
+    unknown_settings.warn()
     names = configured()
     if not names:
         choices = "".join(
@@ -32,15 +37,20 @@ def run(settings: DialogueSettings) -> int:
     registry.check_accounts(settings)
     if settings.consent == "off":
         console.print("[bold]MINDGLM_CONSENT=off: messages are stored and answered without asking for consent.[/]")
+    with _alone_in(home.home(settings)):
+        return _run(settings, names, console)
+
+
+def _run(settings: DialogueSettings, names: list[str], console: Console) -> int:
     if settings.database_url is None:
         upgrade_own(settings)
     else:
         schema.upgrade_at(home.database_url(settings))
-    broker = pieces.broker(settings)
     programs = [
-        *([broker] if broker else []),
+        *_wanted(pieces.broker(settings)),
         pieces.worker(settings, grace_seconds=_WORKER_GRACE_SECONDS),
         *(pieces.channel(name, settings) for name in names),
+        *_wanted(pieces.backups(settings)),
     ]
     try:
         asyncio.run(supervise(programs, console))
@@ -48,6 +58,24 @@ def run(settings: DialogueSettings) -> int:
         console.print(f"{error.name} cannot run: {error}", markup=False)
         return 1
     return 0
+
+
+class AlreadyUp(DialogueError):
+    """Another `mindglm up` runs in this home. Stop that one first, or give this one a MINDGLM_HOME of its own."""
+
+
+@contextlib.contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """Two would receive the same messages."""
+    lock = try_lock(directory / "up.lock")
+    if lock is None:
+        raise AlreadyUp
+    with lock:
+        yield
+
+
+def _wanted(program: Program | None) -> list[Program]:
+    return [program] if program is not None else []
 
 
 def configured() -> list[str]:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModu
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from dialogue.errors import DatabaseUnavailable, Misconfigured
+from dialogue.errors import DatabaseDamaged, DatabaseUnavailable, Misconfigured
 from dialogue.storage import after_commit
 from dialogue.storage.after_commit import Announce, Hints, QueueingSession
 from dialogue.storage.writer_queue import WriterQueue
@@ -32,6 +32,8 @@ _SQLITE_PRAGMAS = (
 _BUSY_SECONDS = 15
 _ABANDONED_SECONDS = 10.0
 """idle_in_transaction_session_timeout: crisis words must not wait for the locks of a frozen process."""
+_DAMAGED = ("malformed", "file is not a database")
+"""SQLITE_CORRUPT and SQLITE_NOTADB: https://www.sqlite.org/rescode.html"""
 _READ_ONLY = {"mindglm_read_only": True}
 _BARE = {"mindglm_bare": True}
 
@@ -158,6 +160,8 @@ def reachable() -> Iterator[None]:
     except DBAPIError as error:
         if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
             raise DatabaseUnavailable(_reason(error)) from error
+        if any(words in str(error.orig) for words in _DAMAGED):
+            raise DatabaseDamaged from error
         raise
 
 

@@ -26,7 +26,10 @@ def register(app: typer.Typer) -> None:
 
 
 def backup(
-    directory: Annotated[Path, typer.Argument(help="Where backups are kept, with the keys beside them.")],
+    directory: Annotated[
+        Path | None,
+        typer.Argument(help="Where backups are kept, with the keys beside them. Default: MINDGLM_BACKUP_DIRECTORY."),
+    ] = None,
     *,
     keep: Annotated[int | None, typer.Option(help="Delete all but this many of the newest.", min=1)] = None,
     every_hours: Annotated[
@@ -39,7 +42,9 @@ def backup(
     from dialogue.process.settings import DialogueSettings
     from dialogue.storage.database import connect
 
-    database = connect(home.database_url(DialogueSettings.read()))
+    settings = DialogueSettings.read()
+    directory = directory or home.backups(settings)
+    database = connect(home.database_url(settings))
     try:
         if every_hours is None:
             _tell(_write(database, directory, keep), as_json=json)

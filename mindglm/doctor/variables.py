@@ -25,15 +25,18 @@ _OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 def examine(patient: Patient) -> Iterator[CheckResult]:
     """Of the environment and of ``.env`` in the current directory."""
     del patient  # that the values can be used is known when there is one
-    given = _given()
-    known = _known()
-    for name in sorted(given - known):
-        (likely, *_) = difflib.get_close_matches(name, known, n=1) or ["—"]
-        yield warn("variable_unknown", name=name, likely=likely)
+    for name, likely in unknown():
+        yield warn("variable_unknown", name=name, likely=likely or "—")
     if _FILE.exists() and _FILE.stat().st_mode & _OF_OTHERS and _secrets() & set(dotenv_values(_FILE)):
         yield warn("variable_file_open", file=_FILE.absolute())
-    used = sorted(given & known)
+    used = sorted(_given() & _known())
     yield ok("variables", names=", ".join(used)) if used else note("variables_none")
+
+
+def unknown() -> list[tuple[str, str | None]]:
+    """Names that are set and that nothing reads, each with the nearest known name if one is near."""
+    known = _known()
+    return [(name, next(iter(difflib.get_close_matches(name, known, n=1)), None)) for name in sorted(_given() - known)]
 
 
 def _given() -> set[str]:

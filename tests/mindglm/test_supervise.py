@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mindglm import supervise
 from mindglm.supervise import FinalExit, Kept, Program
 from tests.patience import until
 
@@ -126,3 +127,17 @@ async def test_of_two_supervisors_one_runs_it_and_the_other_takes_over(
     await first.stop()
     await until(lambda: second_reports.count("started"))
     await second.stop()
+
+
+def test_a_log_is_rotated_under_a_process_that_writes_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "MAX_LOG_BYTES", 100)
+    log = tmp_path / "little.log"
+    with log.open("ab", buffering=0) as writing:
+        for number in range(6):
+            writing.write(f"{number}".encode() * 101)
+            assert supervise.rotate(log) == 0
+        writing.write(b"new")
+    assert log.read_bytes() == b"new"
+    kept = sorted(tmp_path.glob("little.log.*"))
+    assert [file.name for file in kept] == ["little.log.1", "little.log.2", "little.log.3"]
+    assert [file.read_bytes()[:1] for file in kept] == [b"5", b"4", b"3"]

@@ -5,6 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from dialogue.errors import DatabaseDamaged
+from dialogue.process import home
+from dialogue.process.file_lock import try_lock
+from dialogue.process.settings import DialogueSettings
+from mindglm import pieces, up
 from tests.patience import wait_until
 from tests.road.harness import is_alive
 
@@ -61,3 +68,41 @@ def test_a_killed_supervisor_takes_its_processes_along(tmp_path: Path) -> None:
     supervisor.process.wait()
     (pid,) = supervisor.pids()
     wait_until(lambda: not is_alive(pid), 10)
+
+
+@pytest.fixture
+def with_a_channel(monkeypatch: pytest.MonkeyPatch) -> DialogueSettings:
+    monkeypatch.setenv("MINDGLM_TELEGRAM_TOKEN", "1:a")
+    return DialogueSettings.read()
+
+
+def test_a_second_one_on_the_same_home_is_refused_in_a_sentence(with_a_channel: DialogueSettings) -> None:
+    lock = try_lock(home.home(with_a_channel) / "up.lock")
+    assert lock is not None
+    with lock, pytest.raises(up.AlreadyUp, match="MINDGLM_HOME"):
+        up.run(with_a_channel)
+
+
+def test_a_misspelt_setting_is_named_with_the_nearest_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MINDGLM_RETENTON_DAYS", "7-secret")
+    assert up.run(DialogueSettings.read()) == 2
+    said = capsys.readouterr().err
+    assert "MINDGLM_RETENTON_DAYS" in said
+    assert "MINDGLM_RETENTION_DAYS?" in said
+    assert "7-secret" not in said
+
+
+def test_a_file_that_is_no_database_is_named_in_a_sentence(with_a_channel: DialogueSettings) -> None:
+    (home.home(with_a_channel) / "mindglm.db").write_bytes(b"not what it was" * 1000)
+    with pytest.raises(DatabaseDamaged, match="mindglm admin restore"):
+        up.run(with_a_channel)
+
+
+def test_a_backup_a_day_is_made_unless_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    backups = pieces.backups(DialogueSettings.read())
+    assert backups is not None
+    assert backups.argv[-4:] == ["--every-hours", "24", "--keep", "7"]
+    monkeypatch.setenv("MINDGLM_BACKUP_KEEP", "0")
+    assert pieces.backups(DialogueSettings.read()) is None

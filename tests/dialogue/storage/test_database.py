@@ -1,12 +1,17 @@
+import os
 import threading
 import time
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from dialogue.errors import DatabaseUnavailable
+from dialogue.errors import DatabaseDamaged, DatabaseUnavailable
 from dialogue.storage import database as databases
-from dialogue.storage.database import connect
+from dialogue.storage import residue, schema
+from dialogue.storage.database import connect, sqlite_url
+from dialogue.tables.mapping import Table
 
 
 def test_a_process_that_freezes_in_a_transaction_lets_go_of_its_locks(
@@ -44,3 +49,20 @@ def test_a_process_that_freezes_in_a_transaction_lets_go_of_its_locks(
         assert session.scalar(text("SELECT it FROM held")) == 11
     frozen.close()
     other.close()
+
+
+def test_a_file_that_was_cut_short_is_named_in_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "cut.db"
+    with closing(connect(sqlite_url(file))) as database:
+        schema.upgrade(database)
+        residue.truncate_wal(database)
+    os.truncate(file, file.stat().st_size // 2)
+    with closing(connect(sqlite_url(file))) as database, pytest.raises(DatabaseDamaged, match="restore"):
+        read_all(database)
+
+
+def read_all(database: databases.Database) -> None:
+    schema.check(database)
+    with database.read() as session:
+        for name in Table.metadata.tables:
+            session.execute(text(f"SELECT * FROM {name}")).all()
