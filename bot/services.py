@@ -11,6 +11,7 @@ from bot.meters import BotMeters
 from bot.outgoing.bounces import Bounces
 from bot.outgoing.crisis_alarms import CrisisAlarms
 from bot.outgoing.late_texts import LateTexts
+from bot.staff.calls.escalation import CallWays, Escalation
 from bot.staff.reset_all import ResetAll
 from care import texts
 from care.scripts import Voice
@@ -20,7 +21,7 @@ from dialogue.admin.takeover_timeout import TakeoverTimeout
 from dialogue.broker.announcer import Announcer
 from dialogue.broker.doorbell import Doorbell, ringing_app
 from dialogue.broker.signals import Signals
-from dialogue.process import admins, home
+from dialogue.process import home
 from dialogue.process.opening import open_database
 from dialogue.process.region import directory_of
 from dialogue.process.settings import DialogueSettings
@@ -50,10 +51,12 @@ class BotServices:
     sweeper: Sweeper
     housekeeper: Housekeeper
     resets: ResetAll
+    escalation: Escalation
     signals: Signals
     doorbell: Doorbell
     instruments: Instruments
     meters: BotMeters
+    office: Office
     crisis_alarms: CrisisAlarms
     bounces: Bounces
     executors: Executors
@@ -77,7 +80,7 @@ class BotServices:
             instruments=instruments,
         )
         executors = Executors()
-        office = Office(keys=keys, texts=words, admins=admins.parse(settings.admins))
+        office = Office.of(settings, keys, words)
         timeout = TakeoverTimeout(database=database, office=office, minutes=settings.takeover_minutes)
         forgetting = Forgetting(database=database, backups=home.backups(settings))
         housekeeper = Housekeeper(
@@ -103,15 +106,19 @@ class BotServices:
             max_message_length=settings.max_message_length,
             limits=Limits.read(settings),
             meters=meters,
-            admins=office.admins,
+            office=office,
             shows_texts=settings.admin_texts,
             executor=executors.intake,
         )
         resets = ResetAll(database=database, office=office, instruments=instruments)
         alarms = CrisisAlarms(office=office)
+        escalation = Escalation(
+            database=database, office=office, ways=CallWays.of(settings, office), instruments=instruments
+        )
         sweeper.start()
         housekeeper.start()
         resets.start()
+        escalation.start()
         return cls(
             database=database,
             keys=keys,
@@ -129,10 +136,12 @@ class BotServices:
             sweeper=sweeper,
             housekeeper=housekeeper,
             resets=resets,
+            escalation=escalation,
             signals=signals,
             doorbell=doorbell,
             instruments=instruments,
             meters=meters,
+            office=office,
             crisis_alarms=alarms,
             bounces=Bounces(database=database, alarms=alarms, meters=meters, executor=executors.delivery),
             executors=executors,
@@ -142,6 +151,7 @@ class BotServices:
         self.sweeper.stop()
         self.housekeeper.stop()
         self.resets.stop()
+        self.escalation.stop()
         self.executors.close()
         self.doorbell.close()
         self.signals.close()

@@ -77,6 +77,12 @@ def everyone(session: Session) -> list[Staff]:
     return list(session.scalars(select(Staff).order_by(Staff.disabled_at.is_not(None), Staff.name)))
 
 
+def colleagues(session: Session) -> list[str]:
+    """The names of those who can attend to people."""
+    able = (Staff.role != Role.VIEWER, Staff.disabled_at.is_(None), Staff.password_hash.is_not(None))
+    return list(session.scalars(select(Staff.name).where(*able).order_by(Staff.name)))
+
+
 def get(session: Session, staff_id: UUID) -> Staff | None:
     return session.get(Staff, staff_id)
 

@@ -17,6 +17,7 @@ from console.pages import (
     account,
     actions,
     audit,
+    cases,
     complaints,
     conversations,
     deliveries,
@@ -34,6 +35,7 @@ from console.visit import Refused
 PAGES: tuple[PageRoute, ...] = (
     *signing.PAGES,
     *overview.PAGES,
+    *cases.PAGES,
     *figures.PAGES,
     *conversations.PAGES,
     *transcript.PAGES,

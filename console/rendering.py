@@ -50,6 +50,7 @@ def _context(visit: "PageRequest") -> dict[str, Any]:
         "ago": lambda moment: ago(moment, visit.now, visit.words),
         "duration": lambda seconds: duration(seconds, visit.words),
         "short": short,
+        "now": visit.now,
         "who": visit.who,
         "may": _permission(visit),
         "path": visit.request.url.path,

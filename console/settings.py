@@ -1,8 +1,5 @@
 """Settings of the web console, besides those of `dialogue`."""
 
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
 from pydantic import Field, field_validator
 
 from dialogue.process.settings import DialogueSettings
@@ -14,17 +11,9 @@ class ConsoleSettings(DialogueSettings):
     console_listen: str = Field(
         default="127.0.0.1:8090", description="host:port of the web console. Leave it on loopback behind a TLS proxy."
     )
-    console_url: str | None = Field(
-        default=None,
-        description="Public https URL of the TLS proxy in front of the console, e.g. https://console.example.org. "
-        "Cookies are then sent over https only, and the proxy's X-Forwarded-For is trusted.",
-    )
     console_proxies: str = Field(
         default="127.0.0.1",
         description="Addresses of the TLS proxy whose X-Forwarded-For is trusted, separated by commas.",
-    )
-    console_time_zone: str = Field(
-        default="Asia/Shanghai", description="Default time zone; members of staff may choose another."
     )
     console_session_hours: float = Field(
         default=12, gt=0, description="Longest session; then everybody has to sign in again."
@@ -37,25 +26,6 @@ class ConsoleSettings(DialogueSettings):
         host, _, port = value.rpartition(":")
         if not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the last port there is
             raise ValueError("must be host:port, e.g. 127.0.0.1:8090")
-        return value
-
-    @field_validator("console_url")
-    @classmethod
-    def _is_https(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        parts = urlsplit(value)
-        if parts.scheme != "https" or not parts.hostname or parts.path.strip("/"):
-            raise ValueError("must be an https URL without a path, e.g. https://console.example.org")
-        return value.rstrip("/")
-
-    @field_validator("console_time_zone")
-    @classmethod
-    def _is_a_time_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError("must be the name of a time zone, e.g. Asia/Shanghai") from error
         return value
 
     @property

@@ -102,5 +102,21 @@ class PersonIsAdmin(DialogueError):
     """An admin cannot be blocked; take them off MINDGLM_ADMINS first."""
 
 
+class NoSuchCase(DialogueError):
+    """There is no case with that id."""
+
+
+class CaseClosed(DialogueError):
+    """The case is closed already."""
+
+
+class CaseTaken(DialogueError):
+    """Somebody else attends to the case."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(f"{holder} attends to this case.")
+        self.holder = holder
+
+
 class ReasonTooLong(DialogueError):
     """The reason is too long to be kept: at most 255 characters."""

@@ -96,3 +96,4 @@ class OwedText:
     sends_left: int | None = None
     is_followed: bool = False
     is_new: bool = True
+    conversation_id: UUID | None = None

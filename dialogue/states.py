@@ -78,6 +78,34 @@ class ClosedBy(StrEnum):
     SILENCE = "silence"  # nobody said anything for as long as texts are kept
 
 
+class CaseKind(StrEnum):
+    """Why a human must attend to somebody."""
+
+    DANGER = "danger"  # the screening found that somebody may harm themselves
+    HUMAN = "human"  # the person asked for a human
+    BOUNCED = "bounced"  # crisis words were sent and did not arrive
+    HELD = "held"  # crisis words cannot be sent until the person writes again
+    UNREACHABLE_ADMIN = "unreachable"  # alerts do not reach an admin
+
+
+class CaseOutcome(StrEnum):
+    """How a case ended."""
+
+    SPOKE = "spoke"  # a human talked with the person, who is safe for now
+    REFERRED = "referred"  # emergency services, a hospital or a colleague elsewhere took over
+    CONTACTED = "contacted"  # somebody close to the person was reached
+    UNREACHED = "unreached"  # tried, and not reached
+    FALSE_ALARM = "false_alarm"
+    RESOLVED = "resolved"  # nothing is left to do
+
+
+class NoteKind(StrEnum):
+    """What staff write down about a person."""
+
+    PRIVATE = "private"  # for its author only
+    HANDOVER = "handover"  # for whoever is on duty next
+
+
 class Role(StrEnum):
     """What a member of staff may do in the web console; each may do what those before may."""
 

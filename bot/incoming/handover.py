@@ -7,7 +7,9 @@ from bot.incoming.situation import Situation
 from dialogue.admin import audit, duty
 from dialogue.admin.audit import Whom
 from dialogue.core import budgets
+from dialogue.admin.cases.opening import ASKED_LEVEL, open_case
 from dialogue.core.conversations import OpenConversation
+from dialogue.states import CaseKind
 
 QUIET = timedelta(minutes=30)
 """Staff are not told again of the same conversation for so long."""
@@ -19,6 +21,15 @@ def ask_for_a_human(situation: Situation, conversation: OpenConversation) -> str
     if not duty.was_asked_for(session, conversation.id, since=now - QUIET):
         whom = Whom(person_id=situation.person.id, conversation_id=conversation.id)
         audit.note(session, actor="person", action=duty.ASKED_FOR_A_HUMAN, whom=whom, reason=None, now=now)
+        open_case(
+            session,
+            situation.rules.office,
+            kind=CaseKind.HUMAN,
+            person_id=situation.person.id,
+            conversation_id=conversation.id,
+            level=ASKED_LEVEL,
+            now=now,
+        )
         staff_alert.alert(situation, "handover_asked")
     if situation.message.can_hand_over:
         budgets.want_platform_human(session, situation.message.address, now=now)

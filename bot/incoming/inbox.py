@@ -51,12 +51,13 @@ class Inbox:
         max_message_length: int,
         limits: Limits = UNLIMITED,
         meters: BotMeters = UNMETERED,
+        office: Office | None = None,
         admins: tuple[Address, ...] = (),
         shows_texts: bool = False,
         executor: PriorityExecutor | None = None,
         clock: Clock = utc_now,
     ) -> None:
-        office = Office(keys=keys, texts=texts, admins=admins)
+        office = office or Office(keys=keys, texts=texts, admins=admins)
         self.rules = Rules(
             texts=texts,
             voice=voice,

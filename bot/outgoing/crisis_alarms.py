@@ -5,13 +5,16 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dialogue.admin import alerts, find
+from dialogue.admin.cases.opening import UNSENT_LEVEL, open_case
 from dialogue.admin.office import Office
 from dialogue.core.budgets import HeldText
 from dialogue.core.sending import Bounced
-from dialogue.states import DeliveryKind
+from dialogue.states import CaseKind, DeliveryKind
+from dialogue.tables import CONVERSATIONS
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -25,17 +28,41 @@ class CrisisAlarms:
     def held(self, session: Session, channel: str, held: HeldText, *, now: datetime) -> None:
         """The platform takes nothing more until the person writes again."""
         if held.kind is DeliveryKind.CRISIS:
-            self._alert(session, "alert_crisis_held", channel, held.conversation_id, now=now)
+            self._alert(session, "alert_crisis_held", channel, held.conversation_id, kind=CaseKind.HELD, now=now)
 
     def bounced(self, session: Session, bounced: Bounced, *, now: datetime) -> None:
         """The platform took the words, and said later that they did not arrive."""
         if bounced.kind is DeliveryKind.CRISIS:
-            self._alert(session, "alert_crisis_bounced", bounced.channel, bounced.conversation_id, now=now)
+            place = (bounced.channel, bounced.conversation_id)
+            self._alert(session, "alert_crisis_bounced", *place, kind=CaseKind.BOUNCED, now=now)
 
     def _alert(
-        self, session: Session, words: str, channel: str, conversation_id: UUID | None, *, now: datetime
+        self,
+        session: Session,
+        words: str,
+        channel: str,
+        conversation_id: UUID | None,
+        *,
+        kind: CaseKind,
+        now: datetime,
     ) -> None:
         log.error("crisis_words_not_delivered", why=words, channel=channel, conversation_id=str(conversation_id))
+        if conversation_id is not None:
+            self._open_case(session, conversation_id, kind, now=now)
         short_id = find.short_id(session, conversation_id) if conversation_id is not None else "–"
-        text = self.office.texts.say(words, id=short_id, channel=channel, at=f"{now:%m-%d %H:%M} UTC")
+        text = self.office.texts.say(words, id=short_id, channel=channel, at=self.office.clock_time(now))
         alerts.alert(session, self.office, text, conversation_id=conversation_id, now=now)
+
+    def _open_case(self, session: Session, conversation_id: UUID, kind: CaseKind, *, now: datetime) -> None:
+        person_id = session.scalars(
+            select(CONVERSATIONS.c.person_id).where(CONVERSATIONS.c.id == conversation_id)
+        ).one()
+        open_case(
+            session,
+            self.office,
+            kind=kind,
+            person_id=person_id,
+            conversation_id=conversation_id,
+            level=UNSENT_LEVEL,
+            now=now,
+        )

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from bot.staff import orders, reports
 from bot.staff.orders import Order, Verb
 from dialogue.admin import alerts, find, listing, overview, record, reset_all, steering, takeover
+from dialogue.admin.cases import handling
 from dialogue.admin.office import Actor, Office
 from dialogue.errors import (
     AlreadyHeld,
@@ -153,8 +154,9 @@ class Desk:
 
     def _show(self, caller: Caller, order: Order) -> str:
         shown = record.show(caller.session, find.conversation(caller.session, order.whom), max_count=5)
+        handling.see_conversation(caller.session, shown.conversation.id, by=caller.actor, now=caller.now)
         short_id = find.short_id(caller.session, shown.conversation.id)
-        return reports.conversation(self._office.texts, shown, short_id, now=caller.now)
+        return reports.conversation(self._office, shown, short_id, now=caller.now)
 
     def _text(self, caller: Caller, order: Order) -> str:
         if not self._shows_texts:

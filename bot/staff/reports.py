@@ -6,6 +6,7 @@ from uuid import UUID
 
 from care.texts import Texts
 from dialogue.admin.listing import Listed
+from dialogue.admin.office import Office
 from dialogue.admin.overview import Overview
 from dialogue.admin.record import Record
 
@@ -42,17 +43,18 @@ def sessions(texts: Texts, shown: Sequence[Listed], short_ids: dict[UUID, str], 
     return "\n".join([texts.say("desk_sessions"), *lines, texts.say("desk_sessions_end")])
 
 
-def conversation(texts: Texts, shown: Record, short_id: str, *, now: datetime) -> str:
+def conversation(office: Office, shown: Record, short_id: str, *, now: datetime) -> str:
     """One conversation without a word of what was said in it."""
-    one = shown.conversation
+    texts, one = office.texts, shown.conversation
     done = [
-        texts.say("desk_entry", at=_time(entry.at), actor=entry.actor, action=entry.action) for entry in shown.entries
+        texts.say("desk_entry", at=office.clock_time(entry.at), actor=entry.actor, action=entry.action)
+        for entry in shown.entries
     ]
     details = texts.say(
         "desk_conversation",
         person=f"{one.channel}:{one.user_id}",
-        opened=_time(one.opened_at),
-        closed=_time(one.closed_at) if one.closed_at else "–",
+        opened=office.clock_time(one.opened_at),
+        closed=office.clock_time(one.closed_at) if one.closed_at else "–",
         turns=one.turn_count,
         failed=one.failed_delivery_count,
         blocked=texts.say("desk_yes" if one.blocked_at else "desk_no"),
@@ -81,7 +83,3 @@ def _age(texts: Texts, since: datetime | None, now: datetime) -> str:
         if seconds >= 2 * length:
             return texts.say(f"desk_{unit}", count=seconds // length)
     return texts.say("desk_seconds", count=seconds)
-
-
-def _time(at: datetime) -> str:
-    return f"{at:%m-%d %H:%M} UTC"

@@ -14,11 +14,14 @@ from dialogue.admin import steering, takeover
 from dialogue.admin.office import Actor, Office
 from dialogue.errors import (
     AlreadyHeld,
+    CaseClosed,
+    CaseTaken,
     ConversationClosed,
     EmptyMessage,
     Erased,
     HeldByAnother,
     MessageTooLong,
+    NoSuchCase,
     NoSuchConversation,
     NoSuchDelivery,
     NoSuchPerson,
@@ -28,9 +31,11 @@ from dialogue.errors import (
 )
 from dialogue.states import Role
 
-_UNKNOWN = (NoSuchConversation, NoSuchPerson, NoSuchDelivery)
+_UNKNOWN = (NoSuchCase, NoSuchConversation, NoSuchPerson, NoSuchDelivery)
 _REFUSALS = (
     AlreadyHeld,
+    CaseClosed,
+    CaseTaken,
     ConversationClosed,
     EmptyMessage,
     Erased,
@@ -59,7 +64,7 @@ def actor(visit: PageRequest) -> Actor:
 
 
 def office(visit: PageRequest) -> Office:
-    return Office(keys=visit.services.keys, texts=visit.services.said_to_people)
+    return Office.of(visit.services.settings, visit.services.keys, visit.services.said_to_people)
 
 
 def reason(visit: PageRequest) -> str | None:

@@ -7,10 +7,12 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from console import search
+from console import accounts, search
 from console.gate import PageRoute
+from console.pages import cases
 from console.visit import PageRequest, Refused, as_id
 from dialogue.admin import listing, record
+from dialogue.admin.cases import handling, open_cases
 from dialogue.admin.listing import ConversationStatus, Cursor, Wanted
 from dialogue.errors import Ambiguous, NoSuchConversation
 from dialogue.states import Role
@@ -49,6 +51,9 @@ def one(visit: PageRequest) -> Response:
             shown = record.show(session, visit.path_id())
         except NoSuchConversation:
             raise Refused(404, "error_not_found") from None
+        case_id = handling.of_conversation(session, shown.conversation.id)
+        case = open_cases.one(session, case_id) if case_id is not None else None
+        colleagues = accounts.colleagues(session)
     conversation = shown.conversation
     return visit.page(
         "conversation.html",
@@ -56,7 +61,8 @@ def one(visit: PageRequest) -> Response:
         conversation=conversation,
         is_open=conversation.closed_at is None,
         is_mine=conversation.taken_over_by == visit.staff.actor,
-        shows_people=visit.may(Role.COUNSELLOR),
+        case=case,
+        **cases.choices(visit, colleagues),
     )
 
 

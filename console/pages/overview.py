@@ -9,6 +9,7 @@ from starlette.responses import Response
 from console.gate import PageRoute
 from console.visit import QUIET, PageRequest
 from dialogue.admin import audit, listing, overview
+from dialogue.admin.cases import open_cases
 from dialogue.admin.overview import Overview
 from dialogue.core.danger_course import ALARM
 from dialogue.states import Role
@@ -50,6 +51,7 @@ def now(visit: PageRequest) -> Response:
         figures = overview.overview(session, now=visit.now)
         present = presence.present(session)
         alarms = audit.entries(session, action=ALARM, limit=_ALARMS)
+        unattended = open_cases.unattended(session, minutes=visit.services.settings.case_minutes, now=visit.now)
         at_risk = listing.by_risk(session, limit=_ALARMS)
     seen = [_seen(each, visit.now) for each in present]
     return visit.page(
@@ -63,6 +65,8 @@ def now(visit: PageRequest) -> Response:
         adapters=[each for each in seen if _hears(each)],
         alarms=alarms,
         at_risk=[each for each in at_risk if each.tier > 0],
+        unattended=unattended,
+        unattended_seconds=_age(unattended.oldest_at, visit.now),
         troubles=_troubles(figures, seen, visit.now),
         refresh=f"{REFRESH_SECONDS}; url=/?{QUIET}=1",
     )
@@ -106,7 +110,7 @@ def _number(each: Presence, name: str) -> float | None:
 
 
 def _troubles(figures: Overview, seen: Sequence[Seen], moment: datetime) -> list[str]:
-    """The text keys of all problems; empty when all is well."""
+    """The text keys of all problems of the machinery; empty when all is well."""
     found = []
     if (_age(figures.oldest_waiting_at, moment) or 0) > SLOW_SECONDS:
         found.append("trouble_waiting")

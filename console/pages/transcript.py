@@ -11,6 +11,7 @@ from console.gate import PageRoute
 from console.pages.actions import actor, office, perform
 from console.visit import PageRequest, Refused, as_id
 from dialogue.admin import listing, record, takeover
+from dialogue.admin.cases import handling
 from dialogue.admin.listing import Listed
 from dialogue.admin.record import Utterance
 from dialogue.states import Role
@@ -29,6 +30,7 @@ def read(visit: PageRequest) -> Response:
         lines = record.transcript(
             session, office(visit), conversation_id, by=actor(visit), max_lines=_MAX_LINES, now=visit.now
         )
+        handling.see_conversation(session, conversation_id, by=actor(visit), now=visit.now)
         conversation = _known(session, conversation_id)
         shown.append((conversation, lines, _mark(session, conversation)))
 

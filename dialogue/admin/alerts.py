@@ -10,11 +10,12 @@ from sqlalchemy.orm import Session
 
 from dialogue.admin import audit, find
 from dialogue.admin.audit import Action, Whom
+from dialogue.admin.cases.opening import open_case
 from dialogue.admin.office import Actor, Office
 from dialogue.core import outbox, people
 from dialogue.core.danger_course import ALARM
 from dialogue.messages import Address
-from dialogue.states import DeliveryKind
+from dialogue.states import CaseKind, DeliveryKind
 from dialogue.tables import CONVERSATIONS, PEOPLE
 
 QUIET = timedelta(minutes=10)
@@ -30,13 +31,13 @@ def alert(session: Session, office: Office, text: str, *, conversation_id: UUID 
     the alert is about.
     """
     for admin in office.admins:
-        _tell(session, office, admin, text, conversation_id, now=now)
+        tell(session, office, admin, text, conversation_id, now=now)
 
 
 def alarm(
     session: Session, office: Office, conversation_id: UUID, *, tier: int, is_urgent: bool, now: datetime
 ) -> bool:
-    """Somebody may be about to harm themselves: write an audit entry and alert the admins.
+    """Somebody may be about to harm themselves: write an audit entry, open a case and alert the admins.
 
     Not repeated for `QUIET`, unless the danger rises. Returns whether it was raised.
     """
@@ -46,12 +47,48 @@ def alarm(
     row = session.execute(select(*place).where(CONVERSATIONS.c.id == conversation_id)).one()
     whom = Whom(person_id=row.person_id, conversation_id=conversation_id)
     audit.note(session, actor="screening", action=ALARM, whom=whom, reason=f"tier {tier}", now=now)
+    open_case(
+        session,
+        office,
+        kind=CaseKind.DANGER,
+        person_id=row.person_id,
+        conversation_id=conversation_id,
+        level=tier + is_urgent,
+        now=now,
+    )
     if not office.admins:
         return True
     short_id = find.short_id(session, conversation_id)
     words = "alert_urgent" if is_urgent else "alert_danger"
-    text = office.texts.say(words, id=short_id, tier=tier, channel=row.channel, at=f"{now:%m-%d %H:%M} UTC")
+    text = office.texts.say(words, id=short_id, tier=tier, channel=row.channel, at=office.clock_time(now))
     alert(session, office, text, conversation_id=conversation_id, now=now)
+    return True
+
+
+def tell(
+    session: Session, office: Office, admin: Address, text: str, conversation_id: UUID | None, *, now: datetime
+) -> bool:
+    """Owe a text to one of them; False if they have muted alerts, or were erased."""
+    locked = _row(admin).with_for_update(read=True, key_share=True)  # or the row may be gone before the text is owed
+    row = session.execute(locked).first()
+    if row is None:  # an admin who never wrote to the bot is a person all the same: texts are sealed for them
+        people.make(session, office.keys, channel=admin.channel, user_id=admin.chat_id, now=now)
+        row = session.execute(_row(admin)).one()
+    if row.alerts_muted_at is not None:
+        return False
+    if row.data_key is None:
+        log.error("alert_lost", channel=admin.channel, reason="admin_erased")
+        return False
+    outbox.owe(
+        session,
+        office.keys.person_key(row.data_key, row.id),
+        person_id=row.id,
+        address=admin,
+        text=text,
+        kind=DeliveryKind.ALERT,
+        conversation_id=conversation_id,
+        now=now,
+    )
     return True
 
 
@@ -87,31 +124,6 @@ def _is_news(session: Session, conversation_id: UUID, *, level: int, now: dateti
         .returning(CONVERSATIONS.c.id)
     )
     return told.first() is not None
-
-
-def _tell(
-    session: Session, office: Office, admin: Address, text: str, conversation_id: UUID | None, *, now: datetime
-) -> None:
-    locked = _row(admin).with_for_update(read=True, key_share=True)  # or the row may be gone before the text is owed
-    row = session.execute(locked).first()
-    if row is None:  # an admin who never wrote to the bot is a person all the same: texts are sealed for them
-        people.make(session, office.keys, channel=admin.channel, user_id=admin.chat_id, now=now)
-        row = session.execute(_row(admin)).one()
-    if row.alerts_muted_at is not None:
-        return
-    if row.data_key is None:
-        log.error("alert_lost", channel=admin.channel, reason="admin_erased")
-        return
-    outbox.owe(
-        session,
-        office.keys.person_key(row.data_key, row.id),
-        person_id=row.id,
-        address=admin,
-        text=text,
-        kind=DeliveryKind.ALERT,
-        conversation_id=conversation_id,
-        now=now,
-    )
 
 
 def _row(admin: Address) -> Select[Any]:

@@ -36,6 +36,15 @@ class Action(StrEnum):
     UNMUTE_ALERTS = "unmute_alerts"
     BACKUP = "backup"  # a copy of the whole database was written
     RESTORE = "restore"  # into an empty database
+    CASE_OPENED = "case_opened"  # something a human must attend to
+    CASE_RAISED = "case_raised"  # ... and once more
+    CASE_CALLED = "case_called"  # nobody attended: the next on the list was called
+    CASE_SEEN = "case_seen"
+    CASE_TAKEN = "case_taken"
+    CASE_HANDED = "case_handed"  # to a colleague
+    CASE_GIVEN_BACK = "case_given_back"  # nobody attends to it any more
+    CASE_CLOSED = "case_closed"  # with an outcome
+    NOTE = "note"  # a note about a person was changed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from dialogue.admin import audit, find
 from dialogue.admin.audit import Action, Whom
+from dialogue.admin.cases import handling
 from dialogue.admin.office import Actor, Office
 from dialogue.core import conversations, history, outbox
 from dialogue.core.cleaning import clean
@@ -95,6 +96,7 @@ def take_over(
         )
     )
     audit.note(session, actor=by.name, action=Action.TAKE_OVER, whom=held.whom, reason=reason, now=now)
+    handling.take_with(session, held.id, by=by, now=now)
     _owe(session, held, held.address, office.texts.say("takeover_begins"), DeliveryKind.NOTICE, now=now)
     if by.address is not None:
         unanswered = history.words_of(session, held.key, cancelled)
@@ -163,6 +165,7 @@ def say(
     labelled = office.texts.say("takeover_label") + words
     _owe(session, held, held.address, labelled, DeliveryKind.HUMAN, delivery_id=once, now=now)
     audit.note(session, actor=by.name, action=Action.SAY, whom=held.whom, reason=None, now=now)
+    handling.see_conversation(session, held.id, by=by, now=now)
 
 
 def relay(session: Session, office: Office, held: Held, text: str, *, to: Address, tier: int, now: datetime) -> None:

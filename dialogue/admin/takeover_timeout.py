@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from dialogue.admin import alerts, audit, find
 from dialogue.admin.audit import Action
+from dialogue.admin.cases import handling
 from dialogue.admin.office import Actor, Office
 from dialogue.admin.takeover import end_takeover, locked
 from dialogue.errors import ConversationClosed, Erased
@@ -81,6 +82,9 @@ def give_back(session: Session, office: Office, conversation_id: UUID, *, minute
     short_id = find.short_id(session, held.id)
     words = office.texts.say("takeover_forgotten", id=short_id, holder=held.holder, minutes=minutes)
     alerts.alert(session, office, words, conversation_id=held.id, now=now)
+    case_id = handling.of_conversation(session, held.id)
+    if case_id is not None:
+        handling.give_back(session, office, case_id, by=WATCHMAN, reason=reason, now=now)
 
 
 def _waits_since(session: Session, conversation_id: UUID, person_id: UUID, taken_over_at: datetime) -> datetime | None:

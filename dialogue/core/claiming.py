@@ -195,4 +195,5 @@ def _opened(delivery: Any, text: str, beside: _Beside) -> OwedText:
         attempt=delivery.attempt,
         is_last=delivery.part >= beside.last_parts.get(delivery.turn_id, 0),
         placeholder_id=beside.placeholders.get(delivery.turn_id) if delivery.part == 0 else None,
+        conversation_id=delivery.conversation_id,
     )

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -167,6 +169,36 @@ class DialogueSettings(BaseSettings):
             "Checked every ten minutes."
         ),
     )
+    case_minutes: int = Field(
+        default=5,
+        ge=1,
+        description="Minutes without anybody of the staff who attends to a person in danger, after which the overview "
+        "turns red and the next on MINDGLM_ESCALATION is called.",
+    )
+    escalation: SecretStr | None = Field(
+        default=None,
+        description="Who is called, one after another, until somebody takes the case: console:name, channel:user id, "
+        "mailto:address or an https URL, separated by commas (docs/admin.md). Default: the admins in their chats.",
+    )
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        description="Server for the e-mails of MINDGLM_ESCALATION: smtps://user:password@host:465, or smtp:// with "
+        "STARTTLS.",
+    )
+    mail_from: str | None = Field(default=None, description="Sender of those e-mails.")
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="Signs the webhooks of MINDGLM_ESCALATION as the Standard Webhooks specification says: whsec_…",
+    )
+    console_time_zone: str = Field(
+        default="Asia/Shanghai",
+        description="Time zone of the times that staff are told; in the console they may choose another.",
+    )
+    console_url: str | None = Field(
+        default=None,
+        description="Public https URL of the TLS proxy in front of the console, e.g. https://console.example.org. "
+        "Cookies are then sent over https only, the proxy's X-Forwarded-For is trusted, and alerts have a link.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
     log_format: Literal["console", "json"] = Field(
         default="console", description="Log format: for people or for machines."
@@ -176,4 +208,23 @@ class DialogueSettings(BaseSettings):
     @classmethod
     def _are_admins(cls, value: str) -> str:
         admins.parse(value)
+        return value
+
+    @field_validator("console_url")
+    @classmethod
+    def _is_https(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme != "https" or not parts.hostname or parts.path.strip("/"):
+            raise ValueError("must be an https URL without a path, e.g. https://console.example.org")
+        return value.rstrip("/")
+
+    @field_validator("console_time_zone")
+    @classmethod
+    def _is_a_time_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("must be the name of a time zone, e.g. Asia/Shanghai") from error
         return value

@@ -16,12 +16,14 @@ from dialogue.core import conversations, outbox, people
 from dialogue.messages import Address
 from dialogue.states import UNSENT_DELIVERY_STATES, ClosedBy, DeliveryKind, DeliveryState
 from dialogue.tables import (
+    CASES,
     COMPLAINTS,
     CONVERSATIONS,
     DELIVERIES,
     EMERGENCY_CONTACTS,
     MESSAGES,
     PEOPLE,
+    PERSON_NOTES,
     SEND_BUDGETS,
     TURNS,
 )
@@ -66,6 +68,8 @@ _SETTLE_COPIES = (
 )
 _FORGET_CONTACT = delete(EMERGENCY_CONTACTS).where(EMERGENCY_CONTACTS.c.person_id == bindparam("of_person"))
 _FORGET_COMPLAINTS = update(COMPLAINTS).where(COMPLAINTS.c.person_id == bindparam("of_person")).values(text=None)
+_FORGET_CASE_NOTES = update(CASES).where(CASES.c.person_id == bindparam("of_person")).values(note=None)
+_FORGET_NOTES = delete(PERSON_NOTES).where(PERSON_NOTES.c.person_id == bindparam("of_person"))
 _ERASED_IDS = select(PEOPLE.c.id).where(PEOPLE.c.erased_at.is_not(None)).order_by(PEOPLE.c.id)
 _RESTORED = select(PEOPLE.c.id).where(PEOPLE.c.id == bindparam("of_person"), PEOPLE.c.data_key.is_not(None))
 
@@ -136,6 +140,8 @@ def erase(
         _SETTLE_COPIES,
         _FORGET_CONTACT,
         _FORGET_COMPLAINTS,
+        _FORGET_CASE_NOTES,
+        _FORGET_NOTES,
     ):
         session.execute(statement, theirs)
     people.set_aside(session, person_id, now=now)

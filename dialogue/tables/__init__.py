@@ -6,6 +6,7 @@ are for statements that are built once (decision 0002).
 
 from dialogue.tables.audit import AUDIT, AuditEntry
 from dialogue.tables.budgets import SEND_BUDGETS, SendBudget
+from dialogue.tables.cases import CASE_CALLS, CASES, PERSON_NOTES, Case, CaseCall, PersonNote, SavedView
 from dialogue.tables.conversations import CONVERSATIONS, Conversation
 from dialogue.tables.cursors import CHANNEL_CURSORS, ChannelCursor
 from dialogue.tables.deliveries import DELIVERIES, Delivery
@@ -18,6 +19,8 @@ from dialogue.tables.turns import FEEDBACK, MESSAGES, TURNS, Feedback, Message, 
 __all__ = [
     "AUDIT",
     "CHANNEL_CURSORS",
+    "CASES",
+    "CASE_CALLS",
     "COMPLAINTS",
     "CONVERSATIONS",
     "DELIVERIES",
@@ -25,12 +28,15 @@ __all__ = [
     "FEEDBACK",
     "MESSAGES",
     "PEOPLE",
+    "PERSON_NOTES",
     "PROCESSES",
     "RESET_ORDERS",
     "SEND_BUDGETS",
     "TURNS",
     "AuditEntry",
     "ChannelCursor",
+    "Case",
+    "CaseCall",
     "Compatibility",
     "Complaint",
     "Conversation",
@@ -40,8 +46,10 @@ __all__ = [
     "Figure",
     "Message",
     "Person",
+    "PersonNote",
     "Process",
     "ResetOrder",
+    "SavedView",
     "SendBudget",
     "SignInTries",
     "Staff",

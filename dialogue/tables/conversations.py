@@ -16,7 +16,7 @@ class Conversation(Table):
 
     `tier` is the risk level now, and `course` (sealed) how it came to be: it outlives the model's window. While it is
     open and `taken_over_by` names an admin, a human answers; what the person says is relayed to the admin's chat, if
-    they have one.
+    they have one. `assigned_to` is the member of staff who looks after it; the model still answers.
     """
 
     __tablename__ = "conversations"
@@ -34,6 +34,7 @@ class Conversation(Table):
     closed_by: Mapped[ClosedBy | None]
     taken_over_by: Mapped[str | None] = mapped_column(String(255))
     taken_over_at: Mapped[datetime | None]
+    assigned_to: Mapped[str | None] = mapped_column(String(255))
     relay_channel: Mapped[str | None] = mapped_column(String(32))
     relay_account: Mapped[str | None] = mapped_column(String(255))
     relay_chat_id: Mapped[str | None] = mapped_column(String(255))
@@ -60,6 +61,12 @@ class Conversation(Table):
             "ix_conversations_taken_over",
             "taken_over_by",
             **only_where("closed_at IS NULL AND taken_over_by IS NOT NULL"),
+        ),
+        # what was assigned to somebody
+        Index(
+            "ix_conversations_assigned_to",
+            "assigned_to",
+            **only_where("closed_at IS NULL AND assigned_to IS NOT NULL"),
         ),
         # the housekeeper looks at ended conversations that still have texts
         Index("ix_conversations_unpurged", "closed_at", **only_where("closed_at IS NOT NULL AND purged_at IS NULL")),

@@ -12,7 +12,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, Uuid
 
 from care.age import AgeBand
-from dialogue.states import ClosedBy, DeliveryKind, DeliveryState, Role, TurnState
+from dialogue.states import CaseKind, CaseOutcome, ClosedBy, DeliveryKind, DeliveryState, NoteKind, Role, TurnState
 
 Figure = str | int | float | None
 """What a process tells of itself: counts, seconds, names; never anything of a person."""
@@ -63,6 +63,9 @@ class Table(DeclarativeBase):
         AgeBand: _names(AgeBand),
         dict[str, Figure]: JSON(),
         Role: _names(Role),
+        CaseKind: _names(CaseKind),
+        CaseOutcome: _names(CaseOutcome),
+        NoteKind: _names(NoteKind),
     }
 
 

@@ -39,7 +39,7 @@ class AdminContext:
         from dialogue.admin.office import Actor, Office
         from dialogue.broker.announcer import Announcer
         from dialogue.broker.signals import Signals
-        from dialogue.process import admins, home, logs
+        from dialogue.process import home, logs
         from dialogue.process.opening import open_database
         from dialogue.process.settings import DialogueSettings
 
@@ -52,7 +52,7 @@ class AdminContext:
                 yield cls(
                     settings=settings,
                     database=database,
-                    office=Office(keys=keys, texts=texts.load(settings.locale), admins=admins.parse(settings.admins)),
+                    office=Office.of(settings, keys, texts.load(settings.locale)),
                     actor=Actor(name=f"cli:{getpass.getuser()}"),
                 )
 

@@ -10,11 +10,11 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from dialogue.core.danger_course import ALARM
-from dialogue.states import ClosedBy, DeliveryKind, DeliveryState, TurnState
+from dialogue.states import CaseKind, ClosedBy, DeliveryKind, DeliveryState, TurnState
 from dialogue.storage.database import Database
 from dialogue.storage.ids import first_id_at
 from dialogue.storage.vault import MasterKeys, PersonKey
-from dialogue.tables import AUDIT, COMPLAINTS, CONVERSATIONS, DELIVERIES, MESSAGES, PEOPLE, TURNS
+from dialogue.tables import AUDIT, CASES, COMPLAINTS, CONVERSATIONS, DELIVERIES, MESSAGES, PEOPLE, TURNS
 from dialogue.telemetry.heartbeat import Identity, beat
 
 TALK = (
@@ -147,6 +147,19 @@ class Week:
     def _alarm(self, owner: dict[str, Any], key: PersonKey, tier: int, at: datetime) -> None:
         whom = {name: owner[name] for name in ("person_id", "conversation_id")}
         self._add(AUDIT, id=self._id(at), at=at, actor="screening", action=ALARM, reason=f"tier {tier}", **whom)
+        self._add(
+            CASES,
+            id=self._id(at),
+            kind=CaseKind.DANGER,
+            level=tier,
+            subject=f"person:{owner['person_id'].hex}",
+            opened_at=at,
+            raised_at=at,
+            raise_count=1,
+            call_count=0,
+            waits_since=at,
+            **whom,
+        )
         columns = {"kind": DeliveryKind.CRISIS, "state": DeliveryState.SENT, "error": None, "turn_id": None}
         self._delivery(owner, key, self._id(at), CRISIS, created_at=at, **columns)
 

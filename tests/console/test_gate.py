@@ -10,9 +10,11 @@ from starlette.routing import Route
 
 from console.app import PAGES, create_app
 from console.gate import PageRoute
+from dialogue.admin.cases.opening import open_case
+from dialogue.admin.office import Office
 from dialogue.core import people
 from dialogue.rights import complaints
-from dialogue.states import DeliveryState, Role
+from dialogue.states import CaseKind, DeliveryState, Role
 from dialogue.tables import DELIVERIES, Table
 from tests.builders import CHANNEL
 from tests.console.conftest import House, form_token
@@ -28,6 +30,14 @@ MATRIX: dict[tuple[str, str], Role | None] = {
     ("POST", "/sign-out"): VIEWER,
     ("GET", "/"): VIEWER,
     ("GET", "/figures"): VIEWER,
+    ("GET", "/duty"): VIEWER,
+    ("GET", "/duty/closed"): VIEWER,
+    ("GET", "/cases/{id}"): VIEWER,
+    ("POST", "/cases/{id}/look"): COUNSELLOR,
+    ("POST", "/cases/{id}/take"): COUNSELLOR,
+    ("POST", "/cases/{id}/hand"): COUNSELLOR,
+    ("POST", "/cases/{id}/give-back"): COUNSELLOR,
+    ("POST", "/cases/{id}/close"): COUNSELLOR,
     ("GET", "/conversations"): VIEWER,
     ("GET", "/conversations/{id}"): VIEWER,
     ("GET", "/deliveries"): VIEWER,
@@ -67,10 +77,20 @@ def paths(house: House) -> Callable[[str], str]:
     with house.services.database.begin() as session:
         session.execute(DELIVERIES.update().values(state=DeliveryState.FAILED, error="unknown"))
         person = people.locked(session, house.services.keys, channel=CHANNEL, user_id="小王", now=house.clock())
+        case = open_case(
+            session,
+            Office(keys=house.services.keys, texts=house.services.said_to_people),
+            kind=CaseKind.DANGER,
+            person_id=person.id,
+            conversation_id=received.conversation_id,
+            level=3,
+            now=house.clock(),
+        )
         complaint = complaints.make(session, person, "我在听", conversation_id=None, now=house.clock())
     ids = {
         "conversations": received.conversation_id,
         "complaints": complaint,
+        "cases": case,
         "people": person.id,
         "deliveries": delivery.id,
         "staff": uuid4(),

@@ -183,6 +183,7 @@ class TelegramAdapter(Adapter):
             on_gone=self._on_gone,
             has_ratings=self._settings.telegram_feedback,
             texts=self._services.texts,
+            link=self._services.office.link,
         )
 
     def _pace(self, place: TelegramChat) -> Pace:

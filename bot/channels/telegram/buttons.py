@@ -10,6 +10,7 @@ from care.age import AgeBand
 from care.disclosure import Answer
 from care.texts import Texts
 
+_TAKE = re.compile(r"take:(?P<conversation>[0-9a-f]{32})")
 _RATING = re.compile(r"rate:(?P<value>-?1):(?P<turn>[0-9a-f]{32})")
 _ANSWERS = {
     "adult": Answer(agrees=True, band=AgeBand.ADULT),
@@ -63,3 +64,16 @@ def read_consent(data: str) -> ConsentButton | None:
     if found is None:
         return None
     return ConsentButton(answer=_ANSWERS[found["answer"]], user_id=int(found["user"]) if found["user"] else None)
+
+
+def alert(texts: Texts, conversation_id: UUID, link: str) -> InlineKeyboardMarkup:
+    """Under an alert to an admin; `link` opens the console, if it is not empty."""
+    take = InlineKeyboardButton(texts.say("alert_button_take"), callback_data=f"take:{conversation_id.hex}")
+    opening = [InlineKeyboardButton(texts.say("alert_button_open"), url=link)] if link else []
+    return InlineKeyboardMarkup([[take, *opening]])
+
+
+def read_order(data: str) -> str | None:
+    """What an admin would have written instead of pressing."""
+    found = _TAKE.fullmatch(data)
+    return f"/admin takeover {found['conversation']}" if found else None

@@ -14,6 +14,7 @@ from bot.channels.telegram.updates import (
     Event,
     Left,
     Moved,
+    Ordered,
     Overheard,
     Pressed,
     Rated,
@@ -83,6 +84,9 @@ class Intake:
                 self._on_pressed(event.callback_id)
             case Chose(message=message, answer=answer):
                 self._hear(message.address, await self._inbox.choose(message, answer))
+                self._on_pressed(event.callback_id)
+            case Ordered(message=message):
+                self._hear(message.address, await self._inbox.receive(message))
                 self._on_pressed(event.callback_id)
             case Pressed():
                 self._on_pressed(event.callback_id)

@@ -58,6 +58,7 @@ class TelegramSender:
         on_gone: Callable[[TelegramChat], Awaitable[None]],
         has_ratings: bool,
         texts: Texts,
+        link: Callable[[UUID], str] = lambda _conversation_id: "",
     ) -> None:
         self._bot = bot
         self._limiter = limiter
@@ -69,6 +70,7 @@ class TelegramSender:
         self._on_gone = on_gone
         self._has_ratings = has_ratings
         self._texts = texts
+        self._link = link
 
     async def send(self, text: OwedText) -> str | None:
         place = TelegramChat.at(text.address)
@@ -170,6 +172,8 @@ class TelegramSender:
             return None
         if text.kind is DeliveryKind.CONSENT:
             return buttons.consent(self._texts)
+        if text.kind is DeliveryKind.ALERT and text.conversation_id is not None:
+            return buttons.alert(self._texts, text.conversation_id, self._link(text.conversation_id))
         if self._has_ratings and text.turn_id and text.kind is DeliveryKind.REPLY:
             return buttons.rating(text.turn_id)
         return None

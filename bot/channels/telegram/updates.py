@@ -122,7 +122,15 @@ class Stopped:
     draft_id: int
 
 
-Event = Said | Revised | Showed | Overheard | Rated | Chose | Pressed | Left | Moved | Stopped
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ordered:
+    """Somebody pressed the button under an alert; `message` is the order to the admins' desk that it stands for."""
+
+    message: InboundMessage
+    callback_id: str = field(repr=False)
+
+
+Event = Ordered | Said | Revised | Showed | Overheard | Rated | Chose | Pressed | Left | Moved | Stopped
 
 
 def order_key(update: Raw) -> tuple[int, int]:
@@ -328,8 +336,11 @@ def _pressed(query: Raw, account: Account) -> list[Event]:
     if rating := buttons.read_rating(data):
         turn_id, value = rating
         return [Rated(user_id=str(user_id), language=language, turn_id=turn_id, value=value, callback_id=callback_id)]
-    consent = buttons.read_consent(data)
     is_placed = number(section(message, "chat"), "id") is not None
+    if is_placed and (order := buttons.read_order(data)):
+        pressed_on = _pressed_on(message, account, user_id, callback_id)
+        return [Ordered(message=replace(pressed_on, text=order, language=language), callback_id=callback_id)]
+    consent = buttons.read_consent(data)
     if consent is None or not is_placed:
         return [Pressed(is_known=False, language=language, callback_id=callback_id)]
     if consent.user_id not in {None, user_id}:

@@ -1,0 +1,226 @@
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import pytest
+from pydantic import SecretStr
+
+from bot.staff.calls import webhook
+from bot.staff.calls.escalation import CallWays, Escalation
+from care import texts
+from dialogue.admin import alerts, audit
+from dialogue.admin.cases import handling, open_cases
+from dialogue.admin.office import Actor, Office
+from dialogue.errors import Misconfigured
+from dialogue.messages import Address
+from dialogue.process.settings import DialogueSettings
+from dialogue.states import DeliveryKind
+from dialogue.tables import CASE_CALLS
+from tests.bot.staff.calls.receivers import MailReceiver, WebReceiver
+from tests.builders import Rooms
+
+LIN = Actor(name="console:lin")
+WORDS = "谁也不许看见的话"
+
+
+@dataclass
+class Duty:
+    """Escalation in this process, by a list of entries."""
+
+    rooms: Rooms
+    office: Office
+    settings: dict[str, object] = field(default_factory=dict)
+
+    def escalation(self, entries: str) -> Escalation:
+        settings = DialogueSettings(escalation=SecretStr(entries), **self.settings)  # type: ignore[arg-type]
+        ways = CallWays.of(settings, self.office)
+        return Escalation(database=self.rooms.database, office=self.office, ways=ways, clock=self.rooms.clock)
+
+    def alarm(self, *, who: str = "小王") -> UUID:
+        heard = self.rooms.heard(WORDS, who=who)
+        with self.rooms.database.begin() as session:
+            alerts.alarm(session, self.office, heard.conversation_id, tier=3, is_urgent=False, now=self.rooms.clock())
+        return heard.conversation_id
+
+    def called(self) -> list[str | None]:
+        with self.rooms.database.read() as session:
+            return [entry.reason for entry in reversed(audit.entries(session, action="case_called"))]
+
+    def take(self) -> None:
+        with self.rooms.database.begin() as session:
+            for case in open_cases.open_cases(session):
+                handling.take(session, case.id, by=LIN, now=self.rooms.clock())
+
+
+@pytest.fixture
+def duty(rooms: Rooms) -> Duty:
+    office = Office(
+        keys=rooms.keys,
+        texts=texts.load("zh"),
+        admins=(Address(channel="telegram", chat_id="1"),),
+        console_url="https://console.example.org",
+    )
+    return Duty(rooms, office)
+
+
+@pytest.fixture
+def mails() -> Iterator[MailReceiver]:
+    with MailReceiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def web() -> Iterator[WebReceiver]:
+    with WebReceiver() as receiver:
+        yield receiver
+
+
+def test_one_after_another_is_called_until_somebody_takes_the_case(
+    duty: Duty, mails: MailReceiver, web: WebReceiver
+) -> None:
+    duty.settings = {"smtp_url": SecretStr(mails.url), "mail_from": "bot@example.org"}
+    escalation = duty.escalation(f"console:lin, telegram:7, mailto:duty@example.org, {web.url}/hook?key=hidden")
+    duty.alarm()
+    escalation.call()
+    assert duty.called() == []
+    for minute in range(1, 21):
+        duty.rooms.clock.tick(60)
+        escalation.call()
+        escalation.call()
+        assert len(duty.called()) == minute // 5
+    assert duty.called() == ["console:lin", "telegram:7", "mailto:duty@example.org", "http://127.0.0.1"]
+    told = [delivery for delivery in duty.rooms.deliveries() if delivery.chat_id == "7"]
+    assert [delivery.kind for delivery in told] == [DeliveryKind.ALERT]
+    (mail,) = mails.taken
+    assert "15 分钟无人接手" in mail["Subject"]
+    body = mail.get_content()
+    assert "https://console.example.org/conversations/" in body
+    ((path, _headers, sent),) = web.taken
+    assert path == "/hook?key=hidden"
+    facts = json.loads(sent)
+    assert (facts["type"], facts["data"]["kind"], facts["data"]["level"]) == ("case.unattended", "danger", 3)
+    assert WORDS not in body + sent.decode()
+    duty.take()
+    duty.rooms.clock.tick(3600)
+    escalation.call()
+    assert len(duty.called()) == 4
+
+
+def test_repeats_become_rarer_and_do_not_end(duty: Duty) -> None:
+    escalation = duty.escalation("telegram:7")
+    duty.alarm()
+    moments = []
+    for minute in range(1, 241):
+        duty.rooms.clock.tick(60)
+        escalation.call()
+        if len(duty.called()) > len(moments):
+            moments.append(minute)
+    assert moments == [5, 15, 35, 75, 135, 195]
+
+
+def test_without_a_list_the_admins_are_told_again(duty: Duty) -> None:
+    duty.alarm()
+    duty.rooms.clock.tick(301)
+    duty.escalation("").call()
+    assert duty.called() == ["telegram:1"]
+
+
+def test_whoever_muted_alerts_is_passed_over(duty: Duty) -> None:
+    duty.alarm()
+    with duty.rooms.database.begin() as session:
+        admin = Address(channel="telegram", chat_id="1")
+        alerts.mute(session, admin, by=Actor.at(admin), now=duty.rooms.clock())
+    duty.rooms.clock.tick(301)
+    duty.escalation("telegram:1, telegram:7").call()
+    assert duty.called() == ["telegram:7"]
+
+
+def test_a_signature_that_the_receiver_can_check(duty: Duty, web: WebReceiver) -> None:
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    duty.settings = {"webhook_secret": SecretStr(secret)}
+    escalation = duty.escalation(web.url)
+    duty.alarm()
+    duty.rooms.clock.tick(301)
+    escalation.call()
+    ((_, headers, body),) = web.taken
+    expected = webhook.signature(webhook.key(secret), headers["webhook-id"], int(headers["webhook-timestamp"]), body)
+    assert headers["webhook-signature"] == expected["webhook-signature"]
+
+
+def test_signed_as_the_specification_shows() -> None:
+    """The example of https://github.com/standard-webhooks: its libraries sign the same to the same."""
+    key = webhook.key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    signed = webhook.signature(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+    assert signed["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+@pytest.mark.parametrize(("form", "field"), [("wecom", "text"), ("feishu", "content")])
+def test_group_robots_get_the_form_that_they_take(duty: Duty, web: WebReceiver, form: str, field: str) -> None:
+    escalation = duty.escalation(f"{form}+{web.url}/robot#secret")
+    duty.alarm()
+    duty.rooms.clock.tick(301)
+    escalation.call()
+    ((_, _, sent),) = web.taken
+    assert "无人接手" in str(json.loads(sent)[field])
+    assert ("sign" in json.loads(sent)) == (form == "feishu")
+
+
+def test_a_call_that_fails_is_repeated_and_then_the_next_is_called(duty: Duty, web: WebReceiver) -> None:
+    web.status = 500
+    escalation = duty.escalation(f"{web.url}/broken, telegram:7")
+    duty.alarm()
+    duty.rooms.clock.tick(301)
+    for _ in range(40):
+        escalation.call()
+        duty.rooms.clock.tick(30)
+    assert len(web.taken) >= 5
+    assert "telegram:7" in duty.called()
+    with duty.rooms.database.read() as session:
+        errors = {row.error for row in session.execute(CASE_CALLS.select())}
+    assert errors == {"http_500"}
+
+
+def test_a_robot_that_refuses_with_status_200_has_refused(duty: Duty, web: WebReceiver) -> None:
+    web.answer = b'{"errcode": 93000, "errmsg": "invalid webhook url"}'
+    escalation = duty.escalation(f"wecom+{web.url}")
+    duty.alarm()
+    duty.rooms.clock.tick(301)
+    escalation.call()
+    with duty.rooms.database.read() as session:
+        (row,) = session.execute(CASE_CALLS.select()).all()
+    assert (row.state, row.error) == ("pending", "code_93000")
+
+
+def test_a_process_that_died_while_it_called_is_followed_by_another(duty: Duty, web: WebReceiver) -> None:
+    first, second = duty.escalation(web.url), duty.escalation(web.url)
+    duty.alarm()
+    duty.rooms.clock.tick(301)
+    first._make = lambda _call: None  # type: ignore[method-assign] # it died there
+    first.call()
+    second.call()
+    assert web.taken == []
+    duty.rooms.clock.tick(61)
+    second.call()
+    assert len(web.taken) == 1
+    assert duty.called() == ["http://127.0.0.1"]
+
+
+def test_several_processes_call_once(duty: Duty, web: WebReceiver) -> None:
+    several = [duty.escalation(web.url) for _ in range(3)]
+    duty.alarm()
+    duty.rooms.clock.tick(301)
+    for each in several:
+        each.call()
+    assert len(web.taken) == 1
+
+
+@pytest.mark.parametrize(
+    "entries",
+    ["telegram", "mailto:nobody", "http://pager.example.org/x", "pager+https://pager.example.org", "mailto:a@b.org"],
+)
+def test_a_list_that_cannot_work_is_refused_without_showing_it(duty: Duty, entries: str) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        duty.escalation(entries)
+    assert "MINDGLM_ESCALATION" in str(refused.value)
+    assert "pager.example.org" not in str(refused.value)
