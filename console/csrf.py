@@ -15,7 +15,8 @@ def is_valid(visit: PageRequest) -> bool:
     origin = headers.get("origin")
     if origin is not None and _host_of(origin) != headers.get("host"):
         return False
-    expected = visit.who.form_token() if visit.who else visit.cookie(FORM_COOKIE)
+    known = visit.who or visit.idle
+    expected = known.form_token() if known else visit.cookie(FORM_COOKIE)
     return bool(expected) and hmac.compare_digest((expected or "").encode(), visit.form.get("form_token", "").encode())
 
 

@@ -28,12 +28,18 @@ Handler = Callable[[PageRequest], Response]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRoute:
-    """A path, a method and the role it requires; None: no sign-in required."""
+    """A path, a method and the role it requires; None: no sign-in required.
+
+    `serves_idle`: also after the idle timeout, while the session lasts; such a handler looks at `idle`. `is_quiet`: it is
+    asked by a script, and extends no session.
+    """
 
     path: str
     method: Literal["GET", "POST"]
     role: Role | None
     handler: Handler
+    serves_idle: bool = False
+    is_quiet: bool = False
 
 
 def endpoint(page: PageRoute, services: ConsoleServices) -> Callable[[Request], Awaitable[Response]]:
@@ -58,7 +64,7 @@ def _answer(page: PageRoute, services: ConsoleServices, request: Request, form: 
     visit = _nobodys_visit(services, request)
     visit = replace(visit, form=form)
     try:
-        visit = _recognised(visit)
+        visit = _recognised(page, visit)
         _admit(page, visit)
         response = page.handler(visit)
     except Refused as refused:
@@ -68,7 +74,8 @@ def _answer(page: PageRoute, services: ConsoleServices, request: Request, form: 
     except DatabaseUnavailable as error:
         log.warning("database_unavailable", error=type(error.__cause__).__name__)
         return _error(visit, Refused(503, "error_database"))
-    _renew(visit, response)
+    if not page.is_quiet:
+        _renew(visit, response)
     return response
 
 
@@ -81,9 +88,13 @@ def _nobodys_visit(services: ConsoleServices, request: Request) -> PageRequest:
     )
 
 
-def _recognised(visit: PageRequest) -> PageRequest:
+def _recognised(page: PageRoute, visit: PageRequest) -> PageRequest:
+    cookie, lifetimes = visit.cookie(SESSION_COOKIE), visit.services.lifetimes
     with visit.services.database.read() as session:
-        who = sessions.find(session, visit.cookie(SESSION_COOKIE), visit.services.lifetimes, now=visit.now)
+        who = sessions.find(session, cookie, lifetimes, now=visit.now)
+        if who is None and page.serves_idle:
+            idle = sessions.find_idle(session, cookie, lifetimes, now=visit.now)
+            return replace(visit, idle=idle, locale=idle.locale if idle else visit.locale)
     if who is None:
         return visit
     zone = ZoneInfo(who.time_zone) if who.time_zone else visit.zone
@@ -92,9 +103,10 @@ def _recognised(visit: PageRequest) -> PageRequest:
 
 def _admit(page: PageRoute, visit: PageRequest) -> None:
     if page.role is not None:
-        if visit.who is None:
+        known = visit.who or visit.idle
+        if known is None:
             raise Refused(401, "error_signed_out")
-        if not visit.who.may(page.role):
+        if not known.may(page.role):
             raise Refused(403, "error_forbidden")
     if page.method == "POST" and not csrf.is_valid(visit):
         raise Refused(403, "error_form")

@@ -54,7 +54,7 @@ def _context(visit: "PageRequest") -> dict[str, Any]:
         "who": visit.who,
         "may": _permission(visit),
         "path": visit.request.url.path,
-        "form_token": visit.who.form_token() if visit.who else "",
+        "form_token": known.form_token() if (known := visit.who or visit.idle) else "",
         "notice": f"notice_{notice}" if f"notice_{notice}" in visit.words.sentences else None,
     }
 

@@ -9,6 +9,7 @@ from care import texts
 from care.hotlines import Directory
 from care.texts import Texts
 from console import words
+from console.board import Board
 from console.figures import Gatherer
 from console.rendering import Templates
 from console.sessions import Lifetimes
@@ -39,6 +40,7 @@ class ConsoleServices:
     templates: Templates
     instruments: Instruments
     gatherer: Gatherer
+    board: Board
     lifetimes: Lifetimes
     channels: Mapping[str, Mapping[str, str]]
     clock: Clock
@@ -61,6 +63,7 @@ class ConsoleServices:
             hotlines=directory_of(settings.region),
             templates=Templates(),
             instruments=instruments,
+            board=Board(database, minutes=settings.case_minutes, clock=clock),
             gatherer=Gatherer(database, instruments=instruments, clock=clock),
             lifetimes=Lifetimes(
                 whole=timedelta(hours=settings.console_session_hours),

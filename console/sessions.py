@@ -90,8 +90,24 @@ def open_for(session: Session, staff_id: UUID, lifetimes: Lifetimes, *, now: dat
     return _cookie(token, secret, now)
 
 
+def find_idle(session: Session, cookie: str | None, lifetimes: Lifetimes, *, now: datetime) -> SignedIn | None:
+    """The session of that cookie, if it has ended only because of the idle timeout."""
+    found = _genuine(session, cookie, now=now)
+    return found[0] if found is not None and not _is_awake(found[1], lifetimes, now) else None
+
+
 def find(session: Session, cookie: str | None, lifetimes: Lifetimes, *, now: datetime) -> SignedIn | None:
     """The session of that cookie, if it is still valid."""
+    found = _genuine(session, cookie, now=now)
+    return found[0] if found is not None and _is_awake(found[1], lifetimes, now) else None
+
+
+def _is_awake(stamp: int, lifetimes: Lifetimes, now: datetime) -> bool:
+    return now.timestamp() - stamp <= lifetimes.idle.total_seconds()
+
+
+def _genuine(session: Session, cookie: str | None, *, now: datetime) -> tuple[SignedIn, int] | None:
+    """Whose cookie it is, and the time of their last activity, whatever the idle timeout says."""
     parts = (cookie or "").split(".")
     if len(parts) != _PARTS or not (parts[1].isascii() and parts[1].isdecimal()):
         return None
@@ -100,9 +116,9 @@ def find(session: Session, cookie: str | None, lifetimes: Lifetimes, *, now: dat
     if found is None or found.expires_at <= now:
         return None
     is_genuine = hmac.compare_digest(seal.encode(), _seal(found.secret, f"stamp {stamp}").encode())
-    if not is_genuine or now.timestamp() - int(stamp) > lifetimes.idle.total_seconds():
+    if not is_genuine:
         return None
-    return SignedIn(
+    signed_in = SignedIn(
         staff_id=found.id,
         name=found.name,
         role=found.role,
@@ -112,6 +128,7 @@ def find(session: Session, cookie: str | None, lifetimes: Lifetimes, *, now: dat
         token=token,
         secret=found.secret,
     )
+    return signed_in, int(stamp)
 
 
 def end(session: Session, signed_in: SignedIn) -> None:

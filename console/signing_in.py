@@ -11,6 +11,7 @@ from dialogue.admin import audit
 from dialogue.admin.audit import Whom
 from dialogue.errors import DialogueError
 from dialogue.storage.database import Database
+from dialogue.tables import Staff
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -28,7 +29,23 @@ class TooManyTries(DialogueError):
 
 
 def sign_in(database: Database, *, name: str, password: str, address: str, lifetimes: Lifetimes, now: datetime) -> str:
-    """The cookie of a new session; raises `WrongPassword`, `TooManyTries`.
+    """The cookie of a new session; raises `WrongPassword`, `TooManyTries`."""
+    member = confirm(database, name=name, password=password, address=address, now=now)
+    with database.begin() as session:
+        cookie = sessions.open_for(session, member.id, lifetimes, now=now)
+        audit.note(
+            session,
+            actor=sessions.actor(member.name),
+            action="staff_signed_in",
+            whom=Whom(),
+            reason=None,
+            now=now,
+        )
+    return cookie
+
+
+def confirm(database: Database, *, name: str, password: str, address: str, now: datetime) -> Staff:
+    """Whose name and password they are; raises `WrongPassword`, `TooManyTries`.
 
     An attempt is counted before the password is checked, so that simultaneous guesses cannot slip through together.
     """
@@ -45,16 +62,7 @@ def sign_in(database: Database, *, name: str, password: str, address: str, lifet
         raise WrongPassword
     with database.begin() as session:
         sign_in_throttle.forgive(session, folded)
-        cookie = sessions.open_for(session, member.id, lifetimes, now=now)
-        audit.note(
-            session,
-            actor=sessions.actor(member.name),
-            action="staff_signed_in",
-            whom=Whom(),
-            reason=None,
-            now=now,
-        )
-    return cookie
+    return member
 
 
 def forgive(session: Session, name: str) -> None:

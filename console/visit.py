@@ -44,6 +44,8 @@ class PageRequest:
     now: datetime
     who: SignedIn | None
     form: Mapping[str, str] = field(repr=False)
+    idle: SignedIn | None = None
+    """Who was signed in until the idle timeout; None unless the page serves them."""
 
     @property
     def staff(self) -> SignedIn:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from console import accounts, sessions
 from console.gate import PageRoute
+from console.pages import live
 from console.pages.actions import actor, office, perform
 from console.visit import PageRequest, Refused
 from dialogue.admin.cases import handling, open_cases
@@ -20,11 +21,18 @@ _CLOSED_SHOWN = 50
 
 
 def desk(visit: PageRequest) -> Response:
-    """What is open now."""
+    """What is open now; after idling only how many wait."""
+    if visit.who is None:
+        return live.locked(visit)
     with visit.services.database.read() as session:
         found = open_cases.open_cases(session)
     return visit.page(
-        "duty.html", cases=found, is_closed=False, shows_people=visit.may(Role.COUNSELLOR), me=visit.staff.actor
+        "duty.html",
+        cases=found,
+        is_closed=False,
+        shows_people=visit.may(Role.COUNSELLOR),
+        me=visit.staff.actor,
+        refresh="15; url=/duty?quiet=1",
     )
 
 
@@ -139,7 +147,7 @@ def _note(session: Session, visit: PageRequest, case: DutyCase) -> str | None:
 
 
 PAGES = (
-    PageRoute(path="/duty", method="GET", role=Role.VIEWER, handler=desk),
+    PageRoute(path="/duty", method="GET", role=Role.VIEWER, handler=desk, serves_idle=True),
     PageRoute(path="/duty/closed", method="GET", role=Role.VIEWER, handler=closed),
     PageRoute(path="/cases/{id}", method="GET", role=Role.VIEWER, handler=one),
     PageRoute(path="/cases/{id}/look", method="POST", role=Role.COUNSELLOR, handler=look),

@@ -27,7 +27,17 @@ from dialogue.states import DeliveryKind
 from dialogue.storage.vault import PersonKey
 from dialogue.tables import CONVERSATIONS, DELIVERIES, PEOPLE, Delivery
 
-_NO_LONGER_HELD = dict.fromkeys(("taken_over_by", "taken_over_at", "relay_channel", "relay_account", "relay_chat_id"))
+_NO_LONGER_HELD = dict.fromkeys(
+    (
+        "taken_over_by",
+        "taken_over_at",
+        "relay_channel",
+        "relay_account",
+        "relay_chat_id",
+        "release_asked_by",
+        "release_asked_at",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

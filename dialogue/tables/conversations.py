@@ -16,7 +16,8 @@ class Conversation(Table):
 
     `tier` is the risk level now, and `course` (sealed) how it came to be: it outlives the model's window. While it is
     open and `taken_over_by` names an admin, a human answers; what the person says is relayed to the admin's chat, if
-    they have one. `assigned_to` is the member of staff who looks after it; the model still answers.
+    they have one. `assigned_to` is the member of staff who looks after it; the model still answers. `release_asked_by` wants
+    whoever holds it to give it back.
     """
 
     __tablename__ = "conversations"
@@ -35,6 +36,8 @@ class Conversation(Table):
     taken_over_by: Mapped[str | None] = mapped_column(String(255))
     taken_over_at: Mapped[datetime | None]
     assigned_to: Mapped[str | None] = mapped_column(String(255))
+    release_asked_by: Mapped[str | None] = mapped_column(String(255))
+    release_asked_at: Mapped[datetime | None]
     relay_channel: Mapped[str | None] = mapped_column(String(32))
     relay_account: Mapped[str | None] = mapped_column(String(255))
     relay_chat_id: Mapped[str | None] = mapped_column(String(255))

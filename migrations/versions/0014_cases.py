@@ -88,6 +88,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_saved_views")),
     )
     op.add_column("conversations", sa.Column("assigned_to", sa.String(length=255), nullable=True))
+    op.add_column("conversations", sa.Column("release_asked_by", sa.String(length=255), nullable=True))
+    op.add_column("conversations", _moment("release_asked_at"))
     for name, table, columns, condition, is_unique in _INDEXES:
         where = sa.text(condition) if condition else None
         op.create_index(name, table, columns, unique=is_unique, sqlite_where=where, postgresql_where=where)
@@ -96,7 +98,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("ix_conversations_assigned_to", table_name="conversations")
-    op.drop_column("conversations", "assigned_to")
+    for column in ("release_asked_at", "release_asked_by", "assigned_to"):
+        op.drop_column("conversations", column)
     for table in ("saved_views", "person_notes", "case_calls", "cases"):
         op.drop_table(table)
 

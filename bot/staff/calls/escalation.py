@@ -9,7 +9,7 @@ import structlog
 
 from bot.staff.calls import webhook
 from bot.staff.calls.mail import MailServer
-from bot.staff.calls.webhook import FORMS, Webhook
+from bot.staff.calls.webhook import FORMS, WebhookCalls
 from dialogue.admin.cases import escalation, escalation_list, open_cases
 from dialogue.admin.cases.escalation import CaseCallDue
 from dialogue.admin.cases.escalation_list import CallBy, Callee
@@ -32,7 +32,7 @@ class CallWays:
 
     callees: tuple[Callee, ...]
     mail: MailServer | None = None
-    webhook: Webhook = field(default_factory=Webhook)
+    webhook: WebhookCalls = field(default_factory=WebhookCalls)
 
     @classmethod
     def of(cls, settings: DialogueSettings, office: Office) -> Self:
@@ -51,7 +51,7 @@ class CallWays:
         return cls(
             callees=callees or escalation_list.chats(office.admins),
             mail=_mail(settings) if needs_mail else None,
-            webhook=Webhook(secret=webhook.key(secret.get_secret_value()) if secret else None),
+            webhook=WebhookCalls(secret=webhook.key(secret.get_secret_value()) if secret else None),
         )
 
 

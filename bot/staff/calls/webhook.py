@@ -33,7 +33,7 @@ class CallRefused(OSError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Webhook:
+class WebhookCalls:
     """Where calls go by HTTP. `secret` signs those that are for no group robot."""
 
     secret: bytes | None = field(default=None, repr=False)

@@ -33,7 +33,7 @@ class Duty:
     settings: dict[str, object] = field(default_factory=dict)
 
     def escalation(self, entries: str) -> Escalation:
-        settings = DialogueSettings(escalation=SecretStr(entries), **self.settings)  # type: ignore[arg-type]
+        settings = DialogueSettings(escalation=SecretStr(entries), **self.settings)  # type: ignore[arg-type] # pydantic checks them
         ways = CallWays.of(settings, self.office)
         return Escalation(database=self.rooms.database, office=self.office, ways=ways, clock=self.rooms.clock)
 

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -149,10 +150,10 @@ def test_it_ends_with_an_outcome_and_a_note_that_only_the_key_opens(rooms: Rooms
     alarm(rooms, office, conversation_id)
     case = only(rooms)
     with rooms.database.begin() as session:
-        close = {"by": LIN, "outcome": CaseOutcome.SPOKE, "now": rooms.clock()}
+        close = partial(handling.close, session, office, case.id, outcome=CaseOutcome.SPOKE, by=LIN, now=rooms.clock())
         with pytest.raises(EmptyMessage):
-            handling.close(session, office, case.id, note=" ", **close)  # type: ignore[arg-type]
-        handling.close(session, office, case.id, note="已通话，今晚和母亲在一起", **close)  # type: ignore[arg-type]
+            close(note=" ")
+        close(note="已通话，今晚和母亲在一起")
     assert cases(rooms) == []
     assert unattended(rooms) == (0, 0)
     with rooms.database.begin() as session:

@@ -1,0 +1,27 @@
+// Unlocks a page after idling without leaving it: what was being written stays. Without this file the form does the same.
+const unlockForm = document.getElementById("unlock");
+
+function showLocked(isLocked) {
+  document.body.classList.toggle("is-locked", isLocked);
+  document.getElementById("lock").hidden = !isLocked;
+}
+
+unlockForm.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const error = document.getElementById("lock-error");
+  const answer = await fetch(unlockForm.action, {
+    method: "POST",
+    headers: { accept: "application/json" },
+    body: new URLSearchParams(new FormData(unlockForm)),
+  }).catch(() => null);
+  unlockForm.password.value = "";
+  if (answer && answer.ok) {
+    error.hidden = true;
+    showLocked(false);
+    document.dispatchEvent(new Event("unlocked"));
+    return;
+  }
+  const said = answer ? await answer.json().catch(() => ({})) : {};
+  error.textContent = said.error || "!";
+  error.hidden = false;
+});
