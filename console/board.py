@@ -26,13 +26,16 @@ ALIVE_SECONDS = 5.0
 """A desk is told at least so often that all is as it was."""
 
 
+_NOBODY = Unattended(count=0, overdue_count=0, oldest_at=None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """The open cases at one moment; `is_blind`: the database cannot be read, they are from before."""
 
     at: datetime
     cases: tuple[DutyCase, ...] = ()
-    unattended: Unattended = Unattended(count=0, overdue_count=0, oldest_at=None)
+    unattended: Unattended = _NOBODY
     is_blind: bool = False
 
     @property

@@ -30,8 +30,8 @@ Handler = Callable[[PageRequest], Response]
 class PageRoute:
     """A path, a method and the role it requires; None: no sign-in required.
 
-    `serves_idle`: also after the idle timeout, while the session lasts; such a handler looks at `idle`. `is_quiet`: it is
-    asked by a script, and extends no session.
+    `serves_idle`: also after the idle timeout, while the session lasts; such a handler looks at `idle`. `is_quiet`: it
+    is asked by a script, and extends no session.
     """
 
     path: str

@@ -16,7 +16,8 @@ class Conversation(Table):
 
     `tier` is the risk level now, and `course` (sealed) how it came to be: it outlives the model's window. While it is
     open and `taken_over_by` names an admin, a human answers; what the person says is relayed to the admin's chat, if
-    they have one. `assigned_to` is the member of staff who looks after it; the model still answers. `release_asked_by` wants
+    they have one. `assigned_to` is the member of staff who looks after it; the model still answers.
+    `release_asked_by` wants
     whoever holds it to give it back.
     """
 

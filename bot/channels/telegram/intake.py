@@ -79,21 +79,22 @@ class Intake:
                 self._hear(message.address, await self._inbox.excuse(message))
             case Overheard(message):
                 self._hear(message.address, await self._inbox.overhear(message))
-            case Rated():
-                await self._inbox.rate(CHANNEL, event.user_id, event.turn_id, event.value)
-                self._on_pressed(event.callback_id)
-            case Chose(message=message, answer=answer):
-                self._hear(message.address, await self._inbox.choose(message, answer))
-                self._on_pressed(event.callback_id)
-            case Ordered(message=message):
-                self._hear(message.address, await self._inbox.receive(message))
-                self._on_pressed(event.callback_id)
-            case Pressed():
-                self._on_pressed(event.callback_id)
+            case Rated() | Chose() | Ordered() | Pressed():
+                await self._take_press(event)
             case Moved() | Stopped():
                 pass
             case Left(address):
                 await self._inbox.leave(address)
+
+    async def _take_press(self, event: Rated | Chose | Ordered | Pressed) -> None:
+        match event:
+            case Rated():
+                await self._inbox.rate(CHANNEL, event.user_id, event.turn_id, event.value)
+            case Chose(message=message, answer=answer):
+                self._hear(message.address, await self._inbox.choose(message, answer))
+            case Ordered(message=message):
+                self._hear(message.address, await self._inbox.receive(message))
+        self._on_pressed(event.callback_id)
 
     def _hear(self, address: Address, receipt: Receipt) -> None:
         if receipt.turn_id is not None:
