@@ -68,6 +68,10 @@ class SignedIn:
         """The CSRF token of this session's forms."""
         return _seal(self.secret, "form")
 
+    def seal(self, text: str) -> str:
+        """What only this session can have made of that text."""
+        return _seal(self.secret, text)
+
     def cookie(self, *, now: datetime) -> str:
         """A cookie with the current time as last activity."""
         return _cookie(self.token, self.secret, now)

@@ -87,6 +87,21 @@ def _about_conversation(name: str, use_case: "_UseCase") -> PageRoute:
     return PageRoute(path=f"/conversations/{{id}}/{name}", method="POST", role=Role.COUNSELLOR, handler=handler)
 
 
+def release(visit: PageRequest) -> Response:
+    """The holder's own ends at once; a colleague's asks the holder first."""
+    conversation_id = visit.path_id()
+    ended: list[bool] = []
+    perform(
+        visit,
+        lambda session: ended.append(
+            takeover.ask_release(
+                session, office(visit), conversation_id, by=actor(visit), reason=reason(visit), now=visit.now
+            )
+        ),
+    )
+    return visit.go(f"/conversations/{conversation_id}", notice="release" if ended[0] else "release-asked")
+
+
 def block(visit: PageRequest) -> Response:
     person_id = visit.path_id()
     perform(
@@ -134,7 +149,8 @@ PAGES = (
     _about_conversation("reset", steering.reset),
     _about_conversation("close", steering.close),
     _about_conversation("take-over", takeover.take_over),
-    _about_conversation("release", takeover.release),
+    _about_conversation("keep", takeover.keep),
+    PageRoute(path="/conversations/{id}/release", method="POST", role=Role.COUNSELLOR, handler=release),
     PageRoute(path="/people/{id}/block", method="POST", role=Role.COUNSELLOR, handler=block),
     PageRoute(path="/people/{id}/unblock", method="POST", role=Role.COUNSELLOR, handler=unblock),
     PageRoute(path="/deliveries/{id}/resend", method="POST", role=Role.COUNSELLOR, handler=resend),

@@ -65,6 +65,11 @@ def unlock(visit: PageRequest) -> Response:
     return response
 
 
+def here(_visit: PageRequest) -> Response:
+    """A person typed or clicked on a page that stays open: the gate extends their session."""
+    return Response(status_code=204)
+
+
 def locked(visit: PageRequest, *, error: str | None = None, status: int = 200) -> Response:
     """What is shown of the desk after idling."""
     with visit.services.database.read() as session:
@@ -119,5 +124,6 @@ def _told(snapshot: Snapshot, who: SignedIn, *, is_idle: bool) -> dict[str, obje
 PAGES = (
     PageRoute(path="/duty/events", method="GET", role=Role.VIEWER, handler=events, serves_idle=True, is_quiet=True),
     PageRoute(path="/duty/cases", method="GET", role=Role.VIEWER, handler=table, is_quiet=True),
+    PageRoute(path="/here", method="POST", role=Role.VIEWER, handler=here),
     PageRoute(path="/unlock", method="POST", role=Role.VIEWER, handler=unlock, serves_idle=True),
 )

@@ -1,4 +1,4 @@
-"""Transcripts, and replies by staff. A transcript is opened by POST because each read is audited."""
+"""Transcripts, and replies by staff. A transcript is opened by POST because each sitting is audited."""
 
 from hashlib import sha256
 from uuid import UUID
@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 
+from console import sittings
 from console.gate import PageRoute
 from console.pages.actions import actor, office, perform
 from console.visit import PageRequest, Refused, as_id
@@ -19,63 +20,103 @@ from dialogue.storage.ids import new_id
 from dialogue.tables import DELIVERIES, MESSAGES
 
 _MAX_LINES = 400
+_CONFLICT = 409
 
 
 def read(visit: PageRequest) -> Response:
     """The transcript, decrypted for this response only."""
+    return _page(visit)
+
+
+def words(visit: PageRequest) -> Response:
+    """What was said by now, for a page that is open: nothing else of it changes, least of all a draft."""
+    if not _is_sitting(visit):
+        raise Refused(403, "error_form")
+    conversation, lines, mark = _read(visit)
+    return visit.page("talk.html", conversation=conversation, lines=lines, mark=mark, is_open=_is_open(conversation))
+
+
+def say(visit: PageRequest) -> Response:
+    """Send a human's reply, then show the transcript again. A form submitted twice sends once.
+
+    A refusal keeps what was written.
+    """
+    conversation_id, once = visit.path_id(), as_id(visit.form.get("once", ""))
+    if once is None:
+        raise Refused(422, "error_form")
+    draft = visit.form.get("text", "")
+    try:
+        perform(
+            visit,
+            lambda session: takeover.say(
+                session,
+                office(visit),
+                conversation_id,
+                draft,
+                by=actor(visit),
+                max_length=visit.services.settings.max_message_length,
+                once=once,
+                now=visit.now,
+            ),
+        )
+    except Refused as refused:
+        if refused.status != _CONFLICT:
+            raise
+        return _page(visit, draft=draft, refusal=refused.key)
+    return _page(visit)
+
+
+def pulse(visit: PageRequest) -> Response:
+    """A value that changes when something was said; contains no words and no ids."""
+    if visit.who is None:
+        return JSONResponse({"locked": True})
+    with visit.services.database.read() as session:
+        conversation = _known(session, visit.path_id())
+        mark = _mark(session, conversation)
+    asks = conversation.release_asked_by if conversation.taken_over_by == visit.staff.actor else None
+    return JSONResponse({"mark": mark, "locked": False, "asks": asks})
+
+
+def _read(visit: PageRequest) -> tuple[Listed, list[Utterance], str]:
     conversation_id = visit.path_id()
+    use_case = record.read_on if _is_sitting(visit) else record.transcript
     shown: list[tuple[Listed, list[Utterance], str]] = []
 
     def open_it(session: Session) -> None:
-        lines = record.transcript(
-            session, office(visit), conversation_id, by=actor(visit), max_lines=_MAX_LINES, now=visit.now
-        )
+        lines = use_case(session, office(visit), conversation_id, by=actor(visit), max_lines=_MAX_LINES, now=visit.now)
         handling.see_conversation(session, conversation_id, by=actor(visit), now=visit.now)
         conversation = _known(session, conversation_id)
         shown.append((conversation, lines, _mark(session, conversation)))
 
     perform(visit, open_it)
-    return _page(visit, *shown[0])
+    return shown[0]
 
 
-def say(visit: PageRequest) -> Response:
-    """Send a human's reply, then show the transcript again. A form submitted twice sends once."""
-    conversation_id, once = visit.path_id(), as_id(visit.form.get("once", ""))
-    if once is None:
-        raise Refused(422, "error_form")
-    perform(
-        visit,
-        lambda session: takeover.say(
-            session,
-            office(visit),
-            conversation_id,
-            visit.form.get("text", ""),
-            by=actor(visit),
-            max_length=visit.services.settings.max_message_length,
-            once=once,
-            now=visit.now,
-        ),
-    )
-    return read(visit)
-
-
-def pulse(visit: PageRequest) -> Response:
-    """A value that changes when something was said; contains no words and no ids."""
-    with visit.services.database.read() as session:
-        return JSONResponse({"mark": _mark(session, _known(session, visit.path_id()))})
-
-
-def _page(visit: PageRequest, conversation: Listed, lines: list[Utterance], mark: str) -> Response:
+def _page(visit: PageRequest, *, draft: str = "", refusal: str | None = None) -> Response:
+    conversation, lines, mark = _read(visit)
+    token = visit.form.get("sitting", "")
     return visit.page(
         "transcript.html",
+        status=_CONFLICT if refusal else 200,
         conversation=conversation,
         lines=lines,
         mark=mark,
+        draft=draft,
+        refusal=refusal,
+        sitting=token if _is_sitting(visit) else sittings.begin(visit.staff, conversation.id, now=visit.now),
         once=new_id(),
-        is_open=conversation.closed_at is None,
+        is_open=_is_open(conversation),
         is_mine=conversation.taken_over_by == visit.staff.actor,
         max_length=visit.services.settings.max_message_length,
     )
+
+
+def _is_sitting(visit: PageRequest) -> bool:
+    return sittings.goes_on(visit.staff, visit.path_id(), visit.form.get("sitting", ""), now=visit.now)
+
+
+def _is_open(conversation: Listed) -> bool:
+    return conversation.closed_at is None
 
 
 def _known(session: Session, conversation_id: UUID) -> Listed:
@@ -100,6 +141,14 @@ def _mark(session: Session, conversation: Listed) -> str:
 
 PAGES = (
     PageRoute(path="/conversations/{id}/transcript", method="POST", role=Role.COUNSELLOR, handler=read),
+    PageRoute(path="/conversations/{id}/words", method="POST", role=Role.COUNSELLOR, handler=words, is_quiet=True),
     PageRoute(path="/conversations/{id}/say", method="POST", role=Role.COUNSELLOR, handler=say),
-    PageRoute(path="/conversations/{id}/pulse", method="GET", role=Role.COUNSELLOR, handler=pulse),
+    PageRoute(
+        path="/conversations/{id}/pulse",
+        method="GET",
+        role=Role.COUNSELLOR,
+        handler=pulse,
+        serves_idle=True,
+        is_quiet=True,
+    ),
 )

@@ -6,6 +6,15 @@ function showLocked(isLocked) {
   document.getElementById("lock").hidden = !isLocked;
 }
 
+// A person who types or clicks is there; a page that asks by itself is not.
+let toldAt = Date.now();
+function tellThatSomebodyIsHere(event) {
+  if (!event.isTrusted || Date.now() - toldAt < 60000 || document.body.classList.contains("is-locked")) return;
+  toldAt = Date.now();
+  fetch("/here", { method: "POST", body: new URLSearchParams({ form_token: unlockForm.form_token.value }) }).catch(() => {});
+}
+for (const kind of ["keydown", "pointerdown"]) document.addEventListener(kind, tellThatSomebodyIsHere, { passive: true });
+
 unlockForm.addEventListener("submit", async (event) => {
   event.preventDefault();
   const error = document.getElementById("lock-error");

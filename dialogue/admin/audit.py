@@ -27,6 +27,8 @@ class Action(StrEnum):
     UNBLOCK = "unblock"
     TAKE_OVER = "take_over"
     RELEASE = "release"
+    ASK_RELEASE = "ask_release"  # a colleague wants the holder to give it back
+    KEEP = "keep"  # ... and the holder keeps it
     SAY = "say"  # a human's words were sent
     RESEND = "resend"  # a failed delivery is owed again
     READ = "read"  # a transcript was opened

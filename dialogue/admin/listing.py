@@ -58,6 +58,8 @@ class Listed:
     closed_by: ClosedBy | None
     taken_over_by: str | None
     taken_over_at: datetime | None
+    release_asked_by: str | None
+    assigned_to: str | None
     blocked_at: datetime | None
     turn_count: int
     last_turn_at: datetime | None
@@ -94,6 +96,8 @@ _COLUMNS = (
     CONVERSATIONS.c.closed_by,
     CONVERSATIONS.c.taken_over_by,
     CONVERSATIONS.c.taken_over_at,
+    CONVERSATIONS.c.release_asked_by,
+    CONVERSATIONS.c.assigned_to,
     PEOPLE.c.blocked_at,
 )
 _ALL = select(*_COLUMNS).join(PEOPLE, PEOPLE.c.id == CONVERSATIONS.c.person_id)

@@ -126,6 +126,17 @@ def transcript(
 
     Raises `NoSuchConversation`, `Erased`, `WrongSecretKey`.
     """
+    lines = read_on(session, office, conversation_id, by=by, max_lines=max_lines, now=now)
+    whom = Whom(person_id=_person_of(session, conversation_id), conversation_id=conversation_id)
+    audit.note(session, actor=by.name, action=Action.READ, whom=whom, reason=reason, now=now)
+    return lines
+
+
+def read_on(
+    session: Session, office: Office, conversation_id: UUID, *, by: Actor, max_lines: int = 200, now: datetime
+) -> list[Utterance]:
+    """The same again in one sitting, whose beginning was audited. Raises what `transcript` does."""
+    del by, now
     conversation = one(session, conversation_id)
     if conversation is None:
         raise NoSuchConversation
@@ -135,8 +146,6 @@ def transcript(
         *_replied(session, key, conversation_id, max_lines),
         *_told(session, key, conversation_id, max_lines),
     ]
-    whom = Whom(person_id=conversation.person_id, conversation_id=conversation_id)
-    audit.note(session, actor=by.name, action=Action.READ, whom=whom, reason=reason, now=now)
     return sorted(lines, key=lambda line: line.at)[-max_lines:]
 
 
@@ -159,7 +168,7 @@ def hand_over(
     say = office.texts.say
     words = [f"{say(f'desk_speaker_{line.speaker}')}：{line.text}" for line in lines] or [say("desk_transcript_empty")]
     short_id = find.short_id(session, conversation_id)
-    person_id = session.scalars(select(CONVERSATIONS.c.person_id).where(CONVERSATIONS.c.id == conversation_id)).one()
+    person_id = _person_of(session, conversation_id)
     outbox.owe(
         session,
         people.key_of(session, office.keys, person_id),
@@ -170,6 +179,10 @@ def hand_over(
         conversation_id=conversation_id,
         now=now,
     )
+
+
+def _person_of(session: Session, conversation_id: UUID) -> UUID:
+    return session.scalars(select(CONVERSATIONS.c.person_id).where(CONVERSATIONS.c.id == conversation_id)).one()
 
 
 def _heard(session: Session, key: PersonKey, conversation: Listed, limit: int) -> list[Utterance]:

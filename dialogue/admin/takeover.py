@@ -3,7 +3,7 @@ admin's replies are sent to the person, labelled as a human's. The person is tol
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select, update
@@ -27,6 +27,9 @@ from dialogue.states import DeliveryKind
 from dialogue.storage.vault import PersonKey
 from dialogue.tables import CONVERSATIONS, DELIVERIES, PEOPLE, Delivery
 
+ASKED_FOR = timedelta(minutes=2)
+"""So long whoever holds a conversation may answer a colleague who wants it back; then the colleague may end it."""
+
 _NO_LONGER_HELD = dict.fromkeys(
     (
         "taken_over_by",
@@ -49,6 +52,7 @@ class Held:
     address: Address
     holder: str | None
     relay_to: Address | None
+    release_asked_at: datetime | None
     key: PersonKey
 
     @property
@@ -77,6 +81,7 @@ def locked(session: Session, office: Office, conversation_id: UUID) -> Held:
         address=Address.of(row),
         holder=row.taken_over_by,
         relay_to=conversations.relay_address(row),
+        release_asked_at=row.release_asked_at,
         key=office.keys.person_key(person.data_key, person_id),
     )
 
@@ -126,6 +131,44 @@ def release(
         raise NotTakenOver
     audit.note(session, actor=by.name, action=Action.RELEASE, whom=held.whom, reason=reason, now=now)
     end_takeover(session, office, held, by=by, now=now)
+
+
+def ask_release(
+    session: Session, office: Office, conversation_id: UUID, *, by: Actor, reason: str | None = None, now: datetime
+) -> bool:
+    """Give it back, or ask whoever holds it to do so; without an answer for `ASKED_FOR`, asking again ends it.
+
+    True if it has ended. Raises `NoSuchConversation`, `ConversationClosed`, `NotTakenOver`.
+    """
+    held = locked(session, office, conversation_id)
+    if held.holder is None:
+        raise NotTakenOver
+    was_asked = held.release_asked_at is not None and held.release_asked_at <= now - ASKED_FOR
+    if held.holder == by.name or was_asked:
+        release(session, office, conversation_id, by=by, reason=reason, now=now)
+        return True
+    if held.release_asked_at is None:
+        asked = {"release_asked_by": by.name, "release_asked_at": now}
+        session.execute(update(CONVERSATIONS).where(CONVERSATIONS.c.id == held.id).values(**asked))
+        audit.note(session, actor=by.name, action=Action.ASK_RELEASE, whom=held.whom, reason=reason, now=now)
+        if held.relay_to is not None:
+            words = office.texts.say("takeover_release_asked", id=find.short_id(session, held.id), name=by.name)
+            _owe(session, held, held.relay_to, words, DeliveryKind.RELAY, now=now)
+    return False
+
+
+def keep(
+    session: Session, office: Office, conversation_id: UUID, *, by: Actor, reason: str | None = None, now: datetime
+) -> None:
+    """The holder does not give it back. Raises `NoSuchConversation`, `ConversationClosed`, `HeldByAnother`."""
+    held = locked(session, office, conversation_id)
+    if held.holder != by.name:
+        raise HeldByAnother(held.holder or "–")
+    if held.release_asked_at is None:
+        return
+    answered = {"release_asked_by": None, "release_asked_at": None}
+    session.execute(update(CONVERSATIONS).where(CONVERSATIONS.c.id == held.id).values(**answered))
+    audit.note(session, actor=by.name, action=Action.KEEP, whom=held.whom, reason=reason, now=now)
 
 
 def end_takeover(session: Session, office: Office, held: Held, *, by: Actor | None, now: datetime) -> None:
