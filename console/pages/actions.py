@@ -8,9 +8,10 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
+from console import accounts, sessions
 from console.gate import PageRoute
 from console.visit import PageRequest, Refused, local_path
-from dialogue.admin import steering, takeover
+from dialogue.admin import assignment, steering, takeover
 from dialogue.admin.office import Actor, Office
 from dialogue.errors import (
     AlreadyHeld,
@@ -102,6 +103,20 @@ def release(visit: PageRequest) -> Response:
     return visit.go(f"/conversations/{conversation_id}", notice="release" if ended[0] else "release-asked")
 
 
+def assign(visit: PageRequest) -> Response:
+    """To a colleague, or (without a name) to nobody."""
+    conversation_id, to = visit.path_id(), visit.form.get("to", "")
+
+    def assign_it(session: Session) -> None:
+        if to and to not in accounts.colleagues(session):
+            raise Refused(422, "error_form")
+        name = sessions.actor(to) if to else None
+        assignment.assign(session, conversation_id, to=name, by=actor(visit), now=visit.now)
+
+    perform(visit, assign_it)
+    return visit.go(f"/conversations/{conversation_id}", notice="assign")
+
+
 def block(visit: PageRequest) -> Response:
     person_id = visit.path_id()
     perform(
@@ -151,6 +166,7 @@ PAGES = (
     _about_conversation("take-over", takeover.take_over),
     _about_conversation("keep", takeover.keep),
     PageRoute(path="/conversations/{id}/release", method="POST", role=Role.COUNSELLOR, handler=release),
+    PageRoute(path="/conversations/{id}/assign", method="POST", role=Role.COUNSELLOR, handler=assign),
     PageRoute(path="/people/{id}/block", method="POST", role=Role.COUNSELLOR, handler=block),
     PageRoute(path="/people/{id}/unblock", method="POST", role=Role.COUNSELLOR, handler=unblock),
     PageRoute(path="/deliveries/{id}/resend", method="POST", role=Role.COUNSELLOR, handler=resend),

@@ -62,6 +62,7 @@ def choices(visit: PageRequest, colleagues: list[str]) -> dict[str, Any]:
     return {
         "me": visit.staff.actor,
         "outcomes": list(CaseOutcome),
+        "everyone": colleagues,
         "colleagues": [name for name in colleagues if name != visit.staff.name],
         "case_minutes": visit.services.settings.case_minutes,
         "max_note_length": handling.MAX_NOTE_LENGTH,

@@ -1,5 +1,6 @@
 """Transcripts, and replies by staff. A transcript is opened by POST because each sitting is audited."""
 
+import re
 from hashlib import sha256
 from uuid import UUID
 
@@ -7,20 +8,22 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 
-from console import sittings
+from console import risk_chart, sittings
 from console.gate import PageRoute
-from console.pages.actions import actor, office, perform
+from console.pages.actions import actor, office, perform, reason
 from console.visit import PageRequest, Refused, as_id
-from dialogue.admin import listing, record, takeover
+from dialogue.admin import listing, person_facts, record, takeover
 from dialogue.admin.cases import handling
 from dialogue.admin.listing import Listed
-from dialogue.admin.record import Utterance
+from dialogue.admin.person_facts import PersonFacts
+from dialogue.admin.record import TranscriptSpeaker, Utterance
 from dialogue.states import Role
 from dialogue.storage.ids import new_id
 from dialogue.tables import DELIVERIES, MESSAGES
 
 _MAX_LINES = 400
 _CONFLICT = 409
+_QUESTION = re.compile(r"[^。！？!?\n]*[？?]")
 
 
 def read(visit: PageRequest) -> Response:
@@ -66,6 +69,23 @@ def say(visit: PageRequest) -> Response:
     return _page(visit)
 
 
+def lay_out(visit: PageRequest) -> Response:
+    """The whole conversation, to be printed or kept as PDF for a referral; a reason must be given."""
+    conversation_id, why = visit.path_id(), reason(visit)
+    if why is None:
+        raise Refused(422, "error_reason")
+    shown: list[tuple[Listed, list[Utterance], PersonFacts]] = []
+
+    def open_it(session: Session) -> None:
+        lines = record.laid_out(session, office(visit), conversation_id, by=actor(visit), reason=why, now=visit.now)
+        conversation = _known(session, conversation_id)
+        shown.append((conversation, lines, person_facts.facts(session, conversation.person_id)))
+
+    perform(visit, open_it)
+    conversation, lines, facts = shown[0]
+    return visit.page("print.html", conversation=conversation, lines=lines, facts=facts, why=why)
+
+
 def pulse(visit: PageRequest) -> Response:
     """A value that changes when something was said; contains no words and no ids."""
     if visit.who is None:
@@ -95,6 +115,8 @@ def _read(visit: PageRequest) -> tuple[Listed, list[Utterance], str]:
 def _page(visit: PageRequest, *, draft: str = "", refusal: str | None = None) -> Response:
     conversation, lines, mark = _read(visit)
     token = visit.form.get("sitting", "")
+    with visit.services.database.read() as session:
+        facts = person_facts.facts(session, conversation.person_id)
     return visit.page(
         "transcript.html",
         status=_CONFLICT if refusal else 200,
@@ -102,6 +124,9 @@ def _page(visit: PageRequest, *, draft: str = "", refusal: str | None = None) ->
         lines=lines,
         mark=mark,
         draft=draft,
+        facts=facts,
+        chart=risk_chart.draw(facts.risk, visit.zone, now=visit.now),
+        last=_last_said(lines),
         refusal=refusal,
         sitting=token if _is_sitting(visit) else sittings.begin(visit.staff, conversation.id, now=visit.now),
         once=new_id(),
@@ -109,6 +134,13 @@ def _page(visit: PageRequest, *, draft: str = "", refusal: str | None = None) ->
         is_mine=conversation.taken_over_by == visit.staff.actor,
         max_length=visit.services.settings.max_message_length,
     )
+
+
+def _last_said(lines: list[Utterance]) -> tuple[str, str]:
+    """What the bot last said, and what it last asked."""
+    said = [line.text for line in lines if line.speaker in (TranscriptSpeaker.MODEL, TranscriptSpeaker.BOT)]
+    asked = next((found for text in reversed(said) if (found := _QUESTION.findall(text))), [""])
+    return (said[-1] if said else "", asked[-1].strip())
 
 
 def _is_sitting(visit: PageRequest) -> bool:
@@ -142,6 +174,7 @@ def _mark(session: Session, conversation: Listed) -> str:
 PAGES = (
     PageRoute(path="/conversations/{id}/transcript", method="POST", role=Role.COUNSELLOR, handler=read),
     PageRoute(path="/conversations/{id}/words", method="POST", role=Role.COUNSELLOR, handler=words, is_quiet=True),
+    PageRoute(path="/conversations/{id}/print", method="POST", role=Role.COUNSELLOR, handler=lay_out),
     PageRoute(path="/conversations/{id}/say", method="POST", role=Role.COUNSELLOR, handler=say),
     PageRoute(
         path="/conversations/{id}/pulse",

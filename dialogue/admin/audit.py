@@ -46,6 +46,10 @@ class Action(StrEnum):
     CASE_HANDED = "case_handed"  # to a colleague
     CASE_GIVEN_BACK = "case_given_back"  # nobody attends to it any more
     CASE_CLOSED = "case_closed"  # with an outcome
+    NOTES_READ = "notes_read"
+    ASSIGN = "assign"  # a conversation to a member of staff
+    SEARCH = "search"  # in the words of one person
+    PRINT = "print"  # a transcript was laid out to be printed
     NOTE = "note"  # a note about a person was changed
 
 

@@ -30,13 +30,14 @@ class Notes:
     handed_over_at: datetime | None = None
 
 
-def read(session: Session, office: Office, person_id: UUID, *, by: Actor) -> Notes:
-    """The notes for that member; raises `Erased`."""
+def read(session: Session, office: Office, person_id: UUID, *, by: Actor, now: datetime) -> Notes:
+    """The notes for that member; that they were read is audited. Raises `Erased`."""
     rows = session.execute(
         select(PERSON_NOTES).where(PERSON_NOTES.c.person_id == person_id, PERSON_NOTES.c.owner.in_(("", by.name)))
     ).all()
     if not rows:
         return Notes()
+    audit.note(session, actor=by.name, action=Action.NOTES_READ, whom=Whom(person_id=person_id), reason=None, now=now)
     key = people.key_of(session, office.keys, person_id)
     texts = {row.kind: key.open(row.text, row=row.id, column=COLUMN) for row in rows}
     shared = next((row for row in rows if row.kind is NoteKind.HANDOVER), None)

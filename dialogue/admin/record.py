@@ -22,6 +22,7 @@ from dialogue.states import DeliveryKind, DeliveryState, TurnState
 from dialogue.storage.vault import PersonKey
 from dialogue.tables import CONVERSATIONS, DELIVERIES, MESSAGES, TURNS
 
+_WHOLE = 100_000
 _TOLD_KINDS = (DeliveryKind.NOTICE, DeliveryKind.CRISIS, DeliveryKind.HUMAN)
 
 
@@ -147,6 +148,19 @@ def read_on(
         *_told(session, key, conversation_id, max_lines),
     ]
     return sorted(lines, key=lambda line: line.at)[-max_lines:]
+
+
+def laid_out(
+    session: Session, office: Office, conversation_id: UUID, *, by: Actor, reason: str, now: datetime
+) -> list[Utterance]:
+    """The whole conversation, to be printed for a referral, which is audited with its reason.
+
+    Raises what `transcript` does, and `ReasonTooLong`.
+    """
+    lines = read_on(session, office, conversation_id, by=by, max_lines=_WHOLE, now=now)
+    whom = Whom(person_id=_person_of(session, conversation_id), conversation_id=conversation_id)
+    audit.note(session, actor=by.name, action=Action.PRINT, whom=whom, reason=reason, now=now)
+    return lines
 
 
 def hand_over(

@@ -115,7 +115,7 @@ def test_who_gets_it_handed_has_to_look(rooms: Rooms, office: Office) -> None:
         handling.hand_to(session, office, case.id, to=FANG.name, note="她在家，母亲在旁边", by=LIN, now=rooms.clock())
     assert unattended(rooms) == (1, 0)
     with rooms.database.begin() as session:
-        assert notes.read(session, office, case.person_id, by=FANG).handover == "她在家，母亲在旁边"
+        assert notes.read(session, office, case.person_id, by=FANG, now=rooms.clock()).handover == "她在家，母亲在旁边"
         handling.see(session, case.id, by=LIN, now=rooms.clock())
     assert unattended(rooms) == (1, 0)
     with rooms.database.begin() as session:
@@ -171,8 +171,8 @@ def test_what_was_written_goes_with_the_person(rooms: Rooms, office: Office) -> 
     with rooms.database.begin() as session:
         notes.keep_private(session, office, case.person_id, "只给自己看", by=LIN, now=rooms.clock())
         notes.hand_over(session, office, case.person_id, "给下一班", by=LIN, now=rooms.clock())
-        assert notes.read(session, office, case.person_id, by=FANG).private == ""
-        assert notes.read(session, office, case.person_id, by=LIN).private == "只给自己看"
+        assert notes.read(session, office, case.person_id, by=FANG, now=rooms.clock()).private == ""
+        assert notes.read(session, office, case.person_id, by=LIN, now=rooms.clock()).private == "只给自己看"
     with rooms.database.begin() as session:
         erasure.erase(session, case.person_id, by=ClosedBy.PERSON, actor="person", farewell_to=None, now=rooms.clock())
     with rooms.database.begin() as session:
