@@ -2,23 +2,23 @@
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from urllib.parse import urlencode
-from uuid import UUID
+from urllib.parse import parse_qsl, urlencode
 
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
-from console import accounts, search
+from console import accounts, search, views
 from console.gate import PageRoute
 from console.pages import cases
 from console.visit import PageRequest, Refused, as_id
-from dialogue.admin import listing, record
+from dialogue.admin import listing_orders, record
 from dialogue.admin.cases import handling, open_cases
-from dialogue.admin.listing import ConversationStatus, Cursor, Wanted
+from dialogue.admin.listing import ConversationStatus, Wanted
+from dialogue.admin.listing_orders import SortBy
 from dialogue.errors import Ambiguous, NoSuchConversation
 from dialogue.states import Role
 
 _PAGE_LENGTH = 50
-_FILTERS = ("q", "channel", "standing", "tier", "from", "until", "person")
+_FILTERS = ("q", "channel", "standing", "tier", "case", "assigned", "minor", "from", "until", "person", "sort")
 
 
 def every(visit: PageRequest) -> Response:
@@ -29,20 +29,44 @@ def every(visit: PageRequest) -> Response:
         if isinstance(found, Response):
             return found
         hint = found
+    order = SortBy(given["sort"]) if given["sort"] in list(SortBy) else SortBy.DANGER
     with visit.services.database.read() as session:
-        page = listing.page(session, _wanted(visit, given), after=_cursor(visit.query("after")), limit=_PAGE_LENGTH)
+        wanted, after = _wanted(visit, given), visit.query("after")
+        page = listing_orders.page(session, wanted, order, after=after, limit=_PAGE_LENGTH, now=visit.now)
+        saved = views.of(session, visit.staff.staff_id)
+    kept = {name: value for name, value in given.items() if value}
     return visit.page(
         "conversations.html",
         conversations=page.conversations,
         given=given,
+        query=urlencode(kept),
+        saved=saved,
         hint=hint,
         channels=list(visit.channels),
         standings=list(ConversationStatus),
-        older=_older(given, page.next),
-        is_first=not visit.query("after"),
-        is_filtered=any(given.values()),
+        sorts=list(SortBy),
+        sort=order,
+        older=f"/conversations?{urlencode(kept | {'after': page.next})}" if page.next else None,
+        is_first=not after,
+        is_filtered=any(value for name, value in given.items() if name != "sort"),
         shows_people=visit.may(Role.COUNSELLOR),
+        max_name_length=views.MAX_NAME_LENGTH,
     )
+
+
+def keep_view(visit: PageRequest) -> Response:
+    """The filter that is set, under a name."""
+    query = urlencode([(name, value) for name, value in parse_qsl(visit.form.get("query", "")) if name in _FILTERS])
+    with visit.services.database.begin() as session:
+        if not views.keep(session, visit.staff.staff_id, visit.form.get("name", ""), query):
+            raise Refused(422, "error_view")
+    return RedirectResponse(f"/conversations?{query}", status_code=303)
+
+
+def drop_view(visit: PageRequest) -> Response:
+    with visit.services.database.begin() as session:
+        views.drop(session, visit.staff.staff_id, visit.path_id())
+    return visit.go("/conversations")
 
 
 def one(visit: PageRequest) -> Response:
@@ -88,6 +112,11 @@ def _wanted(visit: PageRequest, given: Mapping[str, str]) -> Wanted:
         opened_from=_midnight(visit, given["from"]),
         opened_before=_midnight(visit, given["until"], days_later=1),
         person_id=as_id(given["person"]),
+        assigned_to=visit.staff.actor if given["assigned"] == "me" else None,
+        is_unassigned=given["assigned"] == "nobody",
+        is_minor=given["minor"] == "1",
+        has_open_case=given["case"] == "open",
+        is_unattended=given["case"] == "unattended",
     )
 
 
@@ -100,23 +129,9 @@ def _midnight(visit: PageRequest, text: str, *, days_later: int = 0) -> datetime
         return None
 
 
-def _older(given: Mapping[str, str], cursor: Cursor | None) -> str | None:
-    if cursor is None:
-        return None
-    kept = {name: value for name, value in given.items() if value}
-    return f"/conversations?{urlencode(kept | {'after': f'{cursor.opened_at.isoformat()}_{cursor.id}'})}"
-
-
-def _cursor(text: str) -> Cursor | None:
-    opened_at, _, conversation_id = text.partition("_")
-    try:
-        moment = datetime.fromisoformat(opened_at)
-        return Cursor(moment.astimezone(UTC), UUID(conversation_id)) if moment.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        return None
-
-
 PAGES = (
     PageRoute(path="/conversations", method="GET", role=Role.VIEWER, handler=every),
+    PageRoute(path="/conversations/views", method="POST", role=Role.VIEWER, handler=keep_view),
+    PageRoute(path="/conversations/views/{id}/delete", method="POST", role=Role.VIEWER, handler=drop_view),
     PageRoute(path="/conversations/{id}", method="GET", role=Role.VIEWER, handler=one),
 )

@@ -1,6 +1,6 @@
 """The audit log: who did what to whom, when and why; never a text. Entries are only ever added."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -108,15 +108,23 @@ def entries(
     conversation_id: UUID | None = None,
     actor: str | None = None,
     action: str | None = None,
+    actors: Collection[str] = (),
+    actions: Collection[str] = (),
     before: UUID | None = None,
     limit: int = 50,
 ) -> list[Entry]:
-    """The newest entries that match, or those older than the entry `before`."""
+    """The newest entries that match, or those older than the entry `before`.
+
+    `actors`, `actions`: any of them; empty for all.
+    """
     wanted = select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit)
     given = {"person_id": person_id, "conversation_id": conversation_id, "actor": actor, "action": action}
     for name, value in given.items():
         if value is not None:
             wanted = wanted.where(AUDIT.c[name] == value)
+    for name, values in (("actor", actors), ("action", actions)):
+        if values:
+            wanted = wanted.where(AUDIT.c[name].in_(values))
     if before is not None:
         wanted = wanted.where(AUDIT.c.id < before)
     return [Entry(**row) for row in session.execute(wanted).mappings()]

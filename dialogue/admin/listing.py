@@ -1,17 +1,18 @@
 """Lists conversations without their texts: by page, newest first, or the open ones by risk."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Select, func, select, tuple_
+from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
+from care.age import AgeBand
 from dialogue.states import OPEN_TURN_STATES, UNDELIVERED_STATES, ClosedBy
-from dialogue.tables import CONVERSATIONS, DELIVERIES, PEOPLE, TURNS
+from dialogue.tables import CASES, CONVERSATIONS, DELIVERIES, PEOPLE, TURNS
 
 
 class ConversationStatus(StrEnum):
@@ -40,6 +41,11 @@ class Wanted:
     opened_from: datetime | None = None
     opened_before: datetime | None = None
     person_id: UUID | None = None
+    assigned_to: str | None = None
+    is_unassigned: bool = False
+    is_minor: bool = False
+    has_open_case: bool = False
+    is_unattended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +67,15 @@ class Listed:
     release_asked_by: str | None
     assigned_to: str | None
     blocked_at: datetime | None
+    age_band: AgeBand | None
     turn_count: int
     last_turn_at: datetime | None
     is_waiting: bool
     failed_delivery_count: int
+
+    @property
+    def is_minor(self) -> bool:
+        return self.age_band in (AgeBand.CHILD, AgeBand.MINOR)
 
     @property
     def standing(self) -> ConversationStatus:
@@ -99,6 +110,7 @@ _COLUMNS = (
     CONVERSATIONS.c.release_asked_by,
     CONVERSATIONS.c.assigned_to,
     PEOPLE.c.blocked_at,
+    PEOPLE.c.age_band,
 )
 _ALL = select(*_COLUMNS).join(PEOPLE, PEOPLE.c.id == CONVERSATIONS.c.person_id)
 _PLACE = (CONVERSATIONS.c.opened_at, CONVERSATIONS.c.id)
@@ -108,11 +120,11 @@ _WITH_OPEN_TURN = select(TURNS.c.conversation_id).where(TURNS.c.state.in_(OPEN_T
 
 def page(session: Session, wanted: Wanted, *, after: Cursor | None = None, limit: int = 50) -> Page:
     """The newest conversations that match, or those after the cursor."""
-    query = _fitting(wanted).order_by(*_NEWEST_FIRST).limit(limit + 1)
+    query = fitting(wanted).order_by(*_NEWEST_FIRST).limit(limit + 1)
     if after is not None:
         query = query.where(tuple_(*_PLACE) < tuple_(*after))
     rows = session.execute(query).mappings().all()
-    shown = _described(session, rows[:limit])
+    shown = described(session, rows[:limit])
     return Page(
         conversations=shown, next=Cursor(shown[-1].opened_at, shown[-1].id) if len(rows) > limit and shown else None
     )
@@ -121,16 +133,17 @@ def page(session: Session, wanted: Wanted, *, after: Cursor | None = None, limit
 def by_risk(session: Session, *, limit: int = 10) -> list[Listed]:
     """Open conversations: highest tier first, then newest first."""
     query = _ALL.where(CONVERSATIONS.c.closed_at.is_(None)).order_by(CONVERSATIONS.c.tier.desc(), *_NEWEST_FIRST)
-    return _described(session, session.execute(query.limit(limit)).mappings().all())
+    return described(session, session.execute(query.limit(limit)).mappings().all())
 
 
 def one(session: Session, conversation_id: UUID) -> Listed | None:
     """That conversation, if there is one."""
     rows = session.execute(_ALL.where(CONVERSATIONS.c.id == conversation_id)).mappings().all()
-    return next(iter(_described(session, rows)), None)
+    return next(iter(described(session, rows)), None)
 
 
-def _fitting(wanted: Wanted) -> Select[Any]:
+def fitting(wanted: Wanted) -> Select[Any]:
+    """The columns that `described` needs, of what matches; in no order."""
     query = _ALL
     if wanted.channel is not None:
         query = query.where(CONVERSATIONS.c.channel == wanted.channel)
@@ -143,7 +156,23 @@ def _fitting(wanted: Wanted) -> Select[Any]:
         query = query.where(CONVERSATIONS.c.opened_at < wanted.opened_before)
     if wanted.person_id is not None:
         query = query.where(CONVERSATIONS.c.person_id == wanted.person_id)
-    return _standing(query, wanted.standing)
+    return _standing(_beside(query, wanted), wanted.standing)
+
+
+def _beside(query: Select[Any], wanted: Wanted) -> Select[Any]:
+    """What is not in the conversation's own row, or seldom asked."""
+    if wanted.assigned_to is not None:
+        query = query.where(CONVERSATIONS.c.closed_at.is_(None), CONVERSATIONS.c.assigned_to == wanted.assigned_to)
+    if wanted.is_unassigned:
+        query = query.where(CONVERSATIONS.c.closed_at.is_(None), CONVERSATIONS.c.assigned_to.is_(None))
+    if wanted.is_minor:
+        query = query.where(PEOPLE.c.age_band.in_((AgeBand.CHILD, AgeBand.MINOR)))
+    if wanted.has_open_case or wanted.is_unattended:
+        cases = select(CASES.c.conversation_id).where(CASES.c.closed_at.is_(None), CASES.c.conversation_id.is_not(None))
+        if wanted.is_unattended:
+            cases = cases.where(CASES.c.waits_since.is_not(None))
+        query = query.where(CONVERSATIONS.c.id.in_(cases))
+    return query
 
 
 def _standing(query: Select[Any], standing: ConversationStatus | None) -> Select[Any]:
@@ -161,7 +190,8 @@ def _standing(query: Select[Any], standing: ConversationStatus | None) -> Select
             return query.where(is_open, CONVERSATIONS.c.id.in_(_WITH_OPEN_TURN))
 
 
-def _described(session: Session, rows: Sequence[RowMapping]) -> list[Listed]:
+def described(session: Session, rows: Sequence[Mapping[Any, Any]]) -> list[Listed]:
+    """With what is counted for each of them."""
     ids = [row["id"] for row in rows]
     if not ids:
         return []

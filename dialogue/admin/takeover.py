@@ -52,8 +52,8 @@ class Held:
     address: Address
     holder: str | None
     relay_to: Address | None
-    release_asked_at: datetime | None
     key: PersonKey
+    release_asked_at: datetime | None = None
 
     @property
     def whom(self) -> Whom:

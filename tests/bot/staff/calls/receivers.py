@@ -14,13 +14,14 @@ class _Receiver:
 
     scheme: ClassVar[str]
 
-    def __init__(self, server: socketserver.BaseServer) -> None:
+    def __init__(self, server: socketserver.TCPServer) -> None:
         self._server = server
+        self._port: int = server.socket.getsockname()[1]
         self._thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
 
     @property
     def url(self) -> str:
-        return f"{self.scheme}://127.0.0.1:{self._server.server_address[1]}"
+        return f"{self.scheme}://127.0.0.1:{self._port}"
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -190,13 +190,14 @@ def test_what_was_written_goes_with_the_person(rooms: Rooms, office: Office) -> 
 def test_an_admin_who_is_not_reached_and_asks_for_help_has_two_cases(rooms: Rooms, office: Office) -> None:
     heard = rooms.heard()
     alarm(rooms, office, heard.conversation_id)
+    person_id = only(rooms).person_id
     with rooms.database.begin() as session:
         for _ in range(2):
             open_case(
                 session,
                 office,
                 kind=CaseKind.UNREACHABLE_ADMIN,
-                person_id=only(rooms).person_id,
+                person_id=person_id,
                 conversation_id=None,
                 level=2,
                 now=rooms.clock(),
