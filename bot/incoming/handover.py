@@ -6,8 +6,8 @@ from bot.incoming import command_answers, staff_alert
 from bot.incoming.situation import Situation
 from dialogue.admin import audit, duty
 from dialogue.admin.audit import Whom
-from dialogue.core import budgets
 from dialogue.admin.cases.opening import ASKED_LEVEL, open_case
+from dialogue.core import budgets
 from dialogue.core.conversations import OpenConversation
 from dialogue.states import CaseKind
 
