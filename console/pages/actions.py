@@ -89,17 +89,24 @@ def _about_conversation(name: str, use_case: "_UseCase") -> PageRoute:
 
 
 def release(visit: PageRequest) -> Response:
-    """The holder's own ends at once; a colleague's asks the holder first."""
+    """The holder's own ends at once, and an admin's; a colleague's asks the holder first."""
     conversation_id = visit.path_id()
     ended: list[bool] = []
-    perform(
-        visit,
-        lambda session: ended.append(
+
+    def release_it(session: Session) -> None:
+        if visit.may(Role.ADMIN):
+            takeover.release(
+                session, office(visit), conversation_id, by=actor(visit), reason=reason(visit), now=visit.now
+            )
+            ended.append(True)
+            return
+        ended.append(
             takeover.ask_release(
                 session, office(visit), conversation_id, by=actor(visit), reason=reason(visit), now=visit.now
             )
-        ),
-    )
+        )
+
+    perform(visit, release_it)
     return visit.go(f"/conversations/{conversation_id}", notice="release" if ended[0] else "release-asked")
 
 

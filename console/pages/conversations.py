@@ -29,7 +29,7 @@ def every(visit: PageRequest) -> Response:
         if isinstance(found, Response):
             return found
         hint = found
-    order = SortBy(given["sort"]) if given["sort"] in list(SortBy) else SortBy.DANGER
+    order = SortBy(given["sort"]) if given["sort"] in list(SortBy) else SortBy.ATTENTION
     with visit.services.database.read() as session:
         wanted, after = _wanted(visit, given), visit.query("after")
         page = listing_orders.page(session, wanted, order, after=after, limit=_PAGE_LENGTH, now=visit.now)
@@ -131,7 +131,7 @@ def _midnight(visit: PageRequest, text: str, *, days_later: int = 0) -> datetime
 
 PAGES = (
     PageRoute(path="/conversations", method="GET", role=Role.VIEWER, handler=every),
-    PageRoute(path="/conversations/views", method="POST", role=Role.VIEWER, handler=keep_view),
-    PageRoute(path="/conversations/views/{id}/delete", method="POST", role=Role.VIEWER, handler=drop_view),
+    PageRoute(path="/views", method="POST", role=Role.VIEWER, handler=keep_view),
+    PageRoute(path="/views/{id}/delete", method="POST", role=Role.VIEWER, handler=drop_view),
     PageRoute(path="/conversations/{id}", method="GET", role=Role.VIEWER, handler=one),
 )

@@ -8,22 +8,28 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import exists, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from dialogue.admin import listing
+from dialogue.admin.cases import open_cases
 from dialogue.admin.listing import ConversationStatus, Listed, Wanted
 from dialogue.states import OPEN_TURN_STATES
 from dialogue.storage.ids import first_id_at
-from dialogue.tables import CONVERSATIONS, MESSAGES, TURNS
+from dialogue.tables import CASES, CONVERSATIONS, MESSAGES, TURNS
 
 LATELY = timedelta(days=14)
 """The order by the last word goes back so far."""
 
 
+_MAX_CASES = 10_000
+_REST_PARTS = 3
+
+
 class SortBy(StrEnum):
     """What comes first."""
 
+    ATTENTION = "attention"  # those with an open case as the duty desk has them, then the newest
     DANGER = "danger"  # open ones by tier, then the others, newest first
     WAITING = "waiting"  # who waits longest for an answer
     LAST = "last"  # the newest word of a person
@@ -42,6 +48,8 @@ def page(
 ) -> OrderedPage:
     """A mark that is none of ours begins again."""
     match order:
+        case SortBy.ATTENTION:
+            return _by_attention(session, wanted, after.split("_"), limit)
         case SortBy.DANGER:
             return _by_danger(session, wanted, _parts(after, 4), limit)
         case SortBy.WAITING:
@@ -50,6 +58,32 @@ def page(
             return _by_last_word(session, wanted, _parts(after, 1), limit, now)
         case SortBy.NEWEST:
             return _newest(session, wanted, _parts(after, 2), limit)
+
+
+def _by_attention(session: Session, wanted: Wanted, after: list[str], limit: int) -> OrderedPage:
+    """Open cases are few, so they are counted; the others are a keyset."""
+    has_case = CASES.c.conversation_id == CONVERSATIONS.c.id
+    found: list[Any] = []
+    skipped = int(after[1]) if after[0] == "case" and after[1:] and after[1].isdecimal() else 0
+    if after[0] != "rest":
+        query = listing.fitting(wanted).join(CASES, has_case).where(CASES.c.closed_at.is_(None))
+        query = query.order_by(*open_cases.MOST_URGENT_FIRST).offset(min(skipped, _MAX_CASES)).limit(limit + 1)
+        found = list(session.execute(query).mappings())
+        if len(found) > limit:
+            return OrderedPage(listing.described(session, found[:limit]), f"case_{skipped + limit}")
+    query = listing.fitting(wanted).where(~exists().where(has_case, CASES.c.closed_at.is_(None)))
+    if after[0] == "rest" and len(after) == _REST_PARTS and (cursor := _cursor(after[1], after[2])):
+        query = query.where(tuple_(CONVERSATIONS.c.opened_at, CONVERSATIONS.c.id) < tuple_(*cursor))
+    query = query.order_by(CONVERSATIONS.c.opened_at.desc(), CONVERSATIONS.c.id.desc())
+    rest = list(session.execute(query.limit(limit + 1 - len(found))).mappings())
+    shown = (found + rest)[:limit]
+    has_more = len(found) + len(rest) > limit
+    mark = (
+        f"rest_{shown[-1]['opened_at'].isoformat()}_{shown[-1]['id']}" if has_more and len(shown) > len(found) else None
+    )
+    if has_more and mark is None:  # the first page holds cases only
+        mark = f"case_{skipped + limit}"
+    return OrderedPage(listing.described(session, shown), mark)
 
 
 def _by_danger(session: Session, wanted: Wanted, after: list[str], limit: int) -> OrderedPage:

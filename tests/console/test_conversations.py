@@ -1,3 +1,4 @@
+import html
 import re
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -6,6 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from dialogue.admin import audit
+from dialogue.admin.cases import open_cases
 from dialogue.states import DeliveryState, Role, TurnState
 from dialogue.tables import Conversation, Delivery, Turn
 from dialogue.telemetry.heartbeat import Identity, beat
@@ -28,13 +30,17 @@ def listed(browser: Browser, query: str = "") -> list[str]:
     return [part.partition('"')[0] for part in page.split('class="id" href="/conversations/')[1:]]
 
 
+def next_page(page: str) -> str:
+    found = re.search(r'href="(/conversations\?[^"]+)" rel="next"', page)
+    return html.unescape(found[1]) if found else ""
+
+
 def test_pages_go_back_to_the_first_conversation_without_leaving_one_out(house: House, ids: list[UUID]) -> None:
-    browser, found, path = house.browser(Role.VIEWER), list[str](), "/conversations"
+    browser, found, path = house.browser(Role.VIEWER), list[str](), "/conversations?sort=newest"
     while path:
         page = browser.get(path).text
         found += [part.partition('"')[0] for part in page.split('class="id" href="/conversations/')[1:]]
-        _, mark, rest = page.partition('<a href="/conversations?after=')
-        path = f"/conversations?after={rest.partition(chr(34))[0]}" if mark else ""
+        path = next_page(page)
     assert found == [str(each) for each in reversed(ids)]
 
 
@@ -197,3 +203,61 @@ def test_times_are_those_of_the_readers_zone(house: House, ids: list[UUID]) -> N
     page = browser.get("/conversations").text
     assert f"{opened_at + timedelta(hours=5, minutes=30):%Y-%m-%d %H:%M:%S}" in page
     assert "Times are shown in Asia/Kolkata" in page
+
+
+@pytest.mark.parametrize("sort", ["", "attention", "danger", "newest"])
+def test_every_order_leaves_no_conversation_out(any_house: House, sort: str) -> None:
+    any_house.clock.now = NOW
+    made = demo.fill(any_house.services.database, any_house.services.keys, now=NOW, count=120)
+    browser, found, path = any_house.browser(Role.VIEWER), list[str](), f"/conversations?sort={sort}"
+    while path:
+        page = browser.get(path).text
+        found += [part.partition('"')[0] for part in page.split('class="id" href="/conversations/')[1:]]
+        path = next_page(page)
+    assert len(found) == len(set(found))
+    assert set(found) == {str(each) for each in made}
+
+
+def test_whom_nobody_attends_to_comes_first_and_danger_before_the_rest(house: House, ids: list[UUID]) -> None:
+    browser = house.browser(Role.VIEWER)
+    with house.services.database.read() as session:
+        rows = {str(row.id): row for row in session.scalars(select(Conversation))}
+        waiting = [str(case.conversation_id) for case in open_cases.open_cases(session)]
+    assert waiting
+    assert listed(browser)[: len(waiting)] == waiting
+    by_danger = [rows[each] for each in listed(browser, "sort=danger")]
+    keys = [(row.closed_at is None, row.tier if row.closed_at is None else 0, row.opened_at) for row in by_danger]
+    assert keys == sorted(keys, reverse=True)
+    assert set(listed(browser, "case=unattended")) == set(waiting)
+
+
+def test_who_waits_longest_and_who_wrote_last(house: House) -> None:
+    for who in ("甲", "乙", "丙"):
+        house.rooms.heard(who=who)
+        house.clock.tick(60)
+    house.rooms.heard("还有", who="甲")
+    browser = house.browser(Role.VIEWER)
+    with house.services.database.read() as session:
+        names = {str(row.id): row.chat_id for row in session.scalars(select(Conversation))}
+    assert [names[each] for each in listed(browser, "sort=waiting")] == ["甲", "乙", "丙"]
+    assert [names[each] for each in listed(browser, "sort=last")] == ["甲", "丙", "乙"]
+
+
+def test_filters_combine_and_are_kept_under_a_name(house: House, ids: list[UUID]) -> None:
+    lin, admin = house.browser(Role.COUNSELLOR), house.browser(Role.ADMIN)
+    assert lin.post(f"/conversations/{ids[-1]}/assign", to="lin").status_code == 303
+    assert lin.post(f"/conversations/{ids[-1]}/assign", to="wei").status_code == 422  # a viewer
+    assert listed(lin, "assigned=me") == [str(ids[-1])]
+    assert listed(admin, "assigned=me") == []
+    assert str(ids[-1]) not in listed(lin, "assigned=nobody&standing=open")
+    kept = lin.post("/views", name="我的", query="assigned=me&sort=waiting&evil=1")
+    assert kept.headers["location"] == "/conversations?assigned=me&sort=waiting"
+    page = lin.get("/conversations").text
+    assert ">我的</a>" in page
+    assert ">我的</a>" not in admin.get("/conversations").text
+    (view,) = re.findall(r'action="(/views/[^"]+/delete)"', page)
+    admin.post(view)
+    assert ">我的</a>" in lin.get("/conversations").text
+    lin.post(view)
+    assert ">我的</a>" not in lin.get("/conversations").text
+    assert lin.post("/views", name=" ", query="").status_code == 422

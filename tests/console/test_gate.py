@@ -31,8 +31,8 @@ MATRIX: dict[tuple[str, str], Role | None] = {
     ("GET", "/"): VIEWER,
     ("GET", "/figures"): VIEWER,
     ("GET", "/figures.csv"): VIEWER,
-    ("POST", "/conversations/views"): VIEWER,
-    ("POST", "/conversations/views/{id}/delete"): VIEWER,
+    ("POST", "/views"): VIEWER,
+    ("POST", "/views/{id}/delete"): VIEWER,
     ("GET", "/duty"): VIEWER,
     ("GET", "/duty/closed"): VIEWER,
     ("GET", "/duty/events"): VIEWER,
@@ -110,6 +110,7 @@ def paths(house: House) -> Callable[[str], str]:
         "people": person.id,
         "deliveries": delivery.id,
         "staff": uuid4(),
+        "views": uuid4(),
     }
 
     def path(pattern: str) -> str:

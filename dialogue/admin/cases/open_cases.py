@@ -71,7 +71,7 @@ _CASES = (
     .outerjoin(CONVERSATIONS, CONVERSATIONS.c.id == CASES.c.conversation_id)
 )
 _IS_OPEN = CASES.c.closed_at.is_(None)
-_MOST_URGENT_FIRST = (CASES.c.waits_since.is_(None), CASES.c.level.desc(), CASES.c.waits_since, CASES.c.opened_at)
+MOST_URGENT_FIRST = (CASES.c.waits_since.is_(None), CASES.c.level.desc(), CASES.c.waits_since, CASES.c.opened_at)
 _WAITING = select(func.count(), func.min(CASES.c.waits_since)).where(_IS_OPEN, CASES.c.waits_since.is_not(None))
 _WITHOUT_CASE = select(func.count(), func.min(CONVERSATIONS.c.opened_at)).where(
     CONVERSATIONS.c.closed_at.is_(None),
@@ -84,7 +84,7 @@ _WITHOUT_CASE = select(func.count(), func.min(CONVERSATIONS.c.opened_at)).where(
 
 def open_cases(session: Session, *, limit: int = 200) -> list[DutyCase]:
     """Those nobody attends to first, by danger and then by how long; then the others."""
-    return _read(session, _CASES.where(_IS_OPEN).order_by(*_MOST_URGENT_FIRST).limit(limit))
+    return _read(session, _CASES.where(_IS_OPEN).order_by(*MOST_URGENT_FIRST).limit(limit))
 
 
 def closed_cases(session: Session, *, before: datetime | None = None, limit: int = 50) -> list[DutyCase]:
