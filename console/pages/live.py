@@ -89,7 +89,8 @@ async def _stream(visit: PageRequest) -> AsyncIterator[str]:
             if is_idle and visit.who is not None:
                 yield _AGAIN  # with the cookie of now: they may have been active in another window
                 return
-            yield f"data: {json.dumps(_told(snapshot, who, is_idle=is_idle))}\n\n"
+            told = _told(snapshot, who, is_idle=is_idle) | {"clock": f"{snapshot.at.astimezone(visit.zone):%H:%M:%S}"}
+            yield f"data: {json.dumps(told)}\n\n"
             if not visit.request.headers.get("accept", "").startswith("text/event-stream"):
                 return  # whoever does not ask for a stream gets one look
 
@@ -109,7 +110,6 @@ def _standing(visit: PageRequest) -> tuple[SignedIn | None, bool]:
 def _told(snapshot: Snapshot, who: SignedIn, *, is_idle: bool) -> dict[str, object]:
     waiting = [case for case in snapshot.cases if case.waits_since is not None]
     return {
-        "at": snapshot.at.isoformat(),
         "mark": snapshot.mark,
         "unattended": snapshot.unattended.count,
         "overdue": snapshot.unattended.overdue_count,

@@ -49,8 +49,7 @@ function hear(event) {
   const told = JSON.parse(event.data);
   heardAt = Date.now();
   showLost(false);
-  const time = new Date().toLocaleTimeString(document.documentElement.lang, { hour12: false });
-  document.getElementById("alive").textContent = told.blind ? live.dataset.blind : live.dataset.alive.replace("{at}", time);
+  document.getElementById("alive").textContent = told.blind ? live.dataset.blind : live.dataset.alive.replace("{at}", told.clock);
   document.body.classList.toggle("is-lost", told.blind);
   document.title = (told.unattended ? `(${told.unattended}) ` : "") + live.dataset.title;
   if (desk) showLocked(told.locked);
