@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from dialogue.storage.database import connect, sqlite_url
 from tests.builders import Rooms
 from tests.ears import chinese_in
 from tests.services.databases import Databases, own_redis
+from tests.services.migrated import migrate
 from tests.services.postgres import PostgresServer
 from tests.services.valkey import ValkeyServer
 
@@ -78,28 +80,58 @@ def postgres_url(_postgres: str) -> Iterator[str]:
     databases.drop_all()
 
 
+@pytest.fixture(scope="session")
+def _postgres_template(_postgres: str) -> Iterator[str]:
+    """A database with this code's schema that nothing connects to; the others are copies of it."""
+    databases = Databases(_postgres)
+    url = databases.make()
+    schema.upgrade_at(url)
+    yield url
+    databases.drop_all()
+
+
 @pytest.fixture
-def postgres_database(_postgres: str) -> Iterator[Callable[[], str]]:
+def empty_postgres_database(_postgres: str) -> Iterator[Callable[[], str]]:
     """Each call makes an empty PostgreSQL database and returns its URL; the end of the test drops them."""
     databases = Databases(_postgres)
     yield databases.make
     databases.drop_all()
 
 
+@pytest.fixture
+def postgres_database(_postgres: str, _postgres_template: str) -> Iterator[Callable[[], str]]:
+    """As `empty_postgres_database`, with this code's schema."""
+    databases = Databases(_postgres)
+    yield partial(databases.make, like=_postgres_template)
+    databases.drop_all()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def each_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database, on SQLite and on PostgreSQL, for what is promised on both; as an SQLAlchemy URL."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path / "test.db")
-    new_database: Callable[[], str] = request.getfixturevalue("postgres_database")
-    return new_database()
+    """A database with this code's schema, on SQLite and on PostgreSQL, for what is promised on both; as a URL."""
+    if request.param == "postgresql":
+        new_database: Callable[[], str] = request.getfixturevalue("postgres_database")
+        return new_database()
+    url = sqlite_url(tmp_path / "test.db")
+    migrate(url)
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def each_empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """As `each_database`, without tables."""
+    if request.param == "postgresql":
+        new_database: Callable[[], str] = request.getfixturevalue("empty_postgres_database")
+        return new_database()
+    return sqlite_url(tmp_path / "test.db")
 
 
 @pytest.fixture
 def rooms(tmp_path: Path) -> Iterator[Rooms]:
     """The domain on a SQLite database of the test's own."""
-    database = connect(sqlite_url(tmp_path / "test.db"))
-    schema.upgrade(database)
+    url = sqlite_url(tmp_path / "test.db")
+    migrate(url)
+    database = connect(url)
     yield Rooms(database)
     database.close()
 

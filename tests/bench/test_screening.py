@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import training.screening
 from bench.screening import as_json, is_training_file, main, measure, wilson
 from care.screening import Tier
 from training.psysuicide import UNRELATED, Labelled
@@ -74,7 +75,10 @@ def test_the_table_shows_shares_with_intervals(tmp_path: Path, capsys: pytest.Ca
     assert "1.0000  [" in capsys.readouterr().out
 
 
-def test_cross_validation_never_judges_a_text_with_a_classifier_that_saw_it(tmp_path: Path) -> None:
+def test_cross_validation_never_judges_a_text_with_a_classifier_that_saw_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training.screening, "ITERATIONS", 2)
     file = tmp_path / "texts.json"
     rows = [{"text": "好想死啊" * (1 + n % 3), "labels": ["被动自杀意图"]} for n in range(6)]
     rows += [{"text": "晚饭吃面" * (1 + n % 3), "labels": [UNRELATED]} for n in range(6)]

@@ -6,10 +6,10 @@ from pydantic import SecretStr
 
 from bot.services import BotServices
 from dialogue.process.settings import DialogueSettings
-from dialogue.storage import schema
 from dialogue.storage.database import sqlite_url
 from dialogue.storage.vault import new_secret
 from tests.bot.practice import Practice
+from tests.services.migrated import migrate
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def asks_consent() -> bool:
 def services(tmp_path: Path, broker_url: str, *, asks_consent: bool) -> Iterator[BotServices]:
     """What a channel's process has, on SQLite and a real broker, without its sweep."""
     url = sqlite_url(tmp_path / "bot.db")
-    schema.upgrade_at(url)
+    migrate(url)
     opened = BotServices.open(
         DialogueSettings(
             home=tmp_path,

@@ -17,10 +17,10 @@ from console.app import create_app
 from console.services import ConsoleServices
 from console.settings import ConsoleSettings
 from dialogue.states import Role
-from dialogue.storage import schema
-from dialogue.storage.database import connect, sqlite_url
+from dialogue.storage.database import sqlite_url
 from dialogue.storage.vault import new_secret
 from tests.builders import FakeClock, Rooms
+from tests.services.migrated import migrate
 
 PASSWORD = "four quiet green rivers"
 NAMES = {Role.VIEWER: "wei", Role.COUNSELLOR: "lin", Role.ADMIN: "chen"}
@@ -103,9 +103,7 @@ def any_house(each_database: str, tmp_path: Path, password_digest: str) -> Itera
 
 
 def _opened(url: str, home: Path, digest: str) -> Iterator[House]:
-    database = connect(url)
-    schema.upgrade(database)
-    database.close()
+    migrate(url)
     clock = FakeClock()
     settings = ConsoleSettings(home=home / "home", database_url=SecretStr(url), secret_key=SecretStr(new_secret()))
     services = ConsoleServices.open(settings, channels=registry.labels(), clock=clock)

@@ -124,9 +124,9 @@ def host(
     images: dict[str, Path],
     telegram: Telegram,
     redis_url: str,
-    postgres_database: Callable[[], str],
+    empty_postgres_database: Callable[[], str],
 ) -> Iterator[Host]:
-    database = make_url(postgres_database()).set(password=None).render_as_string()
+    database = make_url(empty_postgres_database()).set(password=None).render_as_string()
     made = Host(
         tmp_path,
         images,

@@ -2,7 +2,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from dialogue.storage import schema
 from dialogue.storage.database import Database, connect
 from tests.builders import Rooms
 
@@ -11,7 +10,6 @@ from tests.builders import Rooms
 def database(each_database: str) -> Iterator[Database]:
     """Everything here is promised on both."""
     database = connect(each_database)
-    schema.upgrade(database)
     yield database
     database.close()
 

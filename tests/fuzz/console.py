@@ -28,11 +28,11 @@ from console.visit import SESSION_COOKIE
 from dialogue.core import people
 from dialogue.rights import complaints
 from dialogue.states import DeliveryState, Role
-from dialogue.storage import schema
 from dialogue.storage.database import Database, reachable, sqlite_url
 from dialogue.storage.vault import new_secret
 from dialogue.tables import DELIVERIES
 from tests.builders import CHANNEL, FakeClock, Rooms
+from tests.services.migrated import migrate
 
 PASSWORD = "four quiet green rivers"
 MARK = "<zq\"zq='zq="
@@ -78,7 +78,7 @@ class Console:
 
     def __init__(self, url: str, home: Path) -> None:
         self._runner = asyncio.Runner()
-        schema.upgrade_at(url)
+        migrate(url)
         settings = ConsoleSettings(home=home, database_url=SecretStr(url), secret_key=SecretStr(new_secret()))
         clock = FakeClock()
         self._room = ConsoleServices.open(settings, channels=registry.labels(), clock=clock)

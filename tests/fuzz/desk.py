@@ -12,10 +12,10 @@ from care import texts
 from dialogue.admin.office import Office
 from dialogue.core import people
 from dialogue.messages import Address
-from dialogue.storage import schema
 from dialogue.storage.database import connect, sqlite_url
 from tests.builders import Rooms
 from tests.fuzz.mutation import Mutator
+from tests.services.migrated import migrate
 
 _BOSS = Address(channel="telegram", chat_id="42")
 _WORDS = ("all yes", "all", "person telegram:42", "person :", "on", "off", "全部 确认", "用户 test:小王")
@@ -26,7 +26,7 @@ class AdminsDesk:
 
     def __init__(self, home: Path) -> None:
         url = sqlite_url(home / "desk.db")
-        schema.upgrade_at(url)
+        migrate(url)
         self._rooms = Rooms(connect(url))
         self.conversation_id = self._rooms.answered("我睡不着", "我在听").conversation_id
         office = Office(keys=self._rooms.keys, texts=texts.load("zh"), admins=(_BOSS,))

@@ -16,8 +16,8 @@ from dialogue.tables import Table
 
 
 @pytest.fixture
-def empty(each_database: str) -> Iterator[Database]:
-    database = connect(each_database)
+def empty(each_empty_database: str) -> Iterator[Database]:
+    database = connect(each_empty_database)
     yield database
     database.close()
 

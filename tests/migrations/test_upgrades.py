@@ -34,8 +34,8 @@ VALUES: dict[type[TypeEngine[Any]], Callable[[], object]] = {
 
 
 @pytest.fixture
-def database(each_database: str) -> Iterator[Database]:
-    opened = connect(each_database)
+def database(each_empty_database: str) -> Iterator[Database]:
+    opened = connect(each_empty_database)
     yield opened
     opened.close()
 

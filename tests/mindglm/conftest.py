@@ -5,9 +5,9 @@ import pytest
 from dialogue.process import home, logs
 from dialogue.process.key_file import master_keys
 from dialogue.process.settings import DialogueSettings
-from dialogue.storage import schema
 from dialogue.storage.database import connect
 from tests.builders import Rooms
+from tests.services.migrated import migrate
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def rooms(monkeypatch: pytest.MonkeyPatch, redis_url: str) -> Iterator[Rooms]:
     monkeypatch.setenv("USER", "operator")
     monkeypatch.setenv("LOGNAME", "operator")
     settings = DialogueSettings.read()
+    migrate(home.database_url(settings))
     database = connect(home.database_url(settings))
-    schema.upgrade(database)
     yield Rooms(database, master_keys(settings))
     database.close()

@@ -179,9 +179,9 @@ def test_a_home_that_is_a_file_is_told(patient: Callable[..., Patient], tmp_path
 
 
 def test_an_empty_database_names_the_migration_and_a_ready_one_is_well(
-    patient: Callable[..., Patient], postgres_database: Callable[[], str]
+    patient: Callable[..., Patient], empty_postgres_database: Callable[[], str]
 ) -> None:
-    url = postgres_database()
+    url = empty_postgres_database()
     place = patient(MINDGLM_DATABASE_URL=url)
     assert keys(stores.examine_database, place)["database_schema"] is Grade.FAIL
     database = connect(url)

@@ -16,21 +16,21 @@ from dialogue.errors import Misconfigured, WrongSecretKey
 from dialogue.process import home
 from dialogue.process.key_file import master_keys
 from dialogue.process.settings import DialogueSettings
-from dialogue.storage import schema
 from dialogue.storage.database import Database, connect, sqlite_url
 from dialogue.storage.vault import new_secret
 from dialogue.tables import Person
 from mindglm.admin import app
 from tests.builders import Rooms
 from tests.patience import wait_until
+from tests.services.migrated import migrate
 
 
 @pytest.fixture
 def rooms(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rooms]:
     monkeypatch.setenv("COLUMNS", "200")
     settings = DialogueSettings.read()
+    migrate(home.database_url(settings))
     database = connect(home.database_url(settings))
-    schema.upgrade(database)
     filled = Rooms(database, master_keys(settings))
     filled.answered("睡不着", "我在听")
     yield filled

@@ -65,6 +65,13 @@ def page(port: int, path: str) -> str:
         return str(answer.read().decode())
 
 
+def is_ready(port: int) -> bool:
+    try:
+        return bool(json.loads(page(port, "/readyz"))["ready"])
+    except OSError:
+        return False
+
+
 def sample(text: str, name: str) -> float:
     """The value of one line; 0 where there is none."""
     found = re.search(rf"(?m)^{re.escape(name)} (\S+)$", text)
@@ -114,8 +121,9 @@ def test_what_happened_can_be_read_at_each_process_and_names_nobody(
 
 
 def test_a_health_check_needs_nothing_but_our_own_command(clinic: Clinic, port: int) -> None:
-    wait_until(lambda: ask(clinic, "telegram")[0] == 0, 20)
-    wait_until(lambda: ask(clinic, "worker")[0] == 0, 20)
+    wait_until(lambda: is_ready(port + 1) and is_ready(port), 20)
+    assert ask(clinic, "telegram")[0] == 0
+    assert ask(clinic, "worker")[0] == 0
     status, said = ask(clinic, f"http://127.0.0.1:{port}/readyz")
     assert (status, said["ready"]) == (0, True)
     status, said = ask(clinic, "console")

@@ -3,8 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections import defaultdict
 from collections.abc import Coroutine, Iterator
@@ -21,12 +19,13 @@ from bot.outgoing.listener import Listener
 from bot.services import BotServices
 from dialogue.messages import OwedText
 from dialogue.process.settings import DialogueSettings
-from dialogue.storage import schema
 from dialogue.storage.vault import new_secret
 from dialogue.tables import Turn
 from tests.builders import CHANNEL, message
 from tests.ears import chinese_in
 from tests.patience import wait_until
+from tests.services import zygote
+from tests.services.migrated import migrate
 
 _START_SECONDS = 30.0
 
@@ -49,14 +48,9 @@ class Worker:
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         self.log = log
-        with log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "worker", "worker"],
-                env={**os.environ, **environment},
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+        self.process = zygote.start(
+            "celery", "-A", "worker", "worker", environment={**os.environ, **environment}, log=log
+        )
 
     def wait_ready(self) -> None:
         wait_until(lambda: self.process.poll() is not None or "worker_ready" in self.log.read_text(), _START_SECONDS)
@@ -99,7 +93,7 @@ class Road:
             consent="off",
             messages_per_minute=0,
         )
-        schema.upgrade_at(database_url or f"sqlite:///{home / 'mindglm.db'}")
+        migrate(database_url or f"sqlite:///{home / 'mindglm.db'}")
         self.services = BotServices.open(self.settings)
         self._workers: list[Worker] = []
         self._loop = asyncio.new_event_loop()

@@ -38,8 +38,8 @@ def test_postgres_is_the_real_one(postgres_url: str) -> None:
     assert str(ask(postgres_url, "SELECT version()")).startswith("PostgreSQL ")
 
 
-def test_each_database_is_empty_and_apart(postgres_database: Callable[[], str]) -> None:
-    one, other = postgres_database(), postgres_database()
+def test_each_database_is_empty_and_apart(empty_postgres_database: Callable[[], str]) -> None:
+    one, other = empty_postgres_database(), empty_postgres_database()
     ask(one, "CREATE TABLE things (id int)")
     assert ask(other, "SELECT to_regclass('things')") is None
 

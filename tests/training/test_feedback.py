@@ -7,7 +7,6 @@ import pytest
 
 from dialogue.core import consent, feedback, people
 from dialogue.process.settings import DialogueSettings
-from dialogue.storage import schema
 from dialogue.storage.database import connect
 from tests.builders import CHANNEL, Rooms
 from training.data import feedback as source
@@ -19,7 +18,6 @@ from worker.engine.port import Exchange
 @pytest.fixture
 def rooms(each_database: str) -> Iterator[Rooms]:
     database = connect(each_database)
-    schema.upgrade(database)
     yield Rooms(database)
     database.close()
 

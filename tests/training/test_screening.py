@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from care.linear import pack
+from training import screening
 from training.psysuicide import UNRELATED, Labelled
 from training.screening import (
     Example,
@@ -28,8 +29,10 @@ CALM = [f"我{word}想吃一碗面条" for word in ("真的", "好", "总", "一
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> None:
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And few steps: the examples here could not be easier."""
     torch.set_num_threads(1)
+    monkeypatch.setattr(screening, "ITERATIONS", 5)
 
 
 def examples() -> list[Example]:

@@ -9,7 +9,6 @@ from bot.outgoing.courier import Courier
 from dialogue.core import outbox, people
 from dialogue.messages import Address
 from dialogue.states import DeliveryKind, DeliveryState
-from dialogue.storage import schema
 from dialogue.storage.clock import utc_now
 from dialogue.storage.database import connect
 from dialogue.tables import DELIVERIES
@@ -23,7 +22,6 @@ async def test_crisis_words_do_not_wait_for_a_sent_text_that_cannot_be_marked(
 ) -> None:
     url = postgres_database()
     database, elsewhere = connect(url, lock_seconds=0.2), connect(url)
-    schema.upgrade(database)
     rooms, platform = Rooms(database), HeldPlatform()
     rooms.clock.now = utc_now()
     rooms.answered("在吗", "慢", who="小王")

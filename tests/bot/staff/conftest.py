@@ -6,9 +6,9 @@ from pydantic import SecretStr
 
 from bot.services import BotServices
 from dialogue.process.settings import DialogueSettings
-from dialogue.storage import schema
-from dialogue.storage.database import connect, sqlite_url
+from dialogue.storage.database import sqlite_url
 from dialogue.storage.vault import new_secret
+from tests.services.migrated import migrate
 
 
 @pytest.fixture(params=["sqlite"])
@@ -30,9 +30,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, redis_url: str) -> 
 @pytest.fixture
 def desk(settings: DialogueSettings) -> Iterator[BotServices]:
     assert settings.database_url is not None
-    database = connect(settings.database_url.get_secret_value())
-    schema.upgrade(database)
-    database.close()
+    migrate(settings.database_url.get_secret_value())
     services = BotServices.open(settings)
     yield services
     services.close()

@@ -12,7 +12,6 @@ from sqlalchemy import func, select
 
 from dialogue.core import conversations
 from dialogue.states import ClosedBy, DeliveryState, TurnState
-from dialogue.storage import schema
 from dialogue.storage.clock import utc_now
 from dialogue.storage.database import Database, connect, sqlite_url
 from dialogue.storage.vault import MasterKeys, new_secret
@@ -22,6 +21,8 @@ from tests.builders import is_quiet
 from tests.ears import chinese_in
 from tests.patience import wait_until
 from tests.road.harness import Worker
+from tests.services import zygote
+from tests.services.migrated import migrate
 
 _START_SECONDS = 30.0
 
@@ -31,14 +32,7 @@ class AdapterProcess:
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         self.log = log
-        self._file = log.open("ab")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "mindglm", "telegram"],
-            env={**os.environ, **environment},
-            stdout=self._file,
-            stderr=self._file,
-            start_new_session=True,
-        )
+        self.process = zygote.start("mindglm", "telegram", environment={**os.environ, **environment}, log=log)
 
     def wait_ready(self) -> "AdapterProcess":
         wait_until(lambda: self.process.poll() is not None or "telegram_ready" in self.log.read_text(), _START_SECONDS)
@@ -48,16 +42,13 @@ class AdapterProcess:
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
-        self._file.close()
 
     def terminate(self, seconds: float = 120) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.wait(seconds)
 
     def wait(self, seconds: float = 60) -> int:
-        status = self.process.wait(seconds)
-        self._file.close()
-        return status
+        return self.process.wait(seconds)
 
 
 class Clinic:
@@ -85,8 +76,9 @@ class Clinic:
             "MINDGLM_TELEGRAM_CHAT_MESSAGES_PER_SECOND": "1000",
             **environment,
         }
-        self.database: Database = connect(self.environment.get("MINDGLM_DATABASE_URL", sqlite_url(home / "mindglm.db")))
-        schema.upgrade(self.database)
+        database_url = self.environment.get("MINDGLM_DATABASE_URL", sqlite_url(home / "mindglm.db"))
+        migrate(database_url)
+        self.database: Database = connect(database_url)
         self.keys = MasterKeys.parse(secret)
         self._adapters: list[AdapterProcess] = []
         self._dead_count = 0

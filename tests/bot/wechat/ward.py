@@ -16,7 +16,6 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from dialogue.storage import schema
 from dialogue.storage.database import Database, connect, sqlite_url
 from dialogue.storage.vault import new_secret
 from dialogue.tables import Delivery, Message
@@ -24,6 +23,7 @@ from tests.builders import is_quiet
 from tests.ears import chinese_in
 from tests.patience import wait_until
 from tests.road.harness import Worker
+from tests.services.migrated import migrate
 
 GATEWAY = Path(__file__).parents[3] / "gateway"
 TOKEN = "a-token-of-the-tests"
@@ -115,8 +115,9 @@ class Ward:
             "MINDGLM_WECHAT_PART_PAUSE_SECONDS": "0",
             **environment,
         }
-        self.database: Database = connect(self.environment.get("MINDGLM_DATABASE_URL", sqlite_url(home / "mindglm.db")))
-        schema.upgrade(self.database)
+        database_url = self.environment.get("MINDGLM_DATABASE_URL", sqlite_url(home / "mindglm.db"))
+        migrate(database_url)
+        self.database: Database = connect(database_url)
         self.gateway = Process(
             [shutil.which("node") or "node", "main.js", "--puppet", "./rehearsal.js", "--spool", str(home / "spool")],
             {

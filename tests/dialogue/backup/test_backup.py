@@ -29,12 +29,14 @@ WORDS = "我最近总是睡不好"
 
 
 @pytest.fixture
-def new_database(postgres_database: Callable[[], str], tmp_path: Path) -> Iterator[Callable[[str], Database]]:
+def new_database(empty_postgres_database: Callable[[], str], tmp_path: Path) -> Iterator[Callable[[str], Database]]:
     """An empty one of that kind."""
     made: list[Database] = []
 
     def make(kind: str) -> Database:
-        made.append(connect(postgres_database() if kind == "postgresql" else sqlite_url(tmp_path / f"{uuid4()}.db")))
+        made.append(
+            connect(empty_postgres_database() if kind == "postgresql" else sqlite_url(tmp_path / f"{uuid4()}.db"))
+        )
         return made[-1]
 
     yield make

@@ -13,12 +13,12 @@ from dialogue.backup.dump import KEYS, dump
 from dialogue.errors import DatabaseUnavailable
 from dialogue.rights import erasure
 from dialogue.states import ClosedBy
-from dialogue.storage import schema
 from dialogue.storage.clock import utc_now
 from dialogue.storage.database import Database, connect, sqlite_url
 from dialogue.tables import Person
 from dialogue.upkeep.forgetting import Forgetting
 from tests.builders import Rooms
+from tests.services.migrated import migrate
 
 
 @pytest.fixture
@@ -30,8 +30,9 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def rooms(home: Path) -> Iterator[Rooms]:
-    database = connect(sqlite_url(home / "mindglm.db"))
-    schema.upgrade(database)
+    url = sqlite_url(home / "mindglm.db")
+    migrate(url)
+    database = connect(url)
     yield Rooms(database)
     database.close()
 
@@ -128,7 +129,6 @@ def test_on_postgresql_housekeeping_vacuums_once_after_an_erasure(
     postgres_database: Callable[[], str],
 ) -> None:
     database = connect(postgres_database())
-    schema.upgrade(database)
     rooms = Rooms(database)
     rooms.answered("我很难过", "我在听", who="小王")
     forgetting = Forgetting(database=database, clock=lambda: utc_now() - timedelta(days=3))

@@ -1,0 +1,232 @@
+"""Starts our commands as forks of a process that has imported them: an import takes seconds, a fork milliseconds.
+
+What then runs is the module as ``python -m`` runs it, in a session of its own. What a real start adds (the interpreter,
+its flags, the order of imports) is the subject of other tests, such as tests/mindglm/test_chat.py and tests/deploy.
+"""
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO
+
+_PRELOADED = (
+    "bot.channels.telegram.adapter",
+    "bot.channels.wechat.adapter",
+    "celery.bin.worker",
+    "celery.concurrency.thread",
+    "celery.worker.worker",
+    "kombu.transport.redis",
+    "mindglm.adapters",
+    "psycopg",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.dialects.sqlite",
+    "worker.celery",
+    "worker.consumer",
+    "worker.engine.scripted",
+)
+_SIGNALS = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """One start: ``python -m MODULE ARGUMENTS``, standard output and error appended to `log`."""
+
+    module: str
+    arguments: list[str]
+    environment: dict[str, str]
+    directory: str
+    log: str
+
+
+class ForkedProcess:
+    """What tests use of `subprocess.Popen`."""
+
+    def __init__(self, zygote: "_Zygote", pid: int) -> None:
+        self._zygote = zygote
+        self.pid = pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._zygote.statuses.get(self.pid)
+
+    def poll(self) -> int | None:
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Raises `subprocess.TimeoutExpired`."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._zygote.changed:
+            while self.pid not in self._zygote.statuses:
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+                self._zygote.changed.wait(left)
+            return self._zygote.statuses[self.pid]
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def start(module: str, *arguments: str, environment: dict[str, str], log: Path) -> ForkedProcess:
+    """In the current directory, with nothing on standard input."""
+    order = Order(
+        module=module, arguments=list(arguments), environment=environment, directory=str(Path.cwd()), log=str(log)
+    )
+    return _zygote().fork(order)
+
+
+@cache
+def _zygote() -> "_Zygote":
+    """One for all tests of this process; it ends with it."""
+    zygote = _Zygote()
+    atexit.register(zygote.close)
+    return zygote
+
+
+class _Zygote:
+    """This side of the forking process: orders go out, process ids and exit statuses come back."""
+
+    def __init__(self) -> None:
+        self.statuses: dict[int, int] = {}
+        self.changed = threading.Condition()
+        self._started: list[int] = []
+        self._ordering = threading.Lock()
+        ours, its = socket.socketpair()
+        with its:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", __name__, str(its.fileno())],
+                pass_fds=[its.fileno()],
+                stdin=subprocess.DEVNULL,
+                cwd=Path(__file__).parents[2],
+                start_new_session=True,
+            )
+        self._socket = ours
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def fork(self, order: Order) -> ForkedProcess:
+        with self._ordering, self.changed:
+            self._socket.sendall(json.dumps(asdict(order)).encode() + b"\n")
+            self.changed.wait_for(lambda: self._started or self._process.poll() is not None)
+            return ForkedProcess(self, self._started.pop())
+
+    def close(self) -> None:
+        """It kills what it started."""
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._process.wait()
+        self._reader.join()
+        self._socket.close()
+
+    def _read(self) -> None:
+        with self._socket.makefile("rb") as lines:
+            for line in lines:
+                told = json.loads(line)
+                with self.changed:
+                    if "status" in told:
+                        self.statuses[told["pid"]] = told["status"]
+                    else:
+                        self._started.append(told["pid"])
+                    self.changed.notify_all()
+        with self.changed:
+            self.changed.notify_all()
+
+
+# --- The forking process ---------------------------------------------------------------------------------------------
+
+
+def _serve(orders: socket.socket) -> Order | None:
+    """Returns an order in the child that is to carry it out, and nothing here, when no more orders come."""
+    wake, woken = socket.socketpair()
+    woken.setblocking(False)
+    signal.set_wakeup_fd(woken.fileno())
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: None)
+    running: set[int] = set()
+    with orders.makefile("rb") as lines, wake, woken:
+        while True:
+            ready, _, _ = select.select([orders, wake], [], [])
+            if wake in ready:
+                wake.recv(4096)
+                _tell_ended(orders, running)
+            if orders not in ready:
+                continue
+            line = lines.readline()
+            if not line:
+                break
+            pid = os.fork()
+            if pid == 0:
+                signal.set_wakeup_fd(-1)
+                return Order(**json.loads(line))
+            running.add(pid)
+            _tell(orders, pid=pid)
+    for pid in running:
+        os.kill(pid, signal.SIGKILL)
+    return None
+
+
+def _tell_ended(orders: socket.socket, running: set[int]) -> None:
+    for pid in list(running):
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            running.discard(pid)
+            _tell(orders, pid=pid, status=os.waitstatus_to_exitcode(status))
+
+
+def _tell(orders: socket.socket, **told: int) -> None:
+    orders.sendall(json.dumps(told).encode() + b"\n")
+
+
+def _become(order: Order) -> None:
+    """Everything that a child of `subprocess.Popen` has of its own."""
+    os.setsid()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(order.environment)
+    time.tzset()
+    os.chdir(order.directory)
+    sys.path[0] = order.directory
+    with Path(order.log).open("ab", buffering=0) as log:
+        _replace(log)
+    sys.argv[1:] = order.arguments
+
+
+def _replace(log: BinaryIO) -> None:
+    for standard in (1, 2):
+        os.dup2(log.fileno(), standard)
+
+
+def main() -> None:
+    for name in _PRELOADED:
+        importlib.import_module(name)
+    gc.freeze()
+    with socket.socket(fileno=int(sys.argv[1])) as orders:
+        order = _serve(orders)
+    if order is not None:
+        _become(order)
+        runpy.run_module(order.module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
