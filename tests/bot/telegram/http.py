@@ -9,6 +9,8 @@ from email import message_from_bytes, policy
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.services.listening import ListeningServer
+
 _JSON_FIELDS = {
     "reply_markup",
     "reply_parameters",
@@ -43,17 +45,12 @@ async def _read_at_once(reader: asyncio.StreamReader, length: int) -> bytes:
     return await reader.readexactly(length)
 
 
-async def serve(handler: Handler, port: int = 0, *, read_body: ReadBody = _read_at_once) -> asyncio.Server:
+async def serve(handler: Handler, *, read_body: ReadBody = _read_at_once) -> ListeningServer:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while await _exchange(handler, reader, writer, read_body):
-                pass
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError):
+        while await _exchange(handler, reader, writer, read_body):
             pass
-        finally:
-            writer.close()
 
-    return await asyncio.start_server(connected, "127.0.0.1", port, limit=1 << 20)
+    return await ListeningServer(connected).start(limit=1 << 20)
 
 
 async def _exchange(

@@ -17,6 +17,7 @@ from tests.bot.telegram.flood import Flood
 from tests.bot.telegram.http import Answer, Dropped, post, serve
 from tests.bot.telegram.uploads import Uploads
 from tests.bot.telegram.wire import BOT, Fault, Refusal, Sent, buttons_of, chat_of, check_text, refused, shown_as
+from tests.services.listening import ListeningServer
 
 T = TypeVar("T")
 
@@ -59,15 +60,14 @@ class Telegram:
         self._loop = asyncio.new_event_loop()
         self.uploads = Uploads(self._loop)
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._server: asyncio.Server | None = None
+        self._server: ListeningServer | None = None
 
     # --- for tests
 
     def start(self) -> "Telegram":
         self._thread.start()
         self._server = self.run(serve(self._serve, read_body=self.uploads.read))
-        port = self._server.sockets[0].getsockname()[1]
-        self.api_url = f"http://127.0.0.1:{port}/bot"
+        self.api_url = f"http://127.0.0.1:{self._server.port}/bot"
         return self
 
     def stop(self) -> None:
@@ -346,7 +346,7 @@ class Telegram:
 
     async def _end(self) -> None:
         if self._server is not None:
-            self._server.close()
+            await self._server.close()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()

@@ -3,6 +3,8 @@
 import asyncio
 import socket
 
+from tests.services.listening import ListeningServer
+
 _LARGE_BYTES = 1 << 16
 _PIECE_BYTES = 1 << 15
 
@@ -17,7 +19,7 @@ class Uploads:
         self._may_go_on = asyncio.Event()
         self._may_go_on.set()
 
-    def hold(self, server: asyncio.Server) -> None:
+    def hold(self, server: ListeningServer) -> None:
         """Large requests stay unread from now on: with a small buffer the sender feels it."""
         for listening in server.sockets:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _LARGE_BYTES)

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
+from tests.services.listening import ListeningServer
+
 MAX_SENDS = 10
 MAX_BYTES = 600
 
@@ -28,15 +30,11 @@ class Loft:
         self._writer: asyncio.StreamWriter | None = None
 
     async def open(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        host, port = self._server.sockets[0].getsockname()
-        self.endpoint = f"{host}:{port}"
+        self._server = await ListeningServer(self._serve).start()
+        self.endpoint = f"127.0.0.1:{self._server.port}"
 
     async def close(self) -> None:
-        self._server.close()
-        if self._writer is not None:
-            self._writer.close()
-        await self._server.wait_closed()
+        await self._server.close()
 
     def bring(self, kind: str, **values: object) -> None:
         """Something of the person: `text`, `picture` or `rating`."""
@@ -59,7 +57,6 @@ class Loft:
                 self.acknowledged.add(said["ack"])
             else:
                 self._tell({"delivery": said["delivery"], "fate": self._take(said)})
-        writer.close()
 
     def _take(self, said: dict[str, Any]) -> str:
         if said["delivery"] in self._sent:
