@@ -110,6 +110,7 @@ class Health:
         self._heard_at: datetime | None = None
         self._pending: int | None = None
         self._next_ask_at = clock()
+        self._held_back: dict[str, str] = {}
         instruments.gauge(
             "mindglm_last_heard_seconds", "Since the platform was last heard.", self._silence, ["channel"]
         )
@@ -128,7 +129,9 @@ class Health:
         }
 
     def deafness(self) -> str | None:
-        """Why it must be said that nobody is heard any more; None while somebody is."""
+        """Why it must be said that nobody is heard any more, or not everybody; None while all are."""
+        for reason in self._held_back.values():
+            return f"what people say on {self._channel} waits to be stored: {reason}"
         if self.listening is Listening.PUSHED and not self._was_answered:
             return None
         silent_seconds = _age(self._heard_at, self._clock())
@@ -166,6 +169,14 @@ class Health:
     def heard(self) -> None:
         """The platform spoke to us, or told us that it had nothing to say."""
         self._heard_at = self._clock()
+
+    def holds_back(self, update: str, reason: str) -> None:
+        """That update cannot be stored, and it is not the update's fault: it waits, and others may wait as well."""
+        self._held_back[update] = reason
+
+    def lets_go(self, update: str) -> None:
+        """It is stored, or it waits at the platform for the next process."""
+        self._held_back.pop(update, None)
 
     async def run(self) -> None:
         """Write until cancelled; a full disk loses the report but does not stop the adapter."""

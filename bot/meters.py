@@ -38,6 +38,9 @@ class BotMeters:
         self.bounces = instruments.counter(
             "mindglm_deliveries_bounced", "Texts that a platform accepted and did not deliver.", ["channel"]
         )
+        self.unparsed = instruments.counter(
+            "mindglm_updates_unparsed", "Updates that could not be parsed and are kept for staff.", ["channel"]
+        )
         self.delivery = instruments.histogram(
             "mindglm_delivery_seconds", "Time from queueing a text to sending it.", ["channel"]
         )

@@ -50,6 +50,7 @@ def serve(services: ConsoleServices) -> bool:
         instruments=services.instruments,
         settings=settings,
         metrics_offset=CONSOLE_OFFSET,
+        keys=services.keys,
     )
     watch.start()
     try:

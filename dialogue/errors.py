@@ -29,7 +29,11 @@ class Erased(DialogueError):
     """The person's data key is gone; their texts cannot be read any more."""
 
 
-class Misconfigured(DialogueError):
+class EnvironmentFault(DialogueError):
+    """What surrounds the process is at fault, never the message at hand: that is kept until the fault is mended."""
+
+
+class Misconfigured(EnvironmentFault):
     """A setting is wrong; the message names it and says what to do."""
 
 
@@ -37,7 +41,7 @@ class WrongSecretKey(Misconfigured):
     """The master key is not the one that this database was written with."""
 
 
-class DatabaseUnavailable(DialogueError):
+class DatabaseUnavailable(EnvironmentFault):
     """The database cannot be reached or written."""
 
 
@@ -50,7 +54,7 @@ class DatabaseDamaged(DatabaseUnavailable):
         return " ".join((type(self).__doc__ or "").split())
 
 
-class SchemaMismatch(DialogueError):
+class SchemaMismatch(EnvironmentFault):
     """The database has another schema than this code."""
 
 

@@ -91,6 +91,7 @@ async def _serve(channel: Channel[Any], settings: DialogueSettings, services: Bo
         instruments=services.instruments,
         settings=settings,
         metrics_offset=registry.process_of(channel).metrics_offset,
+        keys=services.keys,
     )
     watch.start()
 

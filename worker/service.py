@@ -91,6 +91,7 @@ class WorkerService:
             instruments=instruments,
             settings=settings,
             metrics_offset=WORKER_OFFSET,
+            keys=keys,
         )
 
     def start(self) -> None:

@@ -10,8 +10,9 @@ from uuid import UUID
 import structlog
 from sqlalchemy.orm import Session
 
+from bot.admission import URGENT
 from bot.executors import Executors, PriorityExecutor
-from bot.incoming import decisions, situation
+from bot.incoming import decisions, situation, unread_updates
 from bot.incoming.gate import Gate
 from bot.incoming.limits import UNLIMITED, Limits
 from bot.incoming.receipt import Receipt
@@ -27,6 +28,7 @@ from dialogue.admin import takeover
 from dialogue.admin.office import Office
 from dialogue.core import budgets, conversations, feedback, intake, people, referral
 from dialogue.core.people import KnownPerson
+from dialogue.core.unparsed import Unparsed
 from dialogue.errors import ConversationClosed, Erased
 from dialogue.messages import Address, InboundMessage
 from dialogue.states import ClosedBy
@@ -116,6 +118,10 @@ class Inbox:
         """The person came by a link with that label; `message` has no words."""
         await self._executor.run(partial(self._refer, message, label))
 
+    async def set_aside(self, update: Unparsed) -> None:
+        """Keep for staff what cannot be parsed, and alert them; safe when this returns. Raises `EnvironmentFault`."""
+        await self._executor.run(partial(self._set_aside, update), priority=URGENT)
+
     async def leave(self, address: Address) -> None:
         """The person blocked the bot, or is gone: end their conversation, and send nothing more of it."""
         await self._executor.run(partial(self._leave, address))
@@ -184,6 +190,14 @@ class Inbox:
     def _locked(self, session: Session, message: InboundMessage) -> KnownPerson:
         keys, channel = self.rules.office.keys, message.address.channel
         return people.locked(session, keys, channel=channel, user_id=message.user_id, now=self._clock())
+
+    def _set_aside(self, update: Unparsed) -> None:
+        now = self._clock()
+        with self._database.begin() as session:
+            is_new = unread_updates.keep(session, self.rules.office, update, now=now)
+        if is_new:
+            self._meters.unparsed.add(channel=update.channel)
+        log.error("update_not_parsed", channel=update.channel, update=update.external_id, error=update.error)
 
     def _leave(self, address: Address) -> None:
         now = self._clock()

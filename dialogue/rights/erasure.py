@@ -26,6 +26,7 @@ from dialogue.tables import (
     PERSON_NOTES,
     SEND_BUDGETS,
     TURNS,
+    UNPARSED_UPDATES,
 )
 
 ERASED = "erased"
@@ -70,6 +71,7 @@ _FORGET_CONTACT = delete(EMERGENCY_CONTACTS).where(EMERGENCY_CONTACTS.c.person_i
 _FORGET_COMPLAINTS = update(COMPLAINTS).where(COMPLAINTS.c.person_id == bindparam("of_person")).values(text=None)
 _FORGET_CASE_NOTES = update(CASES).where(CASES.c.person_id == bindparam("of_person")).values(note=None)
 _FORGET_NOTES = delete(PERSON_NOTES).where(PERSON_NOTES.c.person_id == bindparam("of_person"))
+_FORGET_UNPARSED = delete(UNPARSED_UPDATES).where(UNPARSED_UPDATES.c.person_id == bindparam("of_person"))
 _ERASED_IDS = select(PEOPLE.c.id).where(PEOPLE.c.erased_at.is_not(None)).order_by(PEOPLE.c.id)
 _RESTORED = select(PEOPLE.c.id).where(PEOPLE.c.id == bindparam("of_person"), PEOPLE.c.data_key.is_not(None))
 
@@ -142,6 +144,7 @@ def erase(
         _FORGET_COMPLAINTS,
         _FORGET_CASE_NOTES,
         _FORGET_NOTES,
+        _FORGET_UNPARSED,
     ):
         session.execute(statement, theirs)
     people.set_aside(session, person_id, now=now)

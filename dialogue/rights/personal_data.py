@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from care.age import AgeBand
 from care.course import Course
 from dialogue.core import danger_course as danger
+from dialogue.core import unparsed
 from dialogue.core.commands import Command
 from dialogue.core.people import KnownPerson
 from dialogue.errors import Erased
@@ -192,6 +193,8 @@ def _lines(session: Session, key: PersonKey, theirs: dict[str, UUID]) -> dict[UU
         speaker = ExportSpeaker.HUMAN if said.kind is DeliveryKind.HUMAN else ExportSpeaker.PROGRAM
         text = key.open(said.text, row=said.id, column="deliveries.text")
         lines[said.conversation_id].append(ExportLine(at=said.sent_at, speaker=speaker, text=text))
+    for received_at, content in unparsed.of_person(session, key, theirs["of_person"]):
+        lines[None].append(ExportLine(at=received_at, speaker=ExportSpeaker.PERSON, text=content))
     return lines
 
 

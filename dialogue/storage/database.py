@@ -10,7 +10,8 @@ import structlog
 from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -154,15 +155,20 @@ def be_patient(connection: Connection) -> None:
 
 @contextmanager
 def reachable() -> Iterator[None]:
-    """Turns what drivers raise for an unreachable, locked or full database into `DatabaseUnavailable`."""
+    """Turns every error that is not the values' own fault into `DatabaseUnavailable`.
+
+    Also a read-only standby, missing rights or columns, and a pool whose connections are all taken.
+    """
     try:
         yield
+    except PoolTimeout as error:
+        raise DatabaseUnavailable("The database cannot be used: all connections are taken.") from error
     except DBAPIError as error:
-        if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
-            raise DatabaseUnavailable(_reason(error)) from error
+        if isinstance(error, DataError | IntegrityError) and not error.connection_invalidated:
+            raise
         if any(words in str(error.orig) for words in _DAMAGED):
             raise DatabaseDamaged from error
-        raise
+        raise DatabaseUnavailable(_reason(error)) from error
 
 
 def _reason(error: DBAPIError) -> str:

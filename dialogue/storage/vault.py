@@ -64,6 +64,11 @@ class MasterKeys:
         return wrapped[:KEY_ID_BYTES] in self._ciphers
 
     @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all of them, the wrapping one first."""
+        return tuple(key_id.hex() for key_id in self._ciphers)
+
+    @property
     def current_id(self) -> str:
         """An id of the current wrapping key that reveals nothing about it."""
         return self._current.hex()

@@ -15,6 +15,7 @@ from dialogue.tables.people import COMPLAINTS, EMERGENCY_CONTACTS, PEOPLE, Compl
 from dialogue.tables.processes import PROCESSES, Compatibility, Process
 from dialogue.tables.staff import RESET_ORDERS, ResetOrder, SignInTries, Staff, StaffLink, StaffSession
 from dialogue.tables.turns import FEEDBACK, MESSAGES, TURNS, Feedback, Message, Turn
+from dialogue.tables.unparsed import UNPARSED_UPDATES, UnparsedUpdate
 
 __all__ = [
     "AUDIT",
@@ -33,6 +34,7 @@ __all__ = [
     "RESET_ORDERS",
     "SEND_BUDGETS",
     "TURNS",
+    "UNPARSED_UPDATES",
     "AuditEntry",
     "Case",
     "CaseCall",
@@ -57,6 +59,7 @@ __all__ = [
     "StaffSession",
     "Table",
     "Turn",
+    "UnparsedUpdate",
     "Utc",
     "spelled_out",
 ]

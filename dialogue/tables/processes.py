@@ -24,6 +24,8 @@ class Process(Table):
     started_at: Mapped[datetime]
     seen_at: Mapped[datetime]
     figures: Mapped[dict[str, Figure]]
+    # ids of its master keys, the wrapping one first, with commas; null: an earlier version, which does not say
+    key_ids: Mapped[str | None] = mapped_column(String(255))
 
 
 class Compatibility(Table):

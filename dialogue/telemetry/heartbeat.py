@@ -54,6 +54,8 @@ class Identity:
     version: str = field(default_factory=product_version)
     started_at: datetime = field(default_factory=utc_now)
     id: UUID = field(default_factory=new_id)
+    key_ids: tuple[str, ...] | None = None
+    """Ids of its master keys, the wrapping one first; None: it does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,7 @@ def present(session: Session) -> list[Presence]:
                 version=row.version,
                 started_at=row.started_at,
                 id=row.id,
+                key_ids=None if row.key_ids is None else tuple(row.key_ids.split(",")),
             ),
             seen_at=row.seen_at,
             figures=row.figures,
@@ -107,4 +110,5 @@ def leave(session: Session, me: Identity) -> None:
 
 
 def _columns(me: Identity) -> dict[str, object]:
-    return {name: getattr(me, name) for name in Identity.__slots__}
+    columns = {name: getattr(me, name) for name in Identity.__slots__}
+    return columns | {"key_ids": None if me.key_ids is None else ",".join(me.key_ids)}

@@ -5,15 +5,19 @@ A background thread runs all checks every few seconds; the endpoints report its 
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import psutil
 import structlog
 
+from dialogue.core import people
 from dialogue.errors import DialogueError
 from dialogue.process.settings import DialogueSettings
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
+from dialogue.storage.vault import MasterKeys
 from dialogue.tables import Figure
 from dialogue.telemetry import heartbeat as presence
 from dialogue.telemetry.backlog import BacklogGauge
@@ -28,6 +32,7 @@ Check = Callable[[], str | None]
 """A check: None if all is well, else what is wrong in a few words; must return within seconds."""
 
 DATABASE: Final = "database"
+KEY: Final = "key"
 
 _UNSEEN: Final = "has not been checked yet"
 _STALE_BEATS: Final = 4
@@ -56,20 +61,23 @@ class Watch:
         instruments: Instruments,
         settings: DialogueSettings,
         metrics_offset: int,
+        keys: MasterKeys | None = None,
         beat_seconds: float = BEAT_SECONDS,
         clock: Clock = utc_now,
     ) -> None:
         self._database = database
-        self._me = me
+        self._me = me if keys is None else replace(me, key_ids=keys.ids)
         self._figures = figures
-        self._checks = checks
+        self._checks: Mapping[str, Check] = checks
+        if keys is not None:
+            self._checks = {**checks, KEY: partial(self._check_key, keys)}
         self._settings = settings
         self._metrics_offset = metrics_offset
         self._instruments = instruments
         self._beat_seconds = beat_seconds
         self._clock = clock
         self._process = psutil.Process()
-        self._troubles: dict[str, str | None] = dict.fromkeys((DATABASE, *checks), _UNSEEN)
+        self._troubles: dict[str, str | None] = dict.fromkeys((DATABASE, *self._checks), _UNSEEN)
         self._looked_at = time.monotonic()
         self._is_measured = instruments is not UNMEASURED
         self._backlog = BacklogGauge(database, instruments, clock=clock)
@@ -115,6 +123,11 @@ class Watch:
         if self._is_measured:
             self._backlog.look()
         return None
+
+    def _check_key(self, keys: MasterKeys) -> None:
+        """Somebody may have rotated to a master key that this process was not given. Raises `DialogueError`."""
+        with self._database.read() as session:
+            people.check_master_key(session, keys)
 
     def _note(self, name: str, check: Check) -> None:
         try:

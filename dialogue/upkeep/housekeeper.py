@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from dialogue.admin import audit
 from dialogue.admin.audit import Whom
+from dialogue.core import unparsed
 from dialogue.rights import erasure
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
@@ -71,6 +72,7 @@ class Housekeeper:
         """Batch after batch until nothing is due; raises `DatabaseUnavailable`."""
         closed_count = self._all_batches(self._close_silent)
         purged = self._purge()
+        self._purge_unparsed()
         scrubbed_count = self._all_batches(self._scrub)
         forgotten_count = self._forget_strangers()
         if closed_count or purged.texts or purged.conversations or scrubbed_count or forgotten_count:
@@ -105,6 +107,12 @@ class Housekeeper:
             texts, conversations = texts + batch.texts, conversations + batch.conversations
             if batch.texts + batch.conversations < _BATCH or self._loop.pause(_REST_SECONDS):
                 return retention.Purged(texts=texts, conversations=conversations)
+
+    def _purge_unparsed(self) -> None:
+        with self._database.begin() as session:
+            now = self._clock()
+            if count := unparsed.purge(session, until=now - self._kept):
+                _note(session, retention.Purged(texts=count, conversations=0), now=now)
 
     def _close_silent(self, session: Session) -> int:
         now = self._clock()

@@ -1,10 +1,12 @@
 """Rotates the master key while bot and worker run: each data key is rewrapped, texts are not touched.
 
-Every process must have [new, old] before this starts; the old key may be removed when it wraps nothing any more.
+Every process must have [new, old] before this starts, which their heartbeats tell. An old key may be removed when it
+wraps nothing any more and no process wraps with it.
 """
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import bindparam, func, select, update
@@ -13,6 +15,8 @@ from sqlalchemy.orm import Session
 from dialogue.errors import Unreadable
 from dialogue.storage.vault import KEY_ID_BYTES, MasterKeys
 from dialogue.tables import PEOPLE
+from dialogue.telemetry import heartbeat
+from dialogue.telemetry.heartbeat import Identity
 
 _KEY_ID = func.substr(PEOPLE.c.data_key, 1, KEY_ID_BYTES, type_=PEOPLE.c.data_key.type)
 _SOME = (
@@ -65,6 +69,18 @@ def rotate(session: Session, keys: MasterKeys, *, after: UUID, limit: int) -> Ro
         unreadable=unreadable,
         last_id=found[-1].id if len(found) == limit else None,
     )
+
+
+def unprepared(session: Session, keys: MasterKeys, *, now: datetime) -> list[Identity]:
+    """The running processes that could not open what the current master key wraps, or do not say."""
+    running = [one.identity for one in heartbeat.present(session) if one.is_there(now)]
+    return [one for one in running if keys.current_id not in (one.key_ids or ())]
+
+
+def wrapping(session: Session, *, now: datetime) -> set[str | None]:
+    """The ids of the master keys that running processes wrap new data keys with; None: one does not say."""
+    running = [one.identity for one in heartbeat.present(session) if one.is_there(now)]
+    return {one.key_ids[0] if one.key_ids else None for one in running}
 
 
 def wrapped_by(session: Session) -> Counter[str]:

@@ -23,6 +23,7 @@ from dialogue.tables import (
     MESSAGES,
     PEOPLE,
     TURNS,
+    UNPARSED_UPDATES,
 )
 
 FORGOTTEN = "forgotten"
@@ -67,6 +68,7 @@ _IN_THE_BOOK = exists().where(AUDIT.c.person_id == PEOPLE.c.id)
 _CONVERSATION_IN_THE_BOOK = exists().where(_IS_THEIRS, AUDIT.c.conversation_id == CONVERSATIONS.c.id)
 _COMPLAINT = exists().where(COMPLAINTS.c.person_id == PEOPLE.c.id)
 _CONTACT = exists().where(EMERGENCY_CONTACTS.c.person_id == PEOPLE.c.id)
+_UNPARSED = exists().where(UNPARSED_UPDATES.c.person_id == PEOPLE.c.id)
 _IS_STRANGER = (
     PEOPLE.c.created_at <= _UNTIL,
     *(column.is_(None) for column in _KNOWN_FOR),
@@ -79,6 +81,7 @@ _IS_STRANGER = (
     ~_CONVERSATION_IN_THE_BOOK,
     ~_COMPLAINT,
     ~_CONTACT,
+    ~_UNPARSED,
 )
 _THEM: BindParameter[Any] = bindparam("of_person", type_=PEOPLE.c.id.type)
 _FIND = select(PEOPLE.c.id).where(*_IS_STRANGER).limit(bindparam("max_count"))

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 from uuid import UUID
@@ -12,6 +13,7 @@ import typer
 from mindglm.admin.counter import AdminContext, AsJson, Yes, confirm
 
 if TYPE_CHECKING:
+    from dialogue.telemetry.heartbeat import Identity
     from dialogue.upkeep.key_rotation import RotatedBatch
 
 _BATCH = 200
@@ -32,6 +34,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: mindglm admin complaints")(complaints)
     app.command(epilog="Example: mindglm admin complaint 019aa5c3-7d10-7c55-8c4e-0a1b2c3d4e5f --settle")(complaint)
     app.command(epilog="Example: mindglm admin contact 019aa5c3 --why 'tier 3, does not answer'")(contact)
+    app.command(epilog="Example: mindglm admin unread --id 019aa5c3-7d10-7c55-8c4e-0a1b2c3d4e5f --why alert")(unread)
     app.command(epilog="Example: mindglm admin purge")(purge)
     app.command(epilog="Example: MINDGLM_SECRET_KEY=NEW,OLD mindglm admin rotate-keys")(rotate_keys)
 
@@ -180,6 +183,39 @@ def contact(person: Person, *, why: Reason, json: AsJson = False) -> None:
     _done({"person_id": person_id, "contact": text}, shown, json=json)
 
 
+def unread(
+    *,
+    update_id: Annotated[str | None, typer.Option("--id", help="Show this one; the whole id, as it is listed.")] = None,
+    why: Annotated[str | None, typer.Option("--why", help="The reason, kept in the audit; needed to read one.")] = None,
+    json: AsJson = False,
+) -> None:
+    """What platforms sent and the program could not read: a list, or one of them as it came; reading is audited."""
+    from dialogue.admin import audit
+    from dialogue.admin.audit import Action, Whom
+    from dialogue.core import unparsed
+    from dialogue.storage.clock import utc_now
+    from mindglm.admin import tables
+
+    with AdminContext.open() as counter, counter.database.begin() as session:
+        if update_id is None:
+            found = unparsed.kept(session, limit=_BATCH)
+            if json:
+                _done({"updates": [asdict(one) for one in found]}, "", json=True)
+            else:
+                tables.unparsed(found)
+            return
+        if why is None:
+            raise typer.BadParameter("reading one needs a reason: --why")
+        now = utc_now()
+        shown = unparsed.read(session, counter.office.keys, _uuid(update_id), now=now)
+        if shown is None:
+            _fail("nothing is kept under that id")
+        person_id, content = shown
+        whom = Whom(person_id=person_id)
+        audit.note(session, actor=counter.actor.name, action=Action.READ, whom=whom, reason=why, now=now)
+    _done({"person_id": person_id, "content": content}, content, json=json)
+
+
 def purge(*, json: AsJson = False) -> None:
     """Delete now what is past MINDGLM_RETENTION_DAYS, and rows of erased people; bots also do it themselves."""
     from dialogue.upkeep.housekeeper import Housekeeper
@@ -195,7 +231,8 @@ def purge(*, json: AsJson = False) -> None:
 def rotate_keys(*, json: AsJson = False) -> None:
     """Rewrap every person's data key with the first master key, while everything keeps running.
 
-    Give MINDGLM_SECRET_KEY=NEW,OLD to every process first, and restart them. It can be interrupted safely.
+    Give MINDGLM_SECRET_KEY=NEW,OLD to every process first, and restart them: it refuses while one of them does not
+    hold the new key. It can be interrupted safely.
     """
     from dialogue.admin import audit
     from dialogue.admin.audit import Action, Whom
@@ -203,22 +240,34 @@ def rotate_keys(*, json: AsJson = False) -> None:
     from dialogue.upkeep import key_rotation as rotation
 
     with AdminContext.open() as counter:
-        total = _rotate_all(counter)
+        total, unprepared = _rotate_all(counter)
         with counter.database.begin() as session:
-            wrapped_by = rotation.wrapped_by(session)
+            wrapped_by, wrapping = rotation.wrapped_by(session), rotation.wrapping(session, now=utc_now())
             if total.rewrapped:
                 name, reason = counter.actor.name, f"rewrapped={total.rewrapped}"
                 audit.note(session, actor=name, action=Action.ROTATE_KEYS, whom=Whom(), reason=reason, now=utc_now())
         current_id = counter.office.keys.current_id
-    is_done = set(wrapped_by) <= {current_id}
+    is_done = not unprepared and set(wrapped_by) <= {current_id}
+    may_drop = is_done and wrapping <= {current_id}
     result = {
         "current_key": current_id,
         "rewrapped": total.rewrapped,
         "unreadable": total.unreadable,
         "wrapped_by": dict(wrapped_by),
-        "old_keys_may_be_dropped": is_done,
+        "old_keys_may_be_dropped": may_drop,
+        "without_current_key": [_named(one) for one in unprepared],
     }
-    if is_done:
+    if unprepared:
+        message = (
+            f"Refused: these processes do not hold master key {current_id}, and would lose sight of everybody: "
+            f"{', '.join(map(_named, unprepared))}. Give them MINDGLM_SECRET_KEY=NEW,OLD, restart them, and try again."
+        )
+    elif is_done and not may_drop:
+        message = (
+            f"{total.rewrapped} keys rewrapped, but a running process still wraps with an older master key: restart "
+            "every process with MINDGLM_SECRET_KEY=NEW,OLD in this order, and run this again before one is removed."
+        )
+    elif is_done:
         message = (
             f"{total.rewrapped} keys rewrapped; all are under master key {current_id}. Make a backup now: the keys "
             "beside older backups are still under the old master key. Then the old one may be removed."
@@ -251,17 +300,26 @@ def _copies_days(counter: AdminContext) -> int:
         return max(1, days)
 
 
-def _rotate_all(counter: AdminContext) -> "RotatedBatch":
+def _named(process: "Identity") -> str:
+    return f"{process.kind} on {process.host} (pid {process.pid})"
+
+
+def _rotate_all(counter: AdminContext) -> "tuple[RotatedBatch, list[Identity]]":
+    """Also the processes that do not hold the current key: because of them it ends early, or does not begin."""
+    from dialogue.storage.clock import utc_now
     from dialogue.upkeep import key_rotation as rotation
     from dialogue.upkeep.key_rotation import RotatedBatch
 
     rewrapped = unreadable = 0
+    unprepared: list[Identity] = []
     after: UUID | None = rotation.BEGINNING
     while after is not None:
         with counter.database.begin() as session:
+            if unprepared := rotation.unprepared(session, counter.office.keys, now=utc_now()):
+                break
             batch = rotation.rotate(session, counter.office.keys, after=after, limit=_BATCH)
         rewrapped, unreadable, after = rewrapped + batch.rewrapped, unreadable + batch.unreadable, batch.last_id
-    return RotatedBatch(rewrapped=rewrapped, unreadable=unreadable, last_id=None)
+    return RotatedBatch(rewrapped=rewrapped, unreadable=unreadable, last_id=None), unprepared
 
 
 def _write(path: Path, content: bytes) -> Path:
@@ -287,7 +345,7 @@ def _uuid(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise typer.BadParameter("the whole id, as `mindglm admin complaints` prints it") from None
+        raise typer.BadParameter("the whole id, as the list prints it") from None
 
 
 def _fail(message: str) -> NoReturn:

@@ -8,6 +8,7 @@ from dialogue.admin.audit import Entry
 from dialogue.admin.listing import Listed
 from dialogue.admin.overview import Overview
 from dialogue.admin.record import Record, Utterance
+from dialogue.core.unparsed import KeptUpdate
 from mindglm.admin import printing
 
 
@@ -114,6 +115,17 @@ def audit(entries: Sequence[Entry]) -> None:
         "",
         ("when", "who", "what", "conversation", "person", "why"),
         [(one.at, one.actor, one.action, one.conversation_id, one.person_id, one.reason) for one in entries],
+    )
+
+
+def unparsed(found: Sequence[KeptUpdate]) -> None:
+    if not found:
+        printing.line("Everything that platforms sent could be read.")
+        return
+    printing.table(
+        "",
+        ("received", "channel", "from", "error", "read", "id"),
+        [(one.received_at, one.channel, one.user_id, one.error, one.read_at, one.id) for one in found],
     )
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 
 from bot.channels.findings import CheckResult, fail, note, ok, warn
 from dialogue.broker.signals import redis_url
-from dialogue.core import people
+from dialogue.core import people, unparsed
 from dialogue.errors import DatabaseUnavailable, SchemaMismatch, WrongSecretKey
 from dialogue.process import home
 from dialogue.process.key_file import master_keys
@@ -25,6 +25,7 @@ from dialogue.storage.clock import utc_now
 from dialogue.storage.database import Database, connect, sqlite_url
 from dialogue.storage.vault import MasterKeys
 from dialogue.telemetry import heartbeat as presence
+from dialogue.upkeep import key_rotation
 from mindglm.doctor.findings import Patient
 
 _MAX_SKEW_SECONDS: Final = 2.0
@@ -61,7 +62,7 @@ def examine_key(patient: Patient) -> Iterator[CheckResult]:
         yield ok("key")
         return
     with closing(connect(_database_url(patient), pool_size=1)) as database:
-        yield _fit(database, keys)
+        yield from _fit(database, keys)
 
 
 def examine_processes(patient: Patient) -> Iterator[CheckResult]:
@@ -73,6 +74,9 @@ def examine_processes(patient: Patient) -> Iterator[CheckResult]:
         schema.check(database)
         with database.read() as session:
             found = presence.present(session)
+            unread_count = unparsed.unread_count(session)
+    if unread_count:
+        yield warn("updates_unread", count=unread_count)
     now = utc_now()
     for one in found:
         who = {"kind": one.identity.kind, "host": one.identity.host, "pid": one.identity.pid}
@@ -117,16 +121,30 @@ def _schema(database: Database) -> CheckResult:
     return ok("database", name=database.engine.dialect.name)
 
 
-def _fit(database: Database, keys: MasterKeys) -> CheckResult:
+def _fit(database: Database, keys: MasterKeys) -> Iterator[CheckResult]:
+    """Every master key that wraps somebody's data key, and those that the running processes hold."""
     try:
         schema.check(database)
         with database.read() as session:
             people.check_master_key(session, keys)
+            wrapped_by = key_rotation.wrapped_by(session)
+            running = [one.identity for one in presence.present(session) if one.is_there(utc_now())]
     except WrongSecretKey:
-        return fail("key_wrong")
+        yield fail("key_wrong")
+        return
     except (SchemaMismatch, DatabaseUnavailable):
-        return note("key_unproven")
-    return ok("key")
+        yield note("key_unproven")
+        return
+    missing = {key_id: count for key_id, count in sorted(wrapped_by.items()) if key_id not in keys.ids}
+    for key_id, count in missing.items():
+        yield fail("key_missing", key_id=key_id, count=count)
+    blind = [one for one in running if one.key_ids is not None and set(wrapped_by) - set(one.key_ids)]
+    for one in blind:
+        yield fail("key_missing_there", kind=one.kind, host=one.host, pid=one.pid)
+    if not missing and not blind:
+        yield ok("key")
+    if old := sorted(set(wrapped_by) - {keys.current_id} - set(missing)):
+        yield note("key_old", keys=", ".join(old))
 
 
 def _database_time(database: Database) -> tuple[datetime, datetime]:

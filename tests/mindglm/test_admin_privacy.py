@@ -9,13 +9,17 @@ import pytest
 from sqlalchemy import select
 
 from dialogue.admin import audit
-from dialogue.core import people
+from dialogue.core import people, unparsed
+from dialogue.core.unparsed import Unparsed
 from dialogue.errors import NoSuchPerson, WrongSecretKey
 from dialogue.rights import complaints, erasure
 from dialogue.rights import emergency_contacts as contacts
 from dialogue.states import DeliveryKind
-from dialogue.storage.vault import new_secret
+from dialogue.storage.clock import utc_now
+from dialogue.storage.vault import MasterKeys, new_secret
 from dialogue.tables import DELIVERIES, PEOPLE
+from dialogue.telemetry import heartbeat
+from dialogue.telemetry.heartbeat import Identity
 from tests.builders import CHANNEL, Rooms
 from tests.mindglm.counter import printed, run
 
@@ -103,6 +107,55 @@ def test_what_is_past_its_days_is_purged_at_once(rooms: Rooms) -> None:
     output = run("purge", "--json").stdout  # where logs are not configured, a line of log comes first
     assert json.loads(output[output.index("{") :]) == {"texts": 3, "conversations": 1, "left": 0}
     assert printed("purge") == {"texts": 0, "conversations": 0, "left": 0}
+
+
+def beat(rooms: Rooms, key_ids: tuple[str, ...] | None, *, pid: int) -> Identity:
+    me = Identity(kind="telegram", name=str(pid), pid=pid, key_ids=key_ids)
+    with rooms.database.begin() as session:
+        heartbeat.beat(session, me, {}, now=utc_now())
+    return me
+
+
+def test_master_keys_are_not_changed_while_a_process_could_not_follow(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    old, new = (tmp_path / "home" / "secret.key").read_text().strip(), new_secret()
+    old_id, new_id = MasterKeys.parse(old).current_id, MasterKeys.parse(new).current_id
+    rooms.heard()
+    monkeypatch.setenv("MINDGLM_SECRET_KEY", f"{new},{old}")
+    for key_ids in ((old_id,), None):
+        behind = beat(rooms, key_ids, pid=41)
+        refused = run("rotate-keys", "--json")
+        assert refused.exit_code == 1
+        assert json.loads(refused.stdout)["wrapped_by"] == {old_id: 1}
+        assert "(pid 41)" in json.loads(refused.stdout)["without_current_key"][0]
+        with rooms.database.begin() as session:
+            heartbeat.leave(session, behind)
+    wraps_with_old = beat(rooms, (old_id, new_id), pid=42)
+    result = printed("rotate-keys")
+    assert (result["rewrapped"], result["old_keys_may_be_dropped"]) == (1, False)
+    with rooms.database.begin() as session:
+        heartbeat.leave(session, wraps_with_old)
+    beat(rooms, (new_id, old_id), pid=43)
+    assert printed("rotate-keys")["old_keys_may_be_dropped"] is True
+
+
+def test_what_could_not_be_parsed_is_listed_and_read_with_a_reason(rooms: Rooms) -> None:
+    content = '{"text": "我在这里"}'
+    update = Unparsed(channel=CHANNEL, external_id="7", user_id="小王", content=content, error="KeyError")
+    with rooms.database.begin() as session:
+        kept_id = unparsed.keep(session, rooms.keys, update, now=rooms.clock())
+        assert unparsed.keep(session, rooms.keys, update, now=rooms.clock()) is None
+    (listed,) = printed("unread")["updates"]
+    assert (listed["id"], listed["user_id"], listed["read_at"]) == (str(kept_id), "小王", None)
+    assert "我在这里" not in run("unread").output
+    assert run("unread", "--id", str(kept_id)).exit_code == 2  # no reason
+    assert run("unread", "--id", str(uuid4()), "--why", "告警").exit_code == 1
+    assert printed("unread", "--id", str(kept_id), "--why", "告警")["content"] == content
+    assert printed("unread")["updates"][0]["read_at"] is not None
+    assert actions(rooms) == ["read"]
+    run("delete", WHO, "--why", "来信", "--yes", "--no-tell")
+    assert printed("unread")["updates"] == []
 
 
 def test_master_keys_are_changed_and_it_is_said_when_the_old_one_may_go(

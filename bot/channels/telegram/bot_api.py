@@ -14,13 +14,13 @@ from bot.channels.telegram.connections import TIMEOUT_SECONDS, Connections, pool
 from bot.channels.telegram.settings import TelegramSettings
 from bot.channels.telegram.updates import ALLOWED
 from dialogue.core.sending import back_off_seconds
-from dialogue.errors import DatabaseUnavailable, Misconfigured
+from dialogue.errors import EnvironmentFault, Misconfigured
 
 POLL_SECONDS = 25
 
 _MAX_BACK_OFF_SECONDS = 30.0
 _MAX_BACK_OFF_WHEN_AWAY_SECONDS = 1.0
-"""Longest backoff without database or network: short, because somebody in danger may be writing."""
+"""Longest backoff without database, keys or network: short, because somebody in danger may be writing."""
 
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
@@ -80,7 +80,7 @@ def wait_seconds(error: Exception, count: int) -> float:
     """Backoff after that many failures in a row."""
     if isinstance(error, RetryAfter):
         return retry_seconds(error)
-    is_away = isinstance(error, DatabaseUnavailable | TimeoutError | NetworkError) and not isinstance(error, BadRequest)
+    is_away = isinstance(error, EnvironmentFault | TimeoutError | NetworkError) and not isinstance(error, BadRequest)
     longest = _MAX_BACK_OFF_WHEN_AWAY_SECONDS if is_away else _MAX_BACK_OFF_SECONDS
     return back_off_seconds(count, first_seconds=0.25, max_seconds=longest)
 

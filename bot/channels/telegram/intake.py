@@ -1,5 +1,6 @@
 """Processes updates. When `take` returns, the update is stored and may be confirmed to Telegram."""
 
+import json
 from collections.abc import Callable
 from uuid import UUID
 
@@ -26,8 +27,10 @@ from bot.channels.telegram.updates import (
     read,
 )
 from bot.incoming.chat_locks import PerChatLocks
+from bot.incoming.faults import CannotParse
 from bot.incoming.inbox import Inbox
 from bot.incoming.receipt import Receipt
+from dialogue.core.unparsed import Unparsed
 from dialogue.messages import Address
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -62,11 +65,29 @@ class Intake:
         self._chat_locks = PerChatLocks()
 
     async def take(self, update: Raw) -> None:
-        """Safe when this returns; a repeat changes nothing. Raises `DatabaseUnavailable`."""
+        """Safe when this returns; a repeat changes nothing. Raises `CannotParse`, `EnvironmentFault`."""
         async with self._chat_locks.hold(order_key(update)):
-            events = read(update, self._account, are_groups_served=self._are_groups_served)
+            events = self._read(update)
             for event in events:
                 await self._take(event)
+
+    async def set_aside(self, raw: Raw, error: Exception) -> None:
+        """Keep for staff what cannot be parsed; safe when this returns. Raises `EnvironmentFault`."""
+        await self._inbox.set_aside(
+            Unparsed(
+                channel=CHANNEL,
+                external_id=f"{self._account.id}:{raw['update_id']}",
+                user_id=sender_of(raw),
+                content=json.dumps(dict(raw), ensure_ascii=False),
+                error=str(error) if isinstance(error, CannotParse) else type(error).__name__,
+            )
+        )
+
+    def _read(self, update: Raw) -> list[Event]:
+        try:
+            return read(update, self._account, are_groups_served=self._are_groups_served)
+        except Exception as error:
+            raise CannotParse(type(error).__name__) from error
 
     async def _take(self, event: Event) -> None:
         match event:
@@ -99,3 +120,16 @@ class Intake:
     def _hear(self, address: Address, receipt: Receipt) -> None:
         if receipt.turn_id is not None:
             self._on_waiting(receipt.turn_id, TelegramChat.at(address))
+
+
+def sender_of(raw: object) -> str | None:
+    """The id of whoever sent an update of any shape, the outermost `from`; None where it names nobody."""
+    level = [raw]
+    while level:
+        found = [value for node in level if isinstance(node, dict) for value in node.values()]
+        for node in level:
+            sender = node.get("from") if isinstance(node, dict) else None
+            if isinstance(sender, dict) and isinstance(sender.get("id"), int):
+                return str(sender["id"])
+        level = found
+    return None

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Coroutine
 from typing import Any
 
 import structlog
@@ -14,7 +15,8 @@ from bot.channels.telegram.raw import Raw
 from bot.channels.telegram.updates import order_key
 from bot.ending import end_tasks
 from bot.health import Deaf, Health, hangs_for_good
-from dialogue.errors import DatabaseUnavailable
+from bot.incoming.faults import Faults
+from dialogue.errors import EnvironmentFault
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -24,8 +26,8 @@ _MOMENT_SECONDS = 0.25
 _LONG_MOMENT_SECONDS = 0.4
 """Between polls while updates are being processed: Telegram answers those polls at once."""
 
-_MAX_TRIES = 3
-"""Attempts before an update that raises is skipped."""
+_LOUD_ATTEMPTS = 3
+"""Attempts after which an update that cannot be stored makes the process unready."""
 
 _MAX_BREAKS = 10
 """Failed rounds in a row before the process ends, so that its supervisor starts a new one."""
@@ -43,10 +45,11 @@ class Poller:
         self._intake = intake
         self._health = health
         self._stopping = stopping
+        self._faults = Faults()
         self._offset: int | None = None
         self._is_settled: dict[int, bool] = {}  # by update id, from the offset on
         self._chats: dict[tuple[int, int], deque[Raw]] = {}
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Task[object]] = set()
 
     async def run(self) -> None:
         """Poll until `stopping`. Updates in progress are finished; the others stay unconfirmed at Telegram.
@@ -98,14 +101,17 @@ class Poller:
     def begin(self, updates: list[dict[str, Any]]) -> bool:
         """Start processing the new ones; returns whether there are any."""
         new = [update for update in updates if self._is_new(int(update["update_id"]))]
-        for chat, told in self._by_chat(new).items():
+        for update in new:
+            chat = order_key(update)
             if chat in self._chats:
-                self._chats[chat].extend(told)
+                self._chats[chat].append(update)
                 continue
-            self._chats[chat] = deque(told)
-            task = asyncio.create_task(self._take_chat(chat))
-            self._under_way.add(task)
+            self._chats[chat] = deque([update])
+            self._start(self._take_chat(chat))
         return bool(new)
+
+    def _start(self, work: Coroutine[Any, Any, object]) -> None:
+        self._under_way.add(asyncio.create_task(work))
 
     async def progress(self, seconds: float) -> None:
         """Wait until all is processed, at most that long; raises `Deaf`."""
@@ -132,17 +138,11 @@ class Poller:
         finally:
             del self._chats[chat]
 
-    def _by_chat(self, updates: list[dict[str, Any]]) -> dict[tuple[int, int], list[Raw]]:
-        chats: dict[tuple[int, int], list[Raw]] = {}
-        for raw in updates:
-            chats.setdefault(order_key(raw), []).append(raw)
-        return chats
-
     async def _insist(self, update: Raw) -> bool:
-        """Whether it was processed or skipped; False if stopped first."""
-        count = 0
+        """Whether it was processed, or kept for staff; False if stopped first."""
+        update_id, attempt = int(update["update_id"]), 0
         while not self._stopping.is_set():
-            count += 1
+            attempt += 1
             try:
                 async with asyncio.timeout(_TAKE_SECONDS) as limit:
                     await self._intake.take(update)
@@ -151,24 +151,46 @@ class Poller:
                     raise hangs_for_good(
                         "what people say cannot be taken in: the database neither answers nor fails"
                     ) from None
-                if count >= _MAX_TRIES and not isinstance(error, DatabaseUnavailable):
-                    _tell_skipped(int(update["update_id"]), error)
-                    return True
-                (log.warning if count == 1 else log.debug)(
-                    "intake_waits", **_told(error), update_id=update["update_id"]
-                )
-                await self._pause(wait_seconds(error, count))
+                if self._faults.failed(str(update_id), error):
+                    return await self._set_aside(update, error)
+                await self._wait_after(error, attempt, update_id)
             else:
+                self._faults.stored(str(update_id))
+                self._health.lets_go(str(update_id))
                 return True
+        self._health.lets_go(str(update_id))
         return False
+
+    async def _set_aside(self, raw: Raw, error: Exception) -> bool:
+        """Kept for staff as it came; False if stopped first."""
+        update_id, attempt = int(raw["update_id"]), 0
+        while not self._stopping.is_set():
+            attempt += 1
+            try:
+                await self._intake.set_aside(raw, error)
+            except Exception as trouble:  # noqa: BLE001 - there is no other place to keep it: it stays unconfirmed
+                await self._wait_after(trouble, attempt, update_id)
+            else:
+                self._is_settled[update_id] = True
+                break
+        self._health.lets_go(str(update_id))
+        return self._is_settled[update_id]
+
+    async def _wait_after(self, error: Exception, attempt: int, update_id: int) -> None:
+        """Readiness and the log say so as soon as it lasts."""
+        if attempt == _LOUD_ATTEMPTS:
+            self._health.holds_back(str(update_id), _reason(error))
+        is_news = attempt in {1, _LOUD_ATTEMPTS}
+        (log.warning if is_news else log.debug)("intake_waits", **_told(error), update_id=update_id)
+        await self._pause(wait_seconds(error, attempt))
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
 
-def _tell_skipped(update_id: int, error: Exception) -> None:
-    log.error("update_skipped", update_id=update_id, error=type(error).__name__)
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, EnvironmentFault) else type(error).__name__
 
 
 def _told(error: Exception) -> dict[str, str | None]:
@@ -176,6 +198,6 @@ def _told(error: Exception) -> dict[str, str | None]:
     reason = None
     if isinstance(error, Conflict):
         reason = "another process polls with this token, or a webhook is set: run only one of them"
-    if isinstance(error, DatabaseUnavailable):
+    if isinstance(error, EnvironmentFault):
         reason = str(error)
     return {"error": type(error).__name__, "reason": reason}

@@ -16,7 +16,8 @@ from tornado.web import Application, RequestHandler
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.raw import Raw
 from bot.health import Health
-from dialogue.errors import DatabaseUnavailable, Misconfigured
+from bot.incoming.faults import Faults
+from dialogue.errors import EnvironmentFault, Misconfigured
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -28,7 +29,7 @@ class Webhook:
     """Listens until closed; also serves `/healthz`."""
 
     def __init__(self, intake: Intake, health: Health, *, secret: str) -> None:
-        shared = {"intake": intake, "health": health, "secret": secret.encode()}
+        shared = {"intake": intake, "health": health, "secret": secret.encode(), "faults": Faults()}
         routes = [URLSpec(r"/healthz", _Alive), URLSpec(r"/.*", _Updates, shared)]
         self._server = HTTPServer(
             Application(list[Any](routes), log_function=_log_nothing), max_body_size=_MAX_UPDATE_BYTES
@@ -51,10 +52,11 @@ class Webhook:
 
 
 class _Updates(RequestHandler):
-    def initialize(self, intake: Intake, health: Health, secret: bytes) -> None:
+    def initialize(self, intake: Intake, health: Health, secret: bytes, faults: Faults) -> None:
         self._intake = intake
         self._health = health
         self._secret = secret
+        self._faults = faults
 
     async def post(self) -> None:
         if not hmac.compare_digest(self.request.headers.get(SECRET_HEADER, "").encode(), self._secret):
@@ -62,13 +64,36 @@ class _Updates(RequestHandler):
             return
         self._health.heard()
         try:
-            await self._intake.take(_update(self.request.body))
-        except DatabaseUnavailable as error:
-            log.warning("update_refused", error=str(error))
-            self.set_status(503)
-        except Exception as error:  # noqa: BLE001 - Telegram repeats it for a while, then the others go on without it
+            raw = _update(self.request.body)
+            update_id = int(raw["update_id"])
+        except (ValueError, TypeError, KeyError) as error:  # nothing that Telegram sent
             log.error("update_failed", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold words
             self.set_status(500)
+            return
+        if not await self._settle(raw, update_id):
+            self.set_status(503)  # Telegram repeats it
+
+    async def _settle(self, raw: Raw, update_id: int) -> bool:
+        """Stored, or kept for staff."""
+        try:
+            await self._take(raw, update_id)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not cost the words
+            reason = str(error) if isinstance(error, EnvironmentFault) else type(error).__name__
+            log.warning("update_refused", error=reason, update_id=update_id)
+            self._health.holds_back(str(update_id), reason)
+            return False
+        self._health.lets_go(str(update_id))
+        return True
+
+    async def _take(self, raw: Raw, update_id: int) -> None:
+        try:
+            await self._intake.take(raw)
+        except Exception as error:
+            if not self._faults.failed(str(update_id), error):
+                raise
+            await self._intake.set_aside(raw, error)
+        else:
+            self._faults.stored(str(update_id))
 
 
 class _Alive(RequestHandler):

@@ -60,6 +60,7 @@ class WechatAdapter(Adapter):
             last_reply=self._last_reply,
             are_rooms_served=settings.wechat_rooms,
             accepts_friends=settings.wechat_accepts_friends,
+            on_held=self._held,
         )
         self._pace = Pace(
             messages_per_minute=settings.wechat_messages_per_minute,
@@ -114,6 +115,12 @@ class WechatAdapter(Adapter):
             case Happening.SCAN:
                 log.warning("wechat_needs_a_scan", hint="scan the QR code that the puppet service shows")
         self._intake.offer(event)
+
+    def _held(self, message_id: str, reason: str | None) -> None:
+        if reason is None:
+            self._health.lets_go(message_id)
+        else:
+            self._health.holds_back(message_id, reason)
 
     def _alive(self) -> None:
         if self._connection.is_logged_in:

@@ -6,6 +6,7 @@ intake retries the same event: nothing is skipped.
 """
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,9 +24,12 @@ from bot.channels.wechat.contacts import Contacts
 from bot.channels.wechat.puppet import Event, Happening, LineBroken, Puppet, PuppetTrouble
 from bot.channels.wechat.reading import Account, Ignored, Payload, Said, Showed, read
 from bot.incoming.chat_locks import PerChatLocks
+from bot.incoming.faults import CannotParse, Faults
 from bot.incoming.receipt import Receipt
 from bot.incoming.urgency import is_urgent
-from dialogue.errors import DatabaseUnavailable
+from dialogue.core.sending import back_off_seconds
+from dialogue.core.unparsed import Unparsed
+from dialogue.errors import EnvironmentFault
 from dialogue.messages import Address, InboundMessage
 from dialogue.storage.clock import Clock, utc_now
 
@@ -35,6 +39,7 @@ _RATINGS = {"有帮助": 1, "👍": 1, "没帮助": -1, "没有帮助": -1, "�
 _LOGIN_GRACE = timedelta(seconds=60)
 """WeChat's clock is not ours, and often has whole seconds only."""
 _READ_ATTEMPTS = 3
+_LOUD_ATTEMPTS = 3
 _MAX_FETCHES = 128
 """At the same time; a message that was fetched waits for threads and locks without holding one of these places."""
 _FIRST_BACK_OFF_SECONDS = 0.2
@@ -45,6 +50,9 @@ _REPEATED = {Happening.MESSAGE: "messageId", Happening.FRIENDSHIP: "friendshipId
 _REQUEST_RECEIVED = 2
 """`types.Friendship.Receive`: somebody asks to be a friend."""
 
+OnHeld = Callable[[str, str | None], None]
+"""Called with a message that cannot be stored though it is not at fault, and why; with None when it is no longer so."""
+
 T = TypeVar("T")
 
 
@@ -54,6 +62,8 @@ class Inbox(Protocol):
     async def receive(self, message: InboundMessage) -> Receipt: ...
 
     async def excuse(self, message: InboundMessage) -> Receipt: ...
+
+    async def set_aside(self, update: Unparsed) -> None: ...
 
     async def rate(self, channel: str, user_id: str, turn_id: UUID, value: int) -> bool: ...
 
@@ -70,6 +80,7 @@ class Intake:
         last_reply: Callable[[Address], Awaitable[UUID | None]],
         are_rooms_served: bool,
         accepts_friends: bool,
+        on_held: OnHeld = lambda _message_id, _reason: None,
         clock: Clock = utc_now,
     ) -> None:
         self._inbox = inbox
@@ -78,6 +89,8 @@ class Intake:
         self._last_reply = last_reply
         self._are_rooms_served = are_rooms_served
         self._accepts_friends = accepts_friends
+        self._on_held = on_held
+        self._faults = Faults()
         self._clock = clock
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._pending: set[tuple[Happening, str]] = set()
@@ -140,12 +153,12 @@ class Intake:
             since=None if puppet.is_durable else self._clock() - _LOGIN_GRACE,
         )
 
-    async def _insist(self, act: Callable[[], Awaitable[T]]) -> T:
-        """Retry until connection and database are available."""
+    async def _insist(self, act: Callable[[], Awaitable[T]], *, held: str = "") -> T:
+        """Retry until connection, database and keys are available; it is told that the message `held` waits."""
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type((LineBroken, DatabaseUnavailable)),
+            retry=retry_if_exception_type((LineBroken, EnvironmentFault)),
             wait=wait_exponential(multiplier=_FIRST_BACK_OFF_SECONDS, max=_MAX_BACK_OFF_SECONDS),
-            before_sleep=_log_retry,
+            before_sleep=partial(self._tell_retry, held),
         )
         async for attempt in retrying:
             with attempt:
@@ -167,7 +180,10 @@ class Intake:
             log.error("wechat_message_unreadable", message_id=message_id)
             return
         async with self._chat_locks.hold((payload.room_id, payload.from_id)):
-            await self._insist(partial(self._take_payload, payload))
+            try:
+                await self._insist(partial(self._store, message_id, payload), held=message_id)
+            finally:
+                self._on_held(message_id, None)
             await self._insist(partial(self._acknowledge, message_id))
 
     def _may_overtake(self, payload: Payload | None) -> bool:
@@ -194,9 +210,51 @@ class Intake:
                 return payload
         return None
 
+    def _tell_retry(self, held: str, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        log.warning("wechat_intake_retries", reason=type(error).__name__)
+        if held and isinstance(error, EnvironmentFault) and state.attempt_number >= _LOUD_ATTEMPTS:
+            self._on_held(held, str(error))
+
+    async def _store(self, message_id: str, payload: Payload) -> None:
+        """A message that cannot be parsed, or alone cannot be stored, is kept for staff."""
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                await self._take_payload(payload)
+            except (LineBroken, EnvironmentFault):
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must not cost the words
+                if self._faults.failed(message_id, error):
+                    await self._set_aside(message_id, payload, error)
+                    return
+                log.warning("wechat_intake_retries", reason=type(error).__name__)
+                await asyncio.sleep(
+                    back_off_seconds(attempt, first_seconds=_FIRST_BACK_OFF_SECONDS, max_seconds=_MAX_BACK_OFF_SECONDS)
+                )
+            else:
+                self._faults.stored(message_id)
+                return
+
+    async def _set_aside(self, message_id: str, payload: Payload, error: Exception) -> None:
+        await self._inbox.set_aside(
+            Unparsed(
+                channel=CHANNEL,
+                external_id=message_id,
+                user_id=payload.from_id or None,
+                content=_as_json(payload),
+                error=str(error) if isinstance(error, CannotParse) else type(error).__name__,
+            )
+        )
+
     async def _take_payload(self, payload: Payload) -> None:
         account = self._account or Account(id=payload.to_id)  # a puppet that never said who it is
-        read_as = read(payload, account, are_rooms_served=self._are_rooms_served, now=self._clock())
+        read_as: Said | Showed | Ignored
+        try:
+            read_as = read(payload, account, are_rooms_served=self._are_rooms_served, now=self._clock())
+        except Exception as error:
+            raise CannotParse(type(error).__name__) from error
         if not isinstance(read_as, Ignored) and not await self._contacts.is_person(payload.from_id):
             read_as = Ignored("official_account")
         match read_as:
@@ -252,9 +310,9 @@ class Intake:
                 raise
 
 
-def _log_retry(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    log.warning("wechat_intake_retries", reason=type(error).__name__)
+def _as_json(payload: Payload) -> str:
+    fields = {name: getattr(payload, name, None) for name in Payload.__annotations__}
+    return json.dumps(fields, ensure_ascii=False, default=str)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

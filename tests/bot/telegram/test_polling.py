@@ -14,8 +14,9 @@ from bot.channels.telegram.polling import Poller
 from bot.channels.telegram.raw import Raw, section
 from bot.channels.telegram.updates import Account
 from bot.health import Deaf, Health
+from bot.incoming.faults import CannotParse
 from bot.services import BotServices
-from dialogue.errors import DatabaseUnavailable
+from dialogue.errors import DatabaseUnavailable, SchemaMismatch, WrongSecretKey
 from dialogue.tables import MESSAGES, PEOPLE
 from tests.patience import until
 
@@ -50,7 +51,11 @@ class FakeIntake:
 
     def __init__(self, *, away_for: dict[int, int]) -> None:
         self.stored: list[int] = []
+        self.kept: list[int] = []
         self._away_for = dict(away_for)
+
+    async def set_aside(self, raw: Raw, error: Exception) -> None:
+        self.kept.append(raw["update_id"])
 
     async def take(self, update: Raw) -> None:
         if self._away_for.get(update["update_id"], 0):
@@ -61,8 +66,17 @@ class FakeIntake:
 
 
 class FakeHealth:
+    def __init__(self) -> None:
+        self.held_back: dict[str, str] = {}
+
     def heard(self) -> None:
         pass
+
+    def holds_back(self, update: str, reason: str) -> None:
+        self.held_back[update] = reason
+
+    def lets_go(self, update: str) -> None:
+        self.held_back.pop(update, None)
 
 
 async def poll(line: FakeLine, intake: FakeIntake, *, until: int) -> list[int]:
@@ -157,6 +171,63 @@ async def test_a_conversation_that_is_held_holds_up_nobody_else_and_nothing_of_i
 async def test_an_update_of_no_known_shape_is_handed_on_like_the_others() -> None:
     line = FakeLine(said(1, who=7), {"update_id": 2, "message": {"chat": "nonsense"}}, said(3, who=7))
     assert sorted(await poll(line, FakeIntake(away_for={}), until=3)) == [1, 2, 3]
+
+
+async def test_an_update_that_cannot_be_parsed_is_kept_for_staff_and_the_others_go_on() -> None:
+    line, intake = FakeLine(said(1, who=7), said(2, who=8)), BrokenIntake(CannotParse("KeyError"))
+    assert await poll(line, intake, until=1) == [2]
+    assert (intake.kept, intake.attempts) == ([1], 1)
+
+
+class BrokenIntake(FakeIntake):
+    """Fails with `error` for one person until it is mended."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(away_for={})
+        self.error: Exception | None = error
+        self.attempts = 0
+
+    async def take(self, update: Raw) -> None:
+        if update["message"]["from"]["id"] == 7 and self.error is not None:
+            self.attempts += 1
+            raise self.error
+        await super().take(update)
+
+
+@pytest.mark.parametrize("error", [WrongSecretKey(), SchemaMismatch(), DatabaseUnavailable(), OSError(), MemoryError()])
+async def test_a_fault_of_the_environment_costs_nobody_their_words(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it is tried, and although others are stored meanwhile."""
+    monkeypatch.setattr(polling, "wait_seconds", lambda *_: 0.001)
+    line, intake, health = FakeLine(said(1, who=7), said(2, who=8)), BrokenIntake(error), FakeHealth()
+    stopping = asyncio.Event()
+    running = asyncio.create_task(
+        Poller(cast("BotApi", line), cast("Intake", intake), cast("Health", health), stopping).run()
+    )
+    await until(lambda: intake.attempts > 20 and intake.stored == [2])
+    assert (intake.kept, set(line.offsets), list(health.held_back)) == ([], {None}, ["1"])
+    intake.error = None
+    await until(lambda: intake.stored == [2, 1])
+    await until(lambda: line.offsets[-1] == 3)
+    assert health.held_back == {}
+    stopping.set()
+    await running
+
+
+async def test_what_fails_alone_while_others_are_stored_is_kept_for_staff(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(polling, "wait_seconds", lambda *_: 0.001)
+    line, intake = FakeLine(said(1, who=7)), BrokenIntake(ZeroDivisionError())
+    stopping = asyncio.Event()
+    running = asyncio.create_task(
+        Poller(cast("BotApi", line), cast("Intake", intake), cast("Health", FakeHealth()), stopping).run()
+    )
+    await until(lambda: intake.attempts > 20)
+    assert intake.kept == []  # nobody else wrote: everything may be broken
+    line.tell(said(2, who=8))
+    await until(lambda: intake.kept == [1])
+    stopping.set()
+    await running
 
 
 class HangingLine(FakeLine):

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from dialogue.core import unparsed
+from dialogue.storage.clock import utc_now
+from dialogue.storage.vault import MasterKeys, new_secret
+from dialogue.upkeep import key_rotation
 from tests.bot.telegram.clinic import Clinic
 from tests.bot.telegram.loopback import Telegram
 from tests.patience import wait_until
@@ -92,9 +96,32 @@ def test_an_update_that_breaks_us_does_not_hold_up_the_others(
     telegram.message(WHO, {"id": WHO, "type": "private"}, date="yesterday", text="坏的")
     telegram.write(WHO, "在吗")
     assert clinic.wait_for(WHO, 1) == ["收到：在吗"]
-    wait_until(lambda: clinic.logs().count("update_skipped") == 1, 10)
+    wait_until(lambda: clinic.logs().count("update_not_parsed") == 1, 10)
     assert "坏的" not in clinic.logs()
     wait_until(lambda: telegram.pending == [], 10)
+    with clinic.database.begin() as session:
+        (kept,) = unparsed.kept(session, limit=9)
+        assert "坏的" in (unparsed.read(session, clinic.keys, kept.id, now=utc_now()) or ("", ""))[1]
+
+
+def test_somebody_known_is_not_lost_when_keys_are_rotated_behind_the_adapters_back(
+    open_clinic: Callable[..., Clinic], telegram: Telegram
+) -> None:
+    clinic = open_clinic()
+    clinic.start_adapter().wait_ready()
+    telegram.write(WHO, "在吗")
+    wait_until(lambda: clinic.stored() == 1, 10)
+    both = f"{new_secret()},{clinic.environment['MINDGLM_SECRET_KEY']}"
+    with clinic.database.begin() as session:
+        key_rotation.rotate(session, MasterKeys.parse(both), after=key_rotation.BEGINNING, limit=10)
+    telegram.write(WHO, "我想自杀")
+    wait_until(lambda: any("master key" in trouble for trouble in clinic.health()["troubles"]), 20)
+    assert len(telegram.pending) == 1
+    clinic.environment["MINDGLM_SECRET_KEY"] = both
+    clinic.kill_adapters()
+    clinic.start_adapter().wait_ready()
+    assert "12356" in clinic.wait_for(WHO, 1)[0]
+    assert telegram.pending == []
 
 
 def test_a_database_that_is_away_makes_telegram_keep_what_was_said(

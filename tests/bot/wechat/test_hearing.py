@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import create_engine, select, text, update
 
+from bot.channels.wechat import intake
 from bot.channels.wechat.puppet import Happening
 from bot.channels.wechat.reading import Form
 from bot.services import BotServices
+from dialogue.core import unparsed
+from dialogue.core.unparsed import KeptUpdate
 from dialogue.states import DeliveryState
-from dialogue.tables import Feedback, Message
+from dialogue.storage.clock import utc_now
+from dialogue.storage.vault import KEY_ID_BYTES
+from dialogue.tables import PEOPLE, Feedback, Message
 from tests.bot.busy import failures_of, give_up_soon
 from tests.bot.wechat.gateway import BOT, TOKEN, Gateway
 from tests.builders import Rooms
@@ -295,6 +300,44 @@ async def test_two_words_rate_the_last_reply_and_are_heard_like_any_others(
     (feedback,) = ratings(services)
     assert (feedback.turn_id, feedback.value) == (turn.id, value)
     assert words(services) == [said]
+
+
+async def test_words_wait_for_a_master_key_that_this_process_was_not_given(
+    services: BotServices, gateway: Gateway, start: Start
+) -> None:
+    await start(gateway)
+    gateway.say("在吗")
+    await until(lambda: len(stored(services)) == 1)
+    with services.database.begin() as session:
+        (person,) = session.execute(select(PEOPLE)).all()
+        session.execute(update(PEOPLE).values(data_key=b"else" + person.data_key[KEY_ID_BYTES:]))
+    gateway.say("我想自杀")
+    await asyncio.sleep(0.3)  # three attempts
+    with services.database.begin() as session:
+        session.execute(update(PEOPLE).values(data_key=person.data_key))
+    await until(lambda: len(stored(services)) == 2)
+
+
+async def test_what_breaks_our_reading_is_kept_for_staff(
+    services: BotServices, gateway: Gateway, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await start(gateway)
+
+    def breaks(*_: object, **__: object) -> None:
+        raise KeyError("我的话")
+
+    monkeypatch.setattr(intake, "read", breaks)
+    gateway.say("我今晚就跳楼", who="wxid_wang")
+
+    def kept() -> list[KeptUpdate]:
+        with services.database.read() as session:
+            return unparsed.kept(session, limit=9)
+
+    await until(kept)
+    (one,) = kept()
+    assert (one.user_id, one.error) == ("wxid_wang", "KeyError")
+    with services.database.begin() as session:
+        assert "我今晚就跳楼" in (unparsed.read(session, services.keys, one.id, now=utc_now()) or ("", ""))[1]
 
 
 async def test_a_message_that_cannot_be_read_does_not_hold_up_the_others(
