@@ -33,6 +33,11 @@ async def end_tasks(tasks: Iterable["asyncio.Future[Any]"], *, within_seconds: f
     return not pending
 
 
+def running_tasks(loop: asyncio.AbstractEventLoop) -> list[str]:
+    """What the tasks of that loop are called after, for the log: names only. Callable from any thread."""
+    return sorted(_name(task) for task in asyncio.all_tasks(loop))
+
+
 def _name(task: "asyncio.Future[Any]") -> str:
     coroutine = task.get_coro() if isinstance(task, asyncio.Task) else None
     return getattr(coroutine, "__qualname__", type(task).__name__)

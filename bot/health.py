@@ -17,6 +17,8 @@ from typing import Any
 import structlog
 
 from bot.executors import Executors, PriorityExecutor
+from dialogue.admin import reachability
+from dialogue.admin.office import Office
 from dialogue.core import outbox
 from dialogue.errors import DatabaseUnavailable
 from dialogue.storage.clock import Clock, utc_now
@@ -69,6 +71,7 @@ class Report:
     oldest_owed_seconds: float | None
     deafness: str | None = None
     faults: list[str] = field(default_factory=list)
+    unreached_admins: tuple[str, ...] = ()
 
     def troubles(self, *, now: datetime) -> list[str]:
         """All problems in words; empty when all is well."""
@@ -81,6 +84,7 @@ class Report:
         found += self.faults
         if self.oldest_owed_seconds is not None and self.oldest_owed_seconds > OVERDUE_SECONDS:
             found.append(f"a text has been waiting to be sent for {self.oldest_owed_seconds:.0f} s")
+        found.extend(f"alarms do not reach the admin {one}" for one in self.unreached_admins)
         return found
 
 
@@ -96,21 +100,24 @@ class Health:
         ask_pending: Callable[[], Awaitable[int | None]],
         instruments: Instruments = UNMEASURED,
         executor: PriorityExecutor | None = None,
+        office: Office | None = None,
         clock: Clock = utc_now,
     ) -> None:
         self._path = path(home, channel)
         self._channel = channel
         self._database = database
         self._ask_pending = ask_pending
+        self._office = office
         self._executor = executor or Executors().display
         self._clock = clock
         self._was_answered = False
         self._faults: dict[str, str] = {}
+        self.is_connected = False  # before that the platform is not asked
         self.listening = Listening.POLLS
         self._heard_at: datetime | None = None
         self._pending: int | None = None
         self._next_ask_at = clock()
-        self._held_back: dict[str, str] = {}
+        self._warnings: dict[str, str] = {}
         instruments.gauge(
             "mindglm_last_heard_seconds", "Since the platform was last heard.", self._silence, ["channel"]
         )
@@ -130,8 +137,8 @@ class Health:
 
     def deafness(self) -> str | None:
         """Why it must be said that nobody is heard any more, or not everybody; None while all are."""
-        for reason in self._held_back.values():
-            return f"what people say on {self._channel} waits to be stored: {reason}"
+        for warning in self._warnings.values():
+            return warning
         if self.listening is Listening.PUSHED and not self._was_answered:
             return None
         silent_seconds = _age(self._heard_at, self._clock())
@@ -172,11 +179,24 @@ class Health:
 
     def holds_back(self, update: str, reason: str) -> None:
         """That update cannot be stored, and it is not the update's fault: it waits, and others may wait as well."""
-        self._held_back[update] = reason
+        self.warns(update, f"what people say on {self._channel} waits to be stored: {reason}")
 
     def lets_go(self, update: str) -> None:
         """It is stored, or it waits at the platform for the next process."""
-        self._held_back.pop(update, None)
+        self._warnings.pop(update, None)
+
+    def warns(self, key: str, warning: str) -> None:
+        """Say it in every report, and be unready, until `settles` is told the same key."""
+        self._warnings[key] = warning
+
+    def settles(self, key: str) -> None:
+        """What was warned of is mended."""
+        self._warnings.pop(key, None)
+
+    def has_heard_before(self) -> bool:
+        """Whether a process of this home has been heard by the platform, this one or an earlier one."""
+        report = last_report(self._path.parent.parent, self._channel)
+        return self._heard_at is not None or (report is not None and report.last_heard_seconds is not None)
 
     async def run(self) -> None:
         """Write until cancelled; a full disk loses the report but does not stop the adapter."""
@@ -189,7 +209,7 @@ class Health:
 
     async def write(self) -> None:
         """Bring the file up to date."""
-        if self._clock() >= self._next_ask_at:
+        if self.is_connected and self._clock() >= self._next_ask_at:
             self._pending = await self._ask_pending()
             if self._pending is not None:
                 self._was_answered = True
@@ -210,6 +230,7 @@ class Health:
             oldest_owed_seconds=_age(owed_since, now),
             deafness=self.deafness(),
             faults=self.faults,
+            unreached_admins=self._unreached_admins(),
         )
 
     def _owed_since(self) -> datetime | None:
@@ -218,6 +239,17 @@ class Health:
                 return outbox.oldest_owed(session, self._channel)
         except DatabaseUnavailable:
             return None
+
+    def _unreached_admins(self) -> tuple[str, ...]:
+        """Of every channel, since whoever reads one report may read no other."""
+        if self._office is None or not self._office.admins:
+            return ()
+        try:
+            with self._database.read() as session:
+                lost = reachability.lost(session, self._office)
+        except DatabaseUnavailable:
+            return ()
+        return tuple(f"{one.admin.channel}:{one.admin.chat_id} ({one.error})" for one in lost)
 
     def _write(self, report: Report) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -235,7 +267,7 @@ def last_report(home: Path, channel: str) -> Report | None:
     """What the adapter wrote last, whether it still runs or not."""
     try:
         fields: dict[str, Any] = json.loads(path(home, channel).read_text("utf-8"))
-        return Report(**fields)
+        return Report(**fields | {"unreached_admins": tuple(fields.get("unreached_admins", ()))})
     except (FileNotFoundError, ValueError, TypeError):
         return None
 

@@ -8,6 +8,7 @@ import uvicorn
 from console.app import create_app
 from console.services import ConsoleServices
 from dialogue.process.ports import CONSOLE_OFFSET
+from dialogue.process.stop_limit import StopLimit
 from dialogue.process.systemd import notify_ready
 from dialogue.telemetry.heartbeat import Identity
 from dialogue.telemetry.watch import Watch
@@ -15,9 +16,22 @@ from dialogue.telemetry.watch import Watch
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _SHUTDOWN_SECONDS = 10
+_STOP_SECONDS = 30.0
+"""Longest time from the end of the last request's patience to the end of the process."""
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stop_limit = StopLimit(_STOP_SECONDS)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stop_limit.begin()
+        await super().shutdown(sockets)
+
+    def has_stopped(self) -> None:
+        self._stop_limit.met()
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
@@ -57,4 +71,5 @@ def serve(services: ConsoleServices) -> bool:
         server.run()
     finally:
         watch.stop()
+        server.has_stopped()
     return server.started

@@ -6,8 +6,9 @@ from mindglm.lean import UNUSED_BY_ADAPTERS, without
 
 
 def main() -> None:
-    """An expected error is one line on stderr and exit status 1, never a traceback."""
+    """An expected error is one line on stderr and a status of the table, never a traceback."""
     from dialogue.errors import DialogueError
+    from dialogue.process.exit_status import status_of
 
     try:
         match sys.argv[1:]:
@@ -19,7 +20,7 @@ def main() -> None:
                 app()
     except DialogueError as error:
         sys.stderr.write(f"mindglm: {error}\n")
-        sys.exit(1)
+        sys.exit(status_of(error))
 
 
 def _is_platform(name: str) -> bool:

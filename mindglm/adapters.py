@@ -5,10 +5,10 @@ import contextlib
 import ctypes
 import gc
 import json
-import os
 import signal
 import sys
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import structlog
@@ -16,14 +16,17 @@ import structlog
 from bot.channels import registry
 from bot.channels.channel import Channel
 from bot.channels.runtime import Runtime
+from bot.ending import running_tasks
 from bot.health import Deaf, last_report
 from bot.incoming.gate import warn_if_nobody_is_asked
 from bot.services import BotServices
 from dialogue.errors import Misconfigured, SchemaMismatch
 from dialogue.process import home
+from dialogue.process.exit_status import ExitStatus, status_of
 from dialogue.process.logs import configure
 from dialogue.process.opening import upgrade_own
 from dialogue.process.settings import DialogueSettings
+from dialogue.process.stop_limit import StopLimit
 from dialogue.process.systemd import notify_ready
 from dialogue.storage.clock import utc_now
 from dialogue.telemetry.heartbeat import Identity
@@ -32,6 +35,8 @@ from mindglm import unknown_settings
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+_STOP_SECONDS = 60.0
+"""Longest time from SIGTERM to the end; a supervisor's own limit should be a little longer."""
 _M_ARENA_MAX = -8  # mallopt(3)
 
 
@@ -44,10 +49,7 @@ def load(channel: Channel[Any]) -> None:
 
 
 def run(channel: Channel[Any]) -> int:
-    """Returns the exit status: 0 when stopped, 78 for errors that a restart cannot fix, 1 when a restart may help.
-
-    Raises `DialogueError` for invalid settings, and if the database is unavailable at the start.
-    """
+    """Returns the exit status (`ExitStatus`). Raises `DialogueError` for what is found before it runs."""
     settings = registry.process_of(channel).settings().read()
     configure(settings)
     unknown_settings.warn()
@@ -58,17 +60,19 @@ def run(channel: Channel[Any]) -> int:
         registry.check_accounts(settings)
         upgrade_own(settings)
         services = BotServices.open(settings)
+        stop_limit = StopLimit(_STOP_SECONDS)
         try:
-            asyncio.run(_serve(channel, settings, services))
+            asyncio.run(_serve(channel, settings, services, stop_limit))
         finally:
             services.close()
+            stop_limit.met()
     except (Misconfigured, SchemaMismatch) as error:
         sys.stderr.write(f"mindglm {channel.name}: {error}\n")
-        return os.EX_CONFIG
+        return status_of(error)
     except Deaf as error:
         sys.stderr.write(f"mindglm {channel.name}: {error}; this process ends so that a new one starts\n")
-        return 1
-    return 0
+        return ExitStatus.FAILED
+    return ExitStatus.OK
 
 
 def report(channel: str, settings: DialogueSettings) -> int:
@@ -79,10 +83,18 @@ def report(channel: str, settings: DialogueSettings) -> int:
     return 1 if troubles else 0
 
 
-async def _serve(channel: Channel[Any], settings: DialogueSettings, services: BotServices) -> None:
+async def _serve(
+    channel: Channel[Any], settings: DialogueSettings, services: BotServices, stop_limit: StopLimit
+) -> None:
     adapter = _open(channel, settings, services)
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        stop_limit.begin(waited_for=partial(running_tasks, loop))
+        adapter.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, adapter.stop)
+        loop.add_signal_handler(number, stop)
     watch = Watch(
         database=services.database,
         me=Identity(kind=channel.name, name=channel.name),

@@ -78,7 +78,7 @@ def worker(
     from mindglm.worker import run
 
     unknown_settings.warn()
-    run(concurrency=concurrency, name=name)
+    raise typer.Exit(run(concurrency=concurrency, name=name))
 
 
 @app.command(epilog="Example: mindglm doctor --json")

@@ -1,6 +1,5 @@
 """``mindglm console``: the web console as a process, and its first accounts."""
 
-import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,6 +92,7 @@ def _serve(settings: "ConsoleSettings") -> int:
     from console.security import is_exposed
     from console.server import serve as run
     from console.services import ConsoleServices
+    from dialogue.process.exit_status import ExitStatus
     from dialogue.process.logs import configure
     from dialogue.process.opening import upgrade_own
 
@@ -105,13 +105,13 @@ def _serve(settings: "ConsoleSettings") -> int:
     try:
         has_served = run(services)
     except KeyboardInterrupt:
-        return os.EX_OK
+        return ExitStatus.OK
     finally:
         services.close()
     if not has_served:
         sys.stderr.write(_CANNOT_LISTEN.format(listen=settings.console_listen))
-        return os.EX_UNAVAILABLE
-    return os.EX_OK
+        return ExitStatus.UNAVAILABLE
+    return ExitStatus.OK
 
 
 def _welcome(services: "ConsoleServices") -> None:

@@ -18,12 +18,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from bot.ending import end_tasks
+from dialogue.process.exit_status import ExitStatus
 from dialogue.process.file_lock import try_lock
 from mindglm.tether import tethered
 
 _LOOK_SECONDS = 0.1
 _FIRST_BACK_OFF_SECONDS = 0.5
 _MAX_BACK_OFF_SECONDS = 30.0
+_HOPELESS_PAUSE_SECONDS = 300.0
 _STABLE_SECONDS = 30.0
 MAX_LOG_BYTES = 10_000_000
 KEPT_LOGS = 3
@@ -33,7 +36,7 @@ Report = Callable[[str, str], None]
 
 
 class FinalExit(Exception):
-    """A process ended with an error that a restart cannot fix; the message is the process's own."""
+    """A process that was never ready ended with an error that a restart cannot fix; the message is its own."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(message)
@@ -73,7 +76,7 @@ class Kept:
             raise RuntimeError("start() comes first")
         ready = asyncio.create_task(self._ready.wait())
         await asyncio.wait({ready, self._task}, return_when=asyncio.FIRST_COMPLETED)
-        ready.cancel()
+        await end_tasks((ready,))
         if self._task.done():
             self._task.result()
 
@@ -85,8 +88,7 @@ class Kept:
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL after the program's grace."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            await end_tasks((self._task,))
         await self._end()
         self._unlock()
 
@@ -101,9 +103,14 @@ class Kept:
             status = await self._run()
             if time.monotonic() - started_at > _STABLE_SECONDS:
                 back_off_seconds = _FIRST_BACK_OFF_SECONDS
-            self._report(self.program.name, f"{_words(status)}; starts again in {back_off_seconds:g} s")
-            await asyncio.sleep(back_off_seconds)
+            pause_seconds = self._pause_after(status, back_off_seconds)
+            self._report(self.program.name, f"{_words(status)}; starts again in {pause_seconds:g} s")
+            await asyncio.sleep(pause_seconds)
             back_off_seconds = min(back_off_seconds * 2, _MAX_BACK_OFF_SECONDS)
+
+    def _pause_after(self, status: int, back_off_seconds: float) -> float:
+        """What ran before and now says that it cannot may be told nonsense by others: it is tried now and then."""
+        return _HOPELESS_PAUSE_SECONDS if status == ExitStatus.CONFIG else back_off_seconds
 
     async def _run(self) -> int:
         with tempfile.TemporaryDirectory(prefix="mindglm-") as directory, _Notices(Path(directory)) as notices:
@@ -116,7 +123,7 @@ class Kept:
                     self._report(self.program.name, "ready")
                 log_size = min(log_size, rotate(self.program.log))
                 await asyncio.sleep(_LOOK_SECONDS)
-        if status == os.EX_CONFIG:
+        if status == ExitStatus.CONFIG and not (self.program.is_notifying and self._ready.is_set()):
             raise FinalExit(self.program.name, _last_line(self.program.log, log_size))
         return status
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from rich.console import Console
 
 from bot.channels import registry
+from bot.ending import end_tasks
 from dialogue.errors import DialogueError
 from dialogue.process import home
+from dialogue.process.exit_status import ExitStatus
 from dialogue.process.file_lock import try_lock
 from dialogue.process.opening import upgrade_own
 from dialogue.process.settings import DialogueSettings
@@ -23,7 +25,7 @@ _WORKER_GRACE_SECONDS = 50.0
 
 
 def run(settings: DialogueSettings) -> int:
-    """Returns the exit status: 0 after Ctrl-C or SIGTERM, 1 when a process cannot run at all, 2 with no channel."""
+    """Returns the exit status: 0 after Ctrl-C or SIGTERM, 78 when a process cannot run at all, 2 with no channel."""
     home.keep_private()
     console = Console(stderr=True, highlight=False)
     unknown_settings.warn()
@@ -33,7 +35,7 @@ def run(settings: DialogueSettings) -> int:
             f"\n  {channel.name}: set {registry.process_of(channel).switched_on_by}" for channel in registry.platforms()
         )
         console.print(f"No channel is configured:{choices}\nOr talk in the terminal: mindglm chat")
-        return 2
+        return ExitStatus.USAGE
     registry.check_accounts(settings)
     if settings.consent == "off":
         console.print("[bold]MINDGLM_CONSENT=off: messages are stored and answered without asking for consent.[/]")
@@ -56,8 +58,8 @@ def _run(settings: DialogueSettings, names: list[str], console: Console) -> int:
         asyncio.run(supervise(programs, console))
     except FinalExit as error:
         console.print(f"{error.name} cannot run: {error}", markup=False)
-        return 1
-    return 0
+        return ExitStatus.CONFIG
+    return ExitStatus.OK
 
 
 class AlreadyUp(DialogueError):
@@ -103,7 +105,7 @@ async def supervise(programs: list[Program], console: Console) -> None:
         for task in done:
             task.result()
     finally:
-        ending.cancel()
+        await end_tasks((ending, *watching))
         for process in reversed(kept):
             with contextlib.suppress(FinalExit):
                 await process.stop()

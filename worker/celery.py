@@ -8,16 +8,27 @@ import math
 import os
 import sys
 import threading
+import time
+from contextlib import closing
 from typing import Any, NoReturn
 from uuid import UUID
 
+import structlog
 from celery import Celery, bootsteps, signals
 from celery.worker import state
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ResponseError
+from redis.retry import Retry
 
 from dialogue.broker.doorbell import COMMON_CONFIGURATION, Doorbell
-from dialogue.errors import DatabaseUnavailable, DialogueError
+from dialogue.broker.signals import redis_url
+from dialogue.broker.write_probe import BrokerUnavailable, check_writable
+from dialogue.errors import DialogueError
 from dialogue.process import home
+from dialogue.process.exit_status import ExitStatus, status_of
 from dialogue.process.logs import configure
+from dialogue.process.stop_limit import StopLimit
 from dialogue.process.systemd import notify_ready
 from worker import tasks
 from worker.engine.choose import build
@@ -25,10 +36,15 @@ from worker.engine.port import Engine, ModelServerUnavailable, ModelUnusable
 from worker.service import WorkerService
 from worker.settings import WorkerSettings
 
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
 _THREADS_PER_SLOT = 1.25
 """Spare threads: while some read or write the database, the engine's batch stays full."""
 
 
+_MAX_WRITABLE_PAUSE_SECONDS = 2.0
+_STOP_MARGIN_SECONDS = 30.0
+"""What a stop may take besides the time that replies are given to finish."""
 _FORCED_EXIT_SECONDS = 30.0
 """If an unrecoverable engine has not stopped by then, its thread hangs in the driver."""
 
@@ -51,6 +67,7 @@ def create_app(settings: WorkerSettings) -> Celery:
         task_acks_late=True,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        broker_channel_error_retry=True,  # a broker that refuses writes is treated like one that is away
     )
     model = _Model(settings, engine, Doorbell(app))
 
@@ -67,12 +84,40 @@ def create_app(settings: WorkerSettings) -> Celery:
 
         terminate = stop
 
+    class WritableStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no types
+        """Consumes only from a broker that takes writes: each message taken is a write."""
+
+        requires = ("celery.worker.consumer.connection:Connection",)
+
+        def start(self, _consumer: Any) -> None:
+            _wait_until_writable(home.broker_url(settings))
+
     app.steps["worker"].add(ModelStep)
+    app.steps["consumer"].add(WritableStep)
     tasks.register(app, model.answer)
     signals.setup_logging.connect(lambda **_: configure(settings), weak=False)
-    signals.worker_shutting_down.connect(lambda **_: model.claim_no_more(), weak=False)
+    signals.worker_shutting_down.connect(lambda **_: model.begin_to_stop(), weak=False)
     signals.worker_ready.connect(lambda **_: notify_ready(), weak=False)
     return app
+
+
+def _wait_until_writable(broker_url: str) -> None:
+    """Until the broker takes writes, or the worker shall stop. An error of the connection is left to Celery."""
+    redis = Redis.from_url(redis_url(broker_url), retry=Retry(NoBackoff(), 0))
+    with closing(redis):
+        attempt = 0
+        while True:
+            try:
+                check_writable(redis)
+            except BrokerUnavailable as error:
+                attempt += 1
+                if not isinstance(error.__cause__, ResponseError):
+                    return
+                (log.error if attempt == 1 else log.debug)("broker_refuses_writes", error=str(error))
+            else:
+                return
+            state.maybe_shutdown()
+            time.sleep(min(_MAX_WRITABLE_PAUSE_SECONDS, 0.1 * 2**attempt))
 
 
 def _name(node: str) -> str:
@@ -88,19 +133,24 @@ class _Model:
         self._engine = engine
         self._doorbell = doorbell
         self._service: WorkerService | None = None
+        patience_seconds = settings.shutdown_seconds + settings.lease_seconds + _STOP_MARGIN_SECONDS
+        self._stop_limit = StopLimit(patience_seconds)
 
     def start(self, name: str) -> None:
         """An expected error ends the process with one line, not with a traceback."""
         try:
             self._service = WorkerService(self._settings, self._engine, self._doorbell, name=name, end=_shut_down)
             self._service.start()
-        except (DatabaseUnavailable, ModelServerUnavailable) as error:
-            _end(error, os.EX_TEMPFAIL)  # a later start may succeed
-        except (DialogueError, ModelUnusable) as error:
-            _end(error, os.EX_CONFIG)
+        except ModelServerUnavailable as error:
+            _end(error, ExitStatus.TEMPFAIL)
+        except ModelUnusable as error:
+            _end(error, ExitStatus.CONFIG)
+        except DialogueError as error:
+            _end(error, status_of(error))
 
-    def claim_no_more(self) -> None:
+    def begin_to_stop(self) -> None:
         """Celery still consumes for up to a second after SIGTERM; those turns are left to other workers."""
+        self._stop_limit.begin()
         if self._service is not None:
             self._service.claim_no_more()
 
@@ -123,8 +173,8 @@ def _end(error: Exception, status: int) -> NoReturn:
 
 def _shut_down() -> None:
     """Stop as on SIGTERM, but with a status after which supervisors restart; a hanging thread does not prevent it."""
-    state.should_stop = os.EX_SOFTWARE
-    forced_exit = threading.Timer(_FORCED_EXIT_SECONDS, os._exit, (os.EX_SOFTWARE,))
+    state.should_stop = ExitStatus.SOFTWARE
+    forced_exit = threading.Timer(_FORCED_EXIT_SECONDS, os._exit, (ExitStatus.SOFTWARE,))
     forced_exit.daemon = True
     forced_exit.start()
 
@@ -136,5 +186,6 @@ def __getattr__(name: str) -> Celery:
     try:
         app = globals()["app"] = create_app(WorkerSettings.read())
     except DialogueError as error:
-        raise SystemExit(f"mindglm worker: {error}") from None
+        sys.stderr.write(f"mindglm worker: {error}\n")
+        raise SystemExit(status_of(error)) from None
     return app

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.orm import Session
+
 from bot.channels.channel import Capabilities, Channel, Cost
 from bot.ending import end_tasks
 from bot.health import Health, Listening
@@ -22,6 +24,8 @@ from bot.outgoing.late_texts import MAX_FILE_BYTES, LateTextSender, SendFiles
 from bot.outgoing.listener import Listener
 from bot.outgoing.splitting import split
 from bot.services import BotServices
+from dialogue.messages import OwedText
+from dialogue.storage.clock import utc_now
 from dialogue.tables import Figure
 
 _MAX_AT_ONCE = 50
@@ -121,6 +125,7 @@ class Runtime:
             ask_pending=self._pending_updates,
             instruments=services.instruments,
             executor=services.executors.display,
+            office=services.office,
         )
         context = AdapterContext(
             services=services, health=self._health, begin=self._journal.begin, stopping=self._stopping
@@ -154,14 +159,17 @@ class Runtime:
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Until stopped; raises `Misconfigured` for what no restart mends, `Deaf` for what one may."""
+        reporting = asyncio.create_task(self._health.run())
         try:
             if await self._adapter.greet():
+                self._health.is_connected = True
                 take_over = partial(journal.take_over_from_the_dead, self._home, self._services.database)
                 await self._services.executors.delivery.run(take_over)
                 await self._adapter.resume()
                 with self._courier.woken_by(self._services.signals):
                     await self._serve(on_ready)
         finally:
+            await end_tasks((reporting,))
             self._journal.close(is_settled=self._courier.is_settled)
             await self._adapter.close()
 
@@ -169,9 +177,7 @@ class Runtime:
         """Run until it stops receiving, then finish the texts in flight while everything they need still runs."""
         listening = asyncio.create_task(self._adapter.listen(on_ready))
         delivering = asyncio.create_task(self._deliver())
-        beside = [
-            asyncio.create_task(work) for work in (self._listener.run(), self._health.run(), *self._adapter.beside())
-        ]
+        beside = [asyncio.create_task(work) for work in (self._listener.run(), *self._adapter.beside())]
         try:
             await _until_done(listening, delivering, *beside)
         finally:
@@ -193,7 +199,7 @@ class Runtime:
                 self._courier.stop()
                 await delivering
         finally:
-            ending.cancel()
+            await end_tasks((ending,))
 
     def _new_courier(self) -> Courier:
         services, adapter = self._services, self._adapter
@@ -212,10 +218,14 @@ class Runtime:
             split=cut,
             claims=self._claims(),
             max_at_once=adapter.max_at_once,
+            on_failed=self._failed,
             owner=self._journal.owner,
             meters=services.meters,
             executor=services.executors.delivery,
         )
+
+    def _failed(self, session: Session, text: OwedText, reason: str) -> None:
+        self._services.crisis_alarms.failed(session, text, reason, now=utc_now())
 
     def _claims(self) -> Claims | None:
         """Within the platform's budget, where it has one."""

@@ -47,6 +47,9 @@ FORBIDDEN = "forbidden"
 Outcome = Callable[[Session], None]
 """Writes down what became of one text."""
 
+OnFailed = Callable[[Session, OwedText, str], None]
+"""Called in the transaction that marks a text as failed, with the reason."""
+
 
 class Undeliverable(Exception):
     """The platform will never take this text; `reason` is a short name, never a text.
@@ -105,6 +108,7 @@ class Courier:
         split: Callable[[str], list[str]] = whole,
         claims: Claims | None = None,
         max_at_once: int = 50,
+        on_failed: OnFailed = lambda _session, _text, _reason: None,
         poll_seconds: float = 1.0,
         owner: UUID | None = None,
         meters: BotMeters = UNMETERED,
@@ -116,6 +120,7 @@ class Courier:
         self._sender = sender
         self._claims = claims or AllThatIsDue(channel=sender.name, keys=keys, split=split, chat_id=chat_id)
         self._max_at_once = max_at_once
+        self._on_failed = on_failed
         self._poll_seconds = poll_seconds
         self._meters = meters
         self._executor = executor or Executors().delivery
@@ -226,8 +231,11 @@ class Courier:
 
     def _failed(self, text: OwedText, reason: str, *, telling: str | None = None) -> Outcome:
         def write_down(session: Session) -> None:
-            if sending.mark_failed(session, text.id, owner=self._owner, error=reason) and telling is not None:
+            if not sending.mark_failed(session, text.id, owner=self._owner, error=reason):
+                return
+            if telling is not None:
                 sending.owe_instead(session, self._keys, text, telling, now=self._clock())
+            self._on_failed(session, text, reason)
 
         return write_down
 

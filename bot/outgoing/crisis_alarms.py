@@ -8,11 +8,13 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dialogue.admin import alerts, find
+from dialogue.admin import alerts, find, reachability
 from dialogue.admin.cases.opening import UNSENT_LEVEL, open_case
 from dialogue.admin.office import Office
+from dialogue.core import outbox
 from dialogue.core.budgets import HeldText
 from dialogue.core.sending import Bounced
+from dialogue.messages import OwedText
 from dialogue.states import CaseKind, DeliveryKind
 from dialogue.tables import CONVERSATIONS
 
@@ -34,6 +36,15 @@ class CrisisAlarms:
         """The platform took the words, and said later that they did not arrive."""
         if bounced.kind is DeliveryKind.CRISIS:
             place = (bounced.channel, bounced.conversation_id)
+            self._alert(session, "alert_crisis_bounced", *place, kind=CaseKind.BOUNCED, now=now)
+
+    def failed(self, session: Session, text: OwedText, reason: str, *, now: datetime) -> None:
+        """The platform refused a text for good: crisis words alarm the admins, an alarm goes to the next of them."""
+        if text.kind is DeliveryKind.ALERT:
+            reachability.pass_on(session, self.office, text, reason, now=now)
+        elif text.kind is DeliveryKind.CRISIS:
+            conversation_id = outbox.conversation_of(session, text.id)
+            place = (text.address.channel, conversation_id)
             self._alert(session, "alert_crisis_bounced", *place, kind=CaseKind.BOUNCED, now=now)
 
     def _alert(

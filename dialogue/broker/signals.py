@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from dialogue.broker.circuit_breaker import CircuitBreaker
-from dialogue.errors import DialogueError
+from dialogue.broker.write_probe import check_writable
 
 CANCEL = "mindglm:cancel"
 """Carries a turn's id whose generation is to stop."""
@@ -26,10 +26,6 @@ _UUID_BYTES = 16
 _TIMEOUT_SECONDS = 1.0
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
-
-
-class BrokerUnavailable(DialogueError):
-    """The broker at MINDGLM_BROKER_URL does not answer."""
 
 
 def owed(channel: str) -> str:
@@ -68,11 +64,8 @@ class Signals:
         )
 
     def check(self) -> None:
-        """Raises `BrokerUnavailable` unless Redis answers."""
-        try:
-            self._redis.ping()
-        except RedisError as error:
-            raise BrokerUnavailable from error
+        """Raises `BrokerUnavailable` unless Redis answers and takes writes."""
+        check_writable(self._redis)
 
     @contextmanager
     def heard_nearby(self, channel: str, on_owed: Callable[[], object]) -> Iterator[None]:

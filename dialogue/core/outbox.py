@@ -36,6 +36,8 @@ _OLDEST = select(func.min(DELIVERIES.c.created_at)).where(
     DELIVERIES.c.channel == bindparam("of_channel"), DELIVERIES.c.state.in_(OPEN_DELIVERY_STATES)
 )
 
+_CONVERSATION_OF = select(DELIVERIES.c.conversation_id).where(DELIVERIES.c.id == bindparam("delivery_id"))
+
 
 def owe(
     session: Session,
@@ -89,6 +91,12 @@ def oldest_owed(session: Session, channel: str) -> datetime | None:
     """When the oldest text that the channel still owes was written."""
     oldest: datetime | None = session.scalar(_OLDEST, {"of_channel": channel})
     return oldest
+
+
+def conversation_of(session: Session, delivery_id: UUID) -> UUID | None:
+    """The conversation that a text belongs to, if any."""
+    conversation_id: UUID | None = session.scalar(_CONVERSATION_OF, {"delivery_id": delivery_id})
+    return conversation_id
 
 
 def _pending(delivery_id: UUID, address: Address, *, now: datetime) -> dict[str, object]:

@@ -1,12 +1,18 @@
 """Commands that change something: reset, close, release, block, unblock, resend. Each leaves its line in the audit."""
 
+import time
 from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
 from mindglm.admin.counter import AdminContext, AsJson, Why, Yes, confirm
+
+if TYPE_CHECKING:
+    from dialogue.states import DeliveryState
+
+_LOOK_SECONDS = 0.2
 
 Id = Annotated[str, typer.Argument(help="A conversation's id, or its beginning.")]
 Person = Annotated[str, typer.Argument(help="channel:user id, or the beginning of a conversation's or person's id.")]
@@ -14,12 +20,63 @@ Person = Annotated[str, typer.Argument(help="channel:user id, or the beginning o
 
 def register(app: typer.Typer) -> None:
     """Put these commands on the counter."""
+    app.command(epilog="Example: mindglm admin alert --test")(alert)
     app.command(epilog="Example: mindglm admin reset 019aa5c3 --why test")(reset)
     app.command(epilog="Example: mindglm admin close 019aa5c3 --yes")(close)
     app.command(epilog="Example: mindglm admin release 019aa5c3")(release)
     app.command(epilog="Example: mindglm admin block telegram:123456789 --why spam")(block)
     app.command(epilog="Example: mindglm admin unblock telegram:123456789")(unblock)
     app.command(epilog="Example: mindglm admin resend 019aa5c3-7d10-7c55-8c4e-0a1b2c3d4e5f")(resend)
+
+
+def alert(
+    *,
+    test: Annotated[bool, typer.Option("--test", help="Send a test alarm to every admin.")] = False,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for the adapters to deliver it.", min=0)] = 30,
+    json: AsJson = False,
+) -> None:
+    """Send a test alarm to every admin and say what became of it; exit status 1 if one was not sent."""
+    from dialogue.admin import reachability
+    from dialogue.states import DeliveryState
+    from dialogue.storage.clock import utc_now
+    from mindglm.admin import printing
+
+    if not test:
+        raise typer.BadParameter("only test alarms can be sent by hand: --test")
+    with AdminContext.open() as counter:
+        if not counter.office.admins:
+            raise typer.BadParameter("MINDGLM_ADMINS names nobody")
+        with counter.database.begin() as session:
+            owed = reachability.test(session, counter.office, now=utc_now())
+        outcomes = _wait_for(counter, list(owed.values()), seconds=wait)
+    told = {
+        f"{admin.channel}:{admin.chat_id}": {"state": state, "error": error}
+        for admin, delivery_id in owed.items()
+        for state, error in [outcomes[delivery_id]]
+    }
+    if json:
+        printing.as_json({"admins": told})
+    else:
+        for admin, fate in told.items():
+            printing.line(f"{admin}: {fate['error'] or fate['state']}")
+    raise typer.Exit(any(fate["state"] != DeliveryState.SENT for fate in told.values()))
+
+
+def _wait_for(
+    counter: AdminContext, delivery_ids: list[UUID], *, seconds: float
+) -> "dict[UUID, tuple[DeliveryState, str | None]]":
+    """Until the adapters have sent them, or failed, at most that long."""
+    from dialogue.admin import reachability
+    from dialogue.states import OPEN_DELIVERY_STATES
+
+    deadline = time.monotonic() + seconds
+    while True:
+        with counter.database.read() as session:
+            outcomes = reachability.outcomes(session, delivery_ids)
+        is_done = not any(state in OPEN_DELIVERY_STATES for state, _ in outcomes.values())
+        if is_done or time.monotonic() >= deadline:
+            return outcomes
+        time.sleep(_LOOK_SECONDS)
 
 
 def reset(

@@ -39,6 +39,7 @@ def examinations() -> list[Examination]:
         Examination("model", models.examine),
         *platforms.examinations(),
         Examination("care", duties.examine),
+        Examination("admins", stores.examine_admins),
         Examination("processes", stores.examine_processes),
     ]
 

@@ -15,10 +15,13 @@ from redis.retry import Retry
 from sqlalchemy import func, select
 
 from bot.channels.findings import CheckResult, fail, note, ok, warn
+from care import texts
+from dialogue.admin import reachability
+from dialogue.admin.office import Office
 from dialogue.broker.signals import redis_url
 from dialogue.core import people, unparsed
 from dialogue.errors import DatabaseUnavailable, SchemaMismatch, WrongSecretKey
-from dialogue.process import home
+from dialogue.process import admins, home
 from dialogue.process.key_file import master_keys
 from dialogue.storage import schema
 from dialogue.storage.clock import utc_now
@@ -88,6 +91,26 @@ def examine_processes(patient: Patient) -> Iterator[CheckResult]:
         yield note("process_no_worker")
     if len(versions := {one.identity.version for one in found if one.is_there(now)}) > 1:
         yield warn("process_versions", versions=", ".join(sorted(versions)))
+
+
+def examine_admins(patient: Patient) -> Iterator[CheckResult]:
+    """Did the last text to each admin arrive?"""
+    if patient.bot.database_url is None and not _default_file(patient).exists():
+        return
+    keys = master_keys(patient.bot)
+    office = Office(keys=keys, texts=texts.load(patient.bot.locale), admins=admins.parse(patient.bot.admins))
+    with closing(connect(_database_url(patient), pool_size=1)) as database:
+        schema.check(database)
+        with database.read() as session:
+            reaches = reachability.of(session, office)
+    for one in reaches:
+        name = f"{one.admin.channel}:{one.admin.chat_id}"
+        if one.is_lost:
+            yield fail("admin_unreached", admin=name, error=one.error)
+        elif one.at is None:
+            yield warn("admin_untried", admin=name)
+        else:
+            yield ok("admin_reached", admin=name)
 
 
 def examine_broker(patient: Patient) -> Iterator[CheckResult]:

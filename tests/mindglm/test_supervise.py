@@ -113,6 +113,17 @@ async def test_a_process_that_cannot_run_at_all_says_why_and_is_not_tried_again(
     await kept.stop()
 
 
+async def test_one_that_ran_before_and_then_cannot_is_tried_again_later_and_ends_nothing(
+    program: Callable[..., Program],
+) -> None:
+    reports = Reports()
+    kept = Kept(program(f"import time; {NOTIFY}; time.sleep(1); raise SystemExit(78)", is_notifying=True), reports)
+    kept.start()
+    await kept.wait_ready()
+    await until(lambda: reports.count("ended with status 78; starts again in 300 s"))
+    await kept.stop()
+
+
 async def test_of_two_supervisors_one_runs_it_and_the_other_takes_over(
     program: Callable[..., Program], tmp_path: Path
 ) -> None:

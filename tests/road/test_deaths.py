@@ -157,3 +157,27 @@ def test_a_database_that_restarts_loses_nobody(
         assert opened.wait_for_answers(1, seconds=40) == ["收到：之前"]
         opened.say("之后")
         assert opened.wait_for_answers(2, seconds=40) == ["收到：之前", "收到：之后"]
+
+
+def test_a_broker_that_refuses_writes_is_treated_like_one_that_is_away(
+    quick_road: Road, valkey_server: ValkeyServer
+) -> None:
+    """At the start of a worker and while it runs: people are answered from the database meanwhile."""
+    quick_road.start_courier()
+    with Redis.from_url(in_redis_form(valkey_server.url)) as redis:
+        redis.replicaof("127.0.0.1", "1")
+        worker = quick_road.start_worker()
+        quick_road.say("在吗")
+        assert quick_road.wait_for_answers(1, seconds=30) == ["收到：在吗"]
+        redis.replicaof("NO", "ONE")
+        wait_until(lambda: "ready." in worker.log.read_text(), 30)
+        redis.config_set("min-replicas-to-write", 1)
+        quick_road.say("还在吗")
+        assert quick_road.wait_for_answers(2, seconds=30) == ["收到：在吗", "收到：还在吗"]
+        wait_until(lambda: worker.log.read_text().count("broker_refuses_writes") == 2, 30)
+        redis.config_set("min-replicas-to-write", 0)
+        quick_road.say("现在呢")
+        assert quick_road.wait_for_answers(3, seconds=30)[2] == "收到：现在呢"
+        assert worker.process.poll() is None
+        worker.terminate()
+        assert worker.wait() == 0

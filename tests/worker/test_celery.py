@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dialogue.process.exit_status import ExitStatus
 from dialogue.storage.vault import new_secret
 from tests.patience import wait_until
 
@@ -34,7 +35,7 @@ def celery(**variables: str) -> subprocess.CompletedProcess[str]:
 )
 def test_what_is_set_wrong_is_one_line_and_a_status(variables: dict[str, str], words: str) -> None:
     done = celery(**variables)
-    assert done.returncode != 0
+    assert done.returncode == ExitStatus.CONFIG
     assert words in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
 
@@ -86,3 +87,13 @@ def test_it_waits_for_a_broker_that_is_away_and_stops_all_the_same(tmp_path: Pat
     process.terminate()
     assert process.wait(60) == 0
     assert "worker_stopped" in log.read_text()
+
+
+def test_mindglm_worker_ends_with_the_status_of_celery(tmp_path: Path) -> None:
+    """Celery's `worker_main` drops it."""
+    breaks = "import worker.celery as c, mindglm.worker as w\nc.home.broker_url = lambda _: 'memory://'\n"
+    breaks += "def fail(*_, **__): raise RuntimeError\nc.WorkerService = fail\n"
+    code = f"{breaks}raise SystemExit(w.run(concurrency=None, name=None))"
+    environment = {**os.environ, "MINDGLM_ENGINE": "scripted", "MINDGLM_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, env=environment, timeout=90)
+    assert done.returncode == 1, done.stderr

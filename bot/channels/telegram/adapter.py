@@ -9,11 +9,11 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from telegram.error import InvalidToken, TelegramError
+from telegram.error import BadRequest, InvalidToken, TelegramError
 
 from bot.channels.runtime import Adapter, AdapterContext, Runtime
 from bot.channels.telegram import menu
-from bot.channels.telegram.bot_api import TokenRefused, connect, wait_seconds, webhook_secret
+from bot.channels.telegram.bot_api import accepted, connect, refused, wait_seconds, webhook_secret
 from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.flood_limits import Limiter, Pace, SharedSlots
 from bot.channels.telegram.intake import Intake
@@ -27,6 +27,7 @@ from bot.channels.telegram.stale_placeholders import StalePlaceholders
 from bot.channels.telegram.updates import ALLOWED, Account
 from bot.health import Listening
 from bot.outgoing.queue_position import QueuePositions
+from bot.refusals import Refusals
 from bot.services import BotServices
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -52,7 +53,11 @@ class TelegramAdapter(Adapter):
         self._settings = settings
         self._health = context.health
         self._stopping = context.stopping
+        self._refusals = Refusals(
+            patience_seconds=settings.telegram_refusal_seconds, was_accepted=context.health.has_heard_before()
+        )
         self._api = connect(settings)
+        self._webhook_secret = webhook_secret(settings)
         self._records = Records(services.database, services.keys, executors=services.executors)
         self._slots = SharedSlots.connect(services.broker_url, str(self._api.token).partition(":")[0])
         self._limiter = Limiter(self._slots)
@@ -117,18 +122,17 @@ class TelegramAdapter(Adapter):
         if self._settings.telegram_webhook_url is None:
             if await self._insist(self._api.delete_webhook):  # Telegram polls no bot that has one
                 on_ready()
-                await Poller(self._api, intake, self._health, self._stopping).run()
+                await Poller(self._api, intake, self._health, self._stopping, self._refusals).run()
             return
         from bot.channels.telegram.webhook import Webhook  # a web server costs memory that polling does not need
 
-        secret = webhook_secret(self._settings)
-        webhook = Webhook(intake, self._health, secret=secret)
+        webhook = Webhook(intake, self._health, secret=self._webhook_secret)
         webhook.listen(self._settings.telegram_webhook_listen)
         set_webhook = partial(
             self._api.set_webhook,
             self._settings.telegram_webhook_url,
             allowed_updates=ALLOWED,
-            secret_token=secret,
+            secret_token=self._webhook_secret,
             max_connections=_WEBHOOK_CONNECTIONS,
         )
         try:
@@ -154,17 +158,27 @@ class TelegramAdapter(Adapter):
         while not self._stopping.is_set():
             try:
                 await call()
-            except InvalidToken:
-                raise TokenRefused from None
+            except InvalidToken as error:
+                attempt += 1
+                refused(self._refusals, self._health)
+                await self._pause(wait_seconds(error, attempt))
+            except BadRequest as error:  # of what we set: a name that cannot be resolved now may be later
+                attempt += 1
+                log.error("telegram_refuses", reason=error.message)  # noqa: TRY400 - the reason says it all
+                await self._pause(wait_seconds(error, attempt))
             except TelegramError as error:
                 attempt += 1
                 seconds = wait_seconds(error, attempt)
                 log.warning("telegram_unreachable", error=type(error).__name__, seconds=seconds)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), seconds)
+                await self._pause(seconds)
             else:
+                accepted(self._refusals, self._health)
                 return True
         return False
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def _offer_menu(self) -> None:
         try:

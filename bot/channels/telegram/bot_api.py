@@ -4,17 +4,23 @@ import hashlib
 import hmac
 import logging
 import os
+import re
 from typing import Any
 
 import httpx
+import structlog
 from telegram import Bot
 from telegram.error import BadRequest, InvalidToken, NetworkError, RetryAfter, TelegramError
 
 from bot.channels.telegram.connections import TIMEOUT_SECONDS, Connections, pool
 from bot.channels.telegram.settings import TelegramSettings
 from bot.channels.telegram.updates import ALLOWED
+from bot.health import Health
+from bot.refusals import Refusals
 from dialogue.core.sending import back_off_seconds
 from dialogue.errors import EnvironmentFault, Misconfigured
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 POLL_SECONDS = 25
 
@@ -22,11 +28,31 @@ _MAX_BACK_OFF_SECONDS = 30.0
 _MAX_BACK_OFF_WHEN_AWAY_SECONDS = 1.0
 """Longest backoff without database, keys or network: short, because somebody in danger may be writing."""
 
+_MAX_BACK_OFF_WHEN_REFUSED_SECONDS = 10.0
+_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
+"""What Telegram takes as a secret_token: https://core.telegram.org/bots/api#setwebhook."""
+_TOKEN = "token"  # noqa: S105 - a warning's key
+
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
 class TokenRefused(Misconfigured):
     """Telegram rejects MINDGLM_TELEGRAM_TOKEN: it is wrong or was revoked. Get a new one from @BotFather."""
+
+
+def refused(refusals: Refusals, health: Health) -> None:
+    """401, or 404, which Telegram and servers in between also say while they are ill. Raises `TokenRefused`."""
+    is_news = not refusals.is_refused
+    if refusals.refused():
+        raise TokenRefused
+    health.warns(_TOKEN, "Telegram refuses MINDGLM_TELEGRAM_TOKEN; it is asked again")
+    (log.error if is_news else log.warning)("token_refused", is_final=False)
+
+
+def accepted(refusals: Refusals, health: Health) -> None:
+    """Telegram answered as it should."""
+    refusals.accepted()
+    health.settles(_TOKEN)
 
 
 class BotApi(Bot):
@@ -63,9 +89,15 @@ def connect(settings: TelegramSettings) -> BotApi:
 
 
 def webhook_secret(settings: TelegramSettings) -> str:
-    """The secret that Telegram sends with each update: from the settings, or derived from the token."""
+    """The secret that Telegram sends with each update: from the settings, or derived from the token.
+
+    Raises `Misconfigured` for one that Telegram would refuse.
+    """
     if settings.telegram_webhook_secret is not None:
-        return settings.telegram_webhook_secret.get_secret_value()
+        secret = settings.telegram_webhook_secret.get_secret_value()
+        if not _SECRET.fullmatch(secret):
+            raise Misconfigured("MINDGLM_TELEGRAM_WEBHOOK_SECRET must be 1 to 256 letters, digits, _ or -.")
+        return secret
     token = settings.telegram_token.get_secret_value().strip() if settings.telegram_token else ""
     return hmac.new(token.encode(), b"mindglm webhook", hashlib.sha256).hexdigest()
 
@@ -82,6 +114,8 @@ def wait_seconds(error: Exception, count: int) -> float:
         return retry_seconds(error)
     is_away = isinstance(error, EnvironmentFault | TimeoutError | NetworkError) and not isinstance(error, BadRequest)
     longest = _MAX_BACK_OFF_WHEN_AWAY_SECONDS if is_away else _MAX_BACK_OFF_SECONDS
+    if isinstance(error, InvalidToken):
+        longest = _MAX_BACK_OFF_WHEN_REFUSED_SECONDS
     return back_off_seconds(count, first_seconds=0.25, max_seconds=longest)
 
 

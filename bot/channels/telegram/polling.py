@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from collections import deque
 from collections.abc import Coroutine
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import structlog
 from telegram.error import Conflict, InvalidToken, TelegramError
 
-from bot.channels.telegram.bot_api import POLL_SECONDS, BotApi, TokenRefused, wait_seconds
+from bot.channels.telegram.bot_api import POLL_SECONDS, BotApi, accepted, refused, wait_seconds
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.raw import Raw
 from bot.channels.telegram.updates import order_key
 from bot.ending import end_tasks
 from bot.health import Deaf, Health, hangs_for_good
 from bot.incoming.faults import Faults
+from bot.refusals import Refusals
 from dialogue.errors import EnvironmentFault
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -40,7 +42,15 @@ class Poller:
     poll returns all unconfirmed updates again; only new ones are started.
     """
 
-    def __init__(self, api: BotApi, intake: Intake, health: Health, stopping: asyncio.Event) -> None:
+    def __init__(
+        self,
+        api: BotApi,
+        intake: Intake,
+        health: Health,
+        stopping: asyncio.Event,
+        refusals: Refusals | None = None,
+    ) -> None:
+        self._refusals = refusals or Refusals(patience_seconds=math.inf)
         self._api = api
         self._intake = intake
         self._health = health
@@ -63,8 +73,10 @@ class Poller:
                     await self._round()
                 except Deaf:
                     raise
-                except InvalidToken:
-                    raise TokenRefused from None
+                except InvalidToken as error:
+                    trouble_count += 1
+                    refused(self._refusals, self._health)
+                    await self._pause(wait_seconds(error, trouble_count))
                 except (TelegramError, TimeoutError) as error:
                     trouble_count += 1
                     log.warning("poll_retries", **_told(error), seconds=wait_seconds(error, trouble_count))
@@ -83,6 +95,7 @@ class Poller:
 
     async def _round(self) -> None:
         updates = await self._fetch()
+        accepted(self._refusals, self._health)
         self._health.heard()
         has_news = self.begin(updates)
         await self.progress(_MOMENT_SECONDS if has_news else _LONG_MOMENT_SECONDS)

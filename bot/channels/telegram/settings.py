@@ -16,6 +16,11 @@ class TelegramSettings(DialogueSettings):
     telegram_proxy: SecretStr | None = Field(
         default=None, description="e.g. http://user:secret@host:3128. Default: HTTPS_PROXY and similar variables."
     )
+    telegram_refusal_seconds: float = Field(
+        default=300,
+        ge=0,
+        description="Telegram must refuse a token that it has accepted before for this long until it is believed.",
+    )
     telegram_groups: bool = Field(
         default=False, description="Answer in groups too, where the bot is mentioned or replied to."
     )

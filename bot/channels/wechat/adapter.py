@@ -23,6 +23,7 @@ from bot.channels.wechat.sender import WechatSender
 from bot.channels.wechat.settings import WechatSettings
 from bot.outgoing.queue_position import words_for
 from bot.outgoing.splitting import split
+from bot.refusals import Refusals
 from bot.services import BotServices
 from dialogue.core import feedback
 from dialogue.core import queue_position as waiting
@@ -33,6 +34,7 @@ from dialogue.storage.clock import utc_now
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _WAITING_LOOK_SECONDS = 2.0
+_REFUSAL_SECONDS = 300.0
 _ENDPOINT = re.compile(r"(\[[0-9A-Fa-f:]+\]|[\w.-]+):\d{1,5}")
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
@@ -51,7 +53,13 @@ class WechatAdapter(Adapter):
         self._stopping = context.stopping
         self._waiting_seconds = settings.wechat_waiting_notice_seconds
         self._on_ready: Callable[[], None] = _nothing
-        self._connection = Connection(partial(Puppet, *_place(settings)), self._on_event, on_alive=self._alive)
+        self._connection = Connection(
+            partial(Puppet, *_place(settings)),
+            self._on_event,
+            on_alive=self._alive,
+            refusals=Refusals(patience_seconds=_REFUSAL_SECONDS, was_accepted=context.health.has_heard_before()),
+            on_refused=self._refused,
+        )
         contacts = Contacts(self._connection)
         self._intake = Intake(
             inbox=context.services.inbox,
@@ -121,6 +129,12 @@ class WechatAdapter(Adapter):
             self._health.lets_go(message_id)
         else:
             self._health.holds_back(message_id, reason)
+
+    def _refused(self, is_refused: bool) -> None:  # noqa: FBT001 - a state that is told, no option
+        if is_refused:
+            self._health.warns("token", "the puppet service refuses MINDGLM_WECHAT_TOKEN; it is asked again")
+        else:
+            self._health.settles("token")
 
     def _alive(self) -> None:
         if self._connection.is_logged_in:

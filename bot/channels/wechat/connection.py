@@ -5,20 +5,22 @@ must be answered, as a call and, if the service ever sends them, as an event.
 """
 
 import asyncio
-import contextlib
 import random
 import time
 from collections.abc import Callable
 
 import structlog
 
-from bot.channels.wechat.puppet import Event, Happening, LineBroken, Puppet, PuppetTrouble, StreamTaken
+from bot.channels.wechat.puppet import Event, Happening, LineBroken, Puppet, PuppetTrouble, StreamTaken, TokenRefused
+from bot.ending import end_tasks
+from bot.refusals import Refusals
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _FIRST_BACK_OFF_SECONDS = 0.5
 _MAX_BACK_OFF_SECONDS = 1.0  # somebody in danger may be writing
 _MAX_BACK_OFF_WHEN_TAKEN_SECONDS = 60.0
+_MAX_BACK_OFF_WHEN_REFUSED_SECONDS = 10.0
 _STABLE_SECONDS = 30.0
 _QUIET_START_SECONDS = 3.0
 _PROBE = "mindglm"
@@ -37,7 +39,12 @@ class Connection:
         *,
         on_alive: Callable[[], None],
         probe_seconds: float = 20.0,
+        refusals: Refusals | None = None,
+        on_refused: Callable[[bool], None] = lambda _is_refused: None,
     ) -> None:
+        """`on_refused` is told whether the token is refused at present."""
+        self._refusals = refusals or Refusals(patience_seconds=0)
+        self._on_refused = on_refused
         self._connect = connect
         self._on_event = on_event
         self._on_alive = on_alive
@@ -85,6 +92,12 @@ class Connection:
             except StreamTaken:
                 longest = _MAX_BACK_OFF_WHEN_TAKEN_SECONDS
                 log.warning("wechat_stream_taken", hint="another bot reads this account; only one can")
+            except TokenRefused:
+                if self._refusals.refused():
+                    raise
+                longest = _MAX_BACK_OFF_WHEN_REFUSED_SECONDS
+                self._on_refused(True)
+                log.error("wechat_token_refused", is_final=False)  # noqa: TRY400 - it is expected
             except (LineBroken, PuppetTrouble) as trouble:
                 log.warning("wechat_connection_lost", reason=str(trouble))
             if time.monotonic() - began_at > _STABLE_SECONDS:
@@ -135,6 +148,8 @@ class Connection:
         if self._puppet is None:
             self._puppet = puppet
             self._is_up.set()
+            self._refusals.accepted()
+            self._on_refused(False)
             log.info("wechat_connection_ready", is_durable=puppet.is_durable)
             self._on_alive()
 
@@ -152,9 +167,7 @@ class Connection:
 
 async def _end(*tasks: asyncio.Task[None]) -> None:
     """Raises what the first of them raised."""
+    await end_tasks(tasks)
     for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
-    for task in tasks:
-        with contextlib.suppress(asyncio.CancelledError):
+        if task.done() and not task.cancelled():
             task.result()

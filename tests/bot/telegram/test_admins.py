@@ -67,3 +67,18 @@ def test_a_reset_from_the_chat_cancels_the_reply_that_is_being_generated(open_cl
     wait_until(lambda: "generation_cancelled" in clinic.logs(), 10)
     clinic.telegram.write(PERSON, "/admin status")
     last(clinic, PERSON, "这个指令我不认识")
+
+
+def test_an_admin_who_blocked_the_bot_is_replaced_by_the_next_and_reported_until_it_is_mended(
+    open_clinic: Callable[..., Clinic],
+) -> None:
+    other = 9002
+    clinic = open_clinic(MINDGLM_ADMINS=f"telegram:{ADMIN},telegram:{other}").open()
+    clinic.telegram.blocked.add(ADMIN)
+    clinic.telegram.write(PERSON, "我最近一直想自杀")
+    passed_on = last(clinic, other, f"telegram:{ADMIN}")
+    assert "风险等级 2" in passed_on.text
+    wait_until(lambda: f"alarms do not reach the admin telegram:{ADMIN} (forbidden)" in clinic.health()["troubles"], 20)
+    clinic.telegram.blocked.clear()
+    clinic.telegram.write(ADMIN, "/admin help")
+    wait_until(lambda: clinic.health()["troubles"] == [], 20)

@@ -75,6 +75,12 @@ class FakeHealth:
     def holds_back(self, update: str, reason: str) -> None:
         self.held_back[update] = reason
 
+    def warns(self, key: str, warning: str) -> None:
+        self.held_back[key] = warning
+
+    def settles(self, key: str) -> None:
+        self.held_back.pop(key, None)
+
     def lets_go(self, update: str) -> None:
         self.held_back.pop(update, None)
 

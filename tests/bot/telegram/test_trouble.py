@@ -37,10 +37,37 @@ def test_without_a_token_it_says_which_setting_is_missing(open_clinic: Callable[
 def test_a_token_that_is_revoked_while_it_runs_ends_the_process(
     open_clinic: Callable[..., Clinic], telegram: Telegram
 ) -> None:
-    adapter = open_clinic().start_adapter().wait_ready()
+    adapter = open_clinic(MINDGLM_TELEGRAM_REFUSAL_SECONDS="2").start_adapter().wait_ready()
     telegram.token = "4242:a-new-one"
     telegram.push(message={})  # ends the poll that is going on
     assert adapter.wait(60) == 78
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_a_spell_of_refusals_is_outlived_at_the_start_and_while_it_runs(
+    open_clinic: Callable[..., Clinic], telegram: Telegram, status: int
+) -> None:
+    for method in ("getMe", "deleteWebhook", "getUpdates"):
+        telegram.fault(method, status, count=2)
+    clinic = open_clinic()
+    clinic.start_adapter()
+    wait_until(lambda: clinic.health()["troubles"] != [], 20)
+    clinic.start_worker()
+    telegram.write(WHO, "在吗")
+    assert clinic.wait_for(WHO, 1, seconds=60) == ["收到：在吗"]
+    telegram.fault("getUpdates", status, count=4)
+    telegram.write(WHO, "还在吗")
+    assert clinic.wait_for(WHO, 2, seconds=60) == ["收到：在吗", "收到：还在吗"]
+    assert "token_refused" in clinic.logs()
+
+
+def test_a_webhook_secret_that_telegram_would_refuse_ends_the_start_with_a_sentence(
+    open_clinic: Callable[..., Clinic],
+) -> None:
+    webhook = {"MINDGLM_TELEGRAM_WEBHOOK_URL": "https://a.example", "MINDGLM_TELEGRAM_WEBHOOK_SECRET": "a:b"}
+    adapter = open_clinic(**webhook).start_adapter()
+    assert adapter.wait(60) == 78
+    assert "MINDGLM_TELEGRAM_WEBHOOK_SECRET must be" in adapter.log.read_text()
 
 
 def test_another_instance_is_named_and_polling_goes_on_when_it_is_gone(
