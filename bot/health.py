@@ -112,7 +112,7 @@ class Health:
         self._clock = clock
         self._was_answered = False
         self._faults: dict[str, str] = {}
-        self.is_connected = False  # before that the platform is not asked
+        self.is_connected = True  # while it is not, the platform is not asked
         self.listening = Listening.POLLS
         self._heard_at: datetime | None = None
         self._pending: int | None = None

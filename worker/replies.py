@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -28,17 +28,21 @@ from worker.engine.port import (
     Engine,
     EngineError,
     Exchange,
+    Finish,
     Progress,
     PromptTooLong,
     Request,
 )
 from worker.leases import Leases
 from worker.meters import UNMETERED, TokenPace, WorkerMeters
+from worker.reply_cleaner import CleanedReply, clean, ended_in_the_middle, up_to_its_last_sentence
 from worker.streams import Stream
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _DATABASE_RETRY_SECONDS = 60.0
+_FILTERED = "content_filter"
+"""Why a reply is blocked that the model's server cut off: what is left of it was not meant as a whole."""
 T = TypeVar("T")
 
 
@@ -91,6 +95,7 @@ class Replies:
         self.pace = TokenPace()
         self._clock = clock
         self._stopping = threading.Event()
+        self._thinks_aloud = False  # this model's thoughts begin unmarked
 
     def answer(self, conversation_id: UUID) -> None:
         """Answer the waiting turns of a conversation, if any, one by one. Raises `DatabaseUnavailable`.
@@ -173,24 +178,40 @@ class Replies:
         first_token_at = None
         progress = None
         token_count = 0
+        text = ""
         with closing(self._engine.stream(request)) as replying:
             for progress in replying:
                 first_token_at = first_token_at or self._clock()
                 self.pace.add(progress.reply_tokens - token_count)
                 token_count = progress.reply_tokens
                 if stream.is_due or progress.finish is not None:
-                    stream.show(self._showable(turn, progress))
-        if progress is None or not progress.text:
+                    cleaned = self._cleaned(progress)
+                    is_finished = cleaned.is_cut or progress.finish is not None
+                    stream.show(self._showable(turn, cleaned.text, is_finished=is_finished))
+                    text = cleaned.text
+                    if cleaned.is_cut:
+                        break
+        if progress is None or not text:
             raise EngineError("The engine ended without any text.")
-        return self._finished(progress.text, progress, first_token_at)
+        return self._finished(text, progress, first_token_at)
 
-    def _showable(self, turn: ClaimedTurn, progress: Progress) -> str:
-        verdict = self._guard.judge(
-            progress.text, is_finished=progress.finish is not None, said=turn.text, is_strict=turn.needs_care
-        )
+    def _cleaned(self, progress: Progress) -> CleanedReply:
+        """What of it is meant for the person; its end, where the length cut it off, is mended or said."""
+        if progress.finish is Finish.FILTERED:
+            raise _Blocked(_FILTERED)
+        is_finished = progress.finish is not None
+        cleaned = clean(progress.text, is_finished=is_finished, thinks_aloud=self._thinks_aloud)
+        self._thinks_aloud |= cleaned.was_thinking_aloud
+        if progress.finish is not Finish.LENGTH or cleaned.is_cut or not ended_in_the_middle(cleaned.text):
+            return cleaned
+        kept = up_to_its_last_sentence(cleaned.text)
+        return replace(cleaned, text=kept or f"{cleaned.text}……\n{self._texts.say('reply_cut_off')}")
+
+    def _showable(self, turn: ClaimedTurn, text: str, *, is_finished: bool) -> str:
+        verdict = self._guard.judge(text, is_finished=is_finished, said=turn.text, is_strict=turn.needs_care)
         if verdict.blocked is not None:
             raise _Blocked(verdict.blocked)
-        return progress.text[: verdict.showable]
+        return text[: verdict.showable]
 
     def _finished(
         self, text: str, progress: Progress | None = None, first_token_at: datetime | None = None

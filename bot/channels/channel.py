@@ -48,6 +48,7 @@ class Capabilities:
     typing: bool = False
     files: bool = False
     ratings: bool = False
+    markdown: bool = False  # the sender renders it; elsewhere it is taken out of replies
     longest_text: int | None = None
     measure: Measure = Measure.UTF16
     cost: Cost = Cost.FREE

@@ -22,6 +22,7 @@ from bot.outgoing.claims import Claims, WithinBudget
 from bot.outgoing.courier import Courier, Sender, whole
 from bot.outgoing.late_texts import MAX_FILE_BYTES, LateTextSender, SendFiles
 from bot.outgoing.listener import Listener
+from bot.outgoing.markdown import PlainWords
 from bot.outgoing.splitting import split
 from bot.services import BotServices
 from dialogue.messages import OwedText
@@ -159,6 +160,7 @@ class Runtime:
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Until stopped; raises `Misconfigured` for what no restart mends, `Deaf` for what one may."""
+        self._health.is_connected = False
         reporting = asyncio.create_task(self._health.run())
         try:
             if await self._adapter.greet():
@@ -208,7 +210,7 @@ class Runtime:
             database=services.database,
             keys=services.keys,
             sender=LateTextSender(
-                adapter.sender,
+                adapter.sender if self._capabilities.markdown else PlainWords(adapter.sender),
                 services.pen,
                 send_files=adapter.send_files,
                 split=cut,

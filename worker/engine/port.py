@@ -37,6 +37,7 @@ class Finish(StrEnum):
 
     STOP = "stop"  # the model ended the reply
     LENGTH = "length"  # max_tokens or the model's context is exhausted
+    FILTERED = "filtered"  # the server's content filter broke it off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,7 +37,7 @@ MANIFEST = Channel(
     name=CHANNEL,
     package=__package__,
     capabilities=Capabilities(
-        edits=True, drafts=True, typing=True, files=True, ratings=True, longest_text=4096, cost=Cost.RATE
+        edits=True, drafts=True, typing=True, files=True, ratings=True, markdown=True, longest_text=4096, cost=Cost.RATE
     ),
     user_ids=UserIds(
         pattern=re.compile(r"[1-9]\d{0,19}"),

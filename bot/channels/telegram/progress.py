@@ -22,6 +22,7 @@ from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.flood_limits import Limiter, Pace, Urgency
 from bot.channels.telegram.splitting import LIMIT, split
 from bot.ending import end_tasks
+from bot.outgoing.markdown import plain_so_far
 from dialogue.errors import DialogueError
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -183,7 +184,7 @@ class Progress:
         sealed, waiting.sealed = waiting.sealed, None
         if sealed is None:
             return False
-        text = await self._turns.open_partial(waiting.turn_id, sealed)
+        text = plain_so_far(await self._turns.open_partial(waiting.turn_id, sealed) or "")
         if not text or text == waiting.shown:
             return False
         is_shown = await self._put(waiting, split(text)[-1], split(text, LIMIT - len(_ELLIPSIS))[0] + _ELLIPSIS)

@@ -1,4 +1,4 @@
-"""Sends deliveries: as a message, or as the final edit of their placeholder. Plain text without markup.
+"""Sends deliveries: as a message, or as the final edit of their placeholder.
 
 A request whose outcome is unknown is repeated only if a duplicate does no harm.
 """
@@ -10,7 +10,7 @@ from typing import Protocol
 from uuid import UUID
 
 import structlog
-from telegram import Bot, InlineKeyboardMarkup, LinkPreviewOptions, ReplyParameters
+from telegram import Bot, InlineKeyboardMarkup, LinkPreviewOptions, Message, MessageEntity, ReplyParameters
 from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
 
 from bot.admission import URGENT
@@ -19,6 +19,7 @@ from bot.channels.telegram.bot_api import never_arrived, retry_seconds
 from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.connections import told_before_it_leaves
 from bot.channels.telegram.flood_limits import Limiter, Pace, Urgency
+from bot.channels.telegram.formatting import send_formatted
 from bot.channels.telegram.uploads import Uploads
 from bot.outgoing.courier import FORBIDDEN, TryLater, Undeliverable
 from care.texts import Texts
@@ -133,28 +134,25 @@ class TelegramSender:
     async def _send_message(
         self, chat_id: int, place: TelegramChat, text: OwedText, reply: ReplyParameters | None
     ) -> str:
-        message = await self._bot.send_message(
-            chat_id,
-            text.text,
-            message_thread_id=place.thread_id,
-            reply_markup=self._buttons(text),
-            reply_parameters=reply,
-            link_preview_options=_NO_PREVIEW,
-        )
-        return str(message.message_id)
+        async def send(words: str, entities: Sequence[MessageEntity] | None) -> Message:
+            return await self._bot.send_message(
+                chat_id,
+                words,
+                entities=entities,
+                message_thread_id=place.thread_id,
+                reply_markup=self._buttons(text),
+                reply_parameters=reply,
+                link_preview_options=_NO_PREVIEW,
+            )
+
+        return str((await send_formatted(text, send)).message_id)
 
     async def _replace(self, place: TelegramChat, text: OwedText, message_id: int) -> str:
         """An edit is safe to repeat when its outcome is unknown; if the placeholder is gone, sends a new message."""
         try:
             depart = partial(self._limiter.depart, str(place.chat_id), self._paces(place))
             with told_before_it_leaves(depart, priority=_priority(text)):
-                await self._bot.edit_message_text(
-                    text.text,
-                    place.chat_id,
-                    message_id,
-                    reply_markup=self._buttons(text),
-                    link_preview_options=_NO_PREVIEW,
-                )
+                await send_formatted(text, partial(self._edit, place, text, message_id))
         except (RetryAfter, Forbidden):
             raise
         except BadRequest as error:
@@ -166,6 +164,23 @@ class TelegramSender:
         except TelegramError as error:
             raise _fate(error, may_be_repeated=True) from None
         return str(message_id)
+
+    async def _edit(
+        self,
+        place: TelegramChat,
+        text: OwedText,
+        message_id: int,
+        words: str,
+        entities: Sequence[MessageEntity] | None,
+    ) -> Message | bool:
+        return await self._bot.edit_message_text(
+            words,
+            place.chat_id,
+            message_id,
+            entities=entities,
+            reply_markup=self._buttons(text),
+            link_preview_options=_NO_PREVIEW,
+        )
 
     def _buttons(self, text: OwedText) -> InlineKeyboardMarkup | None:
         if not text.is_last:

@@ -17,11 +17,13 @@ from uuid import UUID, uuid4
 from bot.channels.terminal import CHANNEL
 from bot.incoming.receipt import Receipt
 from bot.outgoing.courier import TryLater
+from bot.outgoing.markdown import plain, plain_so_far
 from care.texts import Texts
 from dialogue.core.commands import Command
 from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import Address, InboundMessage, OwedText
 from dialogue.rights.export import File
+from dialogue.states import DeliveryKind
 from dialogue.storage.clock import utc_now
 
 _LOOK_SECONDS = 0.5
@@ -58,6 +60,8 @@ class ConsoleSender:
         if self._is_closed:
             raise TryLater(0)
         shown: Future[None] = Future()
+        if text.kind is DeliveryKind.REPLY:
+            text = replace(text, text=plain(text.text))
         self.events.put(_Final(text, shown))
         try:
             await asyncio.wrap_future(shown)
@@ -67,7 +71,7 @@ class ConsoleSender:
 
     def show_partial(self, turn_id: UUID, text: str) -> None:
         """The reply so far."""
-        self.events.put(_Partial(turn_id, text))
+        self.events.put(_Partial(turn_id, plain_so_far(text)))
 
     def close(self) -> None:
         """Release texts that were never shown."""

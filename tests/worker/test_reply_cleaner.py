@@ -1,0 +1,132 @@
+"""What a model did not mean for people is never shown, not even for a moment."""
+
+import pytest
+
+from worker.reply_cleaner import clean, ended_in_the_middle, up_to_its_last_sentence
+
+
+def whole(raw: str) -> str:
+    return clean(raw, is_finished=True).text
+
+
+def shown(raw: str) -> list[str]:
+    """What is shown while the reply grows, character by character."""
+    return [clean(raw[:length], is_finished=False).text for length in range(1, len(raw) + 1)]
+
+
+THOUGHTS = [
+    "<think>他很难过，我要安慰他</think>谢谢你告诉我。",
+    "<think>\n\n</think>\n\n谢谢你告诉我。",
+    "<THINK >我想想</ think >谢谢你告诉我。",
+    "<thinking>我想想</thinking>谢谢你告诉我。",
+    "<reasoning effort='low'>我想想</reasoning>谢谢你告诉我。",
+    "谢谢<think>再想想</think>你告诉我。",
+    "\ufeff<think>我想想</think>谢谢你告诉我。",
+    "◁think▷我想想◁/think▷谢谢你告诉我。",
+    "<|begin_of_thought|>我想想<|end_of_thought|><|begin_of_solution|>谢谢你告诉我。<|end_of_solution|>",
+    "<think>一</think><think>二</think>谢谢你告诉我。",
+    "谢谢你告诉我。<think>还要说什么吗",
+]
+
+
+@pytest.mark.parametrize("raw", THOUGHTS)
+def test_thoughts_are_dropped_also_while_the_reply_grows(raw: str) -> None:
+    assert whole(raw) == "谢谢你告诉我。"
+    assert all("谢谢你告诉我。".startswith(text) for text in shown(raw))
+
+
+def test_a_thought_that_never_began_is_known_by_its_end() -> None:
+    raw = "他很难过，我要安慰他\n</think>\n\n谢谢你告诉我。"
+    cleaned = clean(raw, is_finished=True)
+    assert (cleaned.text, cleaned.was_thinking_aloud) == ("谢谢你告诉我。", True)
+    growing = [clean(raw[:length], is_finished=False, thinks_aloud=True).text for length in range(1, len(raw) + 1)]
+    assert all("谢谢你告诉我。".startswith(text) for text in growing)
+
+
+FRAMES = [
+    "我在听。\n###human：我还是难过",
+    "我在听。###human：我还是难过",
+    "我在听。\n### Human: I am sad",
+    "我在听。 [/INST] 好的",
+    "我在听。[INST] 我还是难过",
+    "我在听。<|im_end|>\n<|im_start|>user\n我还是难过",
+    "我在听。<|endoftext|>",
+    "我在听。</s>",
+    "我在听。<｜end▁of▁sentence｜>好",
+    "我在听。<|eot_id|><|start_header_id|>user",
+    "我在听。<end_of_turn>",
+    "我在听。\nSupporter: 那你呢",
+    "我在听。Supporter: 那你呢",
+    "我在听。\n来访者：我还是难过",
+    "我在听。\n**用户**：我还是难过",
+    "我在听。\n咨询师：那你呢",
+    "我在听。[Round 3]",
+    "<|im_start|>assistant\n我在听。",
+    "Supporter: 我在听。",
+    "### Assistant:\n我在听。",
+    "[/INST] 我在听。",
+    "<s>我在听。</s>",
+    "支持者：我在听。",
+    "咨询师：我在听。",
+    "**Assistant:** 我在听。",
+]
+
+
+@pytest.mark.parametrize("raw", FRAMES)
+def test_frames_and_the_other_sides_lines_are_cut(raw: str) -> None:
+    assert whole(raw) == "我在听。"
+    assert all("我在听。".startswith(text) for text in shown(raw))
+
+
+LOOPS = [
+    ("我会一直陪着你。" * 60, "我会一直陪着你。"),
+    ("听起来很累。" + "我会一直陪着你。" * 60, "听起来很累。我会一直陪着你。"),
+    ("你很累。想休息吗？" * 30, "你很累。想休息吗？"),
+    ("我会一直陪着你，" * 60, "我会一直陪着你，"),
+    ("好的" * 40, "好的"),
+    ("嗯" * 80, "嗯"),
+    ("你很累。\n我会一直陪着你。\n" * 20, "你很累。\n我会一直陪着你。"),
+]
+
+
+@pytest.mark.parametrize(("raw", "kept"), LOOPS)
+def test_endless_repetition_is_cut_after_its_first_round(raw: str, kept: str) -> None:
+    cleaned = clean(raw, is_finished=True)
+    assert (cleaned.text, cleaned.is_cut) == (kept, True)
+    assert clean(raw[: len(raw) // 2], is_finished=False).is_cut
+
+
+def test_a_sentence_that_comes_back_again_and_again_is_cut_too() -> None:
+    raw = "".join(f"第{number}点。我会一直陪着你。" for number in "一二三四五六七八九十")
+    assert whole(raw).count("我会一直陪着你。") == 3
+
+
+INNOCENT = [
+    "没关系，没关系，没关系。慢慢来。慢慢来。",
+    "哈哈哈哈哈哈，真好。",
+    "我在。我在。我在。",
+    "你可以这样对妈妈说：\n我：妈，我想和你谈谈。\n妈妈：好。",
+    "3 < 5，而 5 > 3。",
+    "你提到“用户”和“助手”，是在说那款软件吗？",
+    "说说看：是什么让你这么想？",
+    "深呼吸……………………慢慢来。",
+    "那天你说“我没事”。后来你又说“我没事”。其实，你有事。",
+    "我想你可以试试看：\n1. 写下来\n2. 说出来",
+    "I hear you. The user manual can wait.",
+    "他说：你好。她说：再见。",
+]
+
+
+@pytest.mark.parametrize("raw", INNOCENT)
+def test_what_is_meant_for_people_stays_as_it_is(raw: str) -> None:
+    cleaned = clean(raw, is_finished=True)
+    assert (cleaned.text, cleaned.is_cut) == (raw, False)
+    assert all(raw.startswith(text) for text in shown(raw))
+
+
+def test_a_reply_that_breaks_off_ends_with_its_last_sentence() -> None:
+    assert ended_in_the_middle("我在听。你可以")
+    assert not ended_in_the_middle("我在听。")
+    assert up_to_its_last_sentence("我在听。你可以") == "我在听。"
+    assert up_to_its_last_sentence("好。" + "你可以慢慢地说给我听" * 3) is None
+    assert up_to_its_last_sentence("你可以") is None
