@@ -6,9 +6,11 @@ import urllib.error
 import urllib.request
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlsplit
 
 from bot.channels import registry
 from dialogue.errors import Misconfigured
+from dialogue.process.proxies import is_loopback
 from dialogue.process.settings import DialogueSettings
 from dialogue.telemetry.health_endpoints import port_of
 
@@ -20,13 +22,19 @@ def run(settings: DialogueSettings, target: str) -> int:
     """Print what `target`, a kind of process or a URL, says; 0 if it is ready, else 1. Raises `Misconfigured`."""
     url = target if target.startswith(("http://", "https://")) else _url(settings, target)
     try:
-        with urllib.request.urlopen(url, timeout=_PATIENCE_SECONDS) as answer:  # noqa: S310 - http and https only
+        with _opener(url).open(url, timeout=_PATIENCE_SECONDS) as answer:
             return _tell(answer.status, answer.read())
     except urllib.error.HTTPError as error:
         return _tell(error.code, error.read())
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         return _tell(0, json.dumps({"ready": False, "url": url, "error": str(reason)}).encode() + b"\n")
+
+
+def _opener(url: str) -> urllib.request.OpenerDirector:
+    """A process on this machine is never asked through a proxy."""
+    is_here = is_loopback(urlsplit(url).hostname or "")
+    return urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if is_here else []))
 
 
 def _url(settings: DialogueSettings, kind: str) -> str:

@@ -48,6 +48,11 @@ class WorkerSettings(DialogueSettings):
     )
     openai_base_url: str | None = Field(default=None, description="e.g. http://127.0.0.1:8000/v1")
     openai_api_key: SecretStr | None = Field(default=None, description="Sent as a bearer token.")
+    openai_proxy: SecretStr | None = Field(
+        default=None,
+        description="Proxy to the model's server: http, https or socks5. Default: HTTPS_PROXY and similar variables; "
+        "a server on this machine is always asked directly.",
+    )
     openai_model: str | None = Field(default=None, description="The server's name of the model.")
     openai_prompt: Literal["rounds", "chat"] | None = Field(
         default=None,

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from importlib.resources import files
 
+from dialogue.process.proxies import is_loopback
 from training.evaluation.answers import Question
 from training.trouble import TrainingTrouble
 
@@ -27,7 +28,8 @@ def judge(
     scores = []
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        with httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=_SECONDS) as client:
+        is_here = is_loopback(httpx.URL(url).host)
+        with httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=_SECONDS, trust_env=not is_here) as client:
             for question, reply in zip(asked, replies, strict=True):
                 body = {
                     "model": model,

@@ -58,6 +58,7 @@ def _openai(settings: WorkerSettings) -> Engine:
     server = Server(
         base_url=settings.openai_base_url,
         api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else None,
+        proxy=settings.openai_proxy,
         model=settings.openai_model,
         form=settings.openai_prompt,
         style=settings.prompt_style,

@@ -3,14 +3,14 @@
 ChatGLM2 models get our own rendered prompt as a plain completion, all others their server's chat template.
 """
 
-import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import httpx
 import structlog
+from pydantic import SecretStr
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -23,6 +23,9 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from dialogue.process.proxies import choose
+from worker.engine.event_stream import Part, parts
+from worker.engine.optional_fields import OptionalFields
 from worker.engine.output_collector import OutputCollector
 from worker.engine.port import (
     EngineError,
@@ -46,13 +49,22 @@ _CONNECT_SECONDS = 10.0
 _START_SECONDS = 15.0
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 8.0
-_BUSY = frozenset({408, 429, 500, 502, 503, 504})
+_BUSY = frozenset({401, 403, 404, 408, 425, 429, *range(500, 600)} - {501, 505})
+"""Asked again until the request's deadline: also 401 and 404, which gateways say while they are ill."""
+_FINAL_AT_START = frozenset({400, 401, 403, 404, 405, 410, 501})
+_WITHOUT_LIST = frozenset({400, 403, 404, 405, 410, 501})
+"""What servers without a list of models answer to the question for it."""
+_LENGTH_WORDS = ("context", "too long", "too large")
+_FILTER_WORDS = ("content_filter", "content management policy", "content_policy", "sensitive content")
 _STOPS = ("[Round ", "求助者:", "求助者：")  # spares the server tokens; ReplyText knows all markers
-_DATA = "data:"
 
 
 class _Busy(Exception):  # never leaves this file
     """The server cannot answer now."""
+
+
+class _Again(_Busy):  # never leaves this file
+    """The server does not know an optional field: the same question goes without it."""
 
 
 class _TooLong(Exception):  # never leaves this file
@@ -73,6 +85,7 @@ class Server:
 
     base_url: str
     api_key: str | None = field(default=None, repr=False)
+    proxy: SecretStr | None = None
     model: str | None = None
     form: PromptForm | None = None
     style: PromptStyle = "seed"
@@ -88,6 +101,7 @@ class Completions:
         self._server = server
         self._max_connections = max_connections
         self._client: httpx.AsyncClient | None = None
+        self._optional = OptionalFields()
         self.model = server.model or ""
 
     @property
@@ -102,15 +116,20 @@ class Completions:
         return f"rounds-{self._server.style}" if self.form == "rounds" else "chat"
 
     async def start(self) -> None:
-        """Connect and check that the server has the model. Raises `ModelUnusable`."""
+        """Connect and check that the server has the model. Raises `ModelUnusable`, `Misconfigured`."""
         key = self._server.api_key
+        proxy = choose(self._server.base_url, self._server.proxy, variable="MINDGLM_OPENAI_PROXY")
         self._client = httpx.AsyncClient(
+            proxy=proxy.url if proxy is not None else None,
+            trust_env=False,
             base_url=self._server.base_url.rstrip("/") + "/",
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),  # the collector enforces the deadline
             limits=httpx.Limits(max_connections=self._max_connections),
         )
         names = await self._model_names(self._client)
+        if names is None:
+            return
         if self.model and self.model not in names:
             raise ModelUnusable(f"{self._server.base_url} has no model {self.model}; it has {', '.join(names)}.")
         if not self.model and len(names) != 1:
@@ -164,11 +183,13 @@ class Completions:
         if self._client is None:
             raise EngineFailed("the engine is not running")
         path, body = self._question(request, history)
+        body = self._optional.of(body)
         try:
             async with self._client.stream("POST", path, json=body) as response:
                 if response.status_code != httpx.codes.OK:
-                    await _refuse(response)
-                async for part in _parts(response):
+                    await self._refuse(response, reply)
+                    return
+                async for part in parts(response.aiter_bytes()):
                     if reply.add(part):
                         return
         except _TRANSIENT as error:
@@ -176,6 +197,21 @@ class Completions:
                 raise EngineFailed(type(error).__name__) from error
             raise
         reply.end()
+
+    async def _refuse(self, response: httpx.Response, reply: "_Reply") -> None:
+        """Raises what the server means, or ends the reply where it is its content filter that speaks."""
+        if response.status_code in _BUSY:
+            raise _Busy
+        said = (await response.aread()).decode(errors="replace").lower()
+        if any(words in said for words in _FILTER_WORDS):
+            reply.add(Part("", Finish.FILTERED))
+            reply.end()
+            return
+        if any(words in said for words in _LENGTH_WORDS):
+            raise _TooLong
+        if self._optional.take_back(response.status_code, said):
+            raise _Again
+        raise EngineFailed(f"the server refused the request with status {response.status_code}")
 
     def _question(self, request: Request, history: Sequence[Exchange]) -> tuple[str, dict[str, Any]]:
         body: dict[str, Any] = {
@@ -192,8 +228,11 @@ class Completions:
         prompt = "".join(piece.text for piece in pieces)
         return "completions", body | {"prompt": prompt, "stop": _STOPS, "top_k": self._server.top_k}
 
-    async def _model_names(self, client: httpx.AsyncClient) -> list[str]:
-        """Ask again until the server has started; raises `ModelServerUnavailable` after 15 s, or `ModelUnusable`."""
+    async def _model_names(self, client: httpx.AsyncClient) -> list[str] | None:
+        """Ask again until the server has started; None if it has no such list and the settings name the model.
+
+        Raises `ModelServerUnavailable` after 15 s, or `ModelUnusable`.
+        """
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(_NOT_OPENAI) & retry_if_exception(lambda error: not _is_final(error)),
             stop=stop_after_delay(_START_SECONDS),
@@ -205,22 +244,17 @@ class Completions:
                 with attempt:
                     response = await client.get("models")
                     response.raise_for_status()
-                    return [str(model["id"]) for model in response.json()["data"]]
+                    return _names(response.json())
         except _NOT_OPENAI as error:
+            if self.model and _has_no_list(error):
+                log.info("model_list_missing")
+                return None
             reason = ModelUnusable if _is_final(error) else ModelServerUnavailable
             raise reason(
                 f"{self._server.base_url} does not answer as an OpenAI server ({type(error).__name__}). "
                 "Check MINDGLM_OPENAI_BASE_URL (it ends in /v1), MINDGLM_OPENAI_API_KEY and the server."
             ) from error
         raise AssertionError("tenacity either returns or raises")
-
-
-class _Part(NamedTuple):
-    """One event of the stream."""
-
-    text: str
-    finish_reason: str | None
-    usage: dict[str, int] | None
 
 
 class _Reply:
@@ -238,16 +272,15 @@ class _Reply:
         """Whether text was already published, which a retry would have to take back."""
         return self._parts > 0
 
-    def add(self, part: _Part) -> bool:
+    def add(self, part: Part) -> bool:
         """Append an event; whether the reply is complete."""
-        if part.usage is not None:
-            self._prompt_tokens = part.usage.get("prompt_tokens", 0)
-            self._parts = part.usage.get("completion_tokens", self._parts)
+        if part.prompt_tokens is not None or part.reply_tokens is not None:
+            self._prompt_tokens = part.prompt_tokens or self._prompt_tokens
+            self._parts = part.reply_tokens or self._parts
         elif part.text:
             self._parts += 1
         self._text.add(part.text)
-        if part.finish_reason is not None:
-            self._finish = Finish.LENGTH if part.finish_reason == "length" else Finish.STOP
+        self._finish = self._finish or part.finish
         if self._text.is_stopped:
             self._finish = Finish.STOP
             self.end()
@@ -274,32 +307,22 @@ def _log_retry(state: RetryCallState) -> None:
 
 
 def _is_final(error: BaseException) -> bool:
-    return isinstance(error, httpx.HTTPStatusError) and error.response.status_code not in _BUSY
+    return isinstance(error, httpx.HTTPStatusError) and error.response.status_code in _FINAL_AT_START
 
 
-async def _refuse(response: httpx.Response) -> None:
-    if response.status_code in _BUSY:
-        raise _Busy
-    said = (await response.aread()).decode(errors="replace").lower()
-    if "context" in said or "too long" in said:
-        raise _TooLong
-    raise EngineFailed(f"the server refused the request with status {response.status_code}")
+def _has_no_list(error: BaseException) -> bool:
+    """It answers, and something else than a list."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code in _WITHOUT_LIST
+    return not isinstance(error, httpx.HTTPError)
 
 
-async def _parts(response: httpx.Response) -> AsyncIterator[_Part]:
-    """Server-sent events up to ``[DONE]``."""
-    async for line in response.aiter_lines():
-        payload = line.removeprefix(_DATA).strip()
-        if not line.startswith(_DATA) or not payload:
-            continue
-        if payload == "[DONE]":
-            return
-        event = json.loads(payload)
-        if "error" in event:
-            raise EngineFailed("the server reported an error")
-        choice: dict[str, Any] = next(iter(event.get("choices") or ()), {})
-        text = choice.get("text") or (choice.get("delta") or {}).get("content") or ""
-        yield _Part(text, choice.get("finish_reason"), event.get("usage"))
+def _names(answer: Any) -> list[str]:
+    """Also of servers that send a bare list, or call it by another name. Raises `ValueError` for anything else."""
+    models = answer if isinstance(answer, list) else answer.get("data") or answer.get("models")
+    if not isinstance(models, list):
+        raise ValueError("no list of models")  # noqa: TRY004 - its caller takes both alike
+    return [str(one.get("id") or one.get("name") or one.get("model")) for one in models if isinstance(one, dict)]
 
 
 def _messages(request: Request, history: Sequence[Exchange]) -> list[dict[str, str]]:

@@ -19,6 +19,7 @@ from bot.health import Health
 from bot.refusals import Refusals
 from dialogue.core.sending import back_off_seconds
 from dialogue.errors import EnvironmentFault, Misconfigured
+from dialogue.process.proxies import choose
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -73,19 +74,21 @@ def connect(settings: TelegramSettings) -> BotApi:
     if settings.telegram_token is None:
         raise Misconfigured("MINDGLM_TELEGRAM_TOKEN is not set; get one from @BotFather.")
     _keep_quiet()
-    proxy = settings.telegram_proxy.get_secret_value() if settings.telegram_proxy else None
+    proxy = choose(settings.telegram_api_url, settings.telegram_proxy, variable="MINDGLM_TELEGRAM_PROXY")
+    proxy_url = proxy.url if proxy is not None else None
     tls = httpx.create_ssl_context()  # one for all clients: each would hold all the certificate authorities
     try:
         return BotApi(
             settings.telegram_token.get_secret_value().strip(),
             base_url=settings.telegram_api_url,
-            request=Connections(proxy, tls),
-            get_updates_request=pool(1, proxy, tls),
+            request=Connections(proxy_url, tls),
+            get_updates_request=pool(1, proxy_url, tls),
         )
     except InvalidToken:
         raise TokenRefused from None
-    except (ValueError, RuntimeError) as error:
-        raise Misconfigured(f"MINDGLM_TELEGRAM_PROXY cannot be used ({type(error).__name__}).") from None
+    except (ValueError, RuntimeError, ImportError) as error:
+        source = proxy.source if proxy is not None else "MINDGLM_TELEGRAM_API_URL"
+        raise Misconfigured(f"{source} cannot be used ({type(error).__name__}).") from None
 
 
 def webhook_secret(settings: TelegramSettings) -> str:

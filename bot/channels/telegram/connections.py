@@ -136,5 +136,5 @@ def pool(max_connections: int, proxy: str | None, tls: ssl.SSLContext, *, announ
         connect_timeout=_CONNECT_SECONDS,
         pool_timeout=TIMEOUT_SECONDS,
         proxy=proxy,
-        httpx_kwargs={"limits": limits, "verify": tls, **hooks},
+        httpx_kwargs={"limits": limits, "verify": tls, "trust_env": False, **hooks},
     )

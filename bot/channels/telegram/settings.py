@@ -14,7 +14,9 @@ class TelegramSettings(DialogueSettings):
         description="Base of the Bot API, e.g. of a local server: http://127.0.0.1:8081/bot",
     )
     telegram_proxy: SecretStr | None = Field(
-        default=None, description="e.g. http://user:secret@host:3128. Default: HTTPS_PROXY and similar variables."
+        default=None,
+        description="e.g. http://user:secret@host:3128 or socks5://127.0.0.1:1080. Default: HTTPS_PROXY and similar "
+        "variables; a Bot API server on this machine is asked directly.",
     )
     telegram_refusal_seconds: float = Field(
         default=300,

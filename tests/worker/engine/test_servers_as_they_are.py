@@ -1,0 +1,222 @@
+"""Servers that call themselves OpenAI-compatible, with everything that they leave out, add, or spell otherwise."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from tests.worker.engine.builders import request
+from worker.engine.completions import Server
+from worker.engine.openai import OpenAI
+from worker.engine.port import EngineFailed, Finish, ModelUnusable, Progress
+
+
+@dataclass
+class Nasty:
+    """What it answers: to the question for models, and byte for byte to a request for a reply."""
+
+    models: tuple[int, str] = (200, '{"data": [{"id": "qwen"}]}')
+    stream: bytes = b""
+    content_type: str | None = "text/event-stream"
+    refuses: dict[str, tuple[int, str]] = field(default_factory=dict)
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+
+
+class NastyServer(ThreadingHTTPServer):
+    def __init__(self, script: Nasty) -> None:
+        self.script = script
+        super().__init__(("127.0.0.1", 0), Handler)
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: NastyServer
+
+    def log_message(self, *_args: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        status, body = self.server.script.models
+        self._answer(status, body.encode(), "application/json")
+
+    def do_POST(self) -> None:
+        script = self.server.script
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        script.bodies.append(body)
+        if script.statuses:
+            self._answer(script.statuses.pop(0), b"", None)
+            return
+        for name, (status, words) in script.refuses.items():
+            if name in body:
+                self._answer(status, words.encode(), "application/json")
+                return
+        self._answer(200, script.stream, script.content_type)
+
+    def _answer(self, status: int, body: bytes, content_type: str | None) -> None:
+        self.send_response(status)
+        if content_type is not None:
+            self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@contextmanager
+def serving(script: Nasty) -> Iterator[str]:
+    with NastyServer(script) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/v1"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def connected(script: Nasty, **options: Any) -> Iterator[OpenAI]:
+    with serving(script) as url:
+        engine = OpenAI(Server(base_url=url, **options), capacity=4)
+        engine.start()
+        try:
+            yield engine
+        finally:
+            engine.stop()
+
+
+def event(text: str = "", **choice: Any) -> bytes:
+    return f"data: {json.dumps({'choices': [{'delta': {'content': text}, **choice}]}, ensure_ascii=False)}\n\n".encode()
+
+
+DONE = b"data: [DONE]\n\n"
+END = event(finish_reason="stop") + DONE
+
+
+def reply(stream: bytes, **options: Any) -> Progress:
+    with connected(Nasty(stream=stream, **options)) as engine:
+        return list(engine.stream(request()))[-1]
+
+
+@pytest.mark.parametrize(
+    ("stream", "text"),
+    [
+        (event("我\u2028在") + event("\u0085听\u2029") + event("。") + END, "我\u2028在\u0085听\u2029。"),
+        (event("我\x0b在\x0c听\x1c。") + END, "我\x0b在\x0c听\x1c。"),
+        (b"\xef\xbb\xbf" + event("我在听。") + END, "我在听。"),
+        ((event("我在听。") + END).replace(b"\n", b"\r\n"), "我在听。"),
+        ((event("我在听。") + END).replace(b"\n", b"\r"), "我在听。"),
+        ((event("我在") + event("听。") + END).replace(b"\n\n", b"\n"), "我在听。"),
+        ((event("我在听。") + END).replace(b"data: ", b"data:"), "我在听。"),
+        (b": ping\n\nevent: message\nid: 7\nretry: 10\n" + event("我在听。") + END, "我在听。"),
+        (event("我在听。") + event(finish_reason="stop").rstrip(b"\n"), "我在听。"),
+        (event("我在听。") + DONE, "我在听。"),
+        (event("我在", finish_reason="") + event("听。", finish_reason=None) + END, "我在听。"),
+        (b'data: {"choices": [], "prompt_filter_results": []}\n\n' + event("我在听。") + END, "我在听。"),
+        (event([{"type": "text", "text": "我在听。"}]) + END, "我在听。"),  # type: ignore[arg-type]  # as Mistral sends it
+        (
+            b'data: {"choices": [{"delta": {"reasoning_content": "\xe6\x83\xb3", "content": null}}]}\n\n'
+            + event("我在听。")
+            + END,
+            "我在听。",
+        ),
+        (b'data: {"choices": [{"delta": {"reasoning": "\xe6\x83\xb3"}}]}\n\n' + event("我在听。") + END, "我在听。"),
+        ('{"choices": [{"message": {"content": "我在听。"}, "finish_reason": "stop"}]}'.encode(), "我在听。"),
+        ('{\n"choices": [\n{"message": {"content": "我在听。"},\n"finish_reason": "stop"}]\n}'.encode(), "我在听。"),
+    ],
+)
+def test_streams_are_read_as_they_come(stream: bytes, text: str) -> None:
+    end = reply(stream)
+    assert (end.text, end.finish) == (text, Finish.STOP)
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "text/plain", "application/octet-stream", "text/event-stream;charset=gbk"]
+)
+def test_a_content_type_proves_nothing(content_type: str | None) -> None:
+    assert reply(event("我在听。") + END, content_type=content_type).text == "我在听。"
+
+
+@pytest.mark.parametrize("reason", ["content_filter", "sensitive", "SAFETY"])
+def test_a_reply_that_a_filter_broke_off_says_so(reason: str) -> None:
+    assert reply(event("我") + event(finish_reason=reason) + DONE).finish is Finish.FILTERED
+
+
+def test_a_question_that_a_filter_refuses_is_no_failure_of_the_server() -> None:
+    refusal = (400, '{"error": {"code": "content_filter", "message": "filtered by our content management policy"}}')
+    assert reply(b"", refuses={"messages": refusal}).finish is Finish.FILTERED
+
+
+@pytest.mark.parametrize(
+    "stream", [b"", event("我"), b"<html>502</html>", b"data: {broken\n\n", event("我", finish_reason="network_error")]
+)
+def test_what_is_no_whole_reply_fails(stream: bytes) -> None:
+    with pytest.raises(EngineFailed):
+        reply(stream)
+
+
+@pytest.mark.parametrize(
+    ("words", "left_out"),
+    [
+        ("Unrecognized request argument supplied: stream_options", {"stream_options"}),
+        (
+            '{"detail": [{"loc": ["body", "stream_options"], "msg": "Extra inputs are not permitted"}]}',
+            {"stream_options"},
+        ),
+        ("Unknown field in request", {"stream_options", "top_k"}),
+    ],
+)
+def test_optional_fields_that_a_server_refuses_are_left_out_from_then_on(words: str, left_out: set[str]) -> None:
+    script = Nasty(stream=event("我在听。") + END, refuses={"stream_options": (400, words)})
+    with connected(script) as engine:
+        for _ in range(2):
+            assert list(engine.stream(request()))[-1].text == "我在听。"
+    assert len(script.bodies) == 3
+    assert not left_out & script.bodies[-1].keys()
+
+
+def test_the_newer_name_of_a_limit_is_used_where_a_server_asks_for_it() -> None:
+    words = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+    script = Nasty(stream=event("我在听。") + END, refuses={"max_tokens": (400, words)})
+    with connected(script) as engine:
+        assert list(engine.stream(request()))[-1].text == "我在听。"
+    assert "max_completion_tokens" in script.bodies[-1]
+
+
+@pytest.mark.parametrize(
+    "models", [(404, "not found"), (405, ""), (501, ""), (200, "<html>"), (200, '{"object": "x"}')]
+)
+def test_a_server_without_a_list_of_models_is_used_where_the_model_is_named(models: tuple[int, str]) -> None:
+    with connected(Nasty(models=models, stream=event("我在听。") + END), model="qwen") as engine:
+        assert list(engine.stream(request()))[-1].text == "我在听。"
+        assert engine.model_version == "openai:qwen"
+
+
+def test_without_a_list_and_without_a_name_it_says_what_to_set() -> None:
+    with pytest.raises(ModelUnusable, match="MINDGLM_OPENAI_MODEL"), connected(Nasty(models=(404, ""))):
+        pass
+
+
+@pytest.mark.parametrize(
+    "models", ['[{"id": "qwen"}]', '{"models": [{"name": "qwen"}]}', '\ufeff{"data": [{"id": "qwen"}]}']
+)
+def test_a_list_of_models_in_another_shape_is_read(models: str) -> None:
+    with connected(Nasty(models=(200, models))) as engine:
+        assert engine.model_version == "openai:qwen"
+
+
+def test_a_spell_of_refusals_is_outlived() -> None:
+    script = Nasty(stream=event("我在听。") + END, statuses=[401, 404, 403])
+    with connected(script) as engine:
+        assert list(engine.stream(request()))[-1].text == "我在听。"
+
+
+def test_a_server_on_this_machine_is_asked_directly(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name.lower(), "http://127.0.0.1:9")
+        monkeypatch.setenv(name, "http://127.0.0.1:9") if name != "HTTP_PROXY" else None
+    assert reply(event("我在听。") + END).text == "我在听。"

@@ -1,0 +1,112 @@
+"""What OpenAI-compatible servers stream, as they are: server-sent events, leniently read.
+
+Lines end where the standard says (CR, LF, CRLF) and nowhere else: U+2028 and U+0085 are text. A byte order mark,
+missing blank lines, a missing content type, a last event without an end, and a server that does not stream at all are
+taken as they come.
+"""
+
+import codecs
+import json
+import re
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Any, NamedTuple
+
+from worker.engine.port import EngineFailed, Finish
+
+_DATA = "data:"
+_DONE = "[DONE]"
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_FINISHES = {
+    **dict.fromkeys(("length", "max_tokens", "model_length"), Finish.LENGTH),
+    **dict.fromkeys(
+        ("content_filter", "content-filter", "sensitive", "safety", "blocked", "censored", "refusal"), Finish.FILTERED
+    ),
+}
+_FAILURES = frozenset({"error", "network_error", "abort", "cancelled"})
+
+
+class Part(NamedTuple):
+    """One event of the stream."""
+
+    text: str
+    finish: Finish | None = None
+    prompt_tokens: int | None = None
+    reply_tokens: int | None = None
+
+
+async def parts(chunks: AsyncIterable[bytes]) -> AsyncIterator[Part]:
+    """The events up to ``[DONE]`` or the end; the former ends a reply also where no event told so.
+
+    Raises `EngineFailed` for what is no such stream, and for errors that the server reports.
+    """
+    pending = ""
+    async for line in _lines(chunks):
+        if line.startswith(_DATA):
+            payload = line.removeprefix(_DATA).strip()
+        elif pending or line.startswith("{"):  # a document over several lines, or no stream at all
+            payload = line
+        else:
+            continue
+        if payload == _DONE:
+            yield Part("", Finish.STOP)
+            return
+        pending += payload
+        event = _parsed(pending)
+        if event is not None:
+            pending = ""
+            yield _part(event)
+    if pending:
+        raise EngineFailed("the server's stream cannot be read")
+
+
+async def _lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[str]:
+    decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
+    rest = ""
+    async for chunk in chunks:
+        *whole, rest = _LINE_END.split(rest + decoder.decode(chunk))
+        for line in whole:
+            yield line.removeprefix("\ufeff")
+    if rest:
+        yield rest.removeprefix("\ufeff")
+
+
+def _parsed(text: str) -> dict[str, Any] | None:
+    """None while the document is not complete."""
+    if not text.strip():
+        return {}
+    try:
+        event = json.loads(text)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) else {}
+
+
+def _part(event: dict[str, Any]) -> Part:
+    if event.get("error"):
+        raise EngineFailed("the server reported an error")
+    choices = event.get("choices") or ()
+    choice: dict[str, Any] = choices[0] if choices and isinstance(choices[0], dict) else {}
+    said = choice.get("delta") or choice.get("message") or {}
+    usage = event.get("usage") or {}
+    return Part(
+        _text(choice.get("text")) or _text(said.get("content")),
+        _finish(choice.get("finish_reason")),
+        usage.get("prompt_tokens"),
+        usage.get("completion_tokens"),
+    )
+
+
+def _text(content: object) -> str:
+    """Some servers send a list of parts; what they send as reasoning stands elsewhere and is not read."""
+    if isinstance(content, list):
+        return "".join(str(one.get("text") or "") for one in content if isinstance(one, dict))
+    return content if isinstance(content, str) else ""
+
+
+def _finish(reason: object) -> Finish | None:
+    if not reason:
+        return None
+    word = str(reason).lower()
+    if word in _FAILURES:
+        raise EngineFailed("the server broke off")
+    return _FINISHES.get(word, Finish.STOP)
