@@ -1,7 +1,7 @@
 """Frozen values that cross the border: what came in and what goes out. Platform updates never travel further."""
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 from uuid import UUID
 
@@ -71,6 +71,14 @@ class InboundMessage:
     allowance: Allowance | None = None
     is_late: bool = False
     can_hand_over: bool = False
+    delayed_hours: int = 0
+    """How long ago it was written, where it reached us only now because we were away."""
+
+
+def with_delay(message: InboundMessage, *, now: datetime) -> InboundMessage:
+    """The same message, knowing for how many hours it waited for us."""
+    hours = int((now - message.sent_at) / timedelta(hours=1))
+    return replace(message, delayed_hours=hours) if hours > 0 else message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
@@ -236,8 +236,11 @@ class Replies:
 
     def _complete(self, turn: ClaimedTurn, reply: FinishedReply, claimed_at: datetime) -> None:
         self._measure(turn, reply, claimed_at)
+        preface = self._about_the_delay(turn)
         delivery_id = self._write(
-            lambda session: turns.complete(session, turn, reply, owner=self._leases.owner, now=self._clock())
+            lambda session: turns.complete(
+                session, turn, reply, preface=preface, owner=self._leases.owner, now=self._clock()
+            )
         )
         if delivery_id is None:
             self._meters.ended.add(outcome="discarded")
@@ -245,6 +248,11 @@ class Replies:
             return
         self._meters.ended.add(outcome="answered")
         log.info("turn_answered", prompt_tokens=reply.prompt_tokens, reply_tokens=reply.reply_tokens)
+
+    def _about_the_delay(self, turn: ClaimedTurn) -> str | None:
+        """After an outage of hours people are told so: what they said is no longer what they are feeling."""
+        hours = (self._clock() - made_at(turn.id)) / timedelta(hours=1)
+        return self._texts.say("late_answer", hours=round(hours)) if hours >= 1 else None
 
     def _measure(self, turn: ClaimedTurn, reply: FinishedReply, claimed_at: datetime) -> None:
         now = self._clock()

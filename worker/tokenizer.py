@@ -117,10 +117,17 @@ class Decoder:
 def load_tokenizer(directory: Path, *, has_prefix: bool) -> Tokenizer:
     """The tokenizer of a model's directory, from whichever form it has. Raises `ModelUnusable`."""
     if (directory / "tokenizer.json").is_file():
-        return Tokenizer(FastTokenizer.from_file(str(directory / "tokenizer.json")), has_prefix=has_prefix)
+        return Tokenizer(_fast(directory / "tokenizer.json"), has_prefix=has_prefix)
     if has_prefix:
         return Tokenizer(chatglm2_tokenizer(directory / "tokenizer.model"), has_prefix=True)
     return Tokenizer(_converted(directory), has_prefix=has_prefix)
+
+
+def _fast(file: Path) -> FastTokenizer:
+    try:
+        return FastTokenizer.from_file(str(file))
+    except Exception as broken:  # tokenizers raises nothing narrower
+        raise ModelUnusable(f"{file} is no tokenizer; it may be cut short. Fetch it again.") from broken
 
 
 def chatglm2_tokenizer(path: Path) -> FastTokenizer:

@@ -107,6 +107,8 @@ class Situation:
     """Said before the reply, but not to somebody in danger."""
     label: str | None = None
     """Put under the model's reply."""
+    held_until: datetime | None = None
+    """They write faster than anybody can answer: a turn that their words open waits until then for more of them."""
 
     @property
     def is_held_by_a_human(self) -> bool:

@@ -92,6 +92,11 @@ _DISCARD = (
     .where(TURNS.c.id == bindparam("of_turn"))
     .values(state=TurnState.DISCARDED, finished_at=bindparam("now"))
 )
+_END_HOLD = (
+    update(TURNS)
+    .where(TURNS.c.id == bindparam("of_turn"), TURNS.c.rung_at > bindparam("now"))
+    .values(rung_at=bindparam("now"))
+)
 _OF_TURN = select(MESSAGES.c.id).where(MESSAGES.c.turn_id == bindparam("of_turn")).order_by(MESSAGES.c.id)
 _POSTSCRIPT = "turns.postscript"
 _TEXT = "messages.text"
@@ -194,13 +199,16 @@ def append_to_turn(
     *,
     text: str,
     postscript: str | None = None,
+    held_until: datetime | None = None,
     now: datetime,
 ) -> Received:
     """Add a message with the cleaned `text` to the waiting turn of its open conversation, or open the next turn.
 
-    `postscript` is appended to the reply, in our own words.
+    `postscript` is appended to the reply, in our own words. A turn that is opened here is answered after `held_until`.
     """
-    turn_id, is_new = _waiting_turn(session, person, conversation_id, postscript=postscript, now=now)
+    turn_id, is_new = _waiting_turn(
+        session, person, conversation_id, postscript=postscript, held_until=held_until, now=now
+    )
     message_id = store(session, person, message, text=text, conversation_id=conversation_id, turn_id=turn_id, now=now)
     return Received(message_id=message_id, conversation_id=conversation_id, turn_id=turn_id, is_new_turn=is_new)
 
@@ -301,16 +309,28 @@ def _begin_anew(
 
 
 def _waiting_turn(
-    session: Session, person: KnownPerson, conversation_id: UUID, *, postscript: str | None, now: datetime
+    session: Session,
+    person: KnownPerson,
+    conversation_id: UUID,
+    *,
+    postscript: str | None,
+    held_until: datetime | None = None,
+    now: datetime,
 ) -> tuple[UUID, bool]:
-    """The turn that messages can join, and whether it was opened just now."""
+    """The turn that messages can join, and whether it was opened just now.
+
+    One that is held is rung for when its time has come; words that are not held themselves end the wait.
+    """
     last = session.execute(_LAST_TURN, {"conversation_id": conversation_id}).first()
-    after_commit.ring(session, conversation_id)
+    if held_until is None:
+        after_commit.ring(session, conversation_id)
     if last is not None and last.state is TurnState.WAITING:
+        if held_until is None:
+            session.execute(_END_HOLD, {"of_turn": last.id, "now": now})
         if postscript is not None:
             _add_postscript(session, person, last.id, postscript, before=last.postscript)
         return last.id, False
-    turn_id = _open_turn(session, conversation_id, seq=last.seq + 1 if last else 1, now=now)
+    turn_id = _open_turn(session, conversation_id, seq=last.seq + 1 if last else 1, rung_at=held_until or now, now=now)
     if postscript is not None:
         _add_postscript(session, person, turn_id, postscript)
     return turn_id, True
@@ -325,7 +345,7 @@ def _add_postscript(
     session.execute(_ADD_POSTSCRIPT, {"turn_id": turn_id, "new_postscript": sealed})
 
 
-def _open_turn(session: Session, conversation_id: UUID, *, seq: int, now: datetime) -> UUID:
+def _open_turn(session: Session, conversation_id: UUID, *, seq: int, rung_at: datetime, now: datetime) -> UUID:
     turn_id = new_id()
     session.execute(
         _OPEN_TURN,
@@ -335,7 +355,7 @@ def _open_turn(session: Session, conversation_id: UUID, *, seq: int, now: dateti
             "seq": seq,
             "state": TurnState.WAITING,
             "attempt": 0,
-            "rung_at": now,
+            "rung_at": rung_at,
             "ring_count": 1,
             "created_at": now,
         },

@@ -31,11 +31,13 @@ _OPEN = union_all(
     )
 ).subquery()
 _HEAD = select(_OPEN.c.id).order_by(_OPEN.c.seq).limit(1).scalar_subquery()
+# a turn that is held is announced in the future; what our clocks differ by does not count as that
+_IS_DUE = (TURNS.c.state == TurnState.WAITING) & (TURNS.c.rung_at <= bindparam("soon", type_=TURNS.c.rung_at.type))
 _LEASE_IS_OVER = (TURNS.c.state == TurnState.GENERATING) & (TURNS.c.lease_until <= bindparam("now"))
 # the state is checked again outside the subquery: a claim that waited for another must see what that one wrote
 _CLAIM = (
     update(TURNS)
-    .where(TURNS.c.id == _HEAD, (TURNS.c.state == TurnState.WAITING) | _LEASE_IS_OVER)
+    .where(TURNS.c.id == _HEAD, _IS_DUE | _LEASE_IS_OVER)
     .values(
         state=TurnState.GENERATING,
         owner=bindparam("new_owner"),
@@ -60,6 +62,7 @@ _CONVERSATION = (
     .join(PEOPLE, PEOPLE.c.id == CONVERSATIONS.c.person_id)
     .where(CONVERSATIONS.c.id == bindparam("conversation_id"))
 )
+_CLOCKS = timedelta(seconds=5)
 _UNDER_AGE = frozenset({AgeBand.CHILD, AgeBand.MINOR})
 _HELD = (TURNS.c.owner == bindparam("by_owner"), TURNS.c.state == TurnState.GENERATING)
 _EXTEND = (
@@ -156,7 +159,8 @@ def claim(
     """
     until = now + timedelta(seconds=lease_seconds)
     turn = session.execute(
-        _CLAIM, {"of_conversation": conversation_id, "new_owner": owner, "until": until, "now": now}
+        _CLAIM,
+        {"of_conversation": conversation_id, "new_owner": owner, "until": until, "now": now, "soon": now + _CLOCKS},
     ).first()
     if turn is None:
         return None
@@ -186,8 +190,16 @@ def extend(session: Session, turn_ids: list[UUID], *, owner: UUID, until: dateti
     return set(held)
 
 
-def complete(session: Session, turn: ClaimedTurn, reply: FinishedReply, *, owner: UUID, now: datetime) -> UUID | None:
-    """Store the reply and its delivery; None if this owner no longer holds the turn."""
+def complete(
+    session: Session,
+    turn: ClaimedTurn,
+    reply: FinishedReply,
+    *,
+    preface: str | None = None,
+    owner: UUID,
+    now: datetime,
+) -> UUID | None:
+    """Store the reply and its delivery, behind a `preface` in our own words; None if this owner lost the turn."""
     values: dict[str, object] = {
         "new_state": TurnState.ANSWERED,
         "new_reply": turn.key.seal(reply.text, row=turn.id, column="turns.reply"),
@@ -201,6 +213,17 @@ def complete(session: Session, turn: ClaimedTurn, reply: FinishedReply, *, owner
     answered = session.execute(_ANSWER, values | _fence(turn, owner)).first()
     if answered is None:
         return None
+    if preface is not None:
+        outbox.owe(
+            session,
+            turn.key,
+            person_id=turn.person_id,
+            address=turn.address,
+            text=preface,
+            kind=DeliveryKind.NOTICE,
+            conversation_id=turn.conversation_id,
+            now=now,
+        )
     return _owe(
         session, turn, _with_postscript(turn, reply.text, answered.postscript), kind=DeliveryKind.REPLY, now=now
     )

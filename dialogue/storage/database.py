@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NoSuchModuleError
@@ -36,6 +36,7 @@ _ABANDONED_SECONDS = 10.0
 _DAMAGED = ("malformed", "file is not a database")
 """SQLITE_CORRUPT and SQLITE_NOTADB: https://www.sqlite.org/rescode.html"""
 _READ_ONLY = {"mindglm_read_only": True}
+_THRESHOLD = "prepare_threshold"
 _BARE = {"mindglm_bare": True}
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -113,13 +114,16 @@ def connect(
 ) -> Database:
     """Create a database for `url` without connecting yet. Raises `Misconfigured` if it is not a SQLAlchemy URL.
 
-    On PostgreSQL, waiting longer than `lock_seconds` for a row lock raises `DatabaseUnavailable`.
+    On PostgreSQL, waiting longer than `lock_seconds` for a row lock raises `DatabaseUnavailable`. With
+    ``?prepare_threshold=none`` in the URL nothing outlives a transaction, as PgBouncer's transaction mode demands.
     """
     try:
-        parsed = make_url(url)
+        parsed, is_pooled, threshold = _without_preparing(make_url(url))
         options: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": True, "pool_size": pool_size}
         if parsed.get_backend_name() == "sqlite":
             options |= {"connect_args": {"timeout": _BUSY_SECONDS, "check_same_thread": False}, "pool_pre_ping": False}
+        elif threshold is not None:
+            options |= {"connect_args": threshold}
         engine = create_engine(parsed, max_overflow=pool_size, **options)
     except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
         raise Misconfigured(f"MINDGLM_DATABASE_URL cannot be used ({type(error).__name__}); {_EXAMPLES}") from error
@@ -127,7 +131,11 @@ def connect(
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     elif engine.dialect.name == "postgresql":
-        event.listen(engine, "connect", partial(_prepare_postgresql, lock_seconds))
+        settings = _session_settings(lock_seconds)
+        if is_pooled:
+            event.listen(engine, "begin", partial(_set_locally, settings))
+        else:
+            event.listen(engine, "connect", partial(_prepare_postgresql, settings))
     else:
         raise Misconfigured(f"MINDGLM_DATABASE_URL names {engine.dialect.name}, which is not supported; {_EXAMPLES}")
     return Database(engine, announce)
@@ -185,13 +193,32 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
     cursor.close()
 
 
-def _prepare_postgresql(lock_seconds: float | None, connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+def _without_preparing(url: URL) -> tuple[URL, bool, dict[str, Any] | None]:
+    """The URL without its ``prepare_threshold``, whether that switches prepared statements off, and its value."""
+    if _THRESHOLD not in url.query:
+        return url, False, None
+    said = str(url.query[_THRESHOLD]).strip().lower()
+    is_off = said in {"", "0", "none", "null", "off", "false"}
+    return url.difference_update_query([_THRESHOLD]), is_off, {_THRESHOLD: None if is_off else int(said)}
+
+
+def _session_settings(lock_seconds: float | None) -> dict[str, int]:
+    """In milliseconds."""
+    settings = {"idle_in_transaction_session_timeout": round(_ABANDONED_SECONDS * 1000)}
+    return settings if lock_seconds is None else {"lock_timeout": round(lock_seconds * 1000), **settings}
+
+
+def _prepare_postgresql(settings: dict[str, int], connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
-    if lock_seconds is not None:
-        cursor.execute(f"SET lock_timeout = {lock_seconds * 1000:.0f}")
-    cursor.execute(f"SET idle_in_transaction_session_timeout = {_ABANDONED_SECONDS * 1000:.0f}")
+    for name, milliseconds in settings.items():
+        cursor.execute(f"SET {name} = {milliseconds}")
     cursor.close()
     connection.commit()
+
+
+def _set_locally(settings: dict[str, int], connection: Connection) -> None:
+    """Another connection to the server may serve the next transaction."""
+    connection.exec_driver_sql("; ".join(f"SET LOCAL {name} = {value}" for name, value in settings.items()))
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -194,7 +194,11 @@ def change_a_shape(directory: Path) -> None:
 
 
 def pointer(directory: Path) -> None:
-    shards(directory)[0].write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    pointer_at(shards(directory)[0])
+
+
+def pointer_at(file: Path) -> None:
+    file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
 
 
 @pytest.mark.parametrize(
@@ -210,6 +214,9 @@ def pointer(directory: Path) -> None:
         pytest.param(truncate, "cut short", id="a truncated shard"),
         pytest.param(lambda at: shards(at)[0].write_bytes(b""), "cut short", id="an empty shard"),
         pytest.param(pointer, "LFS", id="a pointer instead of weights"),
+        pytest.param(lambda at: pointer_at(at / "tokenizer.model"), "LFS", id="a pointer instead of a tokenizer"),
+        pytest.param(lambda at: pointer_at(at / "tokenizer.json"), "tokenizer.json is a Git LFS", id="the other form"),
+        pytest.param(lambda at: pointer_at(at / "config.json"), "LFS", id="a pointer instead of a configuration"),
         pytest.param(drop_a_layer, "missing .*down_proj", id="a missing layer"),
         pytest.param(add_prefix_encoder, "P-tuning", id="a P-tuning checkpoint by its weights"),
         pytest.param(lambda at: change_config(at, pre_seq_len=128), "P-tuning", id="a P-tuning checkpoint"),

@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from worker.engine.port import ModelUnusable
+from worker.model.examine import refuse_pointers
 
 _ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, ImportError, EOFError)
 _WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
@@ -43,6 +44,7 @@ _SPLIT = re.compile(r"lora_B|lora_magnitude_vector")
 
 def merge_adapter(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
     """The model with the adapter's weights added to its own. Raises `ModelUnusable`."""
+    refuse_pointers(adapter)
     config = _config(adapter)
     if _is_original(config):
         with tempfile.TemporaryDirectory() as directory:

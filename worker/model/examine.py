@@ -12,6 +12,8 @@ from worker.model.find import weight_files
 _CHATGLM2 = "chatglm"
 _CHATGLM3_ROLE = "<|user|>"
 _POINTER = b"version https://git-lfs"
+_MAX_POINTER_BYTES = 1024
+"""A pointer has three short lines (https://github.com/git-lfs/git-lfs, docs/spec.md)."""
 _ZIP = b"PK"
 
 
@@ -37,6 +39,7 @@ class Examined:
 
 def examine(directory: Path) -> Examined:
     """Check that the directory holds a whole model. Raises `ModelUnusable`."""
+    refuse_pointers(directory)
     config = _config(directory)
     if config["model_type"] == _CHATGLM2:
         _refuse_chatglm3(directory, config)
@@ -52,6 +55,14 @@ def examine(directory: Path) -> Examined:
         chat_template=_chat_template(directory),
         weight_bytes=sum(file.stat().st_size for file in files),
     )
+
+
+def refuse_pointers(directory: Path) -> None:
+    """Raises `ModelUnusable` if a file of the model was never fetched: Git left a pointer in its place."""
+    for file in sorted(directory.glob("*")):
+        if file.is_file() and file.stat().st_size < _MAX_POINTER_BYTES and file.read_bytes().startswith(_POINTER):
+            what = "weights" if file in weight_files(directory) else "file itself"
+            raise ModelUnusable(f"{file} is a Git LFS pointer, not the {what}. Run `git lfs pull`, or fetch the model.")
 
 
 def _config(directory: Path) -> dict[str, Any]:
@@ -109,8 +120,6 @@ def _check_index(directory: Path) -> None:
 def _check_weights(file: Path) -> None:
     with file.open("rb") as opened:
         start = opened.read(len(_POINTER))
-    if start == _POINTER:
-        raise ModelUnusable(f"{file} is a Git LFS pointer, not the weights. Run `git lfs pull`, or fetch the model.")
     whole = _is_whole_safetensors(file) if file.suffix == ".safetensors" else _is_whole_pickle(file, start)
     if not whole:
         raise ModelUnusable(f"{file} is cut short or damaged ({file.stat().st_size} bytes). Fetch it again.")

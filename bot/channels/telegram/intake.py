@@ -31,7 +31,8 @@ from bot.incoming.faults import CannotParse
 from bot.incoming.inbox import Inbox
 from bot.incoming.receipt import Receipt
 from dialogue.core.unparsed import Unparsed
-from dialogue.messages import Address
+from dialogue.messages import Address, with_delay
+from dialogue.storage.clock import utc_now
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -92,6 +93,7 @@ class Intake:
     async def _take(self, event: Event) -> None:
         match event:
             case Said(message):
+                message = with_delay(message, now=utc_now())
                 self._hear(message.address, await self._inbox.receive(message))
             case Revised(message, original_id, is_addressed):
                 revised = await self._inbox.revise(message, original_id=original_id, is_addressed=is_addressed)

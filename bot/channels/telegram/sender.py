@@ -5,6 +5,7 @@ A request whose outcome is unknown is repeated only if a duplicate does no harm.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Protocol
 from uuid import UUID
@@ -27,10 +28,13 @@ from dialogue.core.sending import UNKNOWN
 from dialogue.messages import OwedText
 from dialogue.rights.export import File
 from dialogue.states import REPEATABLE_KINDS, URGENT_KINDS, DeliveryKind
+from dialogue.storage.clock import utc_now
+from dialogue.storage.ids import made_at
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+_LATE = timedelta(minutes=3)
 _NOT_MODIFIED = "not modified"
 _IS_GONE = ("message to edit not found", "message can't be edited", "message_id_invalid")
 
@@ -194,11 +198,15 @@ class TelegramSender:
         return None
 
     async def _reply_parameters(self, place: TelegramChat, text: OwedText) -> ReplyParameters | None:
-        """In a group it must be seen who is answered."""
-        if place.is_private or text.turn_id is None or text.part:
+        """In a group, and minutes after the question, it must be seen what is answered."""
+        if text.turn_id is None or text.part or (place.is_private and not self._is_late(text.turn_id)):
             return None
         message_id = await self._reply_to(text.turn_id)
         return ReplyParameters(message_id, allow_sending_without_reply=True) if message_id else None
+
+    @staticmethod
+    def _is_late(turn_id: UUID) -> bool:
+        return utc_now() - made_at(turn_id) > _LATE
 
 
 class Thanks:

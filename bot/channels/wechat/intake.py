@@ -30,7 +30,7 @@ from bot.incoming.urgency import is_urgent
 from dialogue.core.sending import back_off_seconds
 from dialogue.core.unparsed import Unparsed
 from dialogue.errors import EnvironmentFault
-from dialogue.messages import Address, InboundMessage
+from dialogue.messages import Address, InboundMessage, with_delay
 from dialogue.storage.clock import Clock, utc_now
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -269,7 +269,7 @@ class Intake:
         """有帮助 and 没帮助 rate the last reply, and are words like any others."""
         rating = _RATINGS.get(message.text.strip())
         rated = await self._last_reply(message.address) if rating else None
-        receipt = await self._inbox.receive(message)
+        receipt = await self._inbox.receive(with_delay(message, now=self._clock()))
         if rating and rated and not receipt.is_repeat:
             await self._inbox.rate(CHANNEL, message.user_id, rated, rating)
 

@@ -17,6 +17,11 @@ def decide(situation: Situation) -> Outcome:
     assessment, (situation, conversation) = situation.assessed, situation.in_conversation()
     received = _received(situation, assessment, conversation.id)
     said = _before_the_reply(situation, assessment)
+    if situation.message.delayed_hours and received.is_new_turn:
+        late = situation.rules.texts.say("late_heard", hours=situation.message.delayed_hours)
+        said.insert(0, (late, DeliveryKind.NOTICE))
+    if situation.held_until is not None and received.is_new_turn:
+        said.append((situation.rules.texts.say("limit_held"), DeliveryKind.NOTICE))
     receipt = Receipt(
         conversation_id=conversation.id,
         turn_id=received.turn_id,
@@ -34,7 +39,16 @@ def _received(situation: Situation, assessment: Assessment, conversation_id: UUI
     replaced = situation.replaces
     if replaced is not None and replaced.turn_id is not None:
         return intake.revise(session, person, message, replaced, text=text, postscript=postscript, now=now)
-    return intake.append_to_turn(session, person, message, conversation_id, text=text, postscript=postscript, now=now)
+    return intake.append_to_turn(
+        session,
+        person,
+        message,
+        conversation_id,
+        text=text,
+        postscript=postscript,
+        held_until=situation.held_until,
+        now=now,
+    )
 
 
 def _before_the_reply(situation: Situation, assessment: Assessment) -> list[answers.Said]:

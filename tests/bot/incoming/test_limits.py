@@ -45,20 +45,54 @@ class Door:
         return next(text.text for text in owed if text.id == receipt.answered_at_once)
 
 
-def test_the_message_above_the_limit_of_a_minute_gets_a_kind_word_once(services: BotServices) -> None:
+ME = uuid4()
+
+
+def test_above_the_limit_of_a_minute_words_are_held_and_answered_together(services: BotServices) -> None:
     door = Door(services, per_minute=3)
-    heard = [door.hear(f"第{number}句") for number in range(3)]
-    assert all(receipt.turn_id for receipt in heard)
-    refused, silent = door.hear("第四句"), door.hear("第五句")
-    assert refused.turn_id is None
-    assert "一时读不过来" in door.words(refused)
-    assert (silent.turn_id, silent.answered_at_once) == (None, None)
+    first = [door.hear(f"第{number}句") for number in range(3)]
+    assert first[0].conversation_id is not None
+    conversation_id = first[0].conversation_id
+    answering = door.rooms.claimed(conversation_id, owner=ME)
+    held, joined = door.hear("第四句"), door.hear("第五句")
+    assert "一起读完" in door.words(held)
+    assert (held.is_new_turn, joined.turn_id, joined.answered_at_once) == (True, held.turn_id, None)
+    door.rooms.complete(answering, owner=ME)
+    assert door.rooms.claim(conversation_id, owner=ME) is None
+    assert door.rooms.sweep().conversation_ids == []
+    door.clock.tick(33)
+    assert door.rooms.sweep().conversation_ids == [conversation_id]
+    assert door.rooms.claimed(conversation_id, owner=ME).text == "第四句\n第五句"
 
 
-def test_a_minute_later_they_are_heard_again_however_much_was_refused(services: BotServices) -> None:
+def test_words_that_join_a_waiting_turn_are_never_held(services: BotServices) -> None:
+    door = Door(services, per_minute=2)
+    heard = [door.hear(f"第{number}句") for number in range(15)]
+    assert {receipt.turn_id for receipt in heard} == {heard[0].turn_id}
+    assert door.said() == []
+    assert heard[0].conversation_id is not None
+    assert door.rooms.claimed(heard[0].conversation_id, owner=ME).text.count("句") == 15
+
+
+def test_danger_ends_the_wait_of_what_was_held(services: BotServices) -> None:
+    door = Door(services, per_minute=1)
+    conversation_id = door.hear("在吗").conversation_id
+    assert conversation_id is not None
+    door.rooms.complete(door.rooms.claimed(conversation_id, owner=ME), owner=ME)
+    door.hear("还在吗")
+    assert door.rooms.claim(conversation_id, owner=ME) is None
+    door.hear("我最近一直想自杀")
+    assert door.rooms.claimed(conversation_id, owner=ME).text == "还在吗\n我最近一直想自杀"
+
+
+def test_what_no_person_writes_in_a_minute_is_refused_once_with_a_kind_word(services: BotServices) -> None:
     door = Door(services, per_minute=2)
     for number in range(20):
         door.hear(f"第{number}句")
+    refused, silent = door.hear("第二十一句"), door.hear("第二十二句")
+    assert refused.turn_id is None
+    assert "一时读不过来" in door.words(refused)
+    assert (silent.turn_id, silent.answered_at_once) == (None, None)
     door.clock.tick(61)
     assert door.hear("缓过来了").turn_id is not None
 
@@ -74,21 +108,20 @@ def test_a_day_has_a_limit_too_and_ends_a_day_after_the_first_words(services: Bo
 
 
 def test_others_are_not_counted_in(services: BotServices) -> None:
-    door = Door(services, per_minute=1)
+    door = Door(services, per_day=1)
     assert [bool(door.hear("在吗", who=who).turn_id) for who in ("小王", "小李", "小王")] == [True, True, False]
 
 
 def test_commands_and_what_we_answer_ourselves_do_not_count(services: BotServices) -> None:
-    door = Door(services, per_minute=1)
+    door = Door(services, per_day=1)
     for text in ("/help", "你是真人吗", "/reset", "", "长" * 500):
         door.hear(text)
     assert door.hear("终于说了").turn_id is not None
     assert door.hear("/help").command is not None
 
 
-@pytest.mark.parametrize("limits", [{"per_minute": 1}, {"per_day": 1}], ids=["minute", "day"])
-def test_danger_is_answered_above_every_limit(services: BotServices, limits: dict[str, int]) -> None:
-    door = Door(services, **limits)
+def test_danger_is_answered_above_every_limit(services: BotServices) -> None:
+    door = Door(services, per_day=1)
     door.hear("在吗")
     assert door.hear("还在吗").turn_id is None
     receipt = door.hear(CRISIS)

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DataError
 
 from dialogue.errors import DatabaseDamaged, DatabaseUnavailable
 from dialogue.storage import database as databases
 from dialogue.storage import residue, schema
 from dialogue.storage.database import connect, sqlite_url
 from dialogue.tables.mapping import Table
+
+TIMEOUT = "idle_in_transaction_session_timeout"
 
 
 def test_a_process_that_freezes_in_a_transaction_lets_go_of_its_locks(
@@ -66,3 +69,59 @@ def read_all(database: databases.Database) -> None:
     with database.read() as session:
         for name in Table.metadata.tables:
             session.execute(text(f"SELECT * FROM {name}")).all()
+
+
+@pytest.mark.parametrize(("value", "is_prepared"), [("1", True), ("0", False), ("none", False), ("off", False)])
+def test_prepared_statements_can_be_switched_off_by_the_url(postgres_url: str, value: str, is_prepared: bool) -> None:
+    """PgBouncer in transaction mode gives each transaction another connection: nothing may outlive one."""
+    separator = "&" if "?" in postgres_url else "?"
+    database = connect(f"{postgres_url}{separator}prepare_threshold={value}", pool_size=1, lock_seconds=3)
+    try:
+        for _ in range(3):
+            with database.begin() as session:
+                session.execute(text("SELECT 1 + :number"), {"number": 1})
+        with database.read() as session:
+            prepared = session.scalars(text("SELECT statement FROM pg_prepared_statements")).all()
+            settings = [session.scalar(text(f"SHOW {name}")) for name in ("lock_timeout", TIMEOUT)]
+        assert any("1 + " in statement for statement in prepared) is is_prepared
+        assert settings == ["3s", "10s"]
+        if not is_prepared:
+            with database.engine.connect() as connection:
+                raw = connection.connection.dbapi_connection
+                assert raw is not None
+                connection.rollback()
+                cursor = raw.cursor()
+                cursor.execute("SHOW lock_timeout")
+                assert cursor.fetchone() == ("0",)
+                cursor.close()
+    finally:
+        database.close()
+
+
+def test_a_pool_without_a_free_connection_is_a_database_that_is_away(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = connect(postgres_url, pool_size=1)
+    monkeypatch.setattr(database.engine.pool, "_timeout", 0.01)
+    monkeypatch.setattr(database.engine.pool, "_max_overflow", 0)
+    try:
+        with database.read(), pytest.raises(DatabaseUnavailable, match="all connections"), database.read() as other:
+            other.execute(text("SELECT 1"))
+    finally:
+        database.close()
+
+
+def test_what_the_server_refuses_for_reasons_of_its_own_is_no_fault_of_the_values(postgres_url: str) -> None:
+    """A read-only standby, a missing column, missing rights."""
+    database = connect(postgres_url)
+    try:
+        for statement in ("SELECT no_such_column", "SELECT * FROM no_such_table"):
+            with pytest.raises(DatabaseUnavailable), database.read() as session:
+                session.execute(text(statement))
+        with pytest.raises(DatabaseUnavailable, match="read-only"), database.begin() as session:
+            session.execute(text("SET TRANSACTION READ ONLY"))
+            session.execute(text("CREATE TABLE refused (it int)"))
+        with pytest.raises(DataError), database.read() as session:
+            session.execute(text("SELECT 'x'::int"))
+    finally:
+        database.close()
