@@ -11,12 +11,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from redis import Redis
+from redis.exceptions import RedisError
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from dialogue.broker.signals import redis_url
+from dialogue.errors import DatabaseUnavailable
 from dialogue.storage import schema
+from dialogue.storage.clock import utc_now
 from dialogue.storage.database import Database, connect
-from dialogue.storage.vault import new_secret
+from dialogue.storage.vault import MasterKeys, new_secret
+from dialogue.upkeep import key_rotation
 from tests.bot.telegram.loopback import TOKEN, Telegram
 from tests.bot.wechat.gateway import TOKEN as WECHAT_TOKEN
 from tests.bot.wechat.gateway import Gateway
@@ -28,6 +34,7 @@ from tests.services.valkey import ValkeyServer
 
 REPLY = "收到："
 DATABASE = "database"
+ADMIN, SECOND_ADMIN = 990_001, 990_002
 CHANNELS = ("telegram", "wechat")
 WORKERS = ("worker-1", "worker-2")
 
@@ -79,6 +86,8 @@ class City:
     keepers: dict[str, Keeper]
     clocks: dict[str, Clock]
     database: Database
+    secret: Path
+    """The file that holds the master keys, the newest first."""
     hands: ThreadPoolExecutor  # one thread that stays: servers end with the thread that started them
     postgres_lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -87,6 +96,27 @@ class City:
         self.valkey.kill()
         time.sleep(away_seconds)
         self.hands.submit(self.valkey.start).result()
+
+    @contextmanager
+    def redis(self) -> Iterator[Redis]:
+        """The broker, as an operator reaches it; one that is away at that moment is left alone."""
+        with contextlib.suppress(RedisError), Redis.from_url(redis_url(self.valkey.url)) as connected:
+            yield connected
+
+    def add_master_key(self) -> None:
+        """For the processes that start from now on."""
+        self.secret.write_text(f"{new_secret()},{self.secret.read_text()}")
+
+    def rotate_keys(self, *, within_seconds: float) -> None:
+        """As soon as every running process holds the new key; not at all, if one of them never does."""
+        keys = MasterKeys.parse(self.secret.read_text())
+        deadline = time.monotonic() + within_seconds
+        while time.monotonic() < deadline:
+            with contextlib.suppress(DatabaseUnavailable), self.database.begin() as session:
+                if not key_rotation.unprepared(session, keys, now=utc_now()):
+                    key_rotation.rotate(session, keys, after=key_rotation.BEGINNING, limit=10_000)
+                    return
+            time.sleep(1)
 
     def restart_postgres(self, *, away_seconds: float) -> None:
         """Killed, away for a while, there again."""
@@ -147,12 +177,16 @@ def city(home: Path, *, lease_seconds: float, reply_seconds: float) -> Iterator[
         database = connect(postgres.url())
         stack.callback(database.close)
         schema.upgrade(database)
+        secret = home / "master-keys"
+        secret.write_text(new_secret())
+        secret.chmod(0o600)
         environment = {
             "PYTHONPATH": str(_ROOT),
             "MINDGLM_HOME": str(space.path / "home"),
             "MINDGLM_DATABASE_URL": postgres.url(),
             "MINDGLM_BROKER_URL": valkey.url,
-            "MINDGLM_SECRET_KEY": new_secret(),
+            "MINDGLM_SECRET_KEY_FILE": str(secret),
+            "MINDGLM_ADMINS": f"telegram:{ADMIN},telegram:{SECOND_ADMIN}",
             "MINDGLM_CONSENT": "off",
             "MINDGLM_MESSAGES_PER_MINUTE": "0",
             "MINDGLM_MESSAGES_PER_DAY": "0",
@@ -189,6 +223,7 @@ def city(home: Path, *, lease_seconds: float, reply_seconds: float) -> Iterator[
             keepers=keepers,
             clocks=clocks,
             database=database,
+            secret=secret,
             hands=hands,
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from tests.chaos.city import CHANNELS, DATABASE, WORKERS, City
+from tests.chaos.city import ADMIN, CHANNELS, DATABASE, WORKERS, City
 
 Happen = Callable[[City, random.Random, float], None]
 
@@ -98,6 +98,50 @@ def _network_is_slow(city: City, _chance: random.Random, seconds: float) -> None
         city.telegram.delay_seconds = city.gateway.delay_seconds = 0.0
 
 
+def _telegram_says_not_found(city: City, chance: random.Random, seconds: float) -> None:
+    """404 and 401, as a platform that is ill says them; an adapter must not take its token to be wrong."""
+    with city.outages.during("telegram"):
+        for status in (404, 401):
+            city.telegram.fault("getUpdates", status, count=chance.randint(1, 4))
+            city.telegram.fault("getMe", status, count=1)
+            city.telegram.fault("sendMessage", status, count=chance.randint(1, 4))
+        time.sleep(seconds)
+        city.telegram.forgive()
+
+
+def _redis_is_a_replica(city: City, _chance: random.Random, seconds: float) -> None:
+    """READONLY to every write."""
+    with city.redis() as redis:
+        redis.replicaof("127.0.0.1", "1")
+        time.sleep(seconds)
+    with city.redis() as redis:
+        redis.replicaof("NO", "ONE")
+
+
+def _redis_has_no_replicas(city: City, _chance: random.Random, seconds: float) -> None:
+    """NOREPLICAS to every write."""
+    with city.redis() as redis:
+        redis.config_set("min-replicas-to-write", 1)
+        time.sleep(seconds)
+    with city.redis() as redis:
+        redis.config_set("min-replicas-to-write", 0)
+
+
+def _admin_blocks_the_bot(city: City, _chance: random.Random, seconds: float) -> None:
+    city.telegram.blocked.add(ADMIN)
+    time.sleep(seconds)
+    city.telegram.blocked.discard(ADMIN)
+
+
+def _keys_are_rotated(city: City, _chance: random.Random, seconds: float) -> None:
+    """As an operator does it: every process gets the new key and is restarted, then all data keys are wrapped anew."""
+    city.add_master_key()
+    for name in (*WORKERS, *CHANNELS):
+        city.keepers[name].signal(signal.SIGTERM)
+        time.sleep(seconds / 4)
+    city.rotate_keys(within_seconds=60)
+
+
 FAULTS = (
     *(Fault(f"kill -9 {name}", _signal(name, signal.SIGKILL)) for name in (*CHANNELS, *WORKERS)),
     *(Fault(f"SIGTERM {name}", _signal(name, signal.SIGTERM)) for name in (*CHANNELS, *WORKERS)),
@@ -110,6 +154,11 @@ FAULTS = (
     Fault("PostgreSQL fails over", _postgres_fails_over),
     Fault("the disk is full", _disk_is_full, lambda city: city.disk.is_ours),
     Fault("429, 500, lost answers", _telegram_refuses),
+    Fault("404, 401", _telegram_says_not_found),
+    Fault("Redis is a replica", _redis_is_a_replica),
+    Fault("Redis has no replicas", _redis_has_no_replicas),
+    Fault("an admin blocks the bot", _admin_blocks_the_bot),
+    Fault("keys are rotated", _keys_are_rotated),
     Fault("WeChat's line breaks", _wechat_breaks),
     Fault("slow network", _network_is_slow),
 )

@@ -1,9 +1,11 @@
 """Real little processes: kept running, restarted with back-off, stopped in order, shared by a lock."""
 
+import asyncio
 import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -152,3 +154,18 @@ def test_a_log_is_rotated_under_a_process_that_writes_to_it(tmp_path: Path, monk
     kept = sorted(tmp_path.glob("little.log.*"))
     assert [file.name for file in kept] == ["little.log.1", "little.log.2", "little.log.3"]
     assert [file.read_bytes()[:1] for file in kept] == [b"5", b"4", b"3"]
+
+
+async def test_a_watch_that_swallows_a_cancellation_does_not_hold_up_the_stop(
+    program: Callable[..., Program], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def swallows_one(_self: Kept) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(Kept, "_keep", swallows_one)
+    kept = Kept(program(FOREVER), Reports())
+    kept.start()
+    await asyncio.sleep(0)
+    await asyncio.wait_for(kept.stop(), 10)

@@ -1,4 +1,6 @@
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -12,9 +14,19 @@ from dialogue.broker.signals import redis_url as in_redis_form
 from dialogue.core import history
 from dialogue.process.settings import INSTRUCTION
 from dialogue.states import TurnState
+from dialogue.storage.clock import utc_now
 from tests.builders import CHANNEL, Rooms
 from tests.fakes import FakeEngine
-from worker.engine.port import Cancelled, DeadlineExceeded, EngineFailed, Exchange, Progress, PromptTooLong, Request
+from worker.engine.port import (
+    Cancelled,
+    DeadlineExceeded,
+    EngineFailed,
+    Exchange,
+    Finish,
+    Progress,
+    PromptTooLong,
+    Request,
+)
 from worker.leases import Leases
 from worker.replies import Replies, ReplyPolicy
 
@@ -236,3 +248,66 @@ def test_a_lost_lease_cancels_the_generation(rooms: Rooms) -> None:
     assert engine.cancelled == [str(lost.turn_id)]
     rooms.clock.tick(15)
     assert rooms.claim(kept.conversation_id) is None
+
+
+class Unready(FakeEngine):
+    """Ends each reply for another reason than the model's own."""
+
+    def __init__(self, finish: Finish, *replies: str) -> None:
+        super().__init__(*replies)
+        self._finish = finish
+
+    def stream(self, request: Request) -> Generator[Progress, None, None]:
+        for progress in super().stream(request):
+            yield progress if progress.finish is None else replace(progress, finish=self._finish)
+
+
+def test_a_reply_that_a_filter_broke_off_is_asked_for_again_and_then_replaced(
+    rooms: Rooms, replies: Callable[[FakeEngine], Replies]
+) -> None:
+    received = rooms.heard()
+    engine = Unready(Finish.FILTERED, "我", "我")
+    replies(engine).answer(received.conversation_id)
+    assert len(engine.requests) == 2
+    assert owed(rooms) == [texts.load("zh").say("guard_replacement")]
+
+
+@pytest.mark.parametrize(
+    ("raw", "reply"),
+    [
+        ("<think>我要安慰他</think>谢谢你告诉我。", "谢谢你告诉我。"),
+        ("我在听。\n### Human: 我还是难过", "我在听。"),
+        ("我会一直陪着你。" * 60, "我会一直陪着你。"),
+    ],
+)
+def test_what_was_not_meant_for_people_is_neither_sent_nor_remembered(
+    rooms: Rooms, replies: Callable[[FakeEngine], Replies], raw: str, reply: str
+) -> None:
+    received = rooms.heard()
+    engine = FakeEngine(raw, "好")
+    replies(engine).answer(received.conversation_id)
+    assert owed(rooms) == [reply]
+    replies(engine).answer(rooms.heard("嗯").conversation_id)
+    assert engine.requests[1].history == [Exchange("你好", reply)]
+
+
+@pytest.mark.parametrize(
+    ("raw", "reply"), [("我在听。你可以", "我在听。"), ("你可以慢慢地说给我听", "你可以慢慢地说给我听……\n（话太长")]
+)
+def test_a_reply_that_its_length_cut_off_ends_well_or_says_so(
+    rooms: Rooms, replies: Callable[[FakeEngine], Replies], raw: str, reply: str
+) -> None:
+    received = rooms.heard()
+    replies(Unready(Finish.LENGTH, raw)).answer(received.conversation_id)
+    (said,) = owed(rooms)
+    assert said.startswith(reply)
+    assert (said == reply) is (reply == "我在听。")
+
+
+def test_after_an_outage_of_hours_people_are_told_so(rooms: Rooms, replies: Callable[[FakeEngine], Replies]) -> None:
+    received = rooms.heard()
+    rooms.clock.now = utc_now() + timedelta(hours=5)
+    replies(FakeEngine("我在")).answer(received.conversation_id)
+    notice, reply = owed(rooms)
+    assert "大约 5 小时" in notice
+    assert reply == "我在"

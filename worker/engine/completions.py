@@ -252,7 +252,8 @@ class Completions:
             reason = ModelUnusable if _is_final(error) else ModelServerUnavailable
             raise reason(
                 f"{self._server.base_url} does not answer as an OpenAI server ({type(error).__name__}). "
-                "Check MINDGLM_OPENAI_BASE_URL (it ends in /v1), MINDGLM_OPENAI_API_KEY and the server."
+                "Check MINDGLM_OPENAI_BASE_URL (it ends in /v1), MINDGLM_OPENAI_API_KEY and the server; "
+                "if it has no list of models, name the model with MINDGLM_OPENAI_MODEL."
             ) from error
         raise AssertionError("tenacity either returns or raises")
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import pytest
@@ -114,3 +114,23 @@ async def test_a_stream_that_fell_silent_is_left(gateway: Gateway) -> None:
 async def test_signs_of_life_are_passed_on(gateway: Gateway) -> None:
     async with running(gateway, probe_seconds=0.1) as (_, heard, _):
         await until(lambda: heard.alive_count >= 3)
+
+
+async def test_a_probe_that_swallows_a_cancellation_does_not_hold_up_the_next_connection(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = 0
+
+    async def swallows_one(_self: Connection, _puppet: Puppet) -> None:
+        nonlocal began
+        began += 1
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(Connection, "_probe", swallows_one)
+    async with running(gateway) as (_, heard, _):
+        await until(lambda: heard.count(Happening.LOGIN) == 1)
+        await asyncio.to_thread(gateway.end_stream)
+        await until(lambda: heard.count(Happening.LOGIN) == 2)
+    assert began >= 2

@@ -119,8 +119,7 @@ def test_what_the_server_refuses_for_reasons_of_its_own_is_no_fault_of_the_value
             with pytest.raises(DatabaseUnavailable), database.read() as session:
                 session.execute(text(statement))
         with pytest.raises(DatabaseUnavailable, match="read-only"), database.begin() as session:
-            session.execute(text("SET TRANSACTION READ ONLY"))
-            session.execute(text("CREATE TABLE refused (it int)"))
+            session.connection().exec_driver_sql("SET TRANSACTION READ ONLY; CREATE TABLE refused (it int)")
         with pytest.raises(DataError), database.read() as session:
             session.execute(text("SELECT 'x'::int"))
     finally:
