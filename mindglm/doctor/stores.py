@@ -192,6 +192,12 @@ def _server(redis: Redis) -> Iterator[CheckResult]:
     memory = redis.info("memory")
     persistence = redis.info("persistence")
     yield ok("broker", version=server.get("redis_version", "?"))
+    if redis.info("replication").get("role") == "slave":  # what the server itself calls a replica
+        yield fail("broker_replica")
+    if 0 < int(memory.get("maxmemory", 0)) <= int(memory.get("used_memory", 0)):
+        yield fail("broker_full")
+    if persistence.get("rdb_last_bgsave_status", "ok") != "ok":
+        yield warn("broker_unsaved")
     policy = memory.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         yield warn("broker_evicts", policy=policy)

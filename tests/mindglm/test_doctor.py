@@ -9,6 +9,7 @@ import sys
 import threading
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from importlib.resources import files
@@ -17,19 +18,25 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from sqlalchemy import update
 
 from bot.channels import registry
 from bot.channels.channel import Channel
 from bot.channels.findings import CheckResult, Grade
 from bot.channels.telegram.manifest import MANIFEST as TELEGRAM
 from bot.channels.wechat.manifest import MANIFEST as WECHAT
+from care import texts
+from dialogue.admin import reachability
+from dialogue.admin.office import Office
 from dialogue.broker.signals import redis_url as in_redis_form
 from dialogue.core import people
+from dialogue.process import admins
 from dialogue.process.settings import DialogueSettings
 from dialogue.storage import schema
 from dialogue.storage.clock import utc_now
 from dialogue.storage.database import connect, sqlite_url
 from dialogue.storage.vault import MasterKeys, new_secret
+from dialogue.tables import DELIVERIES
 from dialogue.telemetry.heartbeat import Identity, beat
 from mindglm.doctor import duties, host, models, platforms, rounds, stores, variables
 from mindglm.doctor.findings import Examination, Patient
@@ -221,6 +228,47 @@ def test_a_broker_that_throws_things_away_is_told(patient: Callable[..., Patient
     assert keys(stores.examine_broker, place)["broker_evicts"] is Grade.WARN
     valkey_server.stop()
     assert keys(stores.examine_broker, place) == {"broker_away": Grade.FAIL}
+
+
+def test_a_broker_that_refuses_writes_is_told(patient: Callable[..., Patient], valkey_server: ValkeyServer) -> None:
+    place = patient(MINDGLM_BROKER_URL=valkey_server.url)
+    with Redis.from_url(in_redis_form(valkey_server.url)) as redis:
+        redis.replicaof("127.0.0.1", "1")
+        assert keys(stores.examine_broker, place)["broker_replica"] is Grade.FAIL
+        redis.replicaof("NO", "ONE")
+        redis.config_set("maxmemory", 1)
+        assert keys(stores.examine_broker, place)["broker_full"] is Grade.FAIL
+
+
+def test_every_master_key_in_use_is_looked_at(patient: Callable[..., Patient], tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "test.db")
+    old, new, other = new_secret(), new_secret(), new_secret()
+    with closing(connect(url)) as database:
+        schema.upgrade(database)
+        for secret, who in ((old, "1"), (new, "2")):
+            with database.begin() as session:
+                people.make(session, MasterKeys.parse(secret), channel="test", user_id=who, now=utc_now())
+        place = {"MINDGLM_DATABASE_URL": url}
+        both = patient(**place, MINDGLM_SECRET_KEY=f"{new},{old}")
+        assert keys(stores.examine_key, both) == {"key": Grade.OK, "key_old": Grade.NOTE}
+        assert keys(stores.examine_key, patient(**place, MINDGLM_SECRET_KEY=new)) == {"key_missing": Grade.FAIL}
+        with database.begin() as session:
+            beat(session, Identity(kind="worker", name="w", key_ids=MasterKeys.parse(other).ids), {}, now=utc_now())
+        assert keys(stores.examine_key, both)["key_missing_there"] is Grade.FAIL
+
+
+def test_an_admin_whom_nothing_reaches_is_told(patient: Callable[..., Patient], tmp_path: Path) -> None:
+    url, secret = sqlite_url(tmp_path / "test.db"), new_secret()
+    place = patient(MINDGLM_DATABASE_URL=url, MINDGLM_SECRET_KEY=secret, MINDGLM_ADMINS="telegram:1")
+    with closing(connect(url)) as database:
+        schema.upgrade(database)
+        assert keys(stores.examine_admins, place) == {"admin_untried": Grade.WARN}
+        office = Office(keys=MasterKeys.parse(secret), texts=texts.load("zh"), admins=admins.parse("telegram:1"))
+        for state, key, grade in (("failed", "admin_unreached", Grade.FAIL), ("sent", "admin_reached", Grade.OK)):
+            with database.begin() as session:
+                reachability.test(session, office, now=utc_now())
+                session.execute(update(DELIVERIES).values(state=state, error=None))
+            assert keys(stores.examine_admins, place) == {key: grade}
 
 
 def test_a_worker_that_was_killed_is_told(patient: Callable[..., Patient], tmp_path: Path) -> None:
