@@ -6,11 +6,13 @@ import sys
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from dialogue.admin import audit
 from dialogue.core import sending
 from dialogue.errors import Ambiguous, NoSuchConversation, NotFailed
 from dialogue.states import DeliveryState
+from dialogue.tables import Delivery
 from tests.builders import Rooms
 from tests.mindglm.counter import printed, run
 
@@ -122,3 +124,16 @@ def test_without_a_broker_it_works_and_stdout_holds_nothing_but_the_answer(
     again = subprocess.run(command, capture_output=True, check=False, text=True)
     assert (again.returncode, again.stdout) == (1, "")
     assert "has ended already" in again.stderr
+
+
+def test_a_test_alarm_is_sent_to_every_admin_and_its_fate_is_told(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("alert", "--test").exit_code == 2  # nobody is named
+    monkeypatch.setenv("MINDGLM_ADMINS", "telegram:1,telegram:2")
+    assert run("alert").exit_code == 2
+    told = run("alert", "--test", "--wait", "0", "--json")
+    assert told.exit_code == 1  # no adapter runs here
+    assert {fate["state"] for fate in json.loads(told.stdout)["admins"].values()} == {"pending"}
+    with rooms.database.read() as session:
+        assert session.scalars(select(Delivery.chat_id).order_by(Delivery.chat_id)).all() == ["1", "2"]

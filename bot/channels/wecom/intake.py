@@ -1,14 +1,17 @@
 """Takes a page of what was pulled: each person's part in its order, different people's side by side.
 
 A page is taken when everything on it is committed. Without the database the same thing is tried again; what breaks over
-one message is tried a few times, then the others go on without it.
+one message is tried a few times, then it is kept for staff and the others go on.
 """
 
 import asyncio
+import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -36,7 +39,8 @@ from bot.channels.wecom.welcome import WelcomeCodes
 from bot.services import BotServices
 from dialogue.core import commands, intake
 from dialogue.core.cursors import Pull
-from dialogue.errors import DatabaseUnavailable
+from dialogue.core.unparsed import Unparsed
+from dialogue.errors import EnvironmentFault
 from dialogue.messages import Allowance, InboundMessage
 from dialogue.storage.clock import Clock, utc_now
 
@@ -68,7 +72,7 @@ class Intake:
         self._clock = clock
 
     async def take(self, items: Sequence[Mapping[str, Any]], pull: Pull) -> None:
-        """Commit a page; raises `DatabaseUnavailable` only when the adapter is stopping."""
+        """Commit a page; raises `EnvironmentFault` only when the adapter is stopping."""
         by_person: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for item in items:
             by_person[person_of(item)].append(item)
@@ -85,19 +89,22 @@ class Intake:
 
     async def _take_one(self, item: Mapping[str, Any], pull: Pull) -> None:
         for attempt in range(1, _MAX_TRIES + 1):
+            failure: Exception
             try:
                 happened = read(item, pull.account)
                 await self._insist(lambda happened=happened: self._handle(happened, pull))  # type: ignore[misc]  # a default binds it
-            except DatabaseUnavailable:
+            except EnvironmentFault:
                 raise
             except Exception as error:  # noqa: BLE001 - what breaks over one message must not stop the others
+                failure = error
                 log.error("wecom_message_failed", attempt=attempt, error=type(error).__name__)  # noqa: TRY400 - may hold texts
             else:
                 return
+        await self._insist(partial(self._inbox.set_aside, _unparsed(item, failure)))
 
     async def _insist(self, act: Callable[[], Awaitable[None]]) -> None:
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(DatabaseUnavailable),
+            retry=retry_if_exception_type(EnvironmentFault),
             wait=wait_exponential(multiplier=_FIRST_BACK_OFF_SECONDS, max=_MAX_BACK_OFF_SECONDS),
             stop=stop_when_event_set(self._stopping),  # type: ignore[arg-type]  # only `is_set` is called
             reraise=True,
@@ -184,4 +191,16 @@ def _about(chat: WecomChat, *, message_id: str, sent_at: datetime, text: str = "
         text=text,
         sent_at=sent_at,
         is_private=True,
+    )
+
+
+def _unparsed(item: Mapping[str, Any], failure: Exception) -> Unparsed:
+    """For staff: an event has no id of its own, so that its content stands for it."""
+    content = json.dumps(dict(item), ensure_ascii=False, sort_keys=True, default=str)
+    return Unparsed(
+        channel=MANIFEST.name,
+        external_id=str(item.get("msgid") or hashlib.sha256(content.encode()).hexdigest()),
+        user_id=person_of(item) or None,
+        content=content,
+        error=type(failure).__name__,
     )

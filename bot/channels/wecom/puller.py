@@ -19,7 +19,7 @@ from bot.channels.wecom.trouble import Trouble
 from bot.ending import end_tasks
 from bot.health import Health
 from dialogue.core.cursors import Pull
-from dialogue.errors import DatabaseUnavailable
+from dialogue.errors import EnvironmentFault
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -84,7 +84,7 @@ class Puller:
     async def _look(self) -> None:
         try:
             due = await self._records.due(self._accounts(), every=self._every)
-        except DatabaseUnavailable as error:
+        except EnvironmentFault as error:
             log.warning("wecom_cursors_not_read", error=str(error))
             return
         now = asyncio.get_running_loop().time()
@@ -107,7 +107,7 @@ class Puller:
         try:
             while not self._stopping.is_set() and await self._round(account):
                 pass
-        except (ApiError, Unreachable, DatabaseUnavailable) as error:
+        except (ApiError, Unreachable, EnvironmentFault) as error:
             self._failed(account, error)
         except Exception as error:  # noqa: BLE001 - the outermost loop: the next round may succeed
             self._failed(account, error)
@@ -137,7 +137,7 @@ class Puller:
             return await self._records.finish(pull, cursor) or pull.account in self._again
         finally:
             if not is_finished:
-                with suppress(DatabaseUnavailable):
+                with suppress(EnvironmentFault):
                     await asyncio.shield(self._records.give_up(pull.account))
 
     async def _all_but_the_last(self, pull: Pull) -> str | None:
@@ -172,7 +172,7 @@ class Puller:
     async def _keep(self, account: str) -> None:
         while True:
             await asyncio.sleep(_PROLONG_SECONDS)
-            with suppress(DatabaseUnavailable):
+            with suppress(EnvironmentFault):
                 await self._records.prolong(account)
 
     def _failed(self, account: str, error: Exception) -> None:
