@@ -1,5 +1,6 @@
-"""A person's limits: above that of a minute their words are held and answered together, above that of a day refused once
-in a row. Danger passes, and so do words to a human.
+"""A person's limits: above that of a minute their words are held and answered together, above that of a day refused.
+
+Refusing is said once in a row. Danger passes, and so do words to a human.
 """
 
 from dataclasses import replace
