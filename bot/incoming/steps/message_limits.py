@@ -1,7 +1,4 @@
-"""A person's limits: above that of a minute their words are held and answered together, above that of a day refused.
-
-Refusing is said once in a row. Danger passes, and so do words to a human.
-"""
+"""Above the limit of a minute words are held and answered together, above that of a day refused; danger passes."""
 
 from dataclasses import replace
 from datetime import timedelta
