@@ -16,6 +16,10 @@ class TurnState(StrEnum):
 OPEN_TURN_STATES = (TurnState.WAITING, TurnState.GENERATING)
 
 
+HELD_RING_COUNT = -1
+"""The `ring_count` of a waiting turn that is held for more words: announced and claimed from its `rung_at` on."""
+
+
 class DeliveryState(StrEnum):
     """pending → sending → sent | failed; sent → bounced; pending and held → discarded by a reset.
 

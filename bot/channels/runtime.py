@@ -169,19 +169,19 @@ class Runtime:
                 await self._services.executors.delivery.run(take_over)
                 await self._adapter.resume()
                 with self._courier.woken_by(self._services.signals):
-                    await self._serve(on_ready)
+                    await self._serve(on_ready, reporting)
         finally:
             await end_tasks((reporting,))
             self._journal.close(is_settled=self._courier.is_settled)
             await self._adapter.close()
 
-    async def _serve(self, on_ready: Callable[[], None]) -> None:
+    async def _serve(self, on_ready: Callable[[], None], reporting: asyncio.Task[None]) -> None:
         """Run until it stops receiving, then finish the texts in flight while everything they need still runs."""
         listening = asyncio.create_task(self._adapter.listen(on_ready))
         delivering = asyncio.create_task(self._deliver())
         beside = [asyncio.create_task(work) for work in (self._listener.run(), *self._adapter.beside())]
         try:
-            await _until_done(listening, delivering, *beside)
+            await _until_done(listening, delivering, reporting, *beside)
         finally:
             self._has_listened.set()
             self._adapter.hurry()

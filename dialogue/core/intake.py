@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from dialogue.core import budgets
 from dialogue.core.people import KnownPerson
 from dialogue.messages import InboundMessage
-from dialogue.states import OPEN_TURN_STATES, TurnState
+from dialogue.states import HELD_RING_COUNT, OPEN_TURN_STATES, TurnState
 from dialogue.storage import after_commit
 from dialogue.storage.ids import new_id
 from dialogue.tables import MESSAGES, TURNS
@@ -94,8 +94,8 @@ _DISCARD = (
 )
 _END_HOLD = (
     update(TURNS)
-    .where(TURNS.c.id == bindparam("of_turn"), TURNS.c.rung_at > bindparam("now"))
-    .values(rung_at=bindparam("now"))
+    .where(TURNS.c.id == bindparam("of_turn"), TURNS.c.ring_count == HELD_RING_COUNT)
+    .values(rung_at=bindparam("now"), ring_count=1)
 )
 _OF_TURN = select(MESSAGES.c.id).where(MESSAGES.c.turn_id == bindparam("of_turn")).order_by(MESSAGES.c.id)
 _POSTSCRIPT = "turns.postscript"
@@ -330,7 +330,7 @@ def _waiting_turn(
         if postscript is not None:
             _add_postscript(session, person, last.id, postscript, before=last.postscript)
         return last.id, False
-    turn_id = _open_turn(session, conversation_id, seq=last.seq + 1 if last else 1, rung_at=held_until or now, now=now)
+    turn_id = _open_turn(session, conversation_id, seq=last.seq + 1 if last else 1, held_until=held_until, now=now)
     if postscript is not None:
         _add_postscript(session, person, turn_id, postscript)
     return turn_id, True
@@ -345,7 +345,9 @@ def _add_postscript(
     session.execute(_ADD_POSTSCRIPT, {"turn_id": turn_id, "new_postscript": sealed})
 
 
-def _open_turn(session: Session, conversation_id: UUID, *, seq: int, rung_at: datetime, now: datetime) -> UUID:
+def _open_turn(
+    session: Session, conversation_id: UUID, *, seq: int, held_until: datetime | None, now: datetime
+) -> UUID:
     turn_id = new_id()
     session.execute(
         _OPEN_TURN,
@@ -355,8 +357,8 @@ def _open_turn(session: Session, conversation_id: UUID, *, seq: int, rung_at: da
             "seq": seq,
             "state": TurnState.WAITING,
             "attempt": 0,
-            "rung_at": rung_at,
-            "ring_count": 1,
+            "rung_at": held_until or now,
+            "ring_count": 1 if held_until is None else HELD_RING_COUNT,
             "created_at": now,
         },
     )

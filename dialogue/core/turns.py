@@ -17,7 +17,7 @@ from dialogue.core import outbox
 from dialogue.core.history import PastTurn, past_turns, words_of
 from dialogue.errors import Erased
 from dialogue.messages import Address
-from dialogue.states import OPEN_TURN_STATES, DeliveryKind, TurnState
+from dialogue.states import HELD_RING_COUNT, OPEN_TURN_STATES, DeliveryKind, TurnState
 from dialogue.storage.vault import MasterKeys, PersonKey
 from dialogue.tables import CONVERSATIONS, PEOPLE, TURNS, spelled_out
 
@@ -31,8 +31,9 @@ _OPEN = union_all(
     )
 ).subquery()
 _HEAD = select(_OPEN.c.id).order_by(_OPEN.c.seq).limit(1).scalar_subquery()
-# a turn that is held is announced in the future; what our clocks differ by does not count as that
-_IS_DUE = (TURNS.c.state == TurnState.WAITING) & (TURNS.c.rung_at <= bindparam("soon", type_=TURNS.c.rung_at.type))
+_IS_DUE = (TURNS.c.state == TurnState.WAITING) & (
+    (TURNS.c.ring_count != HELD_RING_COUNT) | (TURNS.c.rung_at <= bindparam("now"))
+)
 _LEASE_IS_OVER = (TURNS.c.state == TurnState.GENERATING) & (TURNS.c.lease_until <= bindparam("now"))
 # the state is checked again outside the subquery: a claim that waited for another must see what that one wrote
 _CLAIM = (
@@ -62,7 +63,6 @@ _CONVERSATION = (
     .join(PEOPLE, PEOPLE.c.id == CONVERSATIONS.c.person_id)
     .where(CONVERSATIONS.c.id == bindparam("conversation_id"))
 )
-_CLOCKS = timedelta(seconds=5)
 _UNDER_AGE = frozenset({AgeBand.CHILD, AgeBand.MINOR})
 _HELD = (TURNS.c.owner == bindparam("by_owner"), TURNS.c.state == TurnState.GENERATING)
 _EXTEND = (
@@ -159,8 +159,7 @@ def claim(
     """
     until = now + timedelta(seconds=lease_seconds)
     turn = session.execute(
-        _CLAIM,
-        {"of_conversation": conversation_id, "new_owner": owner, "until": until, "now": now, "soon": now + _CLOCKS},
+        _CLAIM, {"of_conversation": conversation_id, "new_owner": owner, "until": until, "now": now}
     ).first()
     if turn is None:
         return None

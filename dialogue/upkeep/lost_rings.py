@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from dialogue.core import consent, outbox, people, sending
 from dialogue.errors import Erased, Unreadable, WrongSecretKey
 from dialogue.messages import Address
-from dialogue.states import DeliveryKind, TurnState
+from dialogue.states import HELD_RING_COUNT, DeliveryKind, TurnState
 from dialogue.storage import after_commit
 from dialogue.storage.vault import MasterKeys
 from dialogue.tables import CONVERSATIONS, TURNS, spelled_out
@@ -36,6 +36,7 @@ _IS_HEAD = ~exists().where(
 # not announced since it was claimed or released, or the n-th announcement was long enough ago
 _IS_SILENT = or_(
     TURNS.c.ring_count == 0,
+    and_(TURNS.c.ring_count == HELD_RING_COUNT, TURNS.c.rung_at <= bindparam("now")),
     *(
         and_(TURNS.c.ring_count == count, TURNS.c.rung_at <= bindparam(f"after_{count}"))
         for count in range(1, _DOUBLINGS + 1)
@@ -60,7 +61,7 @@ _OVERLOOKED = (
     .where(
         or_(TURNS.c.state == TurnState.WAITING, and_(_IS_ORPHAN, TURNS.c.attempt < bindparam("max_attempts"))),
         _IS_HEAD,
-        or_(TURNS.c.ring_count != 1, TURNS.c.rung_at <= bindparam("after_1")),
+        or_(TURNS.c.ring_count.not_in((1, HELD_RING_COUNT)), TURNS.c.rung_at <= bindparam("after_1")),
     )
     .order_by(TURNS.c.rung_at)
     .limit(bindparam("limit"))
