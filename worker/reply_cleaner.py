@@ -97,7 +97,8 @@ def up_to_its_last_sentence(text: str) -> str | None:
 
 def _without_thoughts(text: str, *, hides_all: bool) -> tuple[str, bool, bool]:
     """Also whether it ends within a thought, and whether one ended that never began."""
-    kept, position, was_aloud = [], 0, False
+    kept: list[str] = []
+    position, was_aloud = 0, False
     while True:
         opened, closed = _OPEN.search(text, position), _CLOSE.search(text, position)
         if closed is not None and (opened is None or closed.start() < opened.start()):

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from dialogue.core import unparsed
-from dialogue.storage.clock import utc_now
 from dialogue.storage.vault import MasterKeys, new_secret
 from dialogue.upkeep import key_rotation
 from tests.bot.telegram.clinic import Clinic
@@ -116,19 +114,14 @@ def test_a_telegram_that_cannot_be_reached_at_the_start_is_waited_for(
     assert "telegram_unreachable" in adapter.log.read_text()
 
 
-def test_an_update_that_breaks_us_does_not_hold_up_the_others(
+def test_an_update_of_a_shape_that_nobody_foresaw_is_heard_like_the_others(
     open_clinic: Callable[..., Clinic], telegram: Telegram
 ) -> None:
     clinic = open_clinic().open()
-    telegram.message(WHO, {"id": WHO, "type": "private"}, date="yesterday", text="坏的")
+    telegram.message(WHO, {"id": WHO, "type": "private"}, date="yesterday", text="坏的", checklist=[{"title": 7}])
     telegram.write(WHO, "在吗")
-    assert clinic.wait_for(WHO, 1) == ["收到：在吗"]
-    wait_until(lambda: clinic.logs().count("update_not_parsed") == 1, 10)
-    assert "坏的" not in clinic.logs()
+    wait_until(lambda: all(words in "".join(telegram.texts(WHO)) for words in ("坏的", "在吗")), 30)
     wait_until(lambda: telegram.pending == [], 10)
-    with clinic.database.begin() as session:
-        (kept,) = unparsed.kept(session, limit=9)
-        assert "坏的" in (unparsed.read(session, clinic.keys, kept.id, now=utc_now()) or ("", ""))[1]
 
 
 def test_somebody_known_is_not_lost_when_keys_are_rotated_behind_the_adapters_back(
@@ -148,7 +141,7 @@ def test_somebody_known_is_not_lost_when_keys_are_rotated_behind_the_adapters_ba
     clinic.kill_adapters()
     clinic.start_adapter().wait_ready()
     assert "12356" in clinic.wait_for(WHO, 1)[0]
-    assert telegram.pending == []
+    wait_until(lambda: telegram.pending == [], 10)
 
 
 def test_a_database_that_is_away_makes_telegram_keep_what_was_said(

@@ -105,8 +105,10 @@ def test_a_pool_without_a_free_connection_is_a_database_that_is_away(
     monkeypatch.setattr(database.engine.pool, "_timeout", 0.01)
     monkeypatch.setattr(database.engine.pool, "_max_overflow", 0)
     try:
-        with database.read(), pytest.raises(DatabaseUnavailable, match="all connections"), database.read() as other:
-            other.execute(text("SELECT 1"))
+        with database.read() as session:
+            session.execute(text("SELECT 1"))
+            with pytest.raises(DatabaseUnavailable, match="all connections"), database.read() as other:
+                other.execute(text("SELECT 1"))
     finally:
         database.close()
 
