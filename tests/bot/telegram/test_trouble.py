@@ -117,7 +117,7 @@ def test_a_telegram_that_cannot_be_reached_at_the_start_is_waited_for(
 def test_an_update_of_a_shape_that_nobody_foresaw_is_heard_like_the_others(
     open_clinic: Callable[..., Clinic], telegram: Telegram
 ) -> None:
-    clinic = open_clinic().open()
+    open_clinic().open()
     telegram.message(WHO, {"id": WHO, "type": "private"}, date="yesterday", text="坏的", checklist=[{"title": 7}])
     telegram.write(WHO, "在吗")
     wait_until(lambda: all(words in "".join(telegram.texts(WHO)) for words in ("坏的", "在吗")), 30)
