@@ -58,7 +58,6 @@ class BotServices:
     meters: BotMeters
     office: Office
     crisis_alarms: CrisisAlarms
-    office: Office
     bounces: Bounces
     executors: Executors
 
@@ -144,7 +143,6 @@ class BotServices:
             meters=meters,
             office=office,
             crisis_alarms=alarms,
-            office=office,
             bounces=Bounces(database=database, alarms=alarms, meters=meters, executor=executors.delivery),
             executors=executors,
         )

@@ -24,7 +24,7 @@ def keep(session: Session, office: Office, update: Unparsed, *, now: datetime) -
     is_dangerous = _holds_danger(update.content)
     if is_dangerous or latest_at is None or now - latest_at > alerts.QUIET:
         words = "alert_unparsed_danger" if is_dangerous else "alert_unparsed"
-        text = office.texts.say(words, id=kept_id, channel=update.channel, at=f"{now:%m-%d %H:%M} UTC")
+        text = office.texts.say(words, id=kept_id, channel=update.channel, at=office.clock_time(now))
         alerts.alert(session, office, text, conversation_id=None, now=now)
     return True
 

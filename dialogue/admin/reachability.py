@@ -81,7 +81,7 @@ def pass_on(session: Session, office: Office, refused: OwedText, error: str, *, 
 
 def test(session: Session, office: Office, *, now: datetime) -> dict[Address, UUID]:
     """Owe a test alarm to every admin, also to those who muted alarms; the delivery of each."""
-    text = office.texts.say("alert_test", at=f"{now:%m-%d %H:%M} UTC")
+    text = office.texts.say("alert_test", at=office.clock_time(now))
     return {admin: _owe(session, office, admin, text, now=now) for admin in office.admins}
 
 
