@@ -22,6 +22,7 @@ from dialogue.broker.announcer import Announcer
 from dialogue.broker.doorbell import Doorbell, ringing_app
 from dialogue.broker.signals import Signals
 from dialogue.process import home
+from dialogue.process.duty_hours import DutyHours
 from dialogue.process.opening import open_database
 from dialogue.process.region import directory_of
 from dialogue.process.settings import DialogueSettings
@@ -62,8 +63,11 @@ class BotServices:
     executors: Executors
 
     @classmethod
-    def open(cls, settings: DialogueSettings) -> Self:
-        """Checks the schema and the key before anything is received; raises `DialogueError`."""
+    def open(cls, settings: DialogueSettings, *, is_attended: bool = True) -> Self:
+        """Checks the schema and the key before anything is received; raises `DialogueError`.
+
+        `is_attended`: staff can answer here.
+        """
         broker_url = home.broker_url(settings)
         doorbell = Doorbell(ringing_app(broker_url))
         signals = Signals.connect(broker_url)
@@ -108,6 +112,8 @@ class BotServices:
             meters=meters,
             office=office,
             shows_texts=settings.admin_texts,
+            duty_hours=DutyHours.parse(settings.duty_hours, zone=office.zone),
+            is_attended=is_attended,
             executor=executors.intake,
         )
         resets = ResetAll(database=database, office=office, instruments=instruments)

@@ -46,6 +46,8 @@ class Learnt(StrEnum):
     RETRACTS = "retracts"  # it was a joke, they say
     CALMER = "calmer"
     FEW_WORDS = "few_words"
+    DISTRESSED = "distressed"  # in tears, at the end of their strength; no danger by itself
+    LEAVING = "leaving"  # they say goodbye
 
 
 _UNASKED: Final = {
@@ -58,6 +60,8 @@ _UNASKED: Final = {
     "away": Learnt.HANDED_OVER,
     "refuses": Learnt.REFUSES,
     "near": Learnt.AT_HAND,
+    "distressed": Learnt.DISTRESSED,
+    "leaving": Learnt.LEAVING,
 }
 _YES: Final = {
     Asks.THOUGHT: Learnt.THOUGHT,
@@ -89,7 +93,7 @@ def _answered(answer: str, asked: tuple[Asks, ...]) -> set[Learnt]:
         told.add(Learnt.HURT)
     if "time" in fits and set(asked) & {Asks.PLAN, Asks.TIME, Asks.THOUGHT}:
         told.add(Learnt.TIME)
-    if "means" in fits and set(asked) & {Asks.PLAN, Asks.MEANS, Asks.THOUGHT}:
+    if "means" in fits and set(asked) & {Asks.PLAN, Asks.MEANS, Asks.THOUGHT, Asks.TIME}:
         told.add(Learnt.METHOD)
     if told:
         return told

@@ -17,8 +17,10 @@ from care.scripts import (
     CONTACT,
     DENIED,
     EASED,
+    EXIT,
     FEW_WORDS,
     HANDED_OVER,
+    LEAVING,
     PAST,
     RECOVERED,
     REFUSES,
@@ -60,6 +62,7 @@ _BRANCHES: Final = (
     (Learnt.HANDED_OVER, HANDED_OVER),
     (Learnt.CALMER, RECOVERED),
     (Learnt.COMPANY, ACCOMPANIED),
+    (Learnt.LEAVING, LEAVING),
     (Learnt.REFUSES, REFUSES),
     (Learnt.FEW_WORDS, FEW_WORDS),
 )
@@ -124,6 +127,13 @@ def assess(
     )
 
 
+def go_on(course: Course, now: datetime, voice: Voice) -> tuple[Course, Script | None]:
+    """The next step of somebody in danger whose words told nothing: we neither fall silent nor change the subject."""
+    learnt = course.learnt
+    script = respond(tier=course.tier, route=course.route, said=course.said, voice=voice, learnt=learnt)
+    return (course, None) if script is None else (_told(course, (script,), now), script)
+
+
 def _move(course: Course, screening: Screening, now: datetime) -> Course:
     if screening.tier:
         return _rise(course, screening, now)
@@ -177,8 +187,13 @@ def _lowered(course: Course, tier: Tier, now: datetime) -> Course:
 def _told(course: Course, scripts: tuple[Script, ...], now: datetime) -> Course:
     if not scripts:
         return course
-    asked = tuple(dict.fromkeys(question for script in scripts for question in script.asks))
+    asked = tuple(dict.fromkeys(question for script in scripts for question in script.asks)) or _still_open(course)
     return replace(course, said=(*course.said, *(script.key for script in scripts)), asked=asked, asked_at=now)
+
+
+def _still_open(course: Course) -> tuple[Asks, ...]:
+    """Behind a script that asks nothing: a time or a means is still the answer to what was asked before it."""
+    return (Asks.TIME,) if {*course.asked} & {Asks.THOUGHT, Asks.PLAN, Asks.MEANS, Asks.TIME} else ()
 
 
 def _scripts(
@@ -222,10 +237,11 @@ def _on_easing(before: Course, course: Course, voice: Voice) -> Script | None:
 
 def _branch(course: Course, screening: Screening, voice: Voice) -> Script | None:
     """What they told of how things stand is answered before the next step; each branch twice at most."""
-    if course.tier < Tier.ACTIVE or course.route is not Route.SELF or _is_urgent(screening):
+    if course.tier < Tier.ACTIVE or screening.tier >= Tier.ACTIVE or _is_urgent(screening):
         return None
-    if screening.tier >= Tier.ACTIVE:
-        return None
+    if course.route is not Route.SELF:
+        is_leaving = Learnt.LEAVING in screening.learnt
+        return named(EXIT, tier=course.tier, said=course.said, voice=voice) if is_leaving else None
     for learnt, step in _BRANCHES:
         if learnt in screening.learnt:
             script = named(step, tier=course.tier, said=course.said, voice=voice)
@@ -249,7 +265,14 @@ def _is_due(before: Course, course: Course, screening: Screening, now: datetime)
 
 
 def _next(course: Course, screening: Screening, voice: Voice) -> Script | None:
-    return respond(tier=course.tier, route=course.route, said=course.said, voice=voice, urgent=_is_urgent(screening))
+    return respond(
+        tier=course.tier,
+        route=course.route,
+        said=course.said,
+        voice=voice,
+        urgent=_is_urgent(screening),
+        learnt=course.learnt,
+    )
 
 
 def _is_minor(course: Course, band: AgeBand | None) -> bool:

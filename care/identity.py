@@ -8,7 +8,6 @@ from typing import Final
 
 from care import lexicon
 from care.normalise import normalise
-from care.texts import Texts
 
 SHORT_MESSAGE: Final = 24  # characters; a longer message says more than the question and goes on to the model as well
 
@@ -38,11 +37,6 @@ def asked(text: str) -> Asked | None:
         if any(pattern.search(plain) for pattern in patterns):
             return Asked(question=question, is_whole_message=len(plain) <= SHORT_MESSAGE)
     return None
-
-
-def answer(question: Question, texts: Texts) -> str:
-    """The true answer, in our own words."""
-    return texts.say(question)
 
 
 @cache

@@ -195,7 +195,7 @@ def _with_what_came_before(found: Screening, plain: str, context: Context) -> Sc
     By rules alone: the detector learnt from single messages.
     """
     before = _latest(context.recent)
-    if not before or len(plain) > MAX_TOGETHER or (context.tier and found.learnt & _RELIEF):
+    if not before or found.is_past or len(plain) > MAX_TOGETHER or (context.tier and found.learnt & _RELIEF):
         return found
     best = found
     is_split = all(len(part) <= MAX_FRAGMENT for part in (*before, plain))

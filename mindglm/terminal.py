@@ -38,7 +38,7 @@ def converse(settings: DialogueSettings, background: Background, status: Tell, t
         schema.upgrade_at(database_url(settings))
         registry.check_accounts(settings)
         services = BotServices.open(
-            settings.model_copy(update={"consent": "off"})
+            settings.model_copy(update={"consent": "off"}), is_attended=False
         )  # the notice was printed: using it agrees
         try:
             took("database: ready")

@@ -1,8 +1,10 @@
 """The notice, or a shorter question, to somebody who has not agreed: their words wait, or are not kept."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from bot.incoming import answers, held_words
+from bot.incoming.answers import Said
 from bot.incoming.receipt import Receipt
 from bot.incoming.situation import Situation
 from care.disclosure import sounds_like_yes
@@ -13,25 +15,25 @@ _PATIENCE = timedelta(seconds=60)
 """Somebody who goes on writing is not asked again after every sentence."""
 
 
-def ask(situation: Situation, text: str | None, *, truth: str | None = None, is_greeting: bool = False) -> Receipt:
-    """Hold the words, and ask; `truth` says who answers here. `is_greeting` shows the whole notice in any case."""
+def ask(situation: Situation, text: str | None, *, before: Sequence[Said] = (), is_greeting: bool = False) -> Receipt:
+    """Hold the words, and ask; `before` is said in any case. `is_greeting` shows the whole notice in any case."""
     situation, message_id, conversation_id = held_words.hold(situation, text)
     if situation.platform_holder is not None:  # a colleague speaks there, and we may not
         return Receipt(conversation_id=conversation_id)
     question = _question(situation, text, is_greeting=is_greeting)
-    if question is None:
-        return Receipt(conversation_id=conversation_id)
-    gate, person = situation.rules.gate, situation.person
-    shown = gate.notice.version if gate.notice.text in question else person.asked_version
-    consent.ask(situation.session, person, version=shown, now=situation.now)
-    is_turned_away = gate.turns_away(person.age_band)
-    words = [(question, DeliveryKind.NOTICE if is_turned_away else DeliveryKind.CONSENT)]
-    if truth is not None:
-        words.insert(0, (truth, DeliveryKind.NOTICE))
+    words = [*before, *([] if question is None else [_asked(situation, question)])]
     return Receipt(
         conversation_id=conversation_id,
         answered_at_once=answers.say(situation, message_id, words, conversation_id=conversation_id),
     )
+
+
+def _asked(situation: Situation, question: str) -> Said:
+    gate, person = situation.rules.gate, situation.person
+    shown = gate.notice.version if gate.notice.text in question else person.asked_version
+    consent.ask(situation.session, person, version=shown, now=situation.now)
+    is_turned_away = gate.turns_away(person.age_band)
+    return question, DeliveryKind.NOTICE if is_turned_away else DeliveryKind.CONSENT
 
 
 def _question(situation: Situation, text: str | None, *, is_greeting: bool) -> str | None:

@@ -30,7 +30,7 @@ def assess(situation: Situation, screening: Screening) -> tuple[Situation, OpenC
     before = situation.course
     band = situation.person.age_band
     assessment = course.assess(before, screening, situation.now, situation.rules.voice, band=band)
-    if assessment.course.tier or before.tier:
+    if assessment.course.tier or before.tier or assessment.scripts:
         danger_course.keep(situation.session, situation.person, conversation.id, assessment.course)
     if assessment.raises_alarm:
         assessment = replace(assessment, raises_alarm=_alarm(situation, conversation, assessment))
@@ -50,6 +50,20 @@ def assess(situation: Situation, screening: Screening) -> tuple[Situation, OpenC
 def crisis_words(assessment: Assessment) -> list[Said]:
     """What we say ourselves at once."""
     return [(script.text, DeliveryKind.CRISIS) for script in assessment.scripts if script.says is not Says.AFTER]
+
+
+def all_words(assessment: Assessment) -> list[str]:
+    """The same where no reply of the model's follows, behind which something could stand."""
+    return [script.text for script in assessment.scripts]
+
+
+def next_words(situation: Situation) -> list[str]:
+    """The next step of the course, for words that told nothing; kept as said."""
+    moved, script = course.go_on(situation.course, situation.now, situation.rules.voice)
+    if script is None or situation.conversation is None:
+        return []
+    danger_course.keep(situation.session, situation.person, situation.conversation.id, moved)
+    return [script.text]
 
 
 def risk(screening: Screening, assessment: Assessment) -> Risk:
@@ -80,7 +94,7 @@ def answer_without_the_model(
 def answer_what_is_refused(situation: Situation, screening: Screening, *, explanation: str | None) -> Receipt:
     """Danger in what is refused is answered all the same; of its text nothing is kept."""
     situation, conversation, assessment = assess(situation, screening)
-    texts = [script.text for script in assessment.scripts] + ([explanation] if explanation is not None else [])
+    texts = all_words(assessment) + ([explanation] if explanation is not None else [])
     words = [(text, DeliveryKind.CRISIS) for text in texts]
     return answer_without_the_model(situation, screening, conversation, assessment, words, text="")
 

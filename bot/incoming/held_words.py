@@ -57,7 +57,7 @@ def release(situation: Situation, conversation_id: UUID, held: Sequence[Screened
     if situation.course.tier is Tier.ACUTE:
         consent.keep(situation.session, message_ids)
         _, _, assessment = danger.assess(situation, screen_safely(""))
-        return None, [script.text for script in assessment.scripts]
+        return None, danger.all_words(assessment)
     if not here:
         return None, []
     return _to_the_model(situation, conversation_id, here), []

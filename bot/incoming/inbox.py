@@ -31,6 +31,7 @@ from dialogue.core.people import KnownPerson
 from dialogue.core.unparsed import Unparsed
 from dialogue.errors import ConversationClosed, Erased
 from dialogue.messages import Address, InboundMessage
+from dialogue.process.duty_hours import DutyHours
 from dialogue.states import ClosedBy
 from dialogue.storage.clock import Clock, epoch_ns, utc_now
 from dialogue.storage.database import Database
@@ -56,6 +57,8 @@ class Inbox:
         office: Office | None = None,
         admins: tuple[Address, ...] = (),
         shows_texts: bool = False,
+        duty_hours: DutyHours | None = None,
+        is_attended: bool = True,
         executor: PriorityExecutor | None = None,
         clock: Clock = utc_now,
     ) -> None:
@@ -72,6 +75,8 @@ class Inbox:
                 max_length=max_message_length,
             ),
             max_message_length=max_message_length,
+            duty_hours=duty_hours,
+            is_attended=is_attended,
         )
         self._executor = executor or Executors().intake
         self._database = database

@@ -22,7 +22,6 @@ from care.screening import Context, Tier
 from care.scripts import Voice
 from care.texts import Texts
 from care.visit import Attendance, attend
-from dialogue.admin.duty import DutyHours
 from dialogue.admin.office import Office
 from dialogue.core import budgets, conversations, danger_course, people
 from dialogue.core.conversations import OpenConversation
@@ -30,6 +29,7 @@ from dialogue.core.intake import StoredWords
 from dialogue.core.people import KnownPerson
 from dialogue.core.recent_words import recent_words
 from dialogue.messages import InboundMessage
+from dialogue.process.duty_hours import DutyHours
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,8 @@ class Rules:
     desk: Desk
     max_message_length: int
     duty_hours: DutyHours | None = None
+    is_attended: bool = True
+    """Whether staff can answer here at all; in a terminal they cannot."""
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: the attendance is kept beside the fields

@@ -5,14 +5,14 @@ twice before every wording of its step was used, and there is always a next scri
 """
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 from typing import Final
 
-from care.answers import Asks
+from care.answers import Asks, Learnt
 from care.hotlines import Directory
 from care.screening import Route, Tier
 
@@ -73,6 +73,8 @@ FEW_WORDS: Final = "few_words"
 PAST: Final = "past"
 CONTACT: Final = "contact"  # the emergency contact, offered once
 EXIT: Final = "exit"  # they end the conversation in the middle of danger
+LEAVING: Final = "leaving"  # they say goodbye in words of their own
+WAITING: Final = "waiting"  # help was called, and is not there yet
 _ON_REQUEST: Final = frozenset(
     {
         STAY,
@@ -90,23 +92,45 @@ _ON_REQUEST: Final = frozenset(
         PAST,
         CONTACT,
         EXIT,
+        LEAVING,
+        WAITING,
     }
 )
+# steps that ask for what was done already
+_SETTLED_BY: Final = {
+    "opening": frozenset({Learnt.CALLED}),
+    "distance": frozenset({Learnt.HANDED_OVER, Learnt.CALLED}),
+    "someone": frozenset({Learnt.COMPANY, Learnt.CALLED}),
+    "numbers": frozenset({Learnt.REFUSES, Learnt.CALLED}),
+    "intensity": frozenset({Learnt.CALLED}),
+    "next_hour": frozenset({Learnt.CALLED}),
+}
 
 
-def respond(*, tier: Tier, route: Route, said: Sequence[str], voice: Voice, urgent: bool = False) -> Script | None:
+def respond(
+    *,
+    tier: Tier,
+    route: Route,
+    said: Sequence[str],
+    voice: Voice,
+    urgent: bool = False,
+    learnt: Collection[Learnt] = (),
+) -> Script | None:
     """The next script; None where this route and tier have nothing (more) to say.
 
-    `said`: keys already sent in this conversation, oldest first. `urgent`: something is being done right now.
+    `said`: keys already sent to this person, oldest first. `urgent`: something is being done right now. `learnt`: what
+    they told in this course; a step that asks for what was done already is left out.
     """
     steps = [step for step in _steps(voice.locale) if step.route is route and step.tier is tier]
     if urgent and (script := _unsaid(_named(steps, IN_PROGRESS), said, voice)):
         return script
     in_order = [step for step in steps if step.name not in _ON_REQUEST]
-    for step in in_order:
+    open_steps = [step for step in in_order if not _SETTLED_BY.get(step.name, frozenset()) & set(learnt)]
+    for step in open_steps:
         if not set(step.keys()) & set(said):
             return _wording(step, said, voice)
-    return _least_recent(_named(steps, STAY) or in_order, said, voice)
+    at_last = (_named(steps, WAITING) if Learnt.CALLED in learnt else []) or _named(steps, STAY)
+    return _least_recent(at_last or open_steps or in_order, said, voice)
 
 
 def on_return(*, tier: Tier, said: Sequence[str], voice: Voice) -> Script | None:

@@ -1,22 +1,40 @@
-"""Whether somebody of the staff is there now: by the hours that the operator names, or because one is signed in."""
+"""Whether somebody of the staff is there now: by the operator's hours, or because one was active just now."""
 
-import re
-from dataclasses import dataclass
-from datetime import datetime, time, timedelta, timezone
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, exists, select
+from sqlalchemy import bindparam, exists, or_, select
 from sqlalchemy.orm import Session
 
+from dialogue.admin.office import Office
+from dialogue.process.duty_hours import DutyHours
 from dialogue.tables import AUDIT
-from dialogue.tables.staff import StaffSession
+from dialogue.tables.staff import Staff, StaffSession
 
 ASKED_FOR_A_HUMAN = "asked_for_human"
 """The `action` of an audit entry that says: this person wants to talk to a human."""
 
-_PEOPLES_TIME = timezone(timedelta(hours=8))
-_WRITTEN = re.compile(r"(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})")
-_SIGNED_IN = select(exists().where(StaffSession.expires_at > bindparam("now", type_=StaffSession.expires_at.type)))
+PRESENCE: Final = timedelta(minutes=30)
+"""Whoever signed in or did something so short a time ago is taken to be there."""
+
+_CONSOLE: Final = "console:"
+_SIGNED_IN = select(
+    exists().where(
+        StaffSession.expires_at > bindparam("now", type_=StaffSession.expires_at.type),
+        StaffSession.created_at > bindparam("since", type_=StaffSession.created_at.type),
+    )
+)
+_ACTIVE = select(
+    exists().where(
+        AUDIT.c.at > bindparam("since", type_=AUDIT.c.at.type),
+        or_(
+            AUDIT.c.actor.startswith(_CONSOLE, autoescape=True), AUDIT.c.actor.in_(bindparam("admins", expanding=True))
+        ),
+    )
+)
+_HAS_ACCOUNTS = select(exists().where(Staff.disabled_at.is_(None), Staff.password_hash.is_not(None)))
 _ASKED = select(
     exists().where(
         AUDIT.c.conversation_id == bindparam("conversation_id"),
@@ -26,40 +44,21 @@ _ASKED = select(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class DutyHours:
-    """From and until when somebody looks after the conversations, every day, at UTC+8; it may pass midnight."""
-
-    begin: time
-    end: time
-
-    def __str__(self) -> str:
-        return f"{self.begin:%H:%M}-{self.end:%H:%M}"
-
-    def holds(self, now: datetime) -> bool:
-        """Whether `now` lies in them."""
-        local = now.astimezone(_PEOPLES_TIME).time()
-        if self.begin <= self.end:
-            return self.begin <= local < self.end
-        return local >= self.begin or local < self.end
+def has_staff(session: Session, office: Office, hours: DutyHours | None) -> bool:
+    """Whether anybody could ever answer: hours, admins in a chat, or accounts of the console."""
+    return hours is not None or bool(office.admins) or bool(session.scalar(_HAS_ACCOUNTS))
 
 
-def parse(written: str) -> DutyHours | None:
-    """`09:00-21:30`; None for an empty text. ValueError for anything else."""
-    if not written.strip():
-        return None
-    found = _WRITTEN.fullmatch(written.strip())
-    if found is None:
-        raise ValueError("hours of duty are written like 09:00-21:00")
-    hours = [int(number) for number in found.groups()]
-    return DutyHours(time(hours[0], hours[1]), time(hours[2], hours[3]))
-
-
-def is_somebody_there(session: Session, hours: DutyHours | None, *, now: datetime) -> bool:
-    """By the hours, or because somebody is signed in at the console."""
-    if hours is not None and hours.holds(now):
+def is_somebody_there(session: Session, office: Office, hours: DutyHours | None, *, now: datetime) -> bool:
+    """By the hours; or because somebody signed in at the console, or did something there or in a chat, just now."""
+    if hours is not None and hours.hold(now):
         return True
-    return bool(session.scalar(_SIGNED_IN, {"now": now}))
+    admins: Collection[str] = [f"{admin.channel}:{admin.chat_id}" for admin in office.admins]
+    since = now - PRESENCE
+    return bool(
+        session.scalar(_SIGNED_IN, {"now": now, "since": since})
+        or session.scalar(_ACTIVE, {"since": since, "admins": admins})
+    )
 
 
 def was_asked_for(session: Session, conversation_id: UUID, *, since: datetime) -> bool:

@@ -17,6 +17,7 @@ from pydantic_settings import (
 
 from dialogue.errors import Misconfigured
 from dialogue.process import admins
+from dialogue.process.duty_hours import DutyHours
 from dialogue.process.secret_files import SecretFiles
 
 INSTRUCTION = "假设你是友善的心理辅导师,避免透露任何AI或技术的信息。请主动引导咨询者交流并帮助他们解决心理问题。"
@@ -199,6 +200,13 @@ class DialogueSettings(BaseSettings):
         description="Public https URL of the TLS proxy in front of the console, e.g. https://console.example.org. "
         "Cookies are then sent over https only, the proxy's X-Forwarded-For is trusted, and alerts have a link.",
     )
+    duty_hours: str = Field(
+        default="",
+        description=(
+            "When somebody of the staff is on duty, told to people who ask for a human: 09:00-21:00, or Mon-Fri "
+            "09:00-21:00, Sat 10:00-16:00. Default: whenever a member of staff was active in the last half hour."
+        ),
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
     log_format: Literal["console", "json"] = Field(
         default="console", description="Log format: for people or for machines."
@@ -227,4 +235,10 @@ class DialogueSettings(BaseSettings):
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError("must be the name of a time zone, e.g. Asia/Shanghai") from error
+        return value
+
+    @field_validator("duty_hours")
+    @classmethod
+    def _are_hours(cls, value: str) -> str:
+        DutyHours.parse(value)
         return value

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from bot.channels.findings import CheckResult, ok, warn
+from bot.channels.findings import CheckResult, note, ok, warn
+from dialogue.process.duty_hours import DutyHours
 from dialogue.process.region import directory_of
 from mindglm.doctor.findings import Patient
 
@@ -20,3 +21,5 @@ def examine(patient: Patient) -> Iterator[CheckResult]:
         yield warn("consent_off")
     if not getattr(settings, "admins", True):
         yield warn("admins_none")
+    hours = DutyHours.parse(getattr(settings, "duty_hours", ""))
+    yield note("duty_hours_none") if hours is None else ok("duty_hours", hours=hours.spoken("en"))

@@ -2,12 +2,13 @@
 
 from bot.incoming import consent_question
 from bot.incoming.situation import Outcome, Situation
-from care import identity
+from bot.incoming.steps import identity_question
+from dialogue.states import DeliveryKind
 
 
 def decide(situation: Situation) -> Outcome:
     if situation.rules.gate.is_open(situation.person):
         return situation
-    question = situation.words.question
-    truth = identity.answer(question.question, situation.rules.texts) if question else None
-    return consent_question.ask(situation, situation.words.text, truth=truth)
+    situation, truth = identity_question.truth(situation)
+    before = [] if truth is None else [(truth, DeliveryKind.NOTICE)]
+    return consent_question.ask(situation, situation.words.text, before=before)

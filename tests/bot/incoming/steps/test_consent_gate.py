@@ -23,7 +23,7 @@ def test_who_declined_is_told_how_to_agree_and_nothing_is_kept(stranger: Talk) -
 
 def test_the_truth_about_us_is_said_before_the_notice(stranger: Talk) -> None:
     stranger.answered(consent_gate.decide, "你是真人吗")
-    assert stranger.owed() == [stranger.words.say("identity_is_human"), stranger.rules.gate.notice.text]
+    assert stranger.owed() == [stranger.rules.gate.say("identity_is_human"), stranger.rules.gate.notice.text]
 
 
 def test_who_agreed_passes(talk: Talk) -> None:

@@ -9,12 +9,12 @@ QUESTION = "你是真人吗"
 def test_the_question_alone_is_answered_without_the_model(talk: Talk) -> None:
     receipt = talk.answered(identity_question.decide, QUESTION)
     assert receipt.turn_id is None
-    assert talk.owed() == [talk.words.say("identity_is_human")]
+    assert talk.owed() == [talk.rules.gate.say("identity_is_human")]
 
 
 def test_beside_other_words_the_truth_goes_along(talk: Talk) -> None:
     passed = talk.passed_on(identity_question.decide, f"{QUESTION}？我最近总是睡不着，不知道该和谁说这些事情，心里很乱")
-    assert passed.preface == talk.words.say("identity_is_human")
+    assert passed.preface == talk.rules.gate.say("identity_is_human")
 
 
 def test_in_acute_danger_it_is_not_all_that_is_said(talk: Talk) -> None:
