@@ -115,6 +115,8 @@ def _wait_until_writable(broker_url: str) -> None:
                     return
                 (log.error if attempt == 1 else log.debug)("broker_refuses_writes", error=str(error))
             else:
+                if attempt:
+                    log.info("broker_takes_writes")
                 return
             state.maybe_shutdown()
             time.sleep(min(_MAX_WRITABLE_PAUSE_SECONDS, 0.1 * 2**attempt))

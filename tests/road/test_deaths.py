@@ -169,8 +169,9 @@ def test_a_broker_that_refuses_writes_is_treated_like_one_that_is_away(
         worker = quick_road.start_worker()
         quick_road.say("在吗")
         assert quick_road.wait_for_answers(1, seconds=30) == ["收到：在吗"]
+        wait_until(lambda: "broker_refuses_writes" in worker.log.read_text(), 30)
         redis.replicaof("NO", "ONE")
-        wait_until(lambda: "ready." in worker.log.read_text(), 30)
+        wait_until(lambda: "broker_takes_writes" in worker.log.read_text(), 30)
         redis.config_set("min-replicas-to-write", 1)
         quick_road.say("还在吗")
         assert quick_road.wait_for_answers(2, seconds=30) == ["收到：在吗", "收到：还在吗"]
