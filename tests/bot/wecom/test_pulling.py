@@ -3,8 +3,12 @@
 from datetime import timedelta
 from uuid import uuid4
 
+import pytest
+
+from bot.channels.wecom import intake
 from bot.services import BotServices
-from dialogue.core import cursors
+from dialogue.core import cursors, unparsed
+from dialogue.core.unparsed import KeptUpdate
 from dialogue.storage.clock import utc_now
 from tests.bot.contract.model import Model
 from tests.bot.wecom.clinic import PERSON, Clinic
@@ -132,3 +136,24 @@ def test_a_notice_during_a_pull_is_seen_at_its_end(services: BotServices) -> Non
         cursors.notice(session, "wecom", ACCOUNT, token="U", valid_for=timedelta(minutes=10), now=now)
         assert cursors.finish(session, "wecom", pull, owner=ours, now=now)
         assert cursors.due(session, "wecom", [ACCOUNT], every=timedelta(minutes=5), now=now) == [ACCOUNT]
+
+
+async def test_what_breaks_our_reading_is_kept_for_staff(
+    clinic: Clinic, wecom: WeCom, services: BotServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object) -> None:
+        raise KeyError
+
+    await clinic.opens()
+    monkeypatch.setattr(intake, "read", breaks)
+    wecom.say(PERSON, "我今晚就跳楼")
+
+    def kept() -> list[KeptUpdate]:
+        with services.database.read() as session:
+            return unparsed.kept(session, limit=9)
+
+    await until(kept)
+    (one,) = kept()
+    assert (one.user_id, one.error) == (PERSON, "KeyError")
+    with services.database.begin() as session:
+        assert "我今晚就跳楼" in (unparsed.read(session, services.keys, one.id, now=utc_now()) or ("", ""))[1]
