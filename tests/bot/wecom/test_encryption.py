@@ -77,6 +77,7 @@ def test_another_signature_is_none(cipher: CallbackCipher, signature: str) -> No
         wire.encrypt(b"x", corp_id="ww-somebody-else"),
         wire.encrypt(b"x", aes_key="Z" * 42 + "A"),
     ],
+    ids=["nothing", "no base64", "too short", "cut", "turned round", "another corp", "another key"],
 )
 def test_what_is_not_for_us_is_refused(cipher: CallbackCipher, sealed: str) -> None:
     with pytest.raises(NotForUs):
