@@ -88,7 +88,8 @@ class ForkedProcess:
 
 
 def start(module: str, *arguments: str, environment: dict[str, str], log: Path) -> ForkedProcess:
-    """In the current directory, with nothing on standard input."""
+    """In the current directory, with nothing on standard input; `log` is there when this returns."""
+    log.touch()
     order = Order(
         module=module, arguments=list(arguments), environment=environment, directory=str(Path.cwd()), log=str(log)
     )

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,25 @@ import pytest
 from dialogue.process.exit_status import ExitStatus
 from dialogue.storage.vault import new_secret
 from tests.patience import wait_until
+from tests.services import zygote
 
 
-def celery(**variables: str) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True)
+class Ended:
+    returncode: int
+    stderr: str
+
+
+def celery(**variables: str) -> Ended:
+    """All that it says is taken for standard error."""
+    log = Path("celery.log").absolute()
+    environment = {**os.environ, "MINDGLM_ENGINE": "scripted", **variables}
+    process = zygote.start("celery", "-A", "worker", "worker", environment=environment, log=log)
+    return Ended(process.wait(90), log.read_text())
+
+
+def celery_anew(**variables: str) -> subprocess.CompletedProcess[str]:
+    """For what is decided by imports."""
     return subprocess.run(
         [sys.executable, "-m", "celery", "-A", "worker", "worker"],
         capture_output=True,
@@ -46,7 +63,7 @@ def test_what_is_set_wrong_is_one_line_and_a_status(variables: dict[str, str], w
 def test_a_missing_extra_is_named(tmp_path: Path, engine: str, library: str, extra: str) -> None:
     (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules['{library}'] = None\n")
     paths = f"{tmp_path}:{os.environ['PYTHONPATH']}"
-    done = celery(MINDGLM_ENGINE=engine, MINDGLM_OPENAI_BASE_URL="http://127.0.0.1:1/v1", PYTHONPATH=paths)
+    done = celery_anew(MINDGLM_ENGINE=engine, MINDGLM_OPENAI_BASE_URL="http://127.0.0.1:1/v1", PYTHONPATH=paths)
     assert done.returncode != 0
     assert f"mindglm-bot[{extra}]" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
@@ -75,13 +92,8 @@ def test_a_database_that_was_not_migrated_names_the_command(tmp_path: Path, redi
 
 def test_it_waits_for_a_broker_that_is_away_and_stops_all_the_same(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", "worker", "worker"],
-            env={**os.environ, "MINDGLM_ENGINE": "scripted"},
-            stdout=output,
-            stderr=output,
-        )
+    environment = {**os.environ, "MINDGLM_ENGINE": "scripted"}
+    process = zygote.start("celery", "-A", "worker", "worker", environment=environment, log=log)
     wait_until(lambda: "Cannot connect" in log.read_text(), 60)
     assert process.poll() is None
     process.terminate()
