@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ LOCKS = [ROOT / "requirements" / f"{name}.txt" for name in ("runtime", "dev", "b
 RUN_BY_ALEMBIC = "migrations.env"
 
 MODEL_LIBRARIES = {"torch", "transformers"}
+MODEL_PACKAGES = {"training", "worker"}
 PLATFORM_LIBRARIES = {"telegram", "wechaty", "wechaty_puppet"}
 FOREIGN = {
     "bot": MODEL_LIBRARIES,
@@ -46,7 +47,7 @@ def sources() -> Iterator[Path]:
 # --- Imports ---------------------------------------------------------------------------------------------------------
 
 IMPORT_ALONE = """
-import importlib, json, sys, threading
+import importlib, json, os, sys, threading, traceback
 
 FORBIDDEN = {"socket.connect", "socket.bind", "socket.getaddrinfo", "subprocess.Popen"}
 
@@ -54,14 +55,37 @@ def refuse(event, arguments):
     if event in FORBIDDEN:
         raise RuntimeError(f"{event} while importing")
 
-names = json.load(sys.stdin)
+def import_all(names, result):
+    try:
+        for name in names:
+            importlib.import_module(name)
+        assert threading.active_count() == 1, threading.enumerate()
+        result.write(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - before})))
+        result.close()
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+
+wanted = json.load(sys.stdin)
 before = set(sys.modules)
 sys.addaudithook(refuse)
-for name in names:
+for name in wanted["shared"]:
     importlib.import_module(name)
-assert threading.active_count() == 1, threading.enumerate()
-json.dump(sorted({name.partition(".")[0] for name in set(sys.modules) - before}), sys.stdout)
+loaded = {}
+for package, names in wanted["packages"].items():
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        import_all(names, os.fdopen(writing, "w"))
+    os.close(writing)
+    with os.fdopen(reading) as result:
+        told = result.read()
+    _, status = os.wait()
+    assert status == 0, package
+    loaded[package] = json.loads(told)
+json.dump(loaded, sys.stdout)
 """
+"""A process that imports what the packages share, and forks for each of them."""
 
 
 def modules(package: str) -> list[str]:
@@ -69,11 +93,11 @@ def modules(package: str) -> list[str]:
     return [package, *(module.name for module in found if module.name != RUN_BY_ALEMBIC)]
 
 
-def imported_by(names: list[str], directory: Path) -> set[str]:
-    """The top-level packages that a bare process loads for `names`."""
+def imported_by(packages: dict[str, list[str]], directory: Path, *, shared: Iterable[str] = ()) -> dict[str, set[str]]:
+    """The top-level packages that a bare process loads for the modules of each package."""
     done = subprocess.run(
         [sys.executable, "-B", "-c", IMPORT_ALONE],
-        input=json.dumps(names),
+        input=json.dumps({"shared": list(shared), "packages": packages}),
         capture_output=True,
         text=True,
         check=False,
@@ -81,19 +105,31 @@ def imported_by(names: list[str], directory: Path) -> set[str]:
         env={"PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
-    return set(json.loads(done.stdout))
+    return {package: set(loaded) for package, loaded in json.loads(done.stdout).items()}
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_importing_needs_no_network_and_no_settings_and_stays_on_its_floor(package: str, tmp_path: Path) -> None:
-    loaded = imported_by(modules(package), tmp_path)
-    assert loaded.isdisjoint(FOREIGN.get(package, set()))
+@pytest.mark.parametrize(
+    ("packages", "shared"),
+    [
+        (sorted(set(PACKAGES) - MODEL_PACKAGES), ["pydantic_settings", "sqlalchemy.orm", "structlog"]),
+        (sorted(MODEL_PACKAGES), ["torch", "transformers"]),
+    ],
+    ids=["light", "with models"],
+)
+def test_importing_needs_no_network_and_no_settings_and_stays_on_its_floor(
+    packages: list[str], shared: list[str], tmp_path: Path
+) -> None:
+    loaded = imported_by({package: modules(package) for package in packages}, tmp_path, shared=shared)
+    assert {package: loaded[package] & FOREIGN.get(package, set()) for package in packages} == {
+        package: set() for package in packages
+    }
     assert not list(tmp_path.iterdir())
 
 
 def test_the_command_line_answers_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
     heavy = {"torch", "transformers", "celery", "sqlalchemy", "telegram", "pydantic"}
-    assert imported_by(["mindglm.commands"], tmp_path).isdisjoint(heavy)
+    loaded = imported_by({"mindglm": ["mindglm.commands"]}, tmp_path)
+    assert loaded["mindglm"].isdisjoint(heavy)
 
 
 def test_the_contracts_between_packages_are_kept() -> None:

@@ -3,10 +3,12 @@
 import os
 import pty
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,8 +17,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from dialogue.storage.database import sqlite_url
 from dialogue.storage.vault import new_secret
 from tests.patience import wait_until
+from tests.services import zygote
+from tests.services.migrated import migrate
 
 PATIENCE_SECONDS = 60
 
@@ -30,7 +35,11 @@ class Finished:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
+    """As a chat that nobody spoke in has left it."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    migrate(sqlite_url(home / "mindglm.db"))
+    return home
 
 
 @pytest.fixture
@@ -39,19 +48,17 @@ def environment(home: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def chat(environment: dict[str, str]) -> Callable[..., Finished]:
-    """Run a whole conversation through a pipe."""
+def chat(environment: dict[str, str], tmp_path: Path) -> Callable[..., Finished]:
+    """Run a whole conversation that was written down before."""
 
     def run(said: str | bytes, *arguments: str, **variables: str) -> Finished:
-        done = subprocess.run(
-            [sys.executable, "-m", "mindglm", "chat", *arguments],
-            input=said.encode() if isinstance(said, str) else said,
-            capture_output=True,
-            env={**environment, **variables},
-            timeout=PATIENCE_SECONDS,
-            check=False,
+        directory = Path(tempfile.mkdtemp(dir=tmp_path))
+        given, out, err = directory / "said", directory / "out", directory / "err"
+        given.write_bytes(said.encode() if isinstance(said, str) else said)
+        process = zygote.start(
+            "mindglm", "chat", *arguments, environment={**environment, **variables}, said=given, log=out, errors=err
         )
-        return Finished(done.returncode, done.stdout.decode(), done.stderr.decode())
+        return Finished(process.wait(PATIENCE_SECONDS), out.read_text(), err.read_text())
 
     return run
 
@@ -71,6 +78,7 @@ def processes_of(home: Path) -> list[psutil.Process]:
 def test_every_line_of_a_pipe_is_answered_in_order_and_nothing_else_is_said(
     chat: Callable[..., Finished], home: Path
 ) -> None:
+    shutil.rmtree(home)  # as at the very first start
     done = chat("你好\n我很难过\n\n   \n你在吗")
     assert done.status == 0
     assert done.out == (

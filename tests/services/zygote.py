@@ -20,7 +20,6 @@ import time
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO
 
 _PRELOADED = (
     "bot.channels.telegram.adapter",
@@ -30,6 +29,9 @@ _PRELOADED = (
     "celery.worker.worker",
     "kombu.transport.redis",
     "mindglm.adapters",
+    "mindglm.chat",
+    "mindglm.commands",
+    "mindglm.terminal",
     "psycopg",
     "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.dialects.sqlite",
@@ -42,13 +44,15 @@ _SIGNALS = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM)
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """One start: ``python -m MODULE ARGUMENTS``, standard output and error appended to `log`."""
+    """One start: ``python -m MODULE ARGUMENTS``, with the paths of its standard files."""
 
     module: str
     arguments: list[str]
     environment: dict[str, str]
     directory: str
+    said: str
     log: str
+    errors: str
 
 
 class ForkedProcess:
@@ -87,11 +91,24 @@ class ForkedProcess:
         self.send_signal(signal.SIGKILL)
 
 
-def start(module: str, *arguments: str, environment: dict[str, str], log: Path) -> ForkedProcess:
-    """In the current directory, with nothing on standard input; `log` is there when this returns."""
+def start(
+    module: str,
+    *arguments: str,
+    environment: dict[str, str],
+    log: Path,
+    errors: Path | None = None,
+    said: Path = Path(os.devnull),
+) -> ForkedProcess:
+    """In the current directory. `said` is read; `log` is there when this returns, and holds the errors by default."""
     log.touch()
     order = Order(
-        module=module, arguments=list(arguments), environment=environment, directory=str(Path.cwd()), log=str(log)
+        module=module,
+        arguments=list(arguments),
+        environment=environment,
+        directory=str(Path.cwd()),
+        said=str(said),
+        log=str(log),
+        errors=str(errors or log),
     )
     return _zygote().fork(order)
 
@@ -208,14 +225,10 @@ def _become(order: Order) -> None:
     time.tzset()
     os.chdir(order.directory)
     sys.path[0] = order.directory
-    with Path(order.log).open("ab", buffering=0) as log:
-        _replace(log)
+    for standard, (path, mode) in enumerate(((order.said, "rb"), (order.log, "ab"), (order.errors, "ab"))):
+        with Path(path).open(mode) as file:
+            os.dup2(file.fileno(), standard)
     sys.argv[1:] = order.arguments
-
-
-def _replace(log: BinaryIO) -> None:
-    for standard in (1, 2):
-        os.dup2(log.fileno(), standard)
 
 
 def main() -> None:
