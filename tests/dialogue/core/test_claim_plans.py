@@ -47,10 +47,13 @@ def plans_of(rooms: Rooms, claim: Callable[[], object]) -> list[dict[str, Any]]:
     """One for each statement that touches deliveries."""
     plans: list[dict[str, Any]] = []
 
-    def explain(connection: Connection, _cursor: object, statement: str, values: object, *_: object) -> None:
+    def explain(connection: Connection, _cursor: object, statement: str, values: dict[str, Any], *_: object) -> None:
         if "deliveries" in statement:
-            own = psycopg.ClientCursor(connection.connection.driver_connection)
-            plans.append(own.execute(f"EXPLAIN (FORMAT JSON) {statement}", values).fetchone()[0][0]["Plan"])
+            driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]  # psycopg's
+            (plan,) = (
+                psycopg.ClientCursor(driver).execute(f"EXPLAIN (FORMAT JSON) {statement}".encode(), values).fetchall()
+            )
+            plans.append(plan[0][0]["Plan"])
 
     event.listen(rooms.database.engine, "before_cursor_execute", explain)
     claim()
