@@ -2,49 +2,56 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class ListeningServer:
-    """`asyncio.Server` with an end. A connection is known before its handler has begun to run."""
+    """What `asyncio.Server` is, with an end: that one may still be accepting somebody after it was closed."""
 
-    def __init__(self, handler: Handler) -> None:
-        self._handler = handler
-        self._connections: dict[asyncio.StreamWriter, asyncio.Future[None]] = {}
-
-    async def start(self, *, limit: int = 1 << 16) -> "ListeningServer":
+    def __init__(self, handler: Handler, *, limit: int = 1 << 16) -> None:
         """`limit`: bytes of the longest line."""
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0, limit=limit)
+        self._handler = handler
+        self._limit = limit
+        self._handling: dict[socket.socket, asyncio.Task[None]] = {}
+
+    async def start(self) -> "ListeningServer":
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.socket.setblocking(False)
+        asyncio.get_running_loop().add_reader(self.socket, self._accept)
         return self
 
     @property
-    def sockets(self) -> Sequence[socket.socket]:
-        return self._server.sockets
-
-    @property
     def port(self) -> int:
-        return int(self._server.sockets[0].getsockname()[1])
+        return int(self.socket.getsockname()[1])
 
     async def close(self) -> None:
         """Ends the handlers too; what was not sent yet is not sent."""
-        self._server.close()
-        await asyncio.sleep(0)  # what has just been accepted is connected in the next round
-        for writer, handling in list(self._connections.items()):
-            handling.cancel()
-            writer.transport.abort()
-        await asyncio.gather(*self._connections.values(), return_exceptions=True)
-        await asyncio.sleep(0)
+        asyncio.get_running_loop().remove_reader(self.socket)
+        self.socket.close()
+        handling = dict(self._handling)
+        for task in handling.values():
+            task.cancel()
+        await asyncio.gather(*handling.values(), return_exceptions=True)
+        await asyncio.sleep(0)  # an aborted transport closes its socket in the next round
+        for accepted in handling:
+            accepted.close()  # if its handler was cancelled before it began
 
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._connections[writer] = asyncio.ensure_future(self._handle(reader, writer))
+    def _accept(self) -> None:
+        with suppress(BlockingIOError):
+            accepted, _ = self.socket.accept()
+            self._handling[accepted] = asyncio.create_task(self._handle(accepted))
 
-    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _handle(self, accepted: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=accepted, limit=self._limit)
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
                 await self._handler(reader, writer)
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            raise
         finally:
             writer.close()
-            self._connections.pop(writer, None)
+            self._handling.pop(accepted, None)

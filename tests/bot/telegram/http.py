@@ -50,7 +50,7 @@ async def serve(handler: Handler, *, read_body: ReadBody = _read_at_once) -> Lis
         while await _exchange(handler, reader, writer, read_body):
             pass
 
-    return await ListeningServer(connected).start(limit=1 << 20)
+    return await ListeningServer(connected, limit=1 << 20).start()
 
 
 async def _exchange(

@@ -21,8 +21,7 @@ class Uploads:
 
     def hold(self, server: ListeningServer) -> None:
         """Large requests stay unread from now on: with a small buffer the sender feels it."""
-        for listening in server.sockets:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _LARGE_BYTES)
+        server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _LARGE_BYTES)
         self._may_go_on.clear()
 
     def release(self) -> None:
