@@ -8,6 +8,7 @@ import atexit
 import gc
 import importlib
 import json
+import math
 import os
 import runpy
 import select
@@ -39,6 +40,7 @@ _PRELOADED = (
     "worker.consumer",
     "worker.engine.scripted",
 )
+_LOOK_SECONDS = 0.05
 _SIGNALS = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM)
 
 
@@ -64,21 +66,18 @@ class ForkedProcess:
 
     @property
     def returncode(self) -> int | None:
-        return self._zygote.statuses.get(self.pid)
+        return self.poll()
 
     def poll(self) -> int | None:
-        return self.returncode
+        return self._zygote.status_of(self.pid, within_seconds=0)
 
     def wait(self, timeout: float | None = None) -> int:
         """Raises `subprocess.TimeoutExpired`."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        with self._zygote.changed:
-            while self.pid not in self._zygote.statuses:
-                left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0:
-                    raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
-                self._zygote.changed.wait(left)
-            return self._zygote.statuses[self.pid]
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while (status := self._zygote.status_of(self.pid, within_seconds=_LOOK_SECONDS)) is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+        return status
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
@@ -122,51 +121,61 @@ def _zygote() -> "_Zygote":
 
 
 class _Zygote:
-    """This side of the forking process: orders go out, process ids and exit statuses come back."""
+    """This side of the forking process: orders go out, process ids and exit statuses come back.
+
+    It has no thread: a test may fork, and a child of a process with threads can hang.
+    """
 
     def __init__(self) -> None:
-        self.statuses: dict[int, int] = {}
-        self.changed = threading.Condition()
+        self._statuses: dict[int, int] = {}
         self._started: list[int] = []
-        self._ordering = threading.Lock()
+        self._lock = threading.RLock()
         ours, its = socket.socketpair()
         with its:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(its.fileno())],
                 pass_fds=[its.fileno()],
                 stdin=subprocess.DEVNULL,
+                env={name: value for name, value in os.environ.items() if not name.startswith("MINDGLM_")},
                 cwd=Path(__file__).parents[2],
                 start_new_session=True,
             )
         self._socket = ours
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._unread = b""
 
     def fork(self, order: Order) -> ForkedProcess:
-        with self._ordering, self.changed:
+        with self._lock:
             self._socket.sendall(json.dumps(asdict(order)).encode() + b"\n")
-            self.changed.wait_for(lambda: self._started or self._process.poll() is not None)
+            while not self._started:
+                self._hear(_LOOK_SECONDS)
             return ForkedProcess(self, self._started.pop())
+
+    def status_of(self, pid: int, *, within_seconds: float) -> int | None:
+        """None while it runs."""
+        with self._lock:
+            if pid not in self._statuses:
+                self._hear(within_seconds)
+            return self._statuses.get(pid)
 
     def close(self) -> None:
         """It kills what it started."""
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._process.wait()
-        self._reader.join()
         self._socket.close()
+        self._process.wait()
 
-    def _read(self) -> None:
-        with self._socket.makefile("rb") as lines:
-            for line in lines:
-                told = json.loads(line)
-                with self.changed:
-                    if "status" in told:
-                        self.statuses[told["pid"]] = told["status"]
-                    else:
-                        self._started.append(told["pid"])
-                    self.changed.notify_all()
-        with self.changed:
-            self.changed.notify_all()
+    def _hear(self, within_seconds: float) -> None:
+        ready, _, _ = select.select([self._socket], [], [], within_seconds)
+        if not ready:
+            return
+        heard = self._socket.recv(1 << 16)
+        if not heard:
+            raise RuntimeError("the process that starts the others has ended")
+        *lines, self._unread = (self._unread + heard).split(b"\n")
+        for line in lines:
+            told = json.loads(line)
+            if "status" in told:
+                self._statuses[told["pid"]] = told["status"]
+            else:
+                self._started.append(told["pid"])
 
 
 # --- The forking process ---------------------------------------------------------------------------------------------
