@@ -1,0 +1,213 @@
+"""A counsellor's day at the duty desk: two counsellors, three crises, a hand-over, an idle hour, a lost line."""
+
+import re
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from dialogue.admin import audit
+from dialogue.admin.cases import open_cases
+from dialogue.states import Role
+from tests.console import demo
+from tests.console.conftest import House
+from tests.console.e2e.conftest import keep, sign_in
+from tests.console.e2e.served import ServedHouse
+from tests.console.test_cases import alarm
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def served(house: House) -> Iterator[ServedHouse]:
+    house.hire("fang", Role.COUNSELLOR)
+    with ServedHouse(house) as opened:
+        yield opened
+
+
+@pytest.fixture
+def open_desk(chromium: Browser, served: ServedHouse) -> Iterator[Open]:
+    """Each call is a browser of its own; a script that fails, fails the test."""
+    contexts: list[BrowserContext] = []
+    troubles: list[str] = []
+
+    def open_one(name: str, *, width: int = 1280, color_scheme: str = "light") -> Page:
+        context = chromium.new_context(
+            base_url=served.url,
+            viewport={"width": width, "height": 860},
+            locale="zh-CN",
+            color_scheme=color_scheme,  # type: ignore[arg-type] # one of Playwright's words
+            permissions=["notifications"],
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        sign_in(page, name)
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert troubles == []
+
+
+def row(page: Page, conversation_id: UUID) -> str:
+    """The selector of its row on the desk."""
+    return f"#cases tr:has(a[href='/conversations/{conversation_id}'])"
+
+
+def audited(house: House, action: str) -> list[str]:
+    with house.services.database.read() as session:
+        return [entry.actor for entry in reversed(audit.entries(session, action=action))]
+
+
+def test_a_counsellors_day(served: ServedHouse, open_desk: Open) -> None:
+    house = served.house
+    lin, fang = open_desk("lin"), open_desk("fang", width=390, color_scheme="dark")
+    for desk in (lin, fang):
+        desk.goto("/duty")
+        expect(desk.locator("#alive")).to_contain_text("在线")
+        expect(desk.locator(".empty")).to_be_visible()
+
+    first, second, third = (alarm(house, who=who) for who in ("甲", "乙", "丙"))
+    for desk in (lin, fang):
+        expect(desk.locator("#cases tbody tr")).to_have_count(3)
+        expect(desk).to_have_title(re.compile(r"^\(3\)"))
+    keep(lin, "duty-desk")
+    keep(fang, "duty-desk-phone-dark")
+
+    # new words arrive while lin writes to the first
+    lin.click(f"{row(lin, first)} button:has-text('打开')")
+    lin.locator("details.action", has_text="接管").locator("summary").click()
+    lin.locator("form[action$='/take-over'] button").click()
+    talk = lin.context.new_page()
+    talk.goto(f"/conversations/{first}")
+    talk.click("button:has-text('打开对话内容')")
+    talk.fill("#words", "我是林老师，我在听，")
+    house.rooms.heard("你还在吗", who="甲")
+    expect(talk.locator(".said.person").last).to_contain_text("你还在吗")
+    assert talk.input_value("#words") == "我是林老师，我在听，"
+    keep(talk, "transcript-draft")
+
+    # fang takes the second, and hands it to lin
+    fang.click(f"{row(fang, second)} button:has-text('接手')")
+    fang.locator("details.action", has_text="交给同事").locator("summary").click()
+    fang.locator("form[action$='/hand'] [name=to]").select_option("lin")
+    fang.locator("form[action$='/hand'] [name=note]").fill("她在家，母亲在旁边")
+    fang.locator("form[action$='/hand'] button").click()
+    expect(fang.locator(".notice")).to_contain_text("已交给同事")
+    lin.goto("/duty")
+    expect(lin.locator(row(lin, second))).to_contain_text("等 console:lin 查看")
+    lin.click(f"{row(lin, second)} button:has-text('接手')")
+    expect(lin.locator(".notice")).to_contain_text("已由你接手")
+
+    # nobody attends to the third: the overview says so, in red when it is too long
+    lin.goto("/")
+    expect(lin.locator("h1")).to_contain_text("1 人无人接手")
+    house.clock.tick(301)
+    lin.reload()
+    expect(lin.locator(".alarm")).to_contain_text("等得太久")
+    assert "运行正常" not in lin.content()
+    keep(lin, "overview-overdue")
+
+    # an idle hour: the desk stays alive and shows nobody, the draft stays
+    for desk in (lin, fang):
+        desk.goto("/duty")
+        expect(desk.locator(row(desk, third))).to_be_visible()
+    house.clock.tick(3600)
+    for page in (lin, fang, talk):
+        expect(page.locator("#lock")).to_be_visible(timeout=20_000)
+    expect(lin.locator(row(lin, third))).to_be_hidden()
+    expect(talk.locator(".said")).to_have_count(0)
+    expect(lin).to_have_title(re.compile(r"^\(1\)"))
+    keep(lin, "duty-desk-locked")
+    talk.fill("#lock [name=password]", "not the password")
+    talk.click("#unlock button")
+    expect(talk.locator("#lock-error")).to_contain_text("密码不对")
+    for page in (talk, lin):
+        page.fill("#lock [name=password]", "four quiet green rivers")
+        page.click("#unlock button")
+        expect(page.locator("#lock")).to_be_hidden()
+    expect(talk.locator(".said.person").last).to_contain_text("你还在吗")
+    assert talk.input_value("#words") == "我是林老师，我在听，"
+    expect(lin.locator(row(lin, third))).to_be_visible()
+
+    # the line is lost, and found again
+    served.cut()
+    expect(lin.locator("#lost")).to_be_visible(timeout=30_000)
+    keep(lin, "duty-desk-lost")
+    served.mend()
+    expect(lin.locator("#lost")).to_be_hidden(timeout=30_000)
+    expect(talk.locator("#lost")).to_be_hidden(timeout=30_000)
+    assert talk.input_value("#words") == "我是林老师，我在听，"
+    talk.click("form[action$='say#end'] button")
+    expect(talk.locator(".said.human")).to_contain_text("我是林老师，我在听，")
+
+    # every case ends with an outcome
+    for conversation_id in (first, second, third):
+        lin.goto(f"/conversations/{conversation_id}")
+        if conversation_id == third:
+            lin.click(".case button:has-text('接手')")
+        lin.locator("details.action", has_text="结案").locator("summary").click()
+        lin.locator("form[action$='/close'] [name=outcome]").select_option("spoke")
+        lin.locator("form[action*='/cases/'][action$='/close'] [name=note]").fill("已通话，目前安全")
+        lin.locator("form[action*='/cases/'][action$='/close'] button").click()
+        expect(lin.locator(".notice")).to_contain_text("已结案")
+    lin.goto("/duty")
+    expect(lin.locator(".empty")).to_be_visible()
+    with house.services.database.read() as session:
+        assert open_cases.open_cases(session) == []
+    assert audited(house, "case_opened") == ["screening"] * 3
+    assert audited(house, "case_handed") == ["console:fang"]
+    assert audited(house, "case_closed") == ["console:lin"] * 3
+    assert audited(house, "read") == ["console:lin"]  # one sitting, however often new words came
+
+
+@pytest.mark.parametrize(("width", "color_scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
+def test_no_page_has_a_fault_that_axe_finds(
+    served: ServedHouse, open_desk: Open, width: int, color_scheme: str
+) -> None:
+    house = served.house
+    ids = demo.fill(house.services.database, house.services.keys, now=house.clock())
+    page = open_desk("lin", width=width, color_scheme=color_scheme)
+    found: list[str] = []
+
+    def look(name: str) -> None:
+        keep(page, f"axe-{name}-{width}-{color_scheme}")
+        violations = Axe().run(page).response["violations"]
+        found.extend(f"{name}: {one['id']} {[node['target'] for node in one['nodes'][:3]]}" for one in violations)
+
+    for name, path in {
+        "overview": "/",
+        "duty": "/duty",
+        "closed": "/duty/closed",
+        "conversations": "/conversations?tier=2",
+        "conversation": f"/conversations/{ids[-3]}",
+        "deliveries": "/deliveries",
+        "complaints": "/complaints",
+        "figures": "/figures",
+        "audit": "/audit?actor=nobody",
+        "hotlines": "/hotlines",
+        "account": "/account",
+    }.items():
+        page.goto(path)
+        look(name)
+    page.goto(f"/conversations/{ids[-3]}")
+    page.click("button:has-text('打开对话内容')")
+    look("transcript")
+    page.click(".beside a[href^='/people/']")
+    page.click("button:has-text('打开备注')")
+    look("person")
+    page.goto("/duty")
+    page.click("td a[href^='/cases/']")
+    for summary in page.locator("details.action > summary").all():
+        summary.click()
+    look("case")
+    house.clock.tick(3600)
+    page.goto("/duty")
+    look("locked")
+    assert found == []
