@@ -4,7 +4,7 @@ One reader serves all desks, so that twenty of them cost no more than one.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,7 +56,7 @@ class Board:
         self._follower_count = 0
         self._reading: asyncio.Task[None] | None = None
 
-    async def follow(self) -> AsyncIterator[Snapshot]:
+    async def follow(self) -> AsyncGenerator[Snapshot]:
         """The snapshot now, at each change, and every `ALIVE_SECONDS`."""
         self._follower_count += 1
         if self._reading is None:
@@ -71,7 +71,7 @@ class Board:
                 self._reading.cancel()
                 self._reading = self._snapshot = None
 
-    async def _snapshots(self) -> AsyncIterator[Snapshot]:
+    async def _snapshots(self) -> AsyncGenerator[Snapshot]:
         while True:
             changed = self._changed
             if self._snapshot is not None:

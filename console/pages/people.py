@@ -1,5 +1,6 @@
 """One person: what is known beside their words, notes of staff, the emergency contact, a search in their words."""
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -82,7 +83,7 @@ def _with_notes(visit: PageRequest) -> Response:
     return visit.page("person.html", **known, notes=opened, found=None, wanted="", contact=None)
 
 
-def _known(visit: PageRequest, person_id: UUID) -> dict[str, object]:
+def _known(visit: PageRequest, person_id: UUID) -> dict[str, Any]:
     try:
         with visit.services.database.read() as session:
             facts = person_facts.facts(session, person_id)

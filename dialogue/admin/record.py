@@ -196,7 +196,9 @@ def hand_over(
 
 
 def _person_of(session: Session, conversation_id: UUID) -> UUID:
-    return session.scalars(select(CONVERSATIONS.c.person_id).where(CONVERSATIONS.c.id == conversation_id)).one()
+    query = select(CONVERSATIONS.c.person_id).where(CONVERSATIONS.c.id == conversation_id)
+    person_id: UUID = session.scalars(query).one()
+    return person_id
 
 
 def _heard(session: Session, key: PersonKey, conversation: Listed, limit: int) -> list[Utterance]:

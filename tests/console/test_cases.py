@@ -8,7 +8,7 @@ from dialogue.admin.cases import open_cases
 from dialogue.admin.cases.open_cases import DutyCase
 from dialogue.admin.office import Office
 from dialogue.states import Role
-from dialogue.tables import CONVERSATIONS
+from dialogue.tables import CASES, CONVERSATIONS
 from dialogue.telemetry.heartbeat import Identity, beat
 from tests.console.conftest import House
 
@@ -39,7 +39,7 @@ def test_the_overview_is_never_green_while_somebody_is_unattended(house: House, 
     conversation_id = alarm(house)
     if not has_case:  # as an older version left it
         with house.services.database.begin() as session:
-            session.execute(open_cases.CASES.delete())
+            session.execute(CASES.delete())
     browser = house.browser(Role.COUNSELLOR)
     worker(house)
     page = browser.get("/").text

@@ -12,7 +12,7 @@ from dialogue.admin import audit
 from dialogue.admin.cases import open_cases
 from dialogue.states import Role
 from tests.console import demo
-from tests.console.conftest import House
+from tests.console.conftest import PASSWORD, House
 from tests.console.e2e.conftest import keep, sign_in
 from tests.console.e2e.served import ServedHouse
 from tests.console.test_cases import alarm
@@ -20,6 +20,7 @@ from tests.console.test_cases import alarm
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 Open = Callable[..., Page]
+DRAFT = "我是林老师，我在听。"
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def open_desk(chromium: Browser, served: ServedHouse) -> Iterator[Open]:
     assert troubles == []
 
 
-def row(page: Page, conversation_id: UUID) -> str:
+def row(conversation_id: UUID) -> str:
     """The selector of its row on the desk."""
     return f"#cases tr:has(a[href='/conversations/{conversation_id}'])"
 
@@ -68,44 +69,65 @@ def audited(house: House, action: str) -> list[str]:
 def test_a_counsellors_day(served: ServedHouse, open_desk: Open) -> None:
     house = served.house
     lin, fang = open_desk("lin"), open_desk("fang", width=390, color_scheme="dark")
+    crises = three_crises_show_on_both_desks(house, lin, fang)
+    first, second, third = crises
+    talk = new_words_arrive_while_lin_writes(house, lin, first)
+    fang_hands_over_to_lin(lin, fang, second)
+    nobody_attends(house, lin)
+    an_idle_hour_passes(house, lin, fang, talk, third)
+    the_line_is_lost_and_found(served, lin, talk)
+    every_case_ends(lin, crises)
+    with house.services.database.read() as session:
+        assert open_cases.open_cases(session) == []
+    assert audited(house, "case_opened") == ["screening"] * 3
+    assert audited(house, "case_handed") == ["console:fang"]
+    assert audited(house, "case_closed") == ["console:lin"] * 3
+    assert audited(house, "read") == ["console:lin"]  # one sitting, however often new words came
+
+
+def three_crises_show_on_both_desks(house: House, lin: Page, fang: Page) -> list[UUID]:
     for desk in (lin, fang):
         desk.goto("/duty")
         expect(desk.locator("#alive")).to_contain_text("在线")
         expect(desk.locator(".empty")).to_be_visible()
-
-    first, second, third = (alarm(house, who=who) for who in ("甲", "乙", "丙"))
+    crises = [alarm(house, who=who) for who in ("甲", "乙", "丙")]
     for desk in (lin, fang):
         expect(desk.locator("#cases tbody tr")).to_have_count(3)
         expect(desk).to_have_title(re.compile(r"^\(3\)"))
     keep(lin, "duty-desk")
     keep(fang, "duty-desk-phone-dark")
+    return crises
 
-    # new words arrive while lin writes to the first
-    lin.click(f"{row(lin, first)} button:has-text('打开')")
+
+def new_words_arrive_while_lin_writes(house: House, lin: Page, conversation_id: UUID) -> Page:
+    lin.click(f"{row(conversation_id)} button:has-text('打开')")
     lin.locator("details.action", has_text="接管").locator("summary").click()
     lin.locator("form[action$='/take-over'] button").click()
     talk = lin.context.new_page()
-    talk.goto(f"/conversations/{first}")
+    talk.goto(f"/conversations/{conversation_id}")
     talk.click("button:has-text('打开对话内容')")
-    talk.fill("#words", "我是林老师，我在听，")
+    talk.fill("#words", DRAFT)
     house.rooms.heard("你还在吗", who="甲")
     expect(talk.locator(".said.person").last).to_contain_text("你还在吗")
-    assert talk.input_value("#words") == "我是林老师，我在听，"
+    assert talk.input_value("#words") == DRAFT
     keep(talk, "transcript-draft")
+    return talk
 
-    # fang takes the second, and hands it to lin
-    fang.click(f"{row(fang, second)} button:has-text('接手')")
+
+def fang_hands_over_to_lin(lin: Page, fang: Page, conversation_id: UUID) -> None:
+    fang.click(f"{row(conversation_id)} button:has-text('接手')")
     fang.locator("details.action", has_text="交给同事").locator("summary").click()
     fang.locator("form[action$='/hand'] [name=to]").select_option("lin")
     fang.locator("form[action$='/hand'] [name=note]").fill("她在家，母亲在旁边")
     fang.locator("form[action$='/hand'] button").click()
     expect(fang.locator(".notice")).to_contain_text("已交给同事")
     lin.goto("/duty")
-    expect(lin.locator(row(lin, second))).to_contain_text("等 console:lin 查看")
-    lin.click(f"{row(lin, second)} button:has-text('接手')")
+    expect(lin.locator(row(conversation_id))).to_contain_text("等 console:lin 查看")
+    lin.click(f"{row(conversation_id)} button:has-text('接手')")
     expect(lin.locator(".notice")).to_contain_text("已由你接手")
 
-    # nobody attends to the third: the overview says so, in red when it is too long
+
+def nobody_attends(house: House, lin: Page) -> None:
     lin.goto("/")
     expect(lin.locator("h1")).to_contain_text("1 人无人接手")
     house.clock.tick(301)
@@ -114,14 +136,16 @@ def test_a_counsellors_day(served: ServedHouse, open_desk: Open) -> None:
     assert "运行正常" not in lin.content()
     keep(lin, "overview-overdue")
 
-    # an idle hour: the desk stays alive and shows nobody, the draft stays
+
+def an_idle_hour_passes(house: House, lin: Page, fang: Page, talk: Page, conversation_id: UUID) -> None:
+    """The desk stays alive and shows nobody; the draft stays."""
     for desk in (lin, fang):
         desk.goto("/duty")
-        expect(desk.locator(row(desk, third))).to_be_visible()
+        expect(desk.locator(row(conversation_id))).to_be_visible()
     house.clock.tick(3600)
     for page in (lin, fang, talk):
         expect(page.locator("#lock")).to_be_visible(timeout=20_000)
-    expect(lin.locator(row(lin, third))).to_be_hidden()
+    expect(lin.locator(row(conversation_id))).to_be_hidden()
     expect(talk.locator(".said")).to_have_count(0)
     expect(lin).to_have_title(re.compile(r"^\(1\)"))
     keep(lin, "duty-desk-locked")
@@ -129,42 +153,37 @@ def test_a_counsellors_day(served: ServedHouse, open_desk: Open) -> None:
     talk.click("#unlock button")
     expect(talk.locator("#lock-error")).to_contain_text("密码不对")
     for page in (talk, lin):
-        page.fill("#lock [name=password]", "four quiet green rivers")
+        page.fill("#lock [name=password]", PASSWORD)
         page.click("#unlock button")
         expect(page.locator("#lock")).to_be_hidden()
     expect(talk.locator(".said.person").last).to_contain_text("你还在吗")
-    assert talk.input_value("#words") == "我是林老师，我在听，"
-    expect(lin.locator(row(lin, third))).to_be_visible()
+    assert talk.input_value("#words") == DRAFT
+    expect(lin.locator(row(conversation_id))).to_be_visible()
 
-    # the line is lost, and found again
+
+def the_line_is_lost_and_found(served: ServedHouse, lin: Page, talk: Page) -> None:
     served.cut()
     expect(lin.locator("#lost")).to_be_visible(timeout=30_000)
     keep(lin, "duty-desk-lost")
     served.mend()
     expect(lin.locator("#lost")).to_be_hidden(timeout=30_000)
     expect(talk.locator("#lost")).to_be_hidden(timeout=30_000)
-    assert talk.input_value("#words") == "我是林老师，我在听，"
+    assert talk.input_value("#words") == DRAFT
     talk.click("form[action$='say#end'] button")
-    expect(talk.locator(".said.human")).to_contain_text("我是林老师，我在听，")
+    expect(talk.locator(".said.human")).to_contain_text(DRAFT)
 
-    # every case ends with an outcome
-    for conversation_id in (first, second, third):
+
+def every_case_ends(lin: Page, crises: list[UUID]) -> None:
+    for conversation_id in crises:
         lin.goto(f"/conversations/{conversation_id}")
-        if conversation_id == third:
-            lin.click(".case button:has-text('接手')")
         lin.locator("details.action", has_text="结案").locator("summary").click()
-        lin.locator("form[action$='/close'] [name=outcome]").select_option("spoke")
-        lin.locator("form[action*='/cases/'][action$='/close'] [name=note]").fill("已通话，目前安全")
-        lin.locator("form[action*='/cases/'][action$='/close'] button").click()
+        form = lin.locator("form[action^='/cases/'][action$='/close']")
+        form.locator("[name=outcome]").select_option("spoke")
+        form.locator("[name=note]").fill("已通话，目前安全")
+        form.locator("button").click()
         expect(lin.locator(".notice")).to_contain_text("已结案")
     lin.goto("/duty")
     expect(lin.locator(".empty")).to_be_visible()
-    with house.services.database.read() as session:
-        assert open_cases.open_cases(session) == []
-    assert audited(house, "case_opened") == ["screening"] * 3
-    assert audited(house, "case_handed") == ["console:fang"]
-    assert audited(house, "case_closed") == ["console:lin"] * 3
-    assert audited(house, "read") == ["console:lin"]  # one sitting, however often new words came
 
 
 @pytest.mark.parametrize(("width", "color_scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])

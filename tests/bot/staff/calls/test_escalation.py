@@ -1,7 +1,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from pydantic import SecretStr
@@ -10,7 +10,7 @@ from bot.staff.calls import webhook
 from bot.staff.calls.escalation import CallWays, Escalation
 from care import texts
 from dialogue.admin import alerts, audit
-from dialogue.admin.cases import handling, open_cases
+from dialogue.admin.cases import escalation, escalation_list, handling, open_cases
 from dialogue.admin.office import Actor, Office
 from dialogue.errors import Misconfigured
 from dialogue.messages import Address
@@ -80,14 +80,14 @@ def test_one_after_another_is_called_until_somebody_takes_the_case(
     duty: Duty, mails: MailReceiver, web: WebReceiver
 ) -> None:
     duty.settings = {"smtp_url": SecretStr(mails.url), "mail_from": "bot@example.org"}
-    escalation = duty.escalation(f"console:lin, telegram:7, mailto:duty@example.org, {web.url}/hook?key=hidden")
+    calls = duty.escalation(f"console:lin, telegram:7, mailto:duty@example.org, {web.url}/hook?key=hidden")
     duty.alarm()
-    escalation.call()
+    calls.call()
     assert duty.called() == []
     for minute in range(1, 21):
         duty.rooms.clock.tick(60)
-        escalation.call()
-        escalation.call()
+        calls.call()
+        calls.call()
         assert len(duty.called()) == minute // 5
     assert duty.called() == ["console:lin", "telegram:7", "mailto:duty@example.org", "http://127.0.0.1"]
     told = [delivery for delivery in duty.rooms.deliveries() if delivery.chat_id == "7"]
@@ -103,17 +103,17 @@ def test_one_after_another_is_called_until_somebody_takes_the_case(
     assert WORDS not in body + sent.decode()
     duty.take()
     duty.rooms.clock.tick(3600)
-    escalation.call()
+    calls.call()
     assert len(duty.called()) == 4
 
 
 def test_repeats_become_rarer_and_do_not_end(duty: Duty) -> None:
-    escalation = duty.escalation("telegram:7")
+    calls = duty.escalation("telegram:7")
     duty.alarm()
-    moments = []
+    moments: list[int] = []
     for minute in range(1, 241):
         duty.rooms.clock.tick(60)
-        escalation.call()
+        calls.call()
         if len(duty.called()) > len(moments):
             moments.append(minute)
     assert moments == [5, 15, 35, 75, 135, 195]
@@ -139,10 +139,10 @@ def test_whoever_muted_alerts_is_passed_over(duty: Duty) -> None:
 def test_a_signature_that_the_receiver_can_check(duty: Duty, web: WebReceiver) -> None:
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     duty.settings = {"webhook_secret": SecretStr(secret)}
-    escalation = duty.escalation(web.url)
+    calls = duty.escalation(web.url)
     duty.alarm()
     duty.rooms.clock.tick(301)
-    escalation.call()
+    calls.call()
     ((_, headers, body),) = web.taken
     expected = webhook.signature(webhook.key(secret), headers["webhook-id"], int(headers["webhook-timestamp"]), body)
     assert headers["webhook-signature"] == expected["webhook-signature"]
@@ -157,10 +157,10 @@ def test_signed_as_the_specification_shows() -> None:
 
 @pytest.mark.parametrize(("form", "field"), [("wecom", "text"), ("feishu", "content")])
 def test_group_robots_get_the_form_that_they_take(duty: Duty, web: WebReceiver, form: str, field: str) -> None:
-    escalation = duty.escalation(f"{form}+{web.url}/robot#secret")
+    calls = duty.escalation(f"{form}+{web.url}/robot#secret")
     duty.alarm()
     duty.rooms.clock.tick(301)
-    escalation.call()
+    calls.call()
     ((_, _, sent),) = web.taken
     assert "无人接手" in str(json.loads(sent)[field])
     assert ("sign" in json.loads(sent)) == (form == "feishu")
@@ -168,11 +168,11 @@ def test_group_robots_get_the_form_that_they_take(duty: Duty, web: WebReceiver, 
 
 def test_a_call_that_fails_is_repeated_and_then_the_next_is_called(duty: Duty, web: WebReceiver) -> None:
     web.status = 500
-    escalation = duty.escalation(f"{web.url}/broken, telegram:7")
+    calls = duty.escalation(f"{web.url}/broken, telegram:7")
     duty.alarm()
     duty.rooms.clock.tick(301)
     for _ in range(40):
-        escalation.call()
+        calls.call()
         duty.rooms.clock.tick(30)
     assert len(web.taken) >= 5
     assert "telegram:7" in duty.called()
@@ -183,21 +183,23 @@ def test_a_call_that_fails_is_repeated_and_then_the_next_is_called(duty: Duty, w
 
 def test_a_robot_that_refuses_with_status_200_has_refused(duty: Duty, web: WebReceiver) -> None:
     web.answer = b'{"errcode": 93000, "errmsg": "invalid webhook url"}'
-    escalation = duty.escalation(f"wecom+{web.url}")
+    calls = duty.escalation(f"wecom+{web.url}")
     duty.alarm()
     duty.rooms.clock.tick(301)
-    escalation.call()
+    calls.call()
     with duty.rooms.database.read() as session:
         (row,) = session.execute(CASE_CALLS.select()).all()
     assert (row.state, row.error) == ("pending", "code_93000")
 
 
 def test_a_process_that_died_while_it_called_is_followed_by_another(duty: Duty, web: WebReceiver) -> None:
-    first, second = duty.escalation(web.url), duty.escalation(web.url)
+    second = duty.escalation(web.url)
     duty.alarm()
     duty.rooms.clock.tick(301)
-    first._make = lambda _call: None  # type: ignore[method-assign] # it died there
-    first.call()
+    callees = escalation_list.parse(web.url)
+    with duty.rooms.database.begin() as session:  # and then it died
+        escalation.call_due(session, duty.office, callees, now=duty.rooms.clock())
+        assert escalation.claim_calls(session, duty.office, owner=uuid4(), now=duty.rooms.clock())
     second.call()
     assert web.taken == []
     duty.rooms.clock.tick(61)
