@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import exists, func, select, tuple_
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
 from dialogue.admin import listing
@@ -71,7 +71,10 @@ def _by_attention(session: Session, wanted: Wanted, after: list[str], limit: int
         found = list(session.execute(query).mappings())
         if len(found) > limit:
             return OrderedPage(listing.described(session, found[:limit]), f"case_{skipped + limit}")
-    query = listing.fitting(wanted).where(~exists().where(has_case, CASES.c.closed_at.is_(None)))
+    with_case = select(CASES.c.conversation_id).where(CASES.c.closed_at.is_(None), CASES.c.conversation_id.is_not(None))
+    query = listing.fitting(wanted)
+    if held := session.scalars(with_case.limit(_MAX_CASES)).all():  # few: a list leaves the order to the index
+        query = query.where(CONVERSATIONS.c.id.not_in(held))
     if after[0] == "rest" and len(after) == _REST_PARTS and (cursor := _cursor(after[1], after[2])):
         query = query.where(tuple_(CONVERSATIONS.c.opened_at, CONVERSATIONS.c.id) < tuple_(*cursor))
     query = query.order_by(CONVERSATIONS.c.opened_at.desc(), CONVERSATIONS.c.id.desc())
