@@ -109,12 +109,13 @@ def close(
 
     Of a person who was erased no note can be kept. Raises `NoSuchCase`, `CaseClosed`, `EmptyMessage`, `MessageTooLong`.
     """
+    # or danger that is told again within minutes would be no news; before the case is locked, as an alarm does it
+    its_conversation = select(CASES.c.conversation_id).where(CASES.c.id == case_id).scalar_subquery()
+    forget = update(CONVERSATIONS).where(CONVERSATIONS.c.id == its_conversation)
+    session.execute(forget.values(alarmed_at=None, alarm_level=None))
     row = _open(session, case_id)
     words = clean(note, max_length=MAX_NOTE_LENGTH)
     sealed = _sealed(session, office, row, words)
-    if row.conversation_id is not None:  # or danger that is told again within minutes would be no news
-        forget = update(CONVERSATIONS).where(CONVERSATIONS.c.id == row.conversation_id)
-        session.execute(forget.values(alarmed_at=None, alarm_level=None))
     _change(
         session,
         row,
