@@ -55,10 +55,13 @@ class Board:
         self._changed = asyncio.Event()
         self._follower_count = 0
         self._reading: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_ending = False
 
     async def follow(self) -> AsyncGenerator[Snapshot]:
         """The snapshot now, at each change, and every `ALIVE_SECONDS`."""
         self._follower_count += 1
+        self._loop = asyncio.get_running_loop()
         if self._reading is None:
             self._reading = asyncio.create_task(self._read_on())
         try:
@@ -70,9 +73,20 @@ class Board:
             if not self._follower_count and self._reading is not None:
                 self._reading.cancel()
                 self._reading = self._snapshot = None
+                self._changed = asyncio.Event()  # whoever follows next may have another loop
+
+    def end(self) -> None:
+        """Every desk is let go, so that the process can end; from any thread, or a signal's handler."""
+        self._is_ending = True
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._tell)
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def _snapshots(self) -> AsyncGenerator[Snapshot]:
-        while True:
+        while not self._is_ending:
             changed = self._changed
             if self._snapshot is not None:
                 yield self._snapshot
@@ -85,8 +99,7 @@ class Board:
             after = await run_in_threadpool(self._read)
             self._snapshot = after
             if before is None or before.mark != after.mark:
-                self._changed.set()
-                self._changed = asyncio.Event()
+                self._tell()
             await asyncio.sleep(PERIOD_SECONDS)
 
     def _read(self) -> Snapshot:

@@ -6,6 +6,7 @@ import structlog
 import uvicorn
 
 from console.app import create_app
+from console.board import Board
 from console.services import ConsoleServices
 from dialogue.process.ports import CONSOLE_OFFSET
 from dialogue.process.stop_limit import StopLimit
@@ -21,12 +22,14 @@ _STOP_SECONDS = 30.0
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, board: Board) -> None:
         super().__init__(config)
+        self._board = board
         self._stop_limit = StopLimit(_STOP_SECONDS)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._stop_limit.begin()
+        self._board.end()  # open duty desks would keep their connections
         await super().shutdown(sockets)
 
     def has_stopped(self) -> None:
@@ -54,7 +57,8 @@ def serve(services: ConsoleServices) -> bool:
             proxy_headers=settings.console_url is not None,
             forwarded_allow_ips=settings.console_proxies,
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
-        )
+        ),
+        services.board,
     )
     watch = Watch(
         database=services.database,

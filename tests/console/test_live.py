@@ -185,3 +185,16 @@ async def test_twenty_desks_see_a_crisis_and_one_reader_serves_them(house: House
     await asyncio.wait_for(asyncio.gather(*watching), 30)
     assert seen == [1] * 20
     assert board._reading is None  # nobody follows: nobody reads
+
+
+async def test_desks_are_let_go_when_the_process_ends(house: House) -> None:
+    board = Board(house.services.database, minutes=5, clock=house.clock)
+    seen = []
+
+    async def watch() -> None:
+        async for snapshot in board.follow():
+            seen.append(snapshot)
+            board.end()
+
+    await asyncio.wait_for(watch(), 30)
+    assert len(seen) == 1
