@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, exists, func, literal, or_, select, update
+from sqlalchemy import bindparam, case, delete, exists, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from dialogue.core import conversations
 from dialogue.states import UNSENT_DELIVERY_STATES, ClosedBy, DeliveryState
-from dialogue.tables import COMPLAINTS, CONVERSATIONS, DELIVERIES, MESSAGES, TURNS
+from dialogue.tables import CASES, COMPLAINTS, CONVERSATIONS, DELIVERIES, MESSAGES, PERSON_NOTES, TURNS
 
 _PAST_DUE = (
     CONVERSATIONS.c.closed_at.is_not(None),
@@ -76,6 +76,21 @@ _COMPLAINTS_SETTLED = (
     .limit(bindparam("max_count"))
     .with_for_update(skip_locked=True)
 )
+_CASES_CLOSED = (
+    select(CASES.c.id)
+    .where(CASES.c.note.is_not(None), CASES.c.closed_at <= bindparam("until"))
+    .limit(bindparam("max_count"))
+    .with_for_update(skip_locked=True)
+)
+_NOTES_LEFT = (
+    select(PERSON_NOTES.c.id)
+    .where(
+        PERSON_NOTES.c.written_at <= bindparam("until"),
+        ~exists().where(CONVERSATIONS.c.person_id == PERSON_NOTES.c.person_id, CONVERSATIONS.c.purged_at.is_(None)),
+    )
+    .limit(bindparam("max_count"))
+    .with_for_update(skip_locked=True)
+)
 _FORGET_MESSAGES = update(MESSAGES).values(text=None, expires_at=None).returning(MESSAGES.c.id)
 _FORGET_TURNS = update(TURNS).values(reply=None, postscript=None).returning(TURNS.c.id)
 # what is still owed is owed no more
@@ -94,6 +109,8 @@ _FORGET_DELIVERIES = (
     .returning(DELIVERIES.c.id)
 )
 _FORGET_COMPLAINTS = update(COMPLAINTS).values(text=None).returning(COMPLAINTS.c.id)
+_FORGET_CASE_NOTES = update(CASES).values(note=None).returning(CASES.c.id)
+_FORGET_NOTES = delete(PERSON_NOTES).returning(PERSON_NOTES.c.id)
 _OF_CONVERSATION = (
     _FORGET_MESSAGES.where(MESSAGES.c.id.in_(_MESSAGES_OF)),
     _FORGET_TURNS.where(TURNS.c.id.in_(_TURNS_OF)),
@@ -103,6 +120,8 @@ _ALONE = (
     _FORGET_MESSAGES.where(MESSAGES.c.id.in_(_MESSAGES_ALONE)),
     _FORGET_DELIVERIES.where(DELIVERIES.c.id.in_(_DELIVERIES_ALONE)),
     _FORGET_COMPLAINTS.where(COMPLAINTS.c.id.in_(_COMPLAINTS_SETTLED)),
+    _FORGET_CASE_NOTES.where(CASES.c.id.in_(_CASES_CLOSED)),
+    _FORGET_NOTES.where(PERSON_NOTES.c.id.in_(_NOTES_LEFT)),
 )
 _PURGED = (
     update(CONVERSATIONS)
@@ -142,7 +161,8 @@ class Overdue:
 def purge(session: Session, *, closed_until: datetime, limit: int, now: datetime) -> Purged:
     """Delete texts of conversations that were closed by then, at most `limit` in this transaction, oldest first.
 
-    Texts that belong to no conversation count from their own day, complaints from the day they were settled.
+    Texts that belong to no conversation count from their own day, complaints from the day they were settled, notes of
+    staff from the day their case was closed, or they were written and nothing of the person is left.
     """
     texts = _run(session, _ALONE, limit, until=closed_until)
     count = 0

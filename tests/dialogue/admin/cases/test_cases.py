@@ -14,6 +14,7 @@ from dialogue.errors import CaseClosed, CaseTaken, EmptyMessage, Erased
 from dialogue.rights import erasure
 from dialogue.states import CaseKind, CaseOutcome, ClosedBy
 from dialogue.tables import CONVERSATIONS, PERSON_NOTES
+from dialogue.upkeep.housekeeper import Housekeeper
 from tests.builders import Rooms
 
 LIN, FANG = Actor(name="console:lin"), Actor(name="console:fang")
@@ -212,3 +213,23 @@ def test_somebody_at_risk_without_a_case_is_unattended_too(rooms: Rooms) -> None
     assert unattended(rooms) == (1, 0)
     rooms.clock.now += timedelta(minutes=6)
     assert unattended(rooms) == (1, 1)
+
+
+def test_notes_end_with_the_retention_of_what_they_are_about(rooms: Rooms, office: Office) -> None:
+    conversation_id = rooms.heard().conversation_id
+    alarm(rooms, office, conversation_id)
+    case = only(rooms)
+    with rooms.database.begin() as session:
+        notes.hand_over(session, office, case.person_id, "给下一班", by=LIN, now=rooms.clock())
+        handling.close(session, office, case.id, outcome=CaseOutcome.SPOKE, note="已通话", by=LIN, now=rooms.clock())
+    rooms.clock.now += timedelta(days=31)
+    keeper = Housekeeper(database=rooms.database, retention_days=30, clock=rooms.clock)
+    keeper.keep()  # the case's note goes, the conversation ends by its silence
+    with rooms.database.begin() as session:
+        assert handling.note_of(session, office, case.id) is None
+        assert notes.read(session, office, case.person_id, by=FANG, now=rooms.clock()).handover == "给下一班"
+    rooms.clock.now += timedelta(days=31)
+    keeper.keep()
+    keeper.keep()
+    with rooms.database.read() as session:
+        assert session.execute(PERSON_NOTES.select()).all() == []
