@@ -120,7 +120,10 @@ def _renew(visit: PageRequest, response: Response) -> None:
 
 
 def _to_sign_in(request: Request) -> Response:
+    """A page that refreshed itself goes to the duty desk, which goes on showing how many wait."""
     path = request.url.path
+    if QUIET in request.query_params and path != "/duty":
+        return RedirectResponse("/duty", status_code=303)
     return RedirectResponse("/sign-in" if path == "/" else f"/sign-in?next={quote(path)}", status_code=303)
 
 

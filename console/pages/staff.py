@@ -8,11 +8,13 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from console import accounts, signing_in
+from console import accounts, sessions, signing_in
 from console.accounts import BadName, LastAdmin, NameTaken
 from console.gate import PageRoute
+from console.pages import actions
 from console.visit import PageRequest, Refused
 from console.words import LOCALES
+from dialogue.admin.cases import handling
 from dialogue.states import Role
 from dialogue.tables import Staff
 
@@ -58,7 +60,17 @@ def set_role(visit: PageRequest) -> Response:
 
 
 def disable(visit: PageRequest) -> Response:
-    return _change(visit, accounts.disable)
+    """Whoever cannot come any more attends to nobody: their cases wait for somebody else."""
+
+    def disable_them(session: Session, staff_id: UUID, /, *, actor: str, now: datetime) -> None:
+        accounts.disable(session, staff_id, actor=actor, now=now)
+        member = accounts.get(session, staff_id)
+        if member is not None:
+            handling.give_back_all(
+                session, actions.office(visit), holder=sessions.actor(member.name), by=actions.actor(visit), now=now
+            )
+
+    return _change(visit, disable_them)
 
 
 def enable(visit: PageRequest) -> Response:

@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 from httpx2 import Response
 
+from console import accounts
 from console.board import Board
 from dialogue.admin import audit
 from dialogue.states import Role
@@ -198,3 +199,25 @@ async def test_desks_are_let_go_when_the_process_ends(house: House) -> None:
 
     await asyncio.wait_for(watch(), 30)
     assert len(seen) == 1
+
+
+def test_an_overview_that_refreshes_itself_becomes_the_locked_desk(house: House) -> None:
+    alarm(house)
+    browser = house.browser(Role.VIEWER)
+    idle(house, browser)
+    assert browser.get("/?quiet=1").headers["location"] == "/duty"
+    assert "1 人无人接手" in browser.get("/duty").text
+    assert house.browser().get("/?quiet=1").headers["location"] == "/duty"
+    assert house.browser().get("/duty?quiet=1").headers["location"].startswith("/sign-in")
+
+
+def test_whoever_is_disabled_attends_to_nobody(house: House) -> None:
+    alarm(house)
+    lin, admin = house.browser(Role.COUNSELLOR), house.browser(Role.ADMIN)
+    lin.post(f"/cases/{only(house).id}/take")
+    with house.services.database.read() as session:
+        member = accounts.by_name(session, "lin")
+    assert member is not None
+    assert admin.post(f"/staff/{member.id}/disable").status_code == 303
+    assert only(house).taken_by is None
+    assert only(house).waits_since is not None

@@ -102,6 +102,13 @@ def give_back(session: Session, office: Office, case_id: UUID, *, by: Actor, rea
     _note(session, row, Action.CASE_GIVEN_BACK, by=by, reason=reason, now=now)
 
 
+def give_back_all(session: Session, office: Office, *, holder: str, by: Actor, now: datetime) -> None:
+    """Their holder cannot attend to them any more."""
+    held = select(CASES.c.id).where(CASES.c.taken_by == holder, CASES.c.closed_at.is_(None)).order_by(CASES.c.id)
+    for case_id in session.scalars(held).all():
+        give_back(session, office, case_id, by=by, reason=f"from {holder}", now=now)
+
+
 def close(
     session: Session, office: Office, case_id: UUID, *, outcome: CaseOutcome, note: str, by: Actor, now: datetime
 ) -> None:
