@@ -229,4 +229,4 @@ def test_no_page_has_a_fault_that_axe_finds(
     house.clock.tick(3600)
     page.goto("/duty")
     look("locked")
-    assert found == []
+    assert found == [], "\n".join(found)
