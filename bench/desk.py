@@ -77,7 +77,8 @@ def main() -> int:
             threading.Thread(target=desk.listen, daemon=True).start()
         _wait_until_all_saw(desks, 0)
         seconds = [second for number in range(1, arguments.alarms + 1) for second in _alarm(services, desks, number)]
-        server.should_exit = server.force_exit = True
+        services.board.end()
+        server.should_exit = True
         thread.join(_PATIENCE_SECONDS)
     result = {
         "desks": arguments.desks,

@@ -50,6 +50,7 @@ function hear(event) {
   heardAt = Date.now();
   showLost(false);
   document.getElementById("alive").textContent = told.blind ? live.dataset.blind : live.dataset.alive.replace("{at}", told.clock);
+  if (told.unattended) document.getElementById("alive").textContent += " · " + live.dataset.waiting.replace("{count}", told.unattended);
   document.body.classList.toggle("is-lost", told.blind);
   document.title = (told.unattended ? `(${told.unattended}) ` : "") + live.dataset.title;
   if (desk) showLocked(told.locked);
