@@ -25,6 +25,7 @@ MAX_LEVEL: Final = 127  # of a weight, in steps
 _MAGIC: Final = b"care2"
 _FIRST_SIGN: Final = 0xE000  # the private use area: no text that people write
 _LAST_SIGN: Final = _FIRST_SIGN + 0xFF
+SIGNS: Final = frozenset(map(chr, range(_FIRST_SIGN, _LAST_SIGN + 1)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,7 @@ def features(text: str) -> list[int]:
     signs = by_meaning(text)
     present = set(_ngrams(f"^{text.strip()}$", b"r", LONGEST_AS_WRITTEN))
     present.update(_ngrams(f"^{signs.strip()}$", b"m", LONGEST_BY_MEANING))
-    meant = sorted({sign for sign in signs if _FIRST_SIGN <= ord(sign) <= _LAST_SIGN})
+    meant = sorted(SIGNS.intersection(signs))
     present.update(zlib.crc32(f"p{one}{other}".encode()) % BUCKETS for one, other in combinations(meant, 2))
     return list(present)
 

@@ -17,9 +17,11 @@ from care.subject import Subject, subject_of
 
 _SENTENCE: Final = re.compile(r"[^。!?;\n…]+")
 _BLANK: Final = "□"
-_STRETCH: Final = 120  # characters that are read together; longer sentences are read with an overlap
+_WORST_TIER: Final = 3
+_STRETCH: Final = 200  # characters that are read together; longer sentences are read with an overlap
 _OVERLAP: Final = 40
 _ENOUGH: Final = 30  # findings of one rule in a text: it is not looked for any further
+_LONG: Final = 40  # stretches of a text; in a longer one nothing more is looked for once nothing worse can be found
 _MAX_FINDINGS: Final = 3  # of one rule in one stretch: each may be about somebody else
 
 
@@ -68,9 +70,11 @@ class Rulebook:
         """Apply every rule to every sentence of a normalised text."""
         found: list[Finding] = []
         rules = self.rules
-        for stretch in dict.fromkeys(_stretches(self.mask(text))):
+        for number, stretch in enumerate(dict.fromkeys(_stretches(self.mask(text)))):
             new = self._find_in(stretch, rules)
             found += new
+            if number >= _LONG and any(map(_is_worst, found)):
+                break
             if new and len(found) > _ENOUGH:
                 often = Counter(finding.rule for finding in found)
                 rules = tuple(rule for rule in rules if often[rule.name] <= _ENOUGH)
@@ -105,6 +109,10 @@ def _apply(rule: Rule, sentence: str) -> list[Finding]:
         Finding(rule=rule.name, tier=rule.tier, route=rule.route, subject=_subject(rule, sentence, match))
         for match in matches
     ]
+
+
+def _is_worst(finding: Finding) -> bool:
+    return finding.tier == _WORST_TIER and finding.route == "self" and finding.subject is Subject.SELF
 
 
 def _stretches(text: str) -> Iterator[str]:

@@ -15,7 +15,7 @@ import random
 import re
 import sys
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -24,8 +24,10 @@ from typing import Final
 
 from care.judge import REASONS, SHORTEST, STRICT_THRESHOLD, THRESHOLD, bare, harm
 from care.linear import Heads, pack
-from training.screening import FOLDS, SEED, expand, fit_heads, quantise, written_lines
+from training.screening import FOLDS, SEED, expand, fit_heads, quantise, weight_of, written_lines
 
+BAD: Final = ("care/replies_bad.txt", "care/replies_bad_kinds.txt")
+GOOD: Final = ("care/replies_good.txt", "care/replies_good_kinds.txt")
 COUNSELLORS_COUNT: Final = 14000  # sentences of SmileChat's counsellors
 MAX_LENGTH: Final = 80  # characters
 COUNSELLORS_WEIGHT: Final = 0.3
@@ -47,18 +49,7 @@ class Reply:
 
 def written_replies() -> list[Reply]:
     """Harmful and good replies, by template."""
-    replies: list[Reply] = []
-    reason = ""
-    for number, line in enumerate(written_lines("care/replies_bad.txt")):
-        if line.startswith("== "):
-            reason = line[3:].strip()
-            continue
-        if reason not in REASONS:  # numbers are the directory's matter
-            continue
-        replies += [_reply(text, reason, group=f"bad:{number}") for text in expand(line, f"bad:{number}")]
-    for number, line in enumerate(written_lines("care/replies_good.txt")):
-        replies += [_reply(text, None, group=f"good:{number}") for text in expand(line, f"good:{number}")]
-    return replies
+    return [reply for name in BAD for reply in _harmful(name)] + [reply for name in GOOD for reply in _good(name)]
 
 
 def own_words() -> list[Reply]:
@@ -121,6 +112,25 @@ def cross_validate(replies: Sequence[Reply], others: Sequence[Reply]) -> list[tu
                 words = reply.text
                 stopped[index] = (judged(words, is_strict=False) is not None, judged(words, is_strict=True) is not None)
     return stopped
+
+
+def _harmful(name: str) -> Iterator[Reply]:
+    reason = ""
+    for number, line in enumerate(written_lines(name)):
+        if line.startswith("== "):
+            reason = line[3:].strip()
+        elif reason in REASONS:  # numbers are the directory's matter
+            yield from _expanded(line, reason, group=f"{name}:{number}")
+
+
+def _good(name: str) -> Iterator[Reply]:
+    for number, line in enumerate(written_lines(name)):
+        yield from _expanded(line, None, group=f"{name}:{number}")
+
+
+def _expanded(line: str, reason: str | None, *, group: str) -> list[Reply]:
+    texts = expand(line, group)
+    return [_reply(text, reason, group=group, weight=weight_of(texts)) for text in texts]
 
 
 def _reply(text: str, reason: str | None, *, group: str, weight: float = 1.0) -> Reply:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Final
 
 from care.detector import ROUTES, SHORTEST, TIERS, LinearDetector
-from care.linear import BUCKETS, MAX_LEVEL, Heads, features, pack
+from care.linear import BUCKETS, MAX_LEVEL, SIGNS, Heads, by_meaning, features, pack
 from care.normalise import normalise
 from care.rules import rulebook
 from care.subject import Subject
@@ -36,20 +36,28 @@ from training.psysuicide import Labelled
 
 FOLDS: Final = 5
 SEED: Final = 20261128
-PENALTY: Final = 4e-7
-ITERATIONS: Final = 80
-DANGER: Final = ("care/danger.txt", "care/danger_plain.txt")
-ORDINARY: Final = ("care/ordinary.txt", "care/ordinary_plain.txt", "ordinary.txt")
+PENALTY: Final = 0.0085  # of the squared weights, beside the sum of all errors
+ITERATIONS: Final = 120
+DANGER: Final = ("care/danger.txt", "care/danger_plain.txt", "care/danger_kinds.txt", "care/danger_single.txt")
+ORDINARY: Final = (
+    "care/ordinary.txt",
+    "care/ordinary_plain.txt",
+    "care/ordinary_kinds.txt",
+    "care/ordinary_single.txt",
+    "ordinary.txt",
+)
 PLAIN_WEIGHT: Final = 2.0  # of a sentence that stands for itself
-VARIANTS: Final = 12  # of one template
+VARIANTS: Final = 60  # of one template, at most
+FULL_VARIANTS: Final = 12  # of one template: more than these share the weight of so many
 GOLD_WEIGHT: Final = 1.5  # PsySUICIDE's and the cases': nobody wrote them for this detector
 CALM_WEIGHT: Final = 0.5
-CALM_COUNT: Final = 10000  # client's words from SmileChat
+CALM_COUNT: Final = 14000  # client's words from SmileChat
+SUGGESTIVE: Final = 2  # meanings in a calm text that teaches more than most; half of the calm ones are such
 MAX_CALM_LENGTH: Final = 120  # characters
 DIALOGUE_STRIDE: Final = 4  # every fourth dialogue is plenty
 COUNSELLOR_ALARM: Final = re.compile("自杀|轻生|结束生命|结束自己|自残|自伤|伤害自己|自我伤害|危机干预|活下去")
 _CHOICE: Final = re.compile(r"\{([^}]*)\}")
-THRESHOLDS: Final = (0.72, 0.7, 0.85)  # for tiers 1 to 3; from held-out folds, see care/lexicon/detector.md
+THRESHOLDS: Final = (0.62, 0.5, 0.8)  # for tiers 1 to 3; from held-out texts, see care/lexicon/detector.md
 _SENTENCE: Final = re.compile(r"[^。！？!?\n]+[。！？!?]?")
 _HOPELESS: Final = re.compile("死|活着|活下去|绝望|消失|意义|解脱|伤害|打我|吐|撑不|坚持不")  # who knows
 
@@ -72,7 +80,7 @@ def written_examples() -> list[Example]:
         for number, line in enumerate(written_lines(name)):
             group = f"{name}:{number}"
             texts = expand(line, group)
-            examples += [_example(text, 0, None, weight=_weight(texts), group=group) for text in texts]
+            examples += [_example(text, 0, None, weight=weight_of(texts), group=group) for text in texts]
     return examples
 
 
@@ -110,8 +118,15 @@ def calm_examples(smilechat: Path, count: int = CALM_COUNT) -> list[Example]:
             if number % DIALOGUE_STRIDE == 0:
                 calm.extend(_calm_words(json.loads(line)))
     dice.shuffle(calm)
-    examples = (_example(text, 0, None, weight=CALM_WEIGHT, group=text) for text in calm[: 2 * count])
-    return [example for example, text in zip(examples, calm, strict=False) if not _found_by_rules(text)][:count]
+    chosen: dict[bool, list[Example]] = {True: [], False: []}
+    for text in dict.fromkeys(calm):
+        example = _example(text, 0, None, weight=CALM_WEIGHT, group=text)
+        part = chosen[len(set(by_meaning(example.text)) & SIGNS) >= SUGGESTIVE]
+        if len(part) < count // 2 and not _found_by_rules(text):
+            part.append(example)
+        if sum(map(len, chosen.values())) == count:
+            break
+    return [*chosen[True], *chosen[False]]
 
 
 def expand(template: str, seed: str) -> list[str]:
@@ -140,17 +155,18 @@ def fit_heads(
 ) -> tuple[list[list[float]], list[float]]:
     """Minimise the weighted log loss of several heads. `texts` with their weights, `targets` [texts][heads].
 
-    Returns weights [heads][buckets] and biases [heads].
+    Only the buckets that occur are fitted. Returns weights [heads][buckets] and biases [heads].
     """
     import torch
     from torch.nn.functional import binary_cross_entropy_with_logits, embedding_bag
 
     torch.set_num_threads(1)
     ids, starts, scales = _flatten([text for text, _ in texts])
-    flat, offsets, scale = torch.tensor(ids), torch.tensor(starts), torch.tensor(scales)
+    used, flat = torch.unique(torch.tensor(ids), return_inverse=True)
+    offsets, scale = torch.tensor(starts), torch.tensor(scales)
     target = torch.tensor(targets, dtype=torch.float32)
     importance = torch.tensor([weight for _, weight in texts]).unsqueeze(1)
-    weights = torch.zeros(BUCKETS, target.shape[1], requires_grad=True)
+    weights = torch.zeros(len(used), target.shape[1], requires_grad=True)
     bias = torch.zeros(target.shape[1], requires_grad=True)
     optimiser = torch.optim.LBFGS([weights, bias], max_iter=ITERATIONS, history_size=6, line_search_fn="strong_wolfe")
 
@@ -158,12 +174,13 @@ def fit_heads(
         optimiser.zero_grad()
         logits = embedding_bag(flat, weights, offsets, mode="sum", per_sample_weights=scale) + bias
         errors = binary_cross_entropy_with_logits(logits, target, importance, reduction="sum")
-        loss = errors / len(texts) + PENALTY * weights.square().sum()
+        loss = (errors + PENALTY * weights.square().sum()) / len(texts)
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves backward untyped
         return float(loss.detach())
 
     optimiser.step(closure)  # type: ignore[no-untyped-call] # torch leaves step untyped
-    return weights.detach().t().tolist(), bias.tolist()
+    fitted = torch.zeros(BUCKETS, target.shape[1]).index_copy(0, used, weights.detach())
+    return fitted.t().tolist(), bias.tolist()
 
 
 def quantise(weights: list[list[float]], biases: list[float]) -> Heads:
@@ -214,11 +231,12 @@ def _danger(name: str) -> Iterator[Example]:
         group = f"{name}:{number}"
         texts = expand(line, group)
         for text in texts:
-            yield _example(text, tier, route, weight=_weight(texts), group=group)
+            yield _example(text, tier, route, weight=weight_of(texts), group=group)
 
 
-def _weight(texts: Sequence[str]) -> float:
-    return PLAIN_WEIGHT if len(texts) == 1 else 1.0
+def weight_of(texts: Sequence[str]) -> float:
+    """How much each variant of one template counts."""
+    return PLAIN_WEIGHT if len(texts) == 1 else min(1.0, FULL_VARIANTS / len(texts))
 
 
 def written_lines(name: str) -> list[str]:
