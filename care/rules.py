@@ -66,6 +66,12 @@ class Rulebook:
         """Blank out idioms, keeping every other character where it was."""
         return self.idioms.sub(lambda match: _BLANK * len(match.group()), text)
 
+    def without_stories(self, text: str) -> str:
+        """Blank out the sentences that tell of a novel, the news or a game, and not of the writer."""
+        return _SENTENCE.sub(
+            lambda found: _BLANK * len(found.group()) if self._is_told(found.group()) else found.group(), text
+        )
+
     def find(self, text: str) -> list[Finding]:
         """Apply every rule to every sentence of a normalised text."""
         found: list[Finding] = []
@@ -82,8 +88,10 @@ class Rulebook:
 
     def _find_in(self, sentence: str, rules: Iterable[Rule]) -> list[Finding]:
         found = [finding for rule in rules for finding in _apply(rule, sentence)]
-        is_told = found and self.elsewhere.search(sentence) and not self.own.search(sentence)
-        return [] if is_told else found
+        return [] if found and self._is_told(sentence) else found
+
+    def _is_told(self, sentence: str) -> bool:
+        return self.elsewhere.search(sentence) is not None and self.own.search(sentence) is None
 
 
 @cache

@@ -131,7 +131,8 @@ def _read(plain: str, detector: Detector | None) -> Screening:
     if rulebook().is_over(plain[:MAX_TOLD]):
         return _told_as_over(by_rules)
     try:
-        reading = (detector or detectors.shipped_detector()).read(rulebook().mask(plain))
+        own = rulebook().without_stories(rulebook().mask(plain))
+        reading = (detector or detectors.shipped_detector()).read(own)
     except Exception as error:  # noqa: BLE001 - a broken or foreign detector must not cost anyone the rules
         return replace(by_rules, failures=(type(error).__name__,))
     return _raised(by_rules, reading, was_about_others=bool(findings) and not by_rules.reasons)
