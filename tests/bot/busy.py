@@ -1,15 +1,12 @@
 """A database that is busy, as an adapter meets it."""
 
+import pytest
 from sqlalchemy import event
 
 from bot.services import BotServices
 
-
-def give_up_soon(services: BotServices) -> None:
-    """Wait for a locked database a tenth of a second instead of fifteen."""
-    engine = services.database.engine
-    event.listen(engine, "connect", lambda raw, _record: raw.execute("PRAGMA busy_timeout = 100"))
-    engine.dispose()  # what is connected already
+GIVES_UP_SOON = pytest.mark.parametrize("busy_seconds", [0.1], ids=[""])
+"""The services of this test wait so long for a locked database, instead of fifteen seconds."""
 
 
 def failures_of(services: BotServices) -> list[BaseException | None]:

@@ -6,6 +6,7 @@ from pydantic import SecretStr
 
 from bot.services import BotServices
 from dialogue.process.settings import DialogueSettings
+from dialogue.storage import database
 from dialogue.storage.database import sqlite_url
 from dialogue.storage.vault import new_secret
 from tests.bot.practice import Practice
@@ -25,8 +26,17 @@ def asks_consent() -> bool:
 
 
 @pytest.fixture
-def services(tmp_path: Path, broker_url: str, *, asks_consent: bool) -> Iterator[BotServices]:
+def busy_seconds() -> float:
+    """How long a locked SQLite is waited for; a test that is about it takes less."""
+    return database._BUSY_SECONDS
+
+
+@pytest.fixture
+def services(
+    tmp_path: Path, broker_url: str, monkeypatch: pytest.MonkeyPatch, *, busy_seconds: float, asks_consent: bool
+) -> Iterator[BotServices]:
     """What a channel's process has, on SQLite and a real broker, without its sweep."""
+    monkeypatch.setattr(database, "_BUSY_SECONDS", busy_seconds)
     url = sqlite_url(tmp_path / "bot.db")
     migrate(url)
     opened = BotServices.open(

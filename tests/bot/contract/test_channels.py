@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, func, select, text
 from bot.services import BotServices
 from dialogue.states import DeliveryState
 from dialogue.tables import Conversation, Delivery, Feedback, Message
-from tests.bot.busy import failures_of, give_up_soon
+from tests.bot.busy import GIVES_UP_SOON, failures_of
 from tests.bot.contract.model import Model
 from tests.bot.contract.seat import REPLY_LENGTH, PlatformSeat, Seat
 from tests.patience import until
@@ -71,10 +71,10 @@ class TestChannel:
         seat.say("我回来了")
         await until(lambda: seat.told()[-1] == "收到：我回来了")
 
+    @GIVES_UP_SOON
     async def test_a_message_is_acknowledged_only_when_it_is_stored(
         self, seat: Seat, services: BotServices, tmp_path: Path
     ) -> None:
-        give_up_soon(services)
         failures = failures_of(services)
         blocker = create_engine(f"sqlite:///{tmp_path / 'bot.db'}")
         with blocker.connect() as connection:

@@ -19,7 +19,7 @@ from dialogue.states import DeliveryState
 from dialogue.storage.clock import utc_now
 from dialogue.storage.vault import KEY_ID_BYTES
 from dialogue.tables import PEOPLE, Feedback, Message
-from tests.bot.busy import failures_of, give_up_soon
+from tests.bot.busy import GIVES_UP_SOON, failures_of
 from tests.bot.wechat.gateway import BOT, TOKEN, Gateway
 from tests.builders import Rooms
 from tests.patience import until
@@ -91,12 +91,12 @@ async def test_on_a_slow_line_different_people_are_taken_in_at_the_same_time_and
     assert durable_gateway.most_at_once > 4
 
 
+@GIVES_UP_SOON
 async def test_a_message_is_acknowledged_only_when_it_is_stored(
     services: BotServices, durable_gateway: Gateway, start: Start, tmp_path: Path
 ) -> None:
     await start(durable_gateway)
     blocker = create_engine(f"sqlite:///{tmp_path / 'bot.db'}")
-    give_up_soon(services)
     failures = failures_of(services)
     with blocker.connect() as connection:
         connection.execute(text("BEGIN EXCLUSIVE"))
