@@ -120,7 +120,8 @@ def test_what_happened_can_be_read_at_each_process_and_names_nobody(
         assert str(WHO) not in value
 
 
-def test_a_health_check_needs_nothing_but_our_own_command(clinic: Clinic, port: int) -> None:
+def test_a_health_check_needs_nothing_but_our_own_command(clinic: Clinic, telegram: Telegram, port: int) -> None:
+    telegram.write(WHO, "在吗")  # or it is ready only when the first poll has ended, after half a minute
     wait_until(lambda: is_ready(port + 1) and is_ready(port), 20)
     assert ask(clinic, "telegram")[0] == 0
     assert ask(clinic, "worker")[0] == 0
