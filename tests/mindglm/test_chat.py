@@ -277,7 +277,8 @@ class TestClearErrors:
         self.is_one_line(chat("我的话\n", MINDGLM_BROKER_URL="redis://:geheim@127.0.0.1:1/0"), "MINDGLM_BROKER_URL")
 
     def test_of_a_setting_that_is_none(self, chat: Callable[..., Finished]) -> None:
-        self.is_one_line(chat("我的话\n", MINDGLM_WINDOW_MAX_TURNS="viele"), "MINDGLM_WINDOW_MAX_TURNS")
+        done = chat("我的话\n", MINDGLM_WINDOW_MAX_TURNS="viele")
+        self.is_one_line(done, "MINDGLM_WINDOW_MAX_TURNS", status=os.EX_CONFIG)
 
     def test_of_a_model_directory_that_is_none(self, chat: Callable[..., Finished], tmp_path: Path) -> None:
         done = chat("我的话\n", MINDGLM_ENGINE="transformers", MINDGLM_MODEL=str(tmp_path))
@@ -288,8 +289,8 @@ class TestClearErrors:
         self.is_one_line(chat("我的话\n", MINDGLM_HOME=str(tmp_path / "file" / "home")), "MINDGLM_HOME")
 
     @staticmethod
-    def is_one_line(done: Finished, words: str) -> None:
-        assert done.status == 1, done
+    def is_one_line(done: Finished, words: str, *, status: int = 1) -> None:
+        assert done.status == status, done
         assert words in done.err
         assert "Traceback" not in done.err + done.out
         assert "geheim" not in done.err + done.out
