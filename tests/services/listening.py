@@ -24,10 +24,6 @@ class ListeningServer:
         return self
 
     @property
-    def sockets(self) -> tuple[socket.socket]:
-        return (self.socket,)
-
-    @property
     def port(self) -> int:
         return int(self.socket.getsockname()[1])
 

@@ -117,7 +117,7 @@ class WeCom:
         self._thread.start()
         self._client = self._run(_client())
         self._server = self._run(serve(self._serve))
-        self.api_url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/cgi-bin"
+        self.api_url = f"http://127.0.0.1:{self._server.port}/cgi-bin"
         return self
 
     def stop(self) -> None:
@@ -439,7 +439,7 @@ class WeCom:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _end(self) -> None:
-        self._server.close()
+        await self._server.close()
         for task in list(self._posts):
             task.cancel()
         await asyncio.gather(*self._posts, return_exceptions=True)
