@@ -42,7 +42,7 @@ def words(visit: PageRequest) -> Response:
 def say(visit: PageRequest) -> Response:
     """Send a human's reply, then show the transcript again. A form submitted twice sends once.
 
-    A refusal keeps what was written.
+    A refusal keeps what was written, on the page of the sitting.
     """
     conversation_id, once = visit.path_id(), as_id(visit.form.get("once", ""))
     if once is None:
@@ -63,7 +63,7 @@ def say(visit: PageRequest) -> Response:
             ),
         )
     except Refused as refused:
-        if refused.status != _CONFLICT:
+        if refused.status != _CONFLICT or not _is_sitting(visit):
             raise
         return _page(visit, draft=draft, refusal=refused.key)
     return _page(visit)

@@ -93,5 +93,5 @@ def _actions(call: ast.Call, constants: dict[str, str]) -> set[str]:
 def _text(value: ast.expr, constants: dict[str, str]) -> str:
     if isinstance(value, ast.Constant):
         return str(value.value)
-    name = value.id if isinstance(value, ast.Name) else ""
+    name = value.id if isinstance(value, ast.Name) else getattr(value, "attr", "")
     return constants.get(name, "")

@@ -45,7 +45,7 @@ def crawl(browser: Browser, *, beginning: str = "/") -> Found:
         found.pages[path] = answer.text
         found.forms |= set(re.findall(r'<form method="post" action="([^"#]+)', answer.text))
         links = (html.unescape(link) for link in re.findall(r'href="(/[^"#]*)', answer.text))
-        ahead += [link for link in links if not link.startswith(("/static/", "/figures.csv"))]
+        ahead += [link for link in links if not link.startswith(("/static/", "/figures.csv", "/sign-in"))]
     assert not ahead, "the crawl has no end"
     return found
 

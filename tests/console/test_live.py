@@ -140,8 +140,11 @@ def test_a_refused_answer_is_not_lost(house: House) -> None:
     conversation_id = alarm(house)
     browser = house.browser(Role.COUNSELLOR)
     browser.post(f"/conversations/{conversation_id}/take-over")
+    token = sitting(browser.post(f"/conversations/{conversation_id}/transcript"))
     house.rooms.reset(conversation_id)
-    answer = browser.post(f"/conversations/{conversation_id}/say", text="我写了很久的话", once=str(UUID(int=7)))
+    answer = browser.post(
+        f"/conversations/{conversation_id}/say", text="我写了很久的话", once=str(UUID(int=7)), sitting=token
+    )
     assert answer.status_code == 409
     assert "我写了很久的话" in answer.text
     assert "没有发出" in answer.text
