@@ -13,7 +13,7 @@ from bot.outgoing.crisis_alarms import CrisisAlarms
 from bot.outgoing.late_texts import LateTexts
 from bot.staff.calls.escalation import CallWays, Escalation
 from bot.staff.reset_all import ResetAll
-from care import texts
+from care import screening, texts
 from care.scripts import Voice
 from care.texts import Texts
 from dialogue.admin.office import Office
@@ -68,6 +68,7 @@ class BotServices:
 
         `is_attended`: staff can answer here.
         """
+        screening.warm()
         broker_url = home.broker_url(settings)
         doorbell = Doorbell(ringing_app(broker_url))
         signals = Signals.connect(broker_url)

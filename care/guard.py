@@ -14,7 +14,7 @@ import regex
 
 from care import lexicon
 from care.hotlines import Directory
-from care.judge import BLANK, harm, sentences
+from care.judge import BLANK, harm, sentences, warm
 
 FOREIGN_NUMBER: Final = "foreign_number"
 
@@ -99,7 +99,8 @@ class Guard:
 
 
 def guard(directory: Directory) -> Guard:
-    """The shipped patterns with the numbers of one directory."""
+    """The shipped patterns with the numbers of one directory; the judge is read, too: no reply waits for it."""
+    warm()
     return Guard(forbidden=patterns(), allowed_numbers=directory.numbers())
 
 

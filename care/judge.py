@@ -47,6 +47,12 @@ def bare(sentence: str) -> str:
     return _NUMBERS.sub("0", sentence.replace(BLANK, "").strip(_SURROUNDINGS).lower())
 
 
+def warm() -> None:
+    """Read what judging needs, once per process."""
+    features(BLANK)
+    shipped("judge")
+
+
 def harm(sentence: str, *, is_strict: bool, heads: Heads | None = None) -> str | None:
     """Why a sentence must not be said to somebody; None if it may be. `is_strict`: in danger, or under age."""
     words = bare(sentence)

@@ -6,7 +6,11 @@ from importlib.resources import files
 import pytest
 
 from care.detector import MAX_PIECES, MAX_WINDOW, pieces, shipped_detector
-from care.linear import BUCKETS, Heads, by_meaning, features, pack, unpack
+from care.guard import guard, patterns
+from care.hotlines import directory
+from care.linear import BUCKETS, Heads, by_meaning, features, meanings, pack, shipped, unpack
+from care.rules import rulebook
+from care.screening import screen, warm
 
 
 def test_heads_survive_being_packed() -> None:
@@ -42,3 +46,17 @@ def test_a_long_text_is_read_in_a_bounded_number_of_pieces() -> None:
     cut = list(pieces(text))
     assert len(cut) == MAX_PIECES
     assert all(len(piece) <= MAX_WINDOW for piece in cut)
+
+
+def test_after_warming_up_nothing_is_left_to_read() -> None:
+    warm()
+    guard(directory())
+    readings = (rulebook, shipped_detector, shipped, meanings, patterns)
+    before = [reading.cache_info().misses for reading in readings]
+    screen("今天上班好累，晚上想吃火锅。")
+    guard(directory()).judge("听起来你今天很累。", is_finished=True)
+    assert [reading.cache_info().misses for reading in readings] == before
+
+
+def test_a_story_is_not_the_writers_danger() -> None:
+    assert rulebook().without_stories("新闻里有人从桥上跳下去了。我也想。") == "□" * 12 + "。我也想。"

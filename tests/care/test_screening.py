@@ -55,6 +55,7 @@ EXAMPLES = {
     "takes_leave": ("对不起，我先走一步", Tier.ACTIVE, Route.SELF),
     "better_without": ("没有我他们会更轻松", Tier.DISTRESS, Route.SELF),
     "fades": ("电量快没了，不想再充", Tier.DISTRESS, Route.SELF),
+    "other_in_emergency": ("我表姐站在楼顶不肯下来", Tier.ACUTE, Route.THIRD_PARTY),
     "other_at_risk": ("我妹妹在阳台上不肯下来", Tier.ACTIVE, Route.THIRD_PARTY),
     "commanding_voices": ("有个声音一直命令我", Tier.DISTRESS, Route.PSYCHOSIS),
     "starves_or_purges": ("每次吃完就去催吐", Tier.DISTRESS, Route.EATING_DISORDER),
