@@ -8,22 +8,13 @@ import math
 import os
 import sys
 import threading
-import time
-from contextlib import closing
 from typing import Any, NoReturn
 from uuid import UUID
 
-import structlog
 from celery import Celery, bootsteps, signals
 from celery.worker import state
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import ResponseError
-from redis.retry import Retry
 
 from dialogue.broker.doorbell import COMMON_CONFIGURATION, Doorbell
-from dialogue.broker.signals import redis_url
-from dialogue.broker.write_probe import BrokerUnavailable, check_writable
 from dialogue.errors import DialogueError
 from dialogue.process import home
 from dialogue.process.exit_status import ExitStatus, status_of
@@ -36,13 +27,10 @@ from worker.engine.port import Engine, ModelServerUnavailable, ModelUnusable
 from worker.service import WorkerService
 from worker.settings import WorkerSettings
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
-
 _THREADS_PER_SLOT = 1.25
 """Spare threads: while some read or write the database, the engine's batch stays full."""
 
 
-_MAX_WRITABLE_PAUSE_SECONDS = 2.0
 _STOP_MARGIN_SECONDS = 30.0
 """What a stop may take besides the time that replies are given to finish."""
 _FORCED_EXIT_SECONDS = 30.0
@@ -84,42 +72,12 @@ def create_app(settings: WorkerSettings) -> Celery:
 
         terminate = stop
 
-    class WritableStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no types
-        """Consumes only from a broker that takes writes: each message taken is a write."""
-
-        requires = ("celery.worker.consumer.connection:Connection",)
-
-        def start(self, _consumer: Any) -> None:
-            _wait_until_writable(home.broker_url(settings))
-
     app.steps["worker"].add(ModelStep)
-    app.steps["consumer"].add(WritableStep)
     tasks.register(app, model.answer)
     signals.setup_logging.connect(lambda **_: configure(settings), weak=False)
     signals.worker_shutting_down.connect(lambda **_: model.begin_to_stop(), weak=False)
     signals.worker_ready.connect(lambda **_: notify_ready(), weak=False)
     return app
-
-
-def _wait_until_writable(broker_url: str) -> None:
-    """Until the broker takes writes, or the worker shall stop. An error of the connection is left to Celery."""
-    redis = Redis.from_url(redis_url(broker_url), retry=Retry(NoBackoff(), 0))
-    with closing(redis):
-        attempt = 0
-        while True:
-            try:
-                check_writable(redis)
-            except BrokerUnavailable as error:
-                attempt += 1
-                if not isinstance(error.__cause__, ResponseError):
-                    return
-                (log.error if attempt == 1 else log.debug)("broker_refuses_writes", error=str(error))
-            else:
-                if attempt:
-                    log.info("broker_takes_writes")
-                return
-            state.maybe_shutdown()
-            time.sleep(min(_MAX_WRITABLE_PAUSE_SECONDS, 0.1 * 2**attempt))
 
 
 def _name(node: str) -> str:
