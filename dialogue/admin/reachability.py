@@ -13,10 +13,11 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from dialogue.admin import alerts
+from dialogue.admin.cases.opening import UNREACHABLE_LEVEL, open_case
 from dialogue.admin.office import Office
 from dialogue.core import outbox, people
 from dialogue.messages import Address, OwedText
-from dialogue.states import UNDELIVERED_STATES, DeliveryKind, DeliveryState
+from dialogue.states import UNDELIVERED_STATES, CaseKind, DeliveryKind, DeliveryState
 from dialogue.tables import DELIVERIES, PEOPLE, spelled_out
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -32,6 +33,7 @@ _LAST = (
     .order_by(DELIVERIES.c.id.desc())
     .limit(2)
 )
+_PERSON = select(PEOPLE.c.id).where(PEOPLE.c.channel == bindparam("channel"), PEOPLE.c.user_id == bindparam("user_id"))
 _OUTCOMES = select(DELIVERIES.c.id, DELIVERIES.c.state, DELIVERIES.c.error).where(
     DELIVERIES.c.id.in_(bindparam("ids", expanding=True))
 )
@@ -63,15 +65,16 @@ def lost(session: Session, office: Office) -> list[Reach]:
 def pass_on(session: Session, office: Office, refused: OwedText, error: str, *, now: datetime) -> None:
     """An alarm did not reach its admin: in the transaction that marks it as failed, tell the next one.
 
-    Told are, once for each spell, whoever can be reached; and always somebody, if nobody else was told this alarm.
+    The first failure of a spell is a case, too. Told are, once for each spell, whoever can be reached; and always somebody, if nobody else was told this alarm.
     """
     admin = refused.address.at_any_account()
     others = [one.admin for one in of(session, office) if one.admin != admin and not one.is_lost]
+    is_first = _is_first_failure(session, admin, refused.id)
     log.error("alert_not_delivered", channel=admin.channel, reason=error, others=len(others))
-    if not others:
-        return
+    if is_first:
+        _open_case(session, office, admin, now=now)
     was_told = [other for other in others if other in alerts.listeners(session, office)]
-    if was_told and not _is_first_failure(session, admin, refused.id):
+    if not others or (was_told and not is_first):
         return
     next_admin = (was_told or others)[0]
     name = f"{admin.channel}:{admin.chat_id}"
@@ -96,6 +99,15 @@ def _reach(session: Session, admin: Address) -> Reach:
         return Reach(admin=admin)
     error = None if last.state is DeliveryState.SENT else (last.error or str(last.state))
     return Reach(admin=admin, error=error, at=last.created_at)
+
+
+def _open_case(session: Session, office: Office, admin: Address, *, now: datetime) -> None:
+    person_id = session.scalar(_PERSON, {"channel": admin.channel, "user_id": admin.chat_id})
+    if person_id is not None:
+        kind = CaseKind.UNREACHABLE_ADMIN
+        open_case(
+            session, office, kind=kind, person_id=person_id, conversation_id=None, level=UNREACHABLE_LEVEL, now=now
+        )
 
 
 def _is_first_failure(session: Session, admin: Address, refused_id: UUID) -> bool:

@@ -1,12 +1,13 @@
 """An admin who cannot be reached must not be the only one who is told."""
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from dialogue.admin import alerts, reachability
 from dialogue.admin.office import Actor, Office
 from dialogue.core import claiming, sending
 from dialogue.messages import Address, OwedText
-from dialogue.tables import PEOPLE
+from dialogue.states import CaseKind
+from dialogue.tables import CASES, PEOPLE
 from tests.builders import Rooms
 from tests.dialogue.admin.conftest import BOSS, COLLEAGUE
 from tests.dialogue.admin.test_takeover import ME, owed_to
@@ -44,6 +45,8 @@ def test_an_alarm_that_does_not_arrive_goes_to_the_next_admin_with_the_reason(ro
     assert "telegram:1（forbidden）" in passed_on.text
     assert "有人处于危险之中" in passed_on.text
     assert lost(rooms, office) == [("1", "forbidden")]
+    with rooms.database.read() as session:
+        assert session.scalars(select(CASES.c.kind)).all() == [CaseKind.UNREACHABLE_ADMIN]
 
 
 def test_who_was_told_anyway_hears_of_a_lost_admin_once_in_a_spell(rooms: Rooms, office: Office) -> None:
