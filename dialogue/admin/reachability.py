@@ -65,7 +65,8 @@ def lost(session: Session, office: Office) -> list[Reach]:
 def pass_on(session: Session, office: Office, refused: OwedText, error: str, *, now: datetime) -> None:
     """An alarm did not reach its admin: in the transaction that marks it as failed, tell the next one.
 
-    The first failure of a spell is a case, too. Told are, once for each spell, whoever can be reached; and always somebody, if nobody else was told this alarm.
+    The first failure of a spell is a case, too. Told are, once for each spell, whoever can be reached; and always
+    somebody, if nobody else was told this alarm.
     """
     admin = refused.address.at_any_account()
     others = [one.admin for one in of(session, office) if one.admin != admin and not one.is_lost]
