@@ -52,8 +52,9 @@ def refused(refusals: Refusals, health: Health) -> None:
 
 def accepted(refusals: Refusals, health: Health) -> None:
     """Telegram answered as it should."""
+    if refusals.is_refused:
+        health.settles(_TOKEN)
     refusals.accepted()
-    health.settles(_TOKEN)
 
 
 class BotApi(Bot):

@@ -56,6 +56,7 @@ class Poller:
         self._health = health
         self._stopping = stopping
         self._faults = Faults()
+        self._held_back: set[int] = set()
         self._offset: int | None = None
         self._is_settled: dict[int, bool] = {}  # by update id, from the offset on
         self._chats: dict[tuple[int, int], deque[Raw]] = {}
@@ -169,9 +170,9 @@ class Poller:
                 await self._wait_after(error, attempt, update_id)
             else:
                 self._faults.stored(str(update_id))
-                self._health.lets_go(str(update_id))
+                self._let_go(update_id)
                 return True
-        self._health.lets_go(str(update_id))
+        self._let_go(update_id)
         return False
 
     async def _set_aside(self, raw: Raw, error: Exception) -> bool:
@@ -186,16 +187,22 @@ class Poller:
             else:
                 self._is_settled[update_id] = True
                 break
-        self._health.lets_go(str(update_id))
+        self._let_go(update_id)
         return self._is_settled[update_id]
 
     async def _wait_after(self, error: Exception, attempt: int, update_id: int) -> None:
         """Readiness and the log say so as soon as it lasts."""
         if attempt == _LOUD_ATTEMPTS:
+            self._held_back.add(update_id)
             self._health.holds_back(str(update_id), _reason(error))
         is_news = attempt in {1, _LOUD_ATTEMPTS}
         (log.warning if is_news else log.debug)("intake_waits", **_told(error), update_id=update_id)
         await self._pause(wait_seconds(error, attempt))
+
+    def _let_go(self, update_id: int) -> None:
+        if update_id in self._held_back:
+            self._held_back.remove(update_id)
+            self._health.lets_go(str(update_id))
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

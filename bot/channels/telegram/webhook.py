@@ -29,7 +29,7 @@ class Webhook:
     """Listens until closed; also serves `/healthz`."""
 
     def __init__(self, intake: Intake, health: Health, *, secret: str) -> None:
-        shared = {"intake": intake, "health": health, "secret": secret.encode(), "faults": Faults()}
+        shared = {"intake": intake, "health": health, "secret": secret.encode(), "faults": Faults(), "held_back": set()}
         routes = [URLSpec(r"/healthz", _Alive), URLSpec(r"/.*", _Updates, shared)]
         self._server = HTTPServer(
             Application(list[Any](routes), log_function=_log_nothing), max_body_size=_MAX_UPDATE_BYTES
@@ -52,11 +52,12 @@ class Webhook:
 
 
 class _Updates(RequestHandler):
-    def initialize(self, intake: Intake, health: Health, secret: bytes, faults: Faults) -> None:
+    def initialize(self, intake: Intake, health: Health, secret: bytes, faults: Faults, held_back: set[int]) -> None:
         self._intake = intake
         self._health = health
         self._secret = secret
         self._faults = faults
+        self._held_back = held_back
 
     async def post(self) -> None:
         if not hmac.compare_digest(self.request.headers.get(SECRET_HEADER, "").encode(), self._secret):
@@ -80,9 +81,12 @@ class _Updates(RequestHandler):
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not cost the words
             reason = str(error) if isinstance(error, EnvironmentFault) else type(error).__name__
             log.warning("update_refused", error=reason, update_id=update_id)
+            self._held_back.add(update_id)
             self._health.holds_back(str(update_id), reason)
             return False
-        self._health.lets_go(str(update_id))
+        if update_id in self._held_back:
+            self._held_back.remove(update_id)
+            self._health.lets_go(str(update_id))
         return True
 
     async def _take(self, raw: Raw, update_id: int) -> None:
