@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from bench.screening import wilson
 from bot.incoming.gate import gate
@@ -31,13 +31,13 @@ from care.guard import guard
 from care.hotlines import directory
 from care.screening import screen
 from care.scripts import Voice
-from dialogue.core import turns
+from dialogue.core import people, turns
 from dialogue.core.turns import FinishedReply
 from dialogue.messages import Address, InboundMessage
 from dialogue.storage import schema
 from dialogue.storage.database import connect, sqlite_url
 from dialogue.storage.vault import MasterKeys, new_secret
-from dialogue.tables import CONVERSATIONS
+from dialogue.tables import CONVERSATIONS, DELIVERIES
 
 CHANNEL: Final = "bench"
 PAUSE_SECONDS: Final = 20.0  # between two messages of a conversation
@@ -132,6 +132,37 @@ class Reception:
         for text in ("你好", "同意"):
             self._say(name, text)
         return max(self._say(name, text) for text in said)
+
+    def conversation(self, name: str, said: Iterable[str]) -> list[tuple[str, int, list[str]]]:
+        """Let somebody who agreed say all of it: each message, the tier now, and what was answered to it."""
+        for text in ("你好", "同意"):
+            self._say(name, text)
+        self._answers(name)
+        told = []
+        for text in said:
+            self._say(name, text)
+            told.append((text, self._tier_now(name), self._answers(name)))
+        return told
+
+    def _tier_now(self, name: str) -> int:
+        with self._database.read() as session:
+            newest = (
+                select(CONVERSATIONS.c.tier).where(CONVERSATIONS.c.chat_id == name).order_by(CONVERSATIONS.c.id.desc())
+            )
+            return session.scalar(newest.limit(1)) or 0
+
+    def _answers(self, name: str) -> list[str]:
+        """What is owed to them, which is then forgotten."""
+        with self._database.begin() as session:
+            owed = session.execute(
+                select(DELIVERIES).where(DELIVERIES.c.chat_id == name).order_by(DELIVERIES.c.id)
+            ).all()
+            keys = {row.person_id: people.key_of(session, self._keys, row.person_id) for row in owed}
+            said = [
+                keys[row.person_id].open(row.text, row=row.id, column="deliveries.text") for row in owed if row.text
+            ]
+            session.execute(update(DELIVERIES).where(DELIVERIES.c.chat_id == name).values(chat_id=f"{name} heard"))
+            return said
 
     def _say(self, name: str, text: str) -> int:
         message = InboundMessage(

@@ -7,6 +7,7 @@ from bot.executors import Executors
 from bot.incoming.gate import gate
 from bot.incoming.inbox import Inbox
 from bot.incoming.limits import Limits
+from bot.incoming.second_reader import Endpoint, SecondReader
 from bot.meters import BotMeters
 from bot.outgoing.bounces import Bounces
 from bot.outgoing.crisis_alarms import CrisisAlarms
@@ -26,6 +27,7 @@ from dialogue.process.duty_hours import DutyHours
 from dialogue.process.opening import open_database
 from dialogue.process.region import directory_of
 from dialogue.process.settings import DialogueSettings
+from dialogue.storage.clock import utc_now
 from dialogue.storage.database import Database
 from dialogue.storage.vault import MasterKeys
 from dialogue.telemetry.instruments import Instruments
@@ -61,6 +63,7 @@ class BotServices:
     crisis_alarms: CrisisAlarms
     bounces: Bounces
     executors: Executors
+    second_reader: SecondReader | None
 
     @classmethod
     def open(cls, settings: DialogueSettings, *, is_attended: bool = True) -> Self:
@@ -95,6 +98,8 @@ class BotServices:
             chores=[timeout.end_forgotten, forgetting.keep],
         )
         directory = directory_of(settings.region)
+        endpoint = Endpoint.of(settings)
+        second_reader = SecondReader(endpoint, database, clock=utc_now) if endpoint is not None else None
         inbox = Inbox(
             database=database,
             keys=keys,
@@ -115,8 +120,11 @@ class BotServices:
             shows_texts=settings.admin_texts,
             duty_hours=DutyHours.parse(settings.duty_hours, zone=office.zone),
             is_attended=is_attended,
+            second_reader=second_reader,
             executor=executors.intake,
         )
+        if second_reader is not None:
+            second_reader.start()
         resets = ResetAll(database=database, office=office, instruments=instruments)
         alarms = CrisisAlarms(office=office)
         escalation = Escalation(
@@ -152,9 +160,12 @@ class BotServices:
             crisis_alarms=alarms,
             bounces=Bounces(database=database, alarms=alarms, meters=meters, executor=executors.delivery),
             executors=executors,
+            second_reader=second_reader,
         )
 
     def close(self) -> None:
+        if self.second_reader is not None:
+            self.second_reader.stop()
         self.sweeper.stop()
         self.housekeeper.stop()
         self.resets.stop()

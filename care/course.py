@@ -28,6 +28,7 @@ from care.scripts import (
     Script,
     Voice,
     for_minor,
+    is_contact,
     named,
     on_easing,
     on_return,
@@ -127,6 +128,15 @@ def assess(
     )
 
 
+def without_contact(assessment: Assessment, voice: Voice) -> Assessment:
+    """For somebody who has named an emergency contact already, or whom others can read: they are not asked for one."""
+    kept = tuple(script for script in assessment.scripts if not is_contact(script))
+    if len(kept) == len(assessment.scripts):
+        return assessment
+    eased = on_easing(tier=assessment.course.tier, said=assessment.course.said, voice=voice)
+    return replace(assessment, scripts=kept or tuple([eased] if eased else []))
+
+
 def go_on(course: Course, now: datetime, voice: Voice) -> tuple[Course, Script | None]:
     """The next step of somebody in danger whose words told nothing: we neither fall silent nor change the subject."""
     learnt = course.learnt
@@ -224,11 +234,11 @@ def _main_script(before: Course, course: Course, screening: Screening, now: date
 
 
 def _on_easing(before: Course, course: Course, voice: Voice) -> Script | None:
-    if before.route is not Route.SELF and not course.doubts:
-        return None
     if course.doubts > 1:
         return named(EASED, tier=Tier.ACTIVE, said=course.said, voice=voice)
-    if before.tier is Tier.ACTIVE and course.tier is Tier.DISTRESS:
+    if before.route is not Route.SELF and not course.doubts:
+        return None
+    if before.tier is Tier.ACTIVE:
         contact = named(CONTACT, tier=Tier.DISTRESS, said=course.said, voice=voice)
         if contact is not None and contact.key not in course.said:
             return contact

@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 
 
@@ -20,3 +21,10 @@ def load(locale: str) -> Texts:
     """Read `care/locales/<locale>.toml`."""
     data = (files("care") / "locales" / f"{locale}.toml").read_text("utf-8")
     return Texts(locale, tomllib.loads(data))
+
+
+@cache
+def labels() -> frozenset[str]:
+    """What a reply is labelled with, in every locale."""
+    locales = (entry.name.removesuffix(".toml") for entry in (files("care") / "locales").iterdir())
+    return frozenset(load(locale).say("disclosure_label") for locale in locales)

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from care.guard import Guard
+from care.screening import Tier
 from care.texts import Texts
 from dialogue.broker.signals import Signals
 from dialogue.core import turns
@@ -33,6 +34,7 @@ from worker.engine.port import (
     PromptTooLong,
     Request,
 )
+from worker.instructions import Instructions
 from worker.leases import Leases
 from worker.meters import UNMETERED, TokenPace, WorkerMeters
 from worker.reply_cleaner import CleanedReply, clean, ended_in_the_middle, up_to_its_last_sentence
@@ -48,9 +50,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyPolicy:
-    """Limits of a reply. Lengths in characters, `max_tokens` in tokens."""
+    """Limits of a reply. Lengths in characters, `max_tokens` in tokens.
+
+    `instruction` is what the window counts, whichever instruction the model gets: the policy is the seed's.
+    """
 
     instruction: str
+    instructions: Instructions = field(default_factory=Instructions)
     window_max_length: int
     window_max_turns: int
     max_tokens: int
@@ -163,12 +169,13 @@ class Replies:
         except _Blocked as blocked:
             self._meters.blocked.add(reason=blocked.reason)
             log.warning("reply_replaced", reason=blocked.reason)
-            return self._finished(self._texts.say("guard_replacement"))
+            is_danger = turn.tier >= Tier.ACTIVE
+            return self._finished(self._texts.say("guard_replacement_in_danger" if is_danger else "guard_replacement"))
 
     def _generate(self, turn: ClaimedTurn) -> FinishedReply:
         request = Request(
             id=str(turn.id),
-            instruction=self._policy.instruction,
+            instruction=self._policy.instructions.of(self._engine.prompt_version, tier=turn.tier),
             history=self._window(turn),
             text=turn.text,
             max_tokens=self._policy.max_tokens,

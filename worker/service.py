@@ -22,6 +22,7 @@ from dialogue.upkeep.sweeper import Sweeper
 from worker.cancellation import Cancellations
 from worker.engine.port import Engine
 from worker.fallback_poll import FallbackPoller
+from worker.instructions import Instructions
 from worker.leases import Leases
 from worker.meters import WorkerMeters
 from worker.replies import Replies, ReplyPolicy
@@ -167,6 +168,7 @@ class WorkerService:
 def _policy(settings: WorkerSettings) -> ReplyPolicy:
     return ReplyPolicy(
         instruction=settings.instruction,
+        instructions=Instructions(written=settings.instruction if "instruction" in settings.model_fields_set else None),
         window_max_length=settings.window_max_length,
         window_max_turns=settings.window_max_turns,
         max_tokens=settings.max_reply_tokens,

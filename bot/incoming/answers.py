@@ -37,9 +37,14 @@ def store(
 
 
 def say(
-    situation: Situation, message_id: UUID, words: Sequence[Said], *, conversation_id: UUID | None = None
+    situation: Situation,
+    message_id: UUID,
+    words: Sequence[Said],
+    *,
+    conversation_id: UUID | None = None,
+    first_part: int = 0,
 ) -> UUID | None:
-    """Owe our answers to a message, in that order; returns the last of them."""
+    """Owe our answers to a message, in that order; returns the last of them. `first_part`: behind earlier answers."""
     owed = [
         outbox.owe(
             situation.session,
@@ -53,7 +58,7 @@ def say(
             part=part,
             now=situation.now,
         )
-        for part, (text, kind) in enumerate(words)
+        for part, (text, kind) in enumerate(words, start=first_part)
     ]
     return owed[-1] if owed else None
 

@@ -12,10 +12,11 @@ from bot.incoming.situation import Situation
 from care import course
 from care.course import Assessment
 from care.screening import Screening, Tier
-from care.scripts import Says
+from care.scripts import Says, is_contact
 from dialogue.admin import alerts
 from dialogue.core import budgets, conversations, danger_course
 from dialogue.core.conversations import OpenConversation
+from dialogue.rights import emergency_contacts
 from dialogue.states import DeliveryKind
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -30,6 +31,8 @@ def assess(situation: Situation, screening: Screening) -> tuple[Situation, OpenC
     before = situation.course
     band = situation.person.age_band
     assessment = course.assess(before, screening, situation.now, situation.rules.voice, band=band)
+    if any(map(is_contact, assessment.scripts)) and _is_no_contact_wanted(situation):
+        assessment = course.without_contact(assessment, situation.rules.voice)
     if assessment.course.tier or before.tier or assessment.scripts:
         danger_course.keep(situation.session, situation.person, conversation.id, assessment.course)
     if assessment.raises_alarm:
@@ -97,6 +100,12 @@ def answer_what_is_refused(situation: Situation, screening: Screening, *, explan
     texts = all_words(assessment) + ([explanation] if explanation is not None else [])
     words = [(text, DeliveryKind.CRISIS) for text in texts]
     return answer_without_the_model(situation, screening, conversation, assessment, words, text="")
+
+
+def _is_no_contact_wanted(situation: Situation) -> bool:
+    """They named one before, or others read along."""
+    named = emergency_contacts.shown(situation.session, situation.person)
+    return named is not None or not situation.message.is_private
 
 
 def _alarm(situation: Situation, conversation: OpenConversation, assessment: Assessment) -> bool:

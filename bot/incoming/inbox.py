@@ -16,6 +16,7 @@ from bot.incoming import decisions, situation, unread_updates
 from bot.incoming.gate import Gate
 from bot.incoming.limits import UNLIMITED, Limits
 from bot.incoming.receipt import Receipt
+from bot.incoming.second_reader import SecondReader
 from bot.incoming.situation import Aside, Button, Edit, NotText, Rules, Text, What
 from bot.incoming.urgency import screen_both_ends
 from bot.meters import UNMETERED, BotMeters
@@ -59,6 +60,7 @@ class Inbox:
         shows_texts: bool = False,
         duty_hours: DutyHours | None = None,
         is_attended: bool = True,
+        second_reader: SecondReader | None = None,
         executor: PriorityExecutor | None = None,
         clock: Clock = utc_now,
     ) -> None:
@@ -78,6 +80,7 @@ class Inbox:
             duty_hours=duty_hours,
             is_attended=is_attended,
         )
+        self._second_reader = second_reader
         self._executor = executor or Executors().intake
         self._database = database
         self._meters = meters
@@ -149,6 +152,8 @@ class Inbox:
         with self._database.begin() as session:
             receipt = decisions.decide(situation.load(session, self.rules, what, message, now=self._clock()))
         self._count(message, receipt)
+        if self._second_reader is not None and isinstance(what, Text):
+            self._second_reader.offer(self.rules, message, receipt)
         log.info(
             "message_received",
             channel=message.address.channel,

@@ -15,6 +15,7 @@ from typing import Final
 from care.answers import Asks, Learnt
 from care.hotlines import Directory
 from care.screening import Route, Tier
+from care.traditional import to_traditional
 
 
 class Says(StrEnum):
@@ -56,6 +57,7 @@ class Voice:
 
     locale: str
     directory: Directory
+    is_traditional: bool = False  # the characters of what is said in Chinese
 
 
 STAY: Final = "stay"
@@ -154,6 +156,11 @@ def named(name: str, *, tier: Tier, said: Sequence[str], voice: Voice) -> Script
     return script
 
 
+def is_contact(script: Script) -> bool:
+    """Whether it offers to name an emergency contact."""
+    return f".{CONTACT}." in script.key
+
+
 def for_minor(*, tier: Tier, said: Sequence[str], voice: Voice) -> Script | None:
     """What is added for somebody under age, once a conversation for each tier."""
     steps = [step for step in _steps(voice.locale) if step.route is Route.MINOR and step.tier is min(tier, Tier.ACTIVE)]
@@ -205,4 +212,6 @@ def _wording(step: Step, said: Sequence[str], voice: Voice) -> Script:
     last_used = {key: position for position, key in enumerate(said)}
     index = unused[len(said) % len(unused)] if unused else min(range(len(keys)), key=lambda i: last_used[keys[i]])
     text = step.variants[index].format(**voice.directory.fillings(voice.locale))
+    if voice.is_traditional and voice.locale == "zh":
+        text = to_traditional(text)
     return Script(key=keys[index], says=step.says, text=text, asks=step.asks)

@@ -32,11 +32,17 @@ _STILL_OWED = (
     )
     .limit(1)
 )
+_LAST_PART = select(func.max(DELIVERIES.c.part)).where(DELIVERIES.c.message_id == bindparam("of_message"))
 _OLDEST = select(func.min(DELIVERIES.c.created_at)).where(
     DELIVERIES.c.channel == bindparam("of_channel"), DELIVERIES.c.state.in_(OPEN_DELIVERY_STATES)
 )
 
 _CONVERSATION_OF = select(DELIVERIES.c.conversation_id).where(DELIVERIES.c.id == bindparam("delivery_id"))
+
+
+def next_part(session: Session, message_id: UUID) -> int:
+    """Behind everything that was owed in answer to that message."""
+    return (session.scalar(_LAST_PART, {"of_message": message_id}) or 0) + 1
 
 
 def owe(

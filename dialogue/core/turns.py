@@ -57,6 +57,7 @@ _CONVERSATION = (
         CONVERSATIONS.c.chat_id,
         CONVERSATIONS.c.epoch,
         CONVERSATIONS.c.tier,
+        CONVERSATIONS.c.course,
         PEOPLE.c.data_key,
         PEOPLE.c.age_band,
     )
@@ -126,6 +127,7 @@ class ClaimedTurn:
     text: str = field(repr=False)
     history: list[PastTurn] = field(repr=False)
     key: PersonKey = field(repr=False)
+    tier: int = 0  # of the person's course
     needs_care: bool = False  # the person is in danger, or under age: the guard is stricter
 
 
@@ -177,8 +179,9 @@ def claim(
         epoch=held_at.epoch,
         attempt=turn.attempt,
         text=words_of(session, key, [turn.id])[turn.id],
-        history=past_turns(session, key, conversation_id, max_turns=max_turns),
+        history=past_turns(session, key, conversation_id, max_turns=max_turns, has_scripts=held_at.course is not None),
         key=key,
+        tier=held_at.tier,
         needs_care=held_at.tier >= Tier.ACTIVE or held_at.age_band in _UNDER_AGE,
     )
 

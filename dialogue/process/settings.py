@@ -85,7 +85,9 @@ class DialogueSettings(BaseSettings):
         description="Master key, base64 of 32 bytes; wraps each person's data key. Default: a key file in the home.",
     )
     instruction: str = Field(
-        default=INSTRUCTION, description="The model's instruction, at the start of the first prompt."
+        default=INSTRUCTION,
+        description="The model's instruction. Default: this one for MindGLM and models trained on its prompt; other "
+        "models get one that does not deny being a program (docs/model.md).",
     )
     window_max_length: int = Field(default=600, ge=1, description="Longest history the model sees (characters).")
     window_max_turns: int = Field(default=12, ge=1, description="Longest history the model sees (turns).")
@@ -207,6 +209,16 @@ class DialogueSettings(BaseSettings):
             "09:00-21:00, Sat 10:00-16:00. Default: whenever a member of staff was active in the last half hour."
         ),
     )
+    second_reader: str | None = Field(
+        default=None,
+        description="OpenAI-compatible server of your own, e.g. http://127.0.0.1:8000/v1, that reads what seemed calm "
+        "and may raise the danger, never lower it (docs/care.md). It gets the person's last words. Default: none.",
+    )
+    second_reader_model: str = Field(default="default", description="The model's name there.")
+    second_reader_api_key: SecretStr | None = Field(default=None, description="API key of that server.")
+    second_reader_seconds: float = Field(
+        default=20, gt=0, description="Longest wait for its answer; no message waits for it."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
     log_format: Literal["console", "json"] = Field(
         default="console", description="Log format: for people or for machines."
@@ -235,6 +247,13 @@ class DialogueSettings(BaseSettings):
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError("must be the name of a time zone, e.g. Asia/Shanghai") from error
+        return value
+
+    @field_validator("second_reader")
+    @classmethod
+    def _is_http(cls, value: str | None) -> str | None:
+        if value is not None and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
+            raise ValueError("must be an http or https URL, e.g. http://127.0.0.1:8000/v1")
         return value
 
     @field_validator("duty_hours")

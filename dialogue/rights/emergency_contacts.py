@@ -19,6 +19,9 @@ from dialogue.tables import EMERGENCY_CONTACTS
 READ = "contact_read"
 """The `action` of an audit entry: an admin looked up the emergency contact."""
 
+TOLD = "contact_told"
+"""The `action` of an audit entry: a member of staff decided to call the emergency contact, and did."""
+
 COLUMN = "emergency_contacts.text"
 _OF_PERSON = EMERGENCY_CONTACTS.c.person_id == bindparam("of_person")
 _TEXT = select(EMERGENCY_CONTACTS.c.text).where(_OF_PERSON)
@@ -56,3 +59,11 @@ def look_up(session: Session, keys: MasterKeys, person_id: UUID, *, by: str, rea
     if sealed is None:
         return None
     return people.key_of(session, keys, person_id).open(sealed, row=person_id, column=COLUMN)
+
+
+def note_told(session: Session, person_id: UUID, *, by: str, reason: str, now: datetime) -> None:
+    """A member of staff called the contact: whom, when and why is audited, never what was said.
+
+    Raises `ReasonTooLong`.
+    """
+    audit.note(session, actor=by, action=TOLD, whom=Whom(person_id), reason=reason, now=now)

@@ -167,8 +167,17 @@ def complaint(
     _done({"id": which, "text": words.text}, printing.cell(words.text or "(its words are deleted)"), json=json)
 
 
-def contact(person: Person, *, why: Reason, json: AsJson = False) -> None:
-    """Whom a person wants to be called when they are in danger; looking it up is audited with its reason."""
+def contact(
+    person: Person,
+    *,
+    why: Reason,
+    told: Annotated[bool, typer.Option("--told", help="You called them: write that into the audit.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Whom a person wants to be called when they are in danger; looking it up is audited with its reason.
+
+    Nobody is called by the program: that is for staff to decide, and --told keeps a record of it.
+    """
     from dialogue.admin import find
     from dialogue.rights import emergency_contacts as contacts
     from dialogue.storage.clock import utc_now
@@ -179,6 +188,8 @@ def contact(person: Person, *, why: Reason, json: AsJson = False) -> None:
         text = contacts.look_up(
             session, counter.office.keys, person_id, by=counter.actor.name, reason=why, now=utc_now()
         )
+        if told and text is not None:
+            contacts.note_told(session, person_id, by=counter.actor.name, reason=why, now=utc_now())
     shown = printing.cell(text) if text is not None else "They named nobody."
     _done({"person_id": person_id, "contact": text}, shown, json=json)
 

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 from redis import Redis
+from sqlalchemy import update
 
 from care import texts
 from care.guard import guard
@@ -15,6 +16,7 @@ from dialogue.core import history
 from dialogue.process.settings import INSTRUCTION
 from dialogue.states import DeliveryKind, TurnState
 from dialogue.storage.clock import utc_now
+from dialogue.tables import Conversation
 from tests.builders import CHANNEL, Rooms
 from tests.fakes import FakeEngine
 from worker.engine.port import (
@@ -27,6 +29,7 @@ from worker.engine.port import (
     PromptTooLong,
     Request,
 )
+from worker.instructions import IN_DANGER
 from worker.leases import Leases
 from worker.replies import Replies, ReplyPolicy
 
@@ -77,6 +80,32 @@ def test_the_engine_sees_the_window_and_the_persons_words(
     (request,) = engine.requests
     assert request.history == [Exchange("我睡不着", "多久了")]
     assert (request.text, request.instruction, request.max_tokens) == ("一个月", INSTRUCTION, 64)
+
+
+@pytest.mark.parametrize(("prompt_version", "is_told"), [("rounds-seed", False), ("chat", True), ("template", True)])
+def test_in_danger_only_models_with_a_prompt_of_their_own_are_told_so(
+    rooms: Rooms, replies: Callable[[FakeEngine], Replies], prompt_version: str, is_told: bool
+) -> None:
+    received = rooms.heard("我最近一直想自杀")
+    with rooms.database.begin() as session:
+        in_danger = update(Conversation).where(Conversation.id == received.conversation_id).values(tier=2)
+        session.execute(in_danger)
+    engine = FakeEngine("你现在身边有人吗？")
+    engine.prompt_version = prompt_version
+    replies(engine).answer(received.conversation_id)
+    (request,) = engine.requests
+    assert (IN_DANGER in request.instruction) is is_told
+    assert (request.instruction == INSTRUCTION) is not is_told
+
+
+def test_in_danger_a_reply_that_is_blocked_twice_becomes_words_of_our_own(
+    rooms: Rooms, replies: Callable[[FakeEngine], Replies]
+) -> None:
+    received = rooms.heard("我最近一直想自杀")
+    with rooms.database.begin() as session:
+        session.execute(update(Conversation).where(Conversation.id == received.conversation_id).values(tier=2))
+    replies(FakeEngine("我是真人，不是机器人。", "我是真人咨询师。")).answer(received.conversation_id)
+    assert owed(rooms) == [texts.load("zh").say("guard_replacement_in_danger")]
 
 
 def test_the_window_counts_the_prompts_frame_and_the_instruction_as_the_seed_does(

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from bot.incoming.gate import gate
 from bot.incoming.inbox import Inbox
 from bot.incoming.receipt import Receipt
+from bot.incoming.second_reader import SecondReader
 from care import texts
 from care.course import Course
 from care.hotlines import directory
@@ -65,6 +66,8 @@ class Client:
         admins: tuple[Address, ...] = (ADMIN,),
         duty_hours: DutyHours | None = None,
         is_attended: bool = True,
+        is_labelling: bool = False,
+        second_reader: SecondReader | None = None,
     ) -> None:
         self.rooms, self.who = rooms, uuid4().hex
         self.texts = texts.load("zh")
@@ -77,12 +80,13 @@ class Client:
             texts=self.texts,
             voice=Voice(locale="zh", directory=lines),
             gate=gate(
-                self.texts, lines, retention_days=30, is_required=True, serves_children=False, is_labelling=False
+                self.texts, lines, retention_days=30, is_required=True, serves_children=False, is_labelling=is_labelling
             ),
             max_message_length=1000,
             admins=admins,
             duty_hours=duty_hours,
             is_attended=is_attended,
+            second_reader=second_reader,
             clock=rooms.clock,
         )
         for text in ("你好", agrees) if agrees is not None else ():
@@ -109,6 +113,10 @@ class Client:
         receipt = self._inbox.receive_blocking(message(text, who=self.who))
         self.rooms.clock.tick(PAUSE_SECONDS)
         return Heard(receipt, self._new_words())
+
+    def hears(self) -> list[str]:
+        """What was said since, unasked."""
+        return self._new_words()
 
     def waits(self, minutes: float) -> None:
         self.rooms.clock.tick(minutes * 60)

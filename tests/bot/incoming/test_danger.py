@@ -51,6 +51,30 @@ async def test_it_is_answered_with_broker_and_worker_down_within_two_seconds(
     assert time.monotonic() - began_at < 2
 
 
+async def test_a_whole_course_is_answered_with_broker_worker_and_model_down(
+    services: BotServices, tmp_path: Path
+) -> None:
+    alone = inbox_beside(services, broker_url=f"redis+socket://{tmp_path}/nobody.sock")
+    said = (
+        ACTIVE,
+        "有",
+        "今晚",
+        "已经打了120",
+        "有点晕",
+        "室友在陪我",
+        "你是真人吗",
+        "转人工",
+        "再见",
+        "结束对话",
+        "你好",
+    )
+    for text in said:
+        began_at = time.monotonic()
+        await alone.receive(message(text))
+        assert time.monotonic() - began_at < 2
+        assert answers(services), text
+
+
 async def test_such_words_are_sent_at_least_once(services: BotServices, rooms: Rooms) -> None:
     await services.inbox.receive(message(ACUTE))
     assert [delivery.kind for delivery in rooms.deliveries()] == [DeliveryKind.CRISIS]
