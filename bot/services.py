@@ -72,6 +72,7 @@ class BotServices:
         `is_attended`: staff can answer here.
         """
         screening.warm()
+        endpoint = Endpoint.of(settings)
         broker_url = home.broker_url(settings)
         doorbell = Doorbell(ringing_app(broker_url))
         signals = Signals.connect(broker_url)
@@ -98,7 +99,6 @@ class BotServices:
             chores=[timeout.end_forgotten, forgetting.keep],
         )
         directory = directory_of(settings.region)
-        endpoint = Endpoint.of(settings)
         second_reader = SecondReader(endpoint, database, clock=utc_now) if endpoint is not None else None
         inbox = Inbox(
             database=database,

@@ -16,6 +16,7 @@ from dialogue.states import DeliveryKind, TurnState
 from dialogue.storage.vault import MasterKeys, PersonKey
 from dialogue.tables import CONVERSATIONS, DELIVERIES, MESSAGES, PEOPLE, TURNS
 
+_Row = Row[*tuple[Any, ...]]
 _ANSWERED = select(TURNS.c.id, TURNS.c.reply, TURNS.c.postscript).where(
     TURNS.c.conversation_id == bindparam("conversation_id"), TURNS.c.state == TurnState.ANSWERED
 )
@@ -88,7 +89,7 @@ def past_turns(
     return [*in_order[:1], *latest]
 
 
-def _said(key: PersonKey, turn: Row[tuple[UUID, bytes, bytes]]) -> Iterator[str]:
+def _said(key: PersonKey, turn: _Row) -> Iterator[str]:
     """The reply and what stood behind it, without the label."""
     yield key.open(turn.reply, row=turn.id, column="turns.reply")
     if turn.postscript is not None:
@@ -100,7 +101,7 @@ def _said(key: PersonKey, turn: Row[tuple[UUID, bytes, bytes]]) -> Iterator[str]
 class _Scripts:
     """What we said ourselves, oldest first; each beside the message that it answered."""
 
-    rows: Sequence[Row[Any]] = ()
+    rows: Sequence[_Row] = ()
     texts: dict[UUID, str] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -114,7 +115,7 @@ class _Scripts:
 
     def alone(self, key: PersonKey) -> dict[UUID, PastTurn]:
         """Exchanges in which the model had no part, by message: it was not asked, or silenced."""
-        by_message: dict[UUID, list[Row[Any]]] = defaultdict(list)
+        by_message: dict[UUID, list[_Row]] = defaultdict(list)
         for row in self.rows:
             if row.turn_state in {None, TurnState.DISCARDED}:
                 by_message[row.message_id].append(row)
