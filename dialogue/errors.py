@@ -94,6 +94,10 @@ class AlreadyHeld(DialogueError):
     """You have taken the conversation over already."""
 
 
+class NoPlatformApp(DialogueError):
+    """Nobody can answer there in an app of the platform."""
+
+
 class NotTakenOver(DialogueError):
     """The conversation is not taken over; take it over first."""
 

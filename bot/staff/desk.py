@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from bot.staff import orders, reports
 from bot.staff.orders import Order, Verb
-from dialogue.admin import alerts, find, listing, overview, record, reset_all, steering, takeover
+from dialogue.admin import alerts, find, listing, overview, platform_takeover, record, reset_all, steering, takeover
 from dialogue.admin.cases import handling
 from dialogue.admin.office import Actor, Office
 from dialogue.errors import (
@@ -26,6 +26,7 @@ from dialogue.errors import (
     Erased,
     HeldByAnother,
     MessageTooLong,
+    NoPlatformApp,
     NoSuchConversation,
     NoSuchPerson,
     NotTakenOver,
@@ -40,6 +41,7 @@ _EXPLANATIONS: dict[type[DialogueError], str] = {
     ConversationClosed: "desk_closed",
     AlreadyHeld: "desk_already_held",
     NotTakenOver: "desk_not_taken_over",
+    NoPlatformApp: "desk_no_phone",
     ReasonTooLong: "desk_reason_too_long",
     EmptyMessage: "desk_nothing_to_say",
     Erased: "desk_erased",
@@ -87,6 +89,7 @@ class Desk:
             Verb.UNBLOCK: self._unblock,
             Verb.TAKEOVER: self._take_over,
             Verb.RELEASE: self._release,
+            Verb.PHONE: self._hand_over,
             Verb.SAY: self._say,
             Verb.ALERTS: self._alerts,
         }
@@ -207,6 +210,9 @@ class Desk:
         held = [] if order.whom else takeover.held_by(caller.session, caller.actor.name)
         meant = replace(order, whom=held[0].hex) if len(held) == 1 else order
         return self._with_conversation(caller, meant, takeover.release, "desk_released")
+
+    def _hand_over(self, caller: Caller, order: Order) -> str:
+        return self._with_conversation(caller, order, platform_takeover.request, "desk_phone")
 
     def _with_conversation(self, caller: Caller, order: Order, use_case: UseCase, said: str) -> str:
         """Apply a use case to the conversation that the order names; `said` is the key of the answer."""

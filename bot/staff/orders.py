@@ -21,6 +21,7 @@ class Verb(StrEnum):
     UNBLOCK = "unblock"
     TAKEOVER = "takeover"
     RELEASE = "release"
+    PHONE = "phone"
     SAY = "say"
     ALERTS = "alerts"
 
@@ -37,6 +38,7 @@ _VERBS = {verb.value: verb for verb in Verb} | {
     "解除": Verb.UNBLOCK,
     "接手": Verb.TAKEOVER,
     "交还": Verb.RELEASE,
+    "手机接管": Verb.PHONE,
     "说": Verb.SAY,
     "提醒": Verb.ALERTS,
 }

@@ -27,6 +27,7 @@ class Action(StrEnum):
     UNBLOCK = "unblock"
     TAKE_OVER = "take_over"
     RELEASE = "release"
+    HAND_OVER = "hand_over"  # a colleague was asked for, who answers in the platform's own app
     ASK_RELEASE = "ask_release"  # a colleague wants the holder to give it back
     KEEP = "keep"  # ... and the holder keeps it
     SAY = "say"  # a human's words were sent

@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from dialogue.admin import alerts, audit, find, takeover
 from dialogue.admin.audit import Action
-from dialogue.admin.office import Office
+from dialogue.admin.office import Actor, Office
 from dialogue.admin.takeover import Held
 from dialogue.core import budgets, conversations
 from dialogue.core.budgets import HeldText
-from dialogue.errors import ConversationClosed, Erased
+from dialogue.errors import ConversationClosed, Erased, NoPlatformApp
 from dialogue.messages import Address
 from dialogue.tables import CONVERSATIONS
 
@@ -56,6 +56,20 @@ def begin(
         session.execute(_MARK, {"conversation_id": held.id, "holder": holder, "since": now})
         audit.note(session, actor=holder, action=Action.TAKE_OVER, whom=held.whom, reason=None, now=now)
     return waiting
+
+
+def request(
+    session: Session, office: Office, conversation_id: UUID, *, by: Actor, reason: str | None = None, now: datetime
+) -> None:
+    """Ask for a colleague in the platform's own app; they get the chat as soon as our own words there are said.
+
+    Raises `NoSuchConversation`, `ConversationClosed`, `NoPlatformApp`.
+    """
+    held = takeover.locked(session, office, conversation_id)
+    if not budgets.has_budget(session, held.address):
+        raise NoPlatformApp
+    budgets.want_platform_human(session, held.address, now=now)
+    audit.note(session, actor=by.name, action=Action.HAND_OVER, whom=held.whom, reason=reason, now=now)
 
 
 def note(session: Session, conversation_id: UUID, holder: str, *, now: datetime) -> None:

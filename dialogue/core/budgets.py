@@ -88,6 +88,7 @@ _SPENT = (
     )
     .group_by(DELIVERIES.c.grant_id)
 )
+_HAS_BUDGET = select(SEND_BUDGETS.c.id).where(*_AT_ADDRESS)
 _HOLDER = select(SEND_BUDGETS.c.platform_holder).where(*_AT_ADDRESS)
 _GIVE_AWAY = (
     update(SEND_BUDGETS)
@@ -114,7 +115,16 @@ _DROP_STALE = (
     )
     .values(state=DeliveryState.DISCARDED)
 )
-_WANT = update(SEND_BUDGETS).where(*_AT_ADDRESS, SEND_BUDGETS.c.platform_holder.is_(None))
+_WANT = (
+    update(SEND_BUDGETS)
+    .where(
+        SEND_BUDGETS.c.channel == bindparam("of_channel"),
+        SEND_BUDGETS.c.chat_id == bindparam("of_chat"),
+        SEND_BUDGETS.c.account == bindparam("of_account"),
+        SEND_BUDGETS.c.platform_holder.is_(None),
+    )
+    .values(platform_wanted_at=bindparam("wanted_at"))
+)
 _IS_SAYING = exists().where(
     DELIVERIES.c.channel == SEND_BUDGETS.c.channel,
     DELIVERIES.c.chat_id == SEND_BUDGETS.c.chat_id,
@@ -236,6 +246,11 @@ def platform_holder(session: Session, address: Address) -> str | None:
     return session.scalar(_HOLDER, address.columns())
 
 
+def has_budget(session: Session, address: Address) -> bool:
+    """Whether a platform limits what is sent there; only such platforms have colleagues in an app of their own."""
+    return session.execute(_HAS_BUDGET, address.columns()).first() is not None
+
+
 def give_away(
     session: Session, address: Address, holder: str, *, since: datetime, now: datetime
 ) -> list[HeldText] | None:
@@ -268,7 +283,7 @@ def want_platform_human(session: Session, address: Address, *, now: datetime | N
     """A human of the platform is to be given the chat, as soon as our own words are said; None: not any more."""
     if now is not None:
         _locked_or_made(session, address)
-    session.execute(_WANT.values(platform_wanted_at=now), address.columns())
+    session.execute(_WANT, {**_chat(address), "wanted_at": now})
 
 
 def wanting_platform_humans(session: Session, channel: str) -> list[tuple[Address, datetime]]:

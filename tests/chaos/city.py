@@ -1,4 +1,4 @@
-"""Everything real: PostgreSQL, Valkey, two adapters and two workers, each under a keeper, between two platforms."""
+"""Everything real: PostgreSQL, Valkey, three adapters and two workers, each under a keeper, between three platforms."""
 
 import contextlib
 import glob
@@ -27,6 +27,8 @@ from tests.bot.telegram.loopback import TOKEN, Telegram
 from tests.bot.wechat.gateway import TOKEN as WECHAT_TOKEN
 from tests.bot.wechat.gateway import Gateway
 from tests.bot.wechat.ward import Process
+from tests.bot.wecom.loopback import WeCom
+from tests.bot.wecom.rehearsal import free_address, wecom_environment
 from tests.chaos.disk import Disk, disk
 from tests.chaos.keeper import Keeper, Outages
 from tests.services.postgres import PostgresServer
@@ -35,7 +37,7 @@ from tests.services.valkey import ValkeyServer
 REPLY = "收到："
 DATABASE = "database"
 ADMIN, SECOND_ADMIN = 990_001, 990_002
-CHANNELS = ("telegram", "wechat")
+CHANNELS = ("telegram", "wechat", "wecom")
 WORKERS = ("worker-1", "worker-2")
 
 _LESS_WEIGHT = ("sh", "-c", 'echo 7 2>/dev/null >/proc/self/autogroup; exec nice -n 7 "$@"', "sh")
@@ -79,6 +81,7 @@ class City:
 
     telegram: Telegram
     gateway: Gateway
+    wecom: WeCom
     postgres: PostgresServer
     valkey: ValkeyServer
     disk: Disk
@@ -174,6 +177,10 @@ def city(home: Path, *, lease_seconds: float, reply_seconds: float) -> Iterator[
         telegram = Telegram().start()
         stack.callback(telegram.stop)
         gateway = stack.enter_context(Gateway(is_durable=True))
+        wecom = WeCom().start()
+        stack.callback(wecom.stop)
+        listen = free_address()
+        wecom.callback_url = f"http://{listen}/wecom"
         database = connect(postgres.url())
         stack.callback(database.close)
         schema.upgrade(database)
@@ -206,6 +213,8 @@ def city(home: Path, *, lease_seconds: float, reply_seconds: float) -> Iterator[
             "MINDGLM_WECHAT_TOKEN": WECHAT_TOKEN,
             "MINDGLM_WECHAT_MESSAGES_PER_MINUTE": "600000",
             "MINDGLM_WECHAT_PART_PAUSE_SECONDS": "0",
+            "MINDGLM_WECOM_LISTEN": listen,
+            **wecom_environment(wecom),
         }
         outages = Outages()
         clocks = {name: Clock(home / f"clock-{name}") for name in (*CHANNELS, *WORKERS)}
@@ -216,6 +225,7 @@ def city(home: Path, *, lease_seconds: float, reply_seconds: float) -> Iterator[
         yield City(
             telegram=telegram,
             gateway=gateway,
+            wecom=wecom,
             postgres=postgres,
             valkey=valkey,
             disk=space,

@@ -15,7 +15,7 @@ _PATIENCE_SECONDS = 120.0
 
 
 class Platform(Protocol):
-    """One of the two chat platforms, as its people use it."""
+    """One of the chat platforms, as its people use it."""
 
     name: str
 
@@ -70,6 +70,11 @@ class Somebody:
     def name(self) -> str:
         return f"{self.platform.name}{self.who}"
 
+    @property
+    def chat_id(self) -> str:
+        """As the database has it."""
+        return {"telegram": "", "wechat": "wxid_", "wecom": "wm"}[self.platform.name] + str(self.who)
+
 
 class Crowd:
     """Everybody, driven by one thread, so that a seed gives the same people the same words."""
@@ -95,6 +100,15 @@ class Crowd:
         """They fall silent; those who called for help wait for the answer."""
         self._stopping.set()
         self._thread.join()
+
+    def say_more(self, chats: set[str]) -> bool:
+        """Where a platform limits what is sent, those for whom something waits write once more; whether anybody did."""
+        waiting = [person for person in self.people if person.role is Role.TALKER and person.chat_id in chats]
+        for person in waiting:
+            line = Line(f"{person.name}的第{len(person.lines)}句")
+            person.lines.append(line)
+            person.platform.write(person.who, line.text)
+        return bool(waiting)
 
     @property
     def said(self) -> int:

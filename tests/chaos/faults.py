@@ -89,13 +89,24 @@ def _wechat_breaks(city: City, _chance: random.Random, seconds: float) -> None:
         city.gateway.start()
 
 
+def _wecom_refuses(city: City, chance: random.Random, seconds: float) -> None:
+    """Busy, too often, errors, dropped requests and answers that are lost; nothing can be pulled either."""
+    with city.outages.during("wecom"):
+        for kind in (-1, 45033, "status", "drop_before", "drop_after"):
+            city.wecom.fault("kf/send_msg", kind, times=chance.randint(1, 6))
+            city.wecom.fault("kf/sync_msg", kind, times=chance.randint(1, 3))
+        city.wecom.fault("gettoken", "status", times=2)
+        time.sleep(seconds)
+        city.wecom.forgive()
+
+
 def _network_is_slow(city: City, _chance: random.Random, seconds: float) -> None:
     with ExitStack() as stack:
         for channel in CHANNELS:
             stack.enter_context(city.outages.during(channel))
-        city.telegram.delay_seconds = city.gateway.delay_seconds = 0.7
+        city.telegram.delay_seconds = city.gateway.delay_seconds = city.wecom.delay_seconds = 0.7
         time.sleep(seconds)
-        city.telegram.delay_seconds = city.gateway.delay_seconds = 0.0
+        city.telegram.delay_seconds = city.gateway.delay_seconds = city.wecom.delay_seconds = 0.0
 
 
 def _telegram_says_not_found(city: City, chance: random.Random, seconds: float) -> None:
@@ -160,5 +171,6 @@ FAULTS = (
     Fault("an admin blocks the bot", _admin_blocks_the_bot),
     Fault("keys are rotated", _keys_are_rotated),
     Fault("WeChat's line breaks", _wechat_breaks),
+    Fault("WeCom refuses", _wecom_refuses),
     Fault("slow network", _network_is_slow),
 )

@@ -1,10 +1,11 @@
-"""The two loopback platforms as people use them."""
+"""The loopback platforms as people use them."""
 
 import random
 from typing import Any
 
 from tests.bot.telegram.loopback import Telegram
 from tests.bot.wechat.gateway import Gateway
+from tests.bot.wecom.loopback import WeCom
 
 _REMEMBERED = 40
 _REPEATED = 3
@@ -53,3 +54,31 @@ class OnWeChat:
 
 def _contact(who: int) -> str:
     return f"wxid_{who}"
+
+
+class OnWeCom:
+    """Visitors of the customer-service account."""
+
+    name = "wecom"
+
+    def __init__(self, server: WeCom, *, more: str) -> None:
+        """`more` is what stands at the end of the last text that may be sent."""
+        self._server = server
+        self._more = more
+        self._told: list[str] = []
+
+    def write(self, who: int, text: str) -> None:
+        self._told = [*self._told, self._server.say(visitor(who), text)][-_REMEMBERED:]
+
+    def seen(self, who: int) -> list[str]:
+        """Several texts may have come in one message."""
+        parts = (part for text in self._server.texts(visitor(who)) for part in text.split("\n\n"))
+        return [part for part in parts if part != self._more]
+
+    def repeat_some(self, chance: random.Random) -> None:
+        for message_id in chance.sample(self._told, min(_REPEATED, len(self._told))):
+            self._server.repeat(message_id)
+
+
+def visitor(who: int) -> str:
+    return f"wm{who}"

@@ -14,8 +14,8 @@ from care import texts
 from tests.chaos.city import City, city
 from tests.chaos.crowd import Crowd, Platform
 from tests.chaos.faults import FAULTS, Fault
-from tests.chaos.platforms import OnTelegram, OnWeChat
-from tests.chaos.verdict import Verdict, judge
+from tests.chaos.platforms import OnTelegram, OnWeChat, OnWeCom
+from tests.chaos.verdict import Verdict, held_chats, judge
 
 _LANES = 2
 _QUIET_SECONDS = 90.0
@@ -66,7 +66,9 @@ def run(plan: Plan, *, logs: Path | None = None) -> Outcome:
 
 
 def _live(built: City, plan: Plan) -> Outcome:
-    platforms: list[Platform] = [OnTelegram(built.telegram), OnWeChat(built.gateway)]
+    words = texts.load("zh")
+    wecom = OnWeCom(built.wecom, more=words.say("delivery_more_waits"))
+    platforms: list[Platform] = [OnTelegram(built.telegram), OnWeChat(built.gateway), wecom]
     crowd = Crowd(
         platforms, seed=plan.seed, talkers=plan.talkers, in_danger=plan.in_danger, gap_seconds=plan.gap_seconds
     )
@@ -79,7 +81,8 @@ def _live(built: City, plan: Plan) -> Outcome:
         built.revive_postgres()
         crowd.stop()
     _wait_until_quiet(built, crowd)
-    words = texts.load("zh")
+    if crowd.say_more(held_chats(built.database)):
+        _wait_until_quiet(built, crowd)
     verdict = judge(
         crowd,
         built.database,

@@ -64,7 +64,7 @@ def judge(crowd: Crowd, database: Database, outages: Outages, *, apology: str, g
     for person in crowd.people:
         if person.role is Role.TALKER:
             reading = _Reading(person, apology=apology, goodbye=goodbye)
-            found = reading.judge(marked=unknown[_chat(person)])
+            found = reading.judge(marked=unknown[person.chat_id])
             counts.update(found)
             bad = [f"{name} {count}" for name, count in found.items() if name in _BAD and count]
             examples += [f"{person.name}: {', '.join([*bad, *reading.told])}"] if bad else []
@@ -152,6 +152,12 @@ def _unknown_by_chat(database: Database) -> Counter[str]:
         return Counter(chats)
 
 
+def held_chats(database: Database) -> set[str]:
+    """Where something waits for the person to write again."""
+    with database.read() as session:
+        return set(session.scalars(select(Delivery.chat_id).where(Delivery.state == DeliveryState.HELD)))
+
+
 def _unfinished(database: Database) -> int:
     with database.read() as session:
         turns = session.scalar(select(func.count(Turn.id)).where(Turn.state.in_(OPEN_TURN_STATES))) or 0
@@ -161,7 +167,3 @@ def _unfinished(database: Database) -> int:
             )
         )
         return turns + (owed or 0)
-
-
-def _chat(person: Somebody) -> str:
-    return str(person.who) if person.platform.name == "telegram" else f"wxid_{person.who}"

@@ -134,10 +134,7 @@ class WecomAdapter(Adapter):
                 self._trouble.noticed(account)
                 if account not in self._accounts:
                     self._relist.set()
-                try:
-                    await self._records.notice(account, pull_token)
-                finally:  # also without the database: it may be there again when it is pulled
-                    self._puller.wake(account)
+                await self._puller.notice(account, pull_token)
             case AccountsChanged():
                 self._relist.set()
 

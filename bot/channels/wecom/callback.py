@@ -16,7 +16,7 @@ from tornado.web import Application, RequestHandler
 
 from bot.channels.wecom.encryption import CallbackCipher, NotForUs
 from bot.channels.wecom.notices import Notice, fields, read
-from dialogue.errors import DatabaseUnavailable, Misconfigured
+from dialogue.errors import EnvironmentFault, Misconfigured
 from dialogue.telemetry.instruments import UNMEASURED, Instruments
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -31,7 +31,7 @@ _ANSWER_SECONDS = 0.8
 _FORBIDDEN, _UNAVAILABLE = 403, 503
 
 Take = Callable[[Notice], Awaitable[None]]
-"""Commits a notice; raises `DatabaseUnavailable`."""
+"""Commits a notice; raises `EnvironmentFault`."""
 
 
 class Callback:
@@ -97,7 +97,7 @@ class _Notices(RequestHandler):
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await self._take(notice)
-        except (DatabaseUnavailable, TimeoutError) as error:
+        except (EnvironmentFault, TimeoutError) as error:
             log.warning("wecom_notice_not_stored", error=type(error).__name__)
             self._count("unavailable")
             self.set_status(_UNAVAILABLE)

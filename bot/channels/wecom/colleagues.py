@@ -15,7 +15,7 @@ from bot.channels.wecom.api import Api
 from bot.channels.wecom.chat import HOLDER, WecomChat
 from bot.channels.wecom.errors import ApiError, Code, Unreachable
 from bot.channels.wecom.records import Records
-from dialogue.errors import DatabaseUnavailable
+from dialogue.errors import EnvironmentFault
 from dialogue.messages import Address
 from dialogue.storage.clock import Clock, utc_now
 
@@ -32,7 +32,7 @@ _POOL = "pool"
 
 
 class Colleagues:
-    """`servicers` are the user ids whom the operator named, in order; without any no chat is given away by us."""
+    """`servicers` are the user ids whom the operator named, in order; without any nobody can be given a chat by us."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Colleagues:
         self._again.set()
 
     async def speaks(self, chat: WecomChat, servicer: str, *, since: datetime) -> None:
-        """Raises `DatabaseUnavailable`, as all that follow."""
+        """Raises `EnvironmentFault`, as all that follow."""
         await self._records.human_speaks(chat.address, holder=HOLDER + servicer, since=since)
 
     async def ended(self, chat: WecomChat, *, since: datetime) -> None:
@@ -81,22 +81,19 @@ class Colleagues:
         duty = asyncio.create_task(self._watch_duty())
         try:
             while True:
-                with suppress(ApiError, Unreachable, DatabaseUnavailable):
-                    for address, wanted_at in await self._wanting():
+                with suppress(ApiError, Unreachable, EnvironmentFault):
+                    for address, wanted_at in await self._records.wanting_humans():
                         await self._give(address, wanted_at)
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:
             duty.cancel()
-
-    async def _wanting(self) -> list[tuple[Address, datetime]]:
-        return await self._records.wanting_humans() if self._servicers else []
 
     async def _watch_duty(self) -> None:
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._again.wait(), _DUTY_SECONDS)
             self._again.clear()
-            with suppress(ApiError, Unreachable, DatabaseUnavailable):
+            with suppress(ApiError, Unreachable, EnvironmentFault):
                 await self.refresh()
                 for address in await self._records.held_by_humans():  # an end of which we were not told
                     await self.follow(WecomChat.at(address))

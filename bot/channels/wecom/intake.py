@@ -173,6 +173,8 @@ class Intake:
             user_id=said.chat.person,
             external_id=said.message_id,
             text=said.text if isinstance(said, Wrote) else "",
+            forwarded=said.forwarded if isinstance(said, Wrote) else "",
+            beside=said.beside if isinstance(said, Showed) else "",
             sent_at=said.sent_at,
             is_private=True,
             allowance=MANIFEST.capabilities.allowance(said.sent_at),

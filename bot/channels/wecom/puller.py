@@ -61,6 +61,25 @@ class Puller:
         self._failures: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
 
+    async def notice(self, account: str, pull_token: str) -> None:
+        """Commit that something came there, and pull it; raises `EnvironmentFault`, and pulls when it is mended."""
+        if account in self._rounds or account not in self._accounts() or self._stopping.is_set():
+            try:
+                await self._records.notice(account, pull_token)
+            finally:
+                self.wake(account)
+            return
+        try:
+            pull = await self._records.notice_and_lease(account, pull_token)
+        except EnvironmentFault:
+            self.wake(account)
+            raise
+        self._not_before.pop(account, None)
+        if account in self._rounds:
+            self._again.add(account)
+        elif pull is not None:
+            self._begin(account, pull)
+
     def wake(self, account: str) -> None:
         """Something came there."""
         self._not_before.pop(account, None)
@@ -92,8 +111,8 @@ class Puller:
             if account not in self._rounds and self._not_before.get(account, 0) <= now:
                 self._begin(account)
 
-    def _begin(self, account: str) -> None:
-        task = self._rounds[account] = asyncio.create_task(self._pull_all(account))
+    def _begin(self, account: str, pull: Pull | None = None) -> None:
+        task = self._rounds[account] = asyncio.create_task(self._pull_all(account, pull))
         task.add_done_callback(lambda _: self._ended(account))
 
     def _ended(self, account: str) -> None:
@@ -102,11 +121,15 @@ class Puller:
             self._again.discard(account)
             self.wake(account)
 
-    async def _pull_all(self, account: str) -> None:
-        """Rounds, until nothing new was noticed."""
+    async def _pull_all(self, account: str, leased: Pull | None) -> None:
+        """Rounds, until nothing new was noticed; `leased` is the first."""
         try:
-            while not self._stopping.is_set() and await self._round(account):
-                pass
+            is_behind = leased is None or await self._round(leased)
+            while is_behind and not self._stopping.is_set():
+                self._again.discard(account)
+                pull = await self._records.lease(account)
+                # the process that has it looks again when it is done
+                is_behind = pull is not None and await self._round(pull)
         except (ApiError, Unreachable, EnvironmentFault) as error:
             self._failed(account, error)
         except Exception as error:  # noqa: BLE001 - the outermost loop: the next round may succeed
@@ -114,17 +137,13 @@ class Puller:
         else:
             self._failures.pop(account, None)
 
-    async def _round(self, account: str) -> bool:
+    async def _round(self, pull: Pull) -> bool:
         """Pull one account to its end; whether there is something new by now."""
-        self._again.discard(account)
-        pull = await self._records.lease(account)
-        if pull is None:  # the process that has it looks again when it is done
-            return False
-        keeping = asyncio.create_task(self._keep(account))
+        keeping = asyncio.create_task(self._keep(pull.account))
         try:
             return await self._pages(pull)
         finally:
-            await end_tasks([keeping])
+            keeping.cancel()
 
     async def _pages(self, pull: Pull) -> bool:
         """To the end, or until another process has the lease; whatever happens, the lease is given up."""

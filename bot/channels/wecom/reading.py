@@ -27,16 +27,18 @@ class Wrote:
     message_id: str
     sent_at: datetime
     text: str = field(repr=False)
+    forwarded: str = field(default="", repr=False)
     menu_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Showed:
-    """Something of a person that is no text."""
+    """Something of a person that is no text; `beside` has the strings that came with it, such as a link's title."""
 
     chat: WecomChat
     message_id: str
     sent_at: datetime
+    beside: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +122,10 @@ def read(item: Mapping[str, Any], account: str) -> Happened:
         return HumanSpeaks(chat=chat, servicer=servicer, at=_at(item)) if chat.person else Ignored(reason="no_person")
     if item.get("origin") != _CUSTOMER or not chat.person:
         return Ignored(reason="not_of_a_person")
+    if item.get("msgtype") == "merged_msg" and (passed_on := _merged(_inside(item, "merged_msg"))):
+        return Wrote(chat=chat, message_id=_id(item), sent_at=_at(item), text="", forwarded=passed_on)
     if item.get("msgtype") != "text":
-        return Showed(chat=chat, message_id=_id(item), sent_at=_at(item))
+        return Showed(chat=chat, message_id=_id(item), sent_at=_at(item), beside=_beside(item))
     words = _inside(item, "text")
     return Wrote(
         chat=chat,
@@ -188,6 +192,31 @@ _EVENTS: dict[str, Callable[[WecomChat, Mapping[str, Any], Mapping[str, Any]], H
     "session_status_change": _session,
     "user_recall_msg": _recalled,
 }
+
+
+def _merged(merged: Mapping[str, Any]) -> str:
+    """The texts of messages that a person passed on together."""
+    listed = merged.get("item")
+    return "\n".join(text for each in listed if (text := _text_of(each))) if isinstance(listed, list) else ""
+
+
+def _text_of(each: object) -> str:
+    """`msg_content` is the JSON of a message's object."""
+    content = each.get("msg_content") if isinstance(each, Mapping) else None
+    try:
+        read_content = json.loads(content) if isinstance(content, str) else content
+    except ValueError:
+        return ""
+    return str(_inside(read_content, "text").get("content") or "") if isinstance(read_content, Mapping) else ""
+
+
+def _beside(item: Mapping[str, Any]) -> str:
+    """The strings of a person's own choice in what is no text."""
+    inside = _inside(item, str(item.get("msgtype")))
+    return "\n".join(str(inside[name]) for name in _NAMES if inside.get(name))
+
+
+_NAMES = ("title", "desc", "name", "address", "file_name")
 
 
 def _id(item: Mapping[str, Any]) -> str:

@@ -107,18 +107,22 @@ class WecomSender:
         """By a welcome code, which costs nothing of the budget, where there is one."""
         message = {"msgid": text.id.hex, **content}
         code = self._welcomes.find(chat) if content["msgtype"] in ("text", "msgmenu") else None
-        if code is None:
-            await self._api.call("kf/send_msg", {"touser": chat.person, "open_kfid": chat.account, **message})
+        if code is not None and await self._is_welcomed(chat, text, {"code": code, **message}):
             return
+        await self._api.call("kf/send_msg", {"touser": chat.person, "open_kfid": chat.account, **message})
+
+    async def _is_welcomed(self, chat: WecomChat, text: OwedText, message: dict[str, Any]) -> bool:
+        """False if the code was used before, or is too old: then it costs one of the five."""
         try:
-            await self._api.call("kf/send_msg_on_event", {"code": code, **message})
+            await self._api.call("kf/send_msg_on_event", message)
         except ApiError as error:
-            self._welcomes.forget(chat)
+            self._welcomes.use(chat)
             if _was_sent_before(error, text):
-                raise
+                return True
             log.warning("wecom_welcome_refused", code=error.code)
-            raise WaitForPerson from None
-        self._welcomes.forget(chat)
+            return False
+        self._welcomes.use(chat)
+        return True
 
     async def _explain(self, error: ApiError, chat: WecomChat, text: OwedText, content: dict[str, Any]) -> None:
         """Returns if the text was sent after all."""

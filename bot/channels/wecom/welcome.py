@@ -1,6 +1,6 @@
 """The codes by which a welcome may be said to somebody who has just entered: each once, for twenty seconds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.channels.wecom.chat import WecomChat
@@ -13,6 +13,7 @@ _MAX_CODES = 10_000
 class _Code:
     code: str
     until: datetime
+    is_used: bool = False
 
 
 class WelcomeCodes:
@@ -23,18 +24,23 @@ class WelcomeCodes:
         self._clock = clock
 
     def keep(self, chat: WecomChat, code: str, *, until: datetime) -> None:
+        """An event may be told of again, when its code has been used."""
         if len(self._codes) >= _MAX_CODES:
             self._forget_old()
-        self._codes[chat] = _Code(code, until)
+        known = self._codes.get(chat)
+        if known is None or known.code != code:
+            self._codes[chat] = _Code(code, until)
 
     def find(self, chat: WecomChat) -> str | None:
         """A code that may still be used."""
         kept = self._codes.get(chat)
-        return kept.code if kept is not None and self._clock() < kept.until else None
+        return kept.code if kept is not None and not kept.is_used and self._clock() < kept.until else None
 
-    def forget(self, chat: WecomChat) -> None:
-        """It was used."""
-        self._codes.pop(chat, None)
+    def use(self, chat: WecomChat) -> None:
+        """It was used, or refused."""
+        kept = self._codes.get(chat)
+        if kept is not None:
+            self._codes[chat] = replace(kept, is_used=True)
 
     def _forget_old(self) -> None:
         now = self._clock()
