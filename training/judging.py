@@ -28,9 +28,9 @@ from training.screening import FOLDS, SEED, expand, fit_heads, quantise, weight_
 
 BAD: Final = ("care/replies_bad.txt", "care/replies_bad_kinds.txt")
 GOOD: Final = ("care/replies_good.txt", "care/replies_good_kinds.txt")
-COUNSELLORS_COUNT: Final = 14000  # sentences of SmileChat's counsellors
+COUNSELLORS_COUNT: Final = 16000  # sentences of SmileChat's counsellors
 MAX_LENGTH: Final = 80  # characters
-COUNSELLORS_WEIGHT: Final = 0.3
+COUNSELLORS_WEIGHT: Final = 1.0
 CASES_WEIGHT: Final = 1.5
 DIALOGUE_STRIDE: Final = 12
 _SENTENCE: Final = re.compile(r"[^。！？!?\n]+")

@@ -37,7 +37,7 @@ from training.psysuicide import Labelled
 FOLDS: Final = 5
 SEED: Final = 20261128
 PENALTY: Final = 0.0085  # of the squared weights, beside the sum of all errors
-ITERATIONS: Final = 120
+ITERATIONS: Final = 100
 DANGER: Final = ("care/danger.txt", "care/danger_plain.txt", "care/danger_kinds.txt", "care/danger_single.txt")
 ORDINARY: Final = (
     "care/ordinary.txt",
@@ -47,10 +47,10 @@ ORDINARY: Final = (
     "ordinary.txt",
 )
 PLAIN_WEIGHT: Final = 2.0  # of a sentence that stands for itself
-VARIANTS: Final = 60  # of one template, at most
+VARIANTS: Final = 40  # of one template, at most
 FULL_VARIANTS: Final = 12  # of one template: more than these share the weight of so many
 GOLD_WEIGHT: Final = 1.5  # PsySUICIDE's and the cases': nobody wrote them for this detector
-CALM_WEIGHT: Final = 0.5
+CALM_WEIGHT: Final = 1.0
 CALM_COUNT: Final = 14000  # client's words from SmileChat
 SUGGESTIVE: Final = 2  # meanings in a calm text that teaches more than most; half of the calm ones are such
 MAX_CALM_LENGTH: Final = 120  # characters

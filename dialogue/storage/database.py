@@ -22,7 +22,6 @@ from dialogue.storage.writer_queue import WriterQueue
 
 _MAX_IDLE_WAL_BYTES = 16 * 1024 * 1024
 _SQLITE_PRAGMAS = (
-    "auto_vacuum = INCREMENTAL",  # before the first table; the file can be shortened (dialogue.storage.residue)
     "journal_mode = WAL",  # readers never wait for the writer
     "synchronous = FULL",  # a committed message survives the power going off
     "foreign_keys = ON",
@@ -30,6 +29,8 @@ _SQLITE_PRAGMAS = (
     "temp_store = MEMORY",  # sorted rows leave no file behind
     f"journal_size_limit = {_MAX_IDLE_WAL_BYTES}",
 )
+_INCREMENTAL = 2
+"""auto_vacuum, set before the first table: the file can be shortened (`dialogue.storage.residue`)."""
 _BUSY_SECONDS = 15
 _ABANDONED_SECONDS = 10.0
 """idle_in_transaction_session_timeout: crisis words must not wait for the locks of a frozen process."""
@@ -188,6 +189,9 @@ def _reason(error: DBAPIError) -> str:
 def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # no implicit BEGIN by sqlite3; see _begin_sqlite
     cursor = connection.cursor()
+    cursor.execute("PRAGMA auto_vacuum")
+    if cursor.fetchone() != (_INCREMENTAL,):  # setting it again takes the writer's lock
+        cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
     for pragma in _SQLITE_PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

@@ -115,6 +115,17 @@ def test_every_rule_finds_what_it_is_for(rule: str) -> None:
         "谢谢你，我先走了，明天聊",
         "没有奶茶我活不下去",
         "我想换个城市生活",
+        "我没有伤害自己，就是摔了个杯子",
+        "我就是嘴上说说，不是真的想死",
+        "昨天说不想活了是气话",
+        "没自残，切菜切的",
+        "“我只想永远地离开”这句歌词写得真好",
+        "《自杀俱乐部》好看吗",
+        "今晚就走，高铁票都买好了",
+        "村里有个大伯喝农药没救过来",
+        "论文被毙三次，想死的心都有哈哈",
+        "他总想控制我的生活",
+        "我会好好活着的",
     ],
 )
 def test_ordinary_words_do_not_fire(text: str) -> None:
@@ -323,3 +334,19 @@ def test_a_past_attempt_is_asked_about_and_is_no_emergency() -> None:
 def test_a_child_that_is_beaten_is_in_danger() -> None:
     assert screen("我今年12岁，爸爸天天用皮带抽我").tier is Tier.ACTIVE
     assert screen("爸爸天天用皮带抽我", context=Context(is_minor=True)).tier is Tier.ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("text", "tier"),
+    [
+        ("我不想伤害自己，可是我控制不住", Tier.ACTIVE),
+        ("17岁女生，被家里逼得想自杀", Tier.ACTIVE),
+        ("我最近老是想死", Tier.ACTIVE),
+        ("我依家企喺天台", Tier.ACUTE),
+        ("想44", Tier.ACTIVE),
+        ("我闺蜜割腕了，怎么办", Tier.ACUTE),
+    ],
+    ids=["denied_but", "an_age_first", "lately", "cantonese", "digits", "somebody_else_now"],
+)
+def test_what_looks_like_an_exception_is_danger(text: str, tier: Tier) -> None:
+    assert screen(text, detector=Calm()).tier >= tier
