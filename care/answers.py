@@ -46,6 +46,7 @@ class Learnt(StrEnum):
     RETRACTS = "retracts"  # it was a joke, they say
     CALMER = "calmer"
     FEW_WORDS = "few_words"
+    UNSAFE = "unsafe"  # whoever hurts them is near
     DISTRESSED = "distressed"  # in tears, at the end of their strength; no danger by itself
     LEAVING = "leaving"  # they say goodbye
 
@@ -84,18 +85,9 @@ def understand(plain: str, asked: Iterable[Asks]) -> frozenset[Learnt]:
 
 def _answered(answer: str, asked: tuple[Asks, ...]) -> set[Learnt]:
     fits = {name for name, pattern in _answers().items() if pattern.fullmatch(answer)}
-    told = set[Learnt]()
     if Asks.ALONE in asked and "alone" in fits and not set(asked) & {Asks.PLAN, Asks.THOUGHT}:
         return {Learnt.ALONE}
-    if Asks.ALONE in asked and "company" in fits:
-        told.add(Learnt.COMPANY)
-    if "hurt" in fits and asked:
-        told.add(Learnt.HURT)
-    if "time" in fits and set(asked) & {Asks.PLAN, Asks.TIME, Asks.THOUGHT}:
-        told.add(Learnt.TIME)
-    if "means" in fits and set(asked) & {Asks.PLAN, Asks.MEANS, Asks.THOUGHT, Asks.TIME}:
-        told.add(Learnt.METHOD)
-    if told:
+    if told := _details(fits, set(asked)):
         return told
     first = next((question for question in _OF_DANGER if question in asked), None)
     if "no" in fits and first is not None:
@@ -105,6 +97,19 @@ def _answered(answer: str, asked: tuple[Asks, ...]) -> set[Learnt]:
     if "alone" in fits and Asks.ALONE in asked:
         return {Learnt.ALONE}
     return {Learnt.FEW_WORDS} if "few" in fits else set()
+
+
+def _details(fits: set[str], asked: set[Asks]) -> set[Learnt]:
+    """What says more than yes or no."""
+    if "unsafe" in fits and Asks.SAFE in asked:
+        return {Learnt.UNSAFE}
+    meant = (
+        ("company", Learnt.COMPANY, {Asks.ALONE}),
+        ("hurt", Learnt.HURT, {*Asks}),
+        ("time", Learnt.TIME, {Asks.PLAN, Asks.TIME, Asks.THOUGHT}),
+        ("means", Learnt.METHOD, {Asks.PLAN, Asks.MEANS, Asks.THOUGHT, Asks.TIME}),
+    )
+    return {learnt for name, learnt, questions in meant if name in fits and asked & questions}
 
 
 @cache

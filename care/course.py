@@ -10,7 +10,7 @@ from typing import Final
 
 from care.age import ADULT, AgeBand
 from care.answers import Asks, Learnt
-from care.screening import Context, Route, Screening, Tier
+from care.screening import ANSWER_REASON, DETECTOR_REASON, TOGETHER_REASON, Context, Route, Screening, Tier
 from care.scripts import (
     ACCOMPANIED,
     CALLED,
@@ -29,6 +29,7 @@ from care.scripts import (
     Voice,
     for_minor,
     is_contact,
+    is_stay,
     named,
     on_easing,
     on_return,
@@ -37,7 +38,8 @@ from care.scripts import (
 
 SOFT_INTERVAL: Final = timedelta(hours=12)  # tier 1: the gentle question at most this often
 SILENCE: Final = timedelta(hours=1)  # after it, somebody who was in danger is asked again
-NUDGE_EVERY: Final = 4  # messages; at tier 2 our own next step comes even if these sound calm
+NUDGE_EVERY: Final = 2  # messages; at tier 2 our own next step comes even if these sound calm
+STAY_EVERY: Final = 6  # ... once all steps were said
 QUESTION_STANDS: Final = timedelta(minutes=30)  # so long a short answer is an answer to what we asked
 
 
@@ -54,6 +56,8 @@ CALM_BEFORE_EASING: Final = {
     Tier.ACTIVE: Calm(messages=10, time=timedelta(hours=24)),
     Tier.DISTRESS: Calm(messages=10, time=timedelta(days=7)),
 }
+_OWN_QUESTIONS: Final = frozenset({Route.HARM_TO_OTHERS, Route.THIRD_PARTY, Route.PSYCHOSIS})
+_NO_RULES: Final = frozenset({ANSWER_REASON, DETECTOR_REASON, TOGETHER_REASON})
 _URGENT_RULES: Final = frozenset({"in_progress", "swallowed"})
 _DOUBTS: Final = frozenset({Learnt.MISREAD, Learnt.RETRACTS})
 _SUPPORTS: Final = frozenset({Learnt.COMPANY, Learnt.CALLED, Learnt.HANDED_OVER})
@@ -113,6 +117,7 @@ def assess(
     course: Course, screening: Screening, now: datetime, voice: Voice, *, band: AgeBand | None = None
 ) -> Assessment:
     """Take one message into the course and choose what we say ourselves. `band`: what is known of the person's age."""
+    screening = _as_heard_in(course, screening)
     heard = replace(
         course,
         age=screening.age if screening.age is not None else course.age,
@@ -142,6 +147,18 @@ def go_on(course: Course, now: datetime, voice: Voice) -> tuple[Course, Script |
     learnt = course.learnt
     script = respond(tier=course.tier, route=course.route, said=course.said, voice=voice, learnt=learnt)
     return (course, None) if script is None else (_told(course, (script,), now), script)
+
+
+def _as_heard_in(course: Course, screening: Screening) -> Screening:
+    """An answer belongs to what was asked: to the course's route; and near is near to whom they told of."""
+    if course.route is Route.ABUSE and Learnt.UNSAFE in screening.learnt:
+        return replace(screening, tier=Tier.ACUTE, route=Route.ABUSE)
+    is_answer = ANSWER_REASON in screening.reasons and {*screening.reasons} <= _NO_RULES
+    if screening.route is Route.SELF and is_answer and course.route in _OWN_QUESTIONS:
+        return replace(screening, route=course.route)
+    if course.tier >= Tier.ACTIVE and screening.route is Route.THIRD_PARTY and screening.tier <= course.tier:
+        return replace(screening, tier=Tier.NONE, route=Route.NONE) if course.route is Route.ABUSE else screening
+    return screening
 
 
 def _move(course: Course, screening: Screening, now: datetime) -> Course:
@@ -275,7 +292,7 @@ def _is_due(before: Course, course: Course, screening: Screening, now: datetime)
 
 
 def _next(course: Course, screening: Screening, voice: Voice) -> Script | None:
-    return respond(
+    script = respond(
         tier=course.tier,
         route=course.route,
         said=course.said,
@@ -283,6 +300,9 @@ def _next(course: Course, screening: Screening, voice: Voice) -> Script | None:
         urgent=_is_urgent(screening),
         learnt=course.learnt,
     )
+    is_calm = course.tier is Tier.ACTIVE and not screening.tier
+    is_early = script is not None and is_stay(script) and course.calm_messages % STAY_EVERY != 0
+    return None if is_calm and is_early else script
 
 
 def _is_minor(course: Course, band: AgeBand | None) -> bool:

@@ -161,6 +161,11 @@ def is_contact(script: Script) -> bool:
     return f".{CONTACT}." in script.key
 
 
+def is_stay(script: Script) -> bool:
+    """Whether the steps are through, and this one only says that we are there."""
+    return f".{STAY}." in script.key
+
+
 def for_minor(*, tier: Tier, said: Sequence[str], voice: Voice) -> Script | None:
     """What is added for somebody under age, once a conversation for each tier."""
     steps = [step for step in _steps(voice.locale) if step.route is Route.MINOR and step.tier is min(tier, Tier.ACTIVE)]

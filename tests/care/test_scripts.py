@@ -1,5 +1,6 @@
 """What we say in danger: complete, honest, never a copy of what was just said, and always a next word."""
 
+import re
 import tomllib
 from importlib.resources import files
 from itertools import pairwise
@@ -150,3 +151,24 @@ def test_after_a_silence_and_on_easing_we_speak_at_the_tiers_that_need_it() -> N
     assert on_return(tier=Tier.ACUTE, said=(), voice=voice()) is not None
     assert on_return(tier=Tier.ACTIVE, said=(), voice=voice()) is not None
     assert on_easing(tier=Tier.ACTIVE, said=(), voice=voice()) is not None
+
+
+@pytest.mark.parametrize("locale", ["zh", "en"])
+def test_the_first_words_to_somebody_in_danger_name_a_number(locale: str) -> None:
+    spoken = Voice(locale=locale, directory=directory("cn"))
+    for route in (route for route in Route if route not in {Route.NONE, Route.MINOR}):
+        for tier in (Tier.DISTRESS, Tier.ACTIVE, Tier.ACUTE):
+            for said in ((), ("",), ("", "")):  # each wording
+                script = respond(tier=tier, route=route, said=said, voice=spoken)
+                assert script is not None, (route, tier)
+                assert re.search(r"120|110|12356|12338", script.text), script.text
+
+
+def test_whoever_writes_traditional_characters_is_answered_in_them() -> None:
+    spoken = Voice(locale="zh", directory=directory("tw"), is_traditional=True)
+    script = respond(tier=Tier.ACUTE, route=Route.SELF, said=(), voice=spoken)
+    assert script is not None
+    assert "119" in script.text
+    assert "請" in script.text
+    assert "请" not in script.text
+    assert "程式（AI）" in script.text

@@ -174,3 +174,32 @@ def test_where_there_is_no_staff_only_numbers_are_named(shared_rooms: Rooms) -> 
         assert "12356" in heard.ours
         assert "留给" not in heard.ours
         assert "告诉他们" not in heard.ours
+
+
+# ------------------------------------------------------------------ seen in the transcripts of bench.crisis
+
+
+@each("near", ["他就在门外", "我爸在客厅", "他又喝酒了", "不安全"])
+def test_whoever_hurts_them_is_near_and_that_is_acute(shared_rooms: Rooms, near: str) -> None:
+    minor = Client(shared_rooms, agrees="同意 15")
+    minor.says("我爸又打我了")
+    heard = minor.says(near)
+    assert minor.route is Route.ABUSE
+    assert minor.tier is Tier.ACUTE
+    assert "离开" in heard.ours
+    assert "TA" not in heard.ours
+
+
+@each("answer", ["手里有刀", "想好了", "就今晚"])
+def test_an_answer_to_a_question_about_harm_to_others_stays_about_that(client: Client, answer: str) -> None:
+    client.says("我想杀了他", answer)
+    assert client.route is Route.HARM_TO_OTHERS
+
+
+def test_at_tier_two_the_steps_come_between_calm_replies_and_then_leave_room(client: Client) -> None:
+    client.says("我最近一直想自杀")
+    heard = [client.says(f"第{number}件小事") for number in range(16)]
+    assert all(one.has_reply for one in heard)
+    steps = {key.split(".")[2] for key in client.course.said}
+    assert steps >= {"plan", "someone", "coping", "safety_plan", "professional"}
+    assert sum(bool(one.ours.strip()) for one in heard[10:]) <= 2

@@ -113,7 +113,9 @@ async def test_distress_adds_a_gentle_question_to_the_models_reply(services: Bot
     assert reply.startswith("我在听\n\n")
     assert "不想活" in reply
     await services.inbox.receive(message("嗯"))
-    assert rooms.claimed(receipt.conversation_id, owner=ME).history == [(PASSIVE, "我在听")]
+    (exchange,) = rooms.claimed(receipt.conversation_id, owner=ME).history
+    assert exchange.text == PASSIVE
+    assert "不想活" in exchange.reply  # the model sees what was asked
 
 
 async def test_the_tier_stays_with_the_person_when_the_conversation_ends(services: BotServices) -> None:
