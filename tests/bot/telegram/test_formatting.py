@@ -1,6 +1,6 @@
 """How a reply looks, and when it names what it answers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -16,6 +16,9 @@ from dialogue.messages import Address, OwedText
 from dialogue.states import DeliveryKind
 from dialogue.storage.clock import utc_now
 from dialogue.storage.ids import first_id_at, new_id
+from tests.bot.telegram.clinic import Clinic
+from tests.bot.telegram.loopback import Telegram
+from tests.patience import wait_until
 
 HERE = Address(channel="telegram", chat_id="7")
 
@@ -77,3 +80,14 @@ async def test_minutes_after_the_question_an_answer_quotes_it() -> None:
     assert quoted is not None
     assert quoted.message_id == 41
     assert await sender._reply_parameters(place, owed("我在", turn_id=new_id())) is None
+
+
+def test_neither_thoughts_nor_markup_are_ever_seen_on_the_way_to_the_person(
+    open_clinic: Callable[..., Clinic], telegram: Telegram
+) -> None:
+    reply = "<think>我要安慰他</think>### 建议\n\n**深呼吸**，慢慢来。\n### Human: 好的"
+    open_clinic(MINDGLM_SCRIPTED_REPLY=reply, MINDGLM_SCRIPTED_DELAY_SECONDS="2").open()
+    telegram.write(7, "我很难过")
+    wait_until(lambda: telegram.texts(7) == ["建议\n\n深呼吸，慢慢来。"], 30)
+    seen = "".join([*telegram.drafts[7], *telegram.texts(7)])
+    assert not any(words in seen for words in ("think", "安慰", "**", "#", "Human"))
