@@ -70,7 +70,7 @@ _NEWEST = (
 _STORE = insert(MESSAGES)
 # locked: a worker claiming it now either sees the joining message or claimed it before
 _LAST_TURN = (
-    select(TURNS.c.id, TURNS.c.seq, TURNS.c.state, TURNS.c.postscript)
+    select(TURNS.c.id, TURNS.c.seq, TURNS.c.state, TURNS.c.postscript, TURNS.c.ring_count)
     .where(TURNS.c.conversation_id == bindparam("conversation_id"))
     .order_by(TURNS.c.seq.desc())
     .limit(1)
@@ -92,11 +92,7 @@ _DISCARD = (
     .where(TURNS.c.id == bindparam("of_turn"))
     .values(state=TurnState.DISCARDED, finished_at=bindparam("now"))
 )
-_END_HOLD = (
-    update(TURNS)
-    .where(TURNS.c.id == bindparam("of_turn"), TURNS.c.ring_count == HELD_RING_COUNT)
-    .values(rung_at=bindparam("now"), ring_count=1)
-)
+_END_HOLD = update(TURNS).where(TURNS.c.id == bindparam("of_turn")).values(rung_at=bindparam("now"), ring_count=1)
 _OF_TURN = select(MESSAGES.c.id).where(MESSAGES.c.turn_id == bindparam("of_turn")).order_by(MESSAGES.c.id)
 _POSTSCRIPT = "turns.postscript"
 _TEXT = "messages.text"
@@ -325,7 +321,7 @@ def _waiting_turn(
     if held_until is None:
         after_commit.ring(session, conversation_id)
     if last is not None and last.state is TurnState.WAITING:
-        if held_until is None:
+        if held_until is None and last.ring_count == HELD_RING_COUNT:
             session.execute(_END_HOLD, {"of_turn": last.id, "now": now})
         if postscript is not None:
             _add_postscript(session, person, last.id, postscript, before=last.postscript)
