@@ -12,6 +12,7 @@ import yaml
 
 from bot.health import Health
 from bot.meters import BotMeters
+from bot.staff.calls.escalation import Escalation
 from dialogue.process.settings import DialogueSettings
 from dialogue.telemetry.heartbeat import Identity
 from dialogue.telemetry.instruments import Counter, Histogram, Reading, Unmeasured
@@ -60,6 +61,7 @@ def recorder() -> Recorder:
     BotMeters(recorder)
     WorkerMeters(recorder).watch(FakeEngine())
     Housekeeper(database=NOTHING, retention_days=30, instruments=recorder)
+    Escalation(database=NOTHING, office=NOTHING, ways=NOTHING, instruments=recorder)
     Health(home=Path(), channel="telegram", database=NOTHING, ask_pending=NOTHING, instruments=recorder)
     Sweeper(
         database=NOTHING,

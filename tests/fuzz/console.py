@@ -25,9 +25,11 @@ from console.services import ConsoleServices
 from console.sessions import SignedIn
 from console.settings import ConsoleSettings
 from console.visit import SESSION_COOKIE
+from dialogue.admin.cases.opening import open_case
+from dialogue.admin.office import Office
 from dialogue.core import people
 from dialogue.rights import complaints
-from dialogue.states import DeliveryState, Role
+from dialogue.states import CaseKind, DeliveryState, Role
 from dialogue.storage.database import Database, reachable, sqlite_url
 from dialogue.storage.vault import new_secret
 from dialogue.tables import DELIVERIES
@@ -209,12 +211,23 @@ def _furnish(services: ConsoleServices, clock: FakeClock) -> dict[str, UUID]:
     with services.database.begin() as session:
         session.execute(DELIVERIES.update().values(state=DeliveryState.FAILED, error="unknown"))
         person = people.locked(session, services.keys, channel=CHANNEL, user_id="wxid_wang", now=clock())
+        case_id = open_case(
+            session,
+            Office(keys=services.keys, texts=services.said_to_people),
+            kind=CaseKind.DANGER,
+            person_id=person.id,
+            conversation_id=received.conversation_id,
+            level=3,
+            now=clock(),
+        )
         complaint_id = complaints.make(session, person, "太慢", conversation_id=received.conversation_id, now=clock())
     return {
         "conversations": received.conversation_id,
         "complaints": complaint_id,
         "people": person.id,
         "deliveries": delivery.id,
+        "cases": case_id,
+        "views": uuid4(),
         "nobody": uuid4(),
     }
 

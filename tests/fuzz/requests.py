@@ -17,15 +17,29 @@ _FORM_TYPE = "application/x-www-form-urlencoded"
 _ASKED_FOR = (
     *("q", "channel", "standing", "tier", "from", "until", "person", "after", "before"),
     *("actor", "action", "conversation", "span", "notice", "next", "lang", "quiet", "settled"),
+    *("sort", "case", "assigned", "minor"),
 )
 _FILLED_IN = (
     *("name", "password", "again", "current", "next", "text", "once", "reason", "back"),
-    *("role", "locale", "time_zone"),
+    *("role", "locale", "time_zone", "outcome", "note", "kind", "to", "from", "words", "sitting", "query"),
 )
 _LIKELY = (
     *("", "telegram", "wechat", "open", "closed", "waiting", "0", "1", "2", "3", "-1", "zh", "en", "viewer", "admin"),
     *("2026-11-01", "2026-11-30", "0001-01-01", "9999-12-31", "20261101", "2026-W47-6", "24:00"),
     *("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "2026-11-21T03:00:00+00:00", "2026-11-21T03:00:00"),
+    *(
+        "danger",
+        "last",
+        "attention",
+        "unattended",
+        "nobody",
+        "spoke",
+        "private",
+        "handover",
+        "lin",
+        "case_3",
+        "rest_1_2",
+    ),
     *("day", "week", "reset", "staff_added", "Asia/Shanghai", "../../etc/passwd", "posixrules", "Factory", "UTC/"),
     *("/", "/conversations?tier=2", "//evil.example", "/\\evil.example", "/\t/evil.example", "https://evil.example"),
     *("telegram:42", "test:wxid_wang", ":", "chen", "lin@example.org", PASSWORD, "p" * 10, "我睡不着", "é" * 255),
