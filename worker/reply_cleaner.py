@@ -46,8 +46,8 @@ _DECORATION = "#*_> \t\n"
 _SENTENCE = re.compile(r"[^。！？!?\n]*[。！？!?\n]+|[^。！？!?\n]+\Z")
 _MIN_LOOPED = 4
 """Characters of a sentence without its punctuation: shorter ones are repeated for comfort."""
-_MAX_IN_A_ROW = 2
-_MAX_IN_ALL = 3
+_MAX_IN_A_ROW = 7
+_MAX_IN_ALL = 7
 _MAX_CYCLE = 6
 _UNIT_LOOP = re.compile(
     r"(?P<letter>\w)(?P=letter){19,}|(?P<mark>[^\w\s])(?P=mark){59,}|(?P<unit>[^\W_]{2,40}?[^\w\n]{0,2})(?P=unit){5,}"
@@ -138,7 +138,7 @@ def _without_loops(text: str) -> tuple[str, bool]:
         for cycle in range(1, _MAX_CYCLE + 1):
             round_of = cores[index : index + cycle]
             rounds = _MAX_IN_A_ROW + 1
-            is_long = sum(map(len, round_of)) >= _MIN_LOOPED
+            is_long = sum(map(len, round_of)) >= _MIN_LOOPED and (cycle == 1 or len(set(round_of)) > 1)
             if is_long and len(round_of) == cycle and cores[index : index + cycle * rounds] == round_of * rounds:
                 return text[: sentences[index + cycle - 1][1]], True
         if len(cores[index]) > _MIN_LOOPED and cores[: index + 1].count(cores[index]) > _MAX_IN_ALL:
