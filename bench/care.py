@@ -1,4 +1,4 @@
-"""Measure what care makes of texts, conversations and replies, on a file in the form of ../shared/data/care/cases.json.
+"""Measure what care makes of texts, conversations and replies, on a file like those in `bench/held_out/`.
 
     python -m bench.care FILE            a table
     python -m bench.care FILE --json     one JSON object
