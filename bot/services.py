@@ -1,6 +1,6 @@
 """The composition root of a channel's process: database, inbox, broker, maintenance loops."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from bot.executors import Executors
@@ -8,13 +8,15 @@ from bot.incoming.gate import gate
 from bot.incoming.inbox import Inbox
 from bot.incoming.limits import Limits
 from bot.incoming.second_reader import Endpoint, SecondReader
+from bot.incoming.situation import Spoken
 from bot.meters import BotMeters
 from bot.outgoing.bounces import Bounces
 from bot.outgoing.crisis_alarms import CrisisAlarms
 from bot.outgoing.late_texts import LateTexts
 from bot.staff.calls.escalation import CallWays, Escalation
 from bot.staff.reset_all import ResetAll
-from care import screening, texts
+from care import languages, screening, texts
+from care.hotlines import Directory
 from care.scripts import Voice
 from care.texts import Texts
 from dialogue.admin.office import Office
@@ -100,19 +102,15 @@ class BotServices:
         )
         directory = directory_of(settings.region)
         second_reader = SecondReader(endpoint, database, clock=utc_now) if endpoint is not None else None
+        spoken = spoken_in(settings, directory)
+        default = spoken[languages.language_of("", before=None, told=None, default=settings.locale)]
         inbox = Inbox(
             database=database,
             keys=keys,
-            texts=words,
-            voice=Voice(locale=settings.locale, directory=directory),
-            gate=gate(
-                words,
-                directory,
-                retention_days=settings.retention_days,
-                is_required=settings.consent == "required",
-                serves_children=settings.guardian_consent,
-                is_labelling=_is_labelling(settings),
-            ),
+            texts=default.texts,
+            voice=default.voice,
+            gate=default.gate,
+            spoken=spoken,
             max_message_length=settings.max_message_length,
             limits=Limits.read(settings),
             meters=meters,
@@ -180,3 +178,26 @@ class BotServices:
 def _is_labelling(settings: DialogueSettings) -> bool:
     """Where nobody is asked for consent, a label must be asked for."""
     return settings.label == "on" or (settings.label == "auto" and settings.consent == "required")
+
+
+def spoken_in(settings: DialogueSettings, directory: Directory) -> dict[str, Spoken]:
+    """What we say, by language; who agreed to the notice in one has agreed to it in all."""
+    spoken = {language: _spoken(settings, directory, language) for language in languages.ALL}
+    versions = frozenset(one.gate.notice.version for one in spoken.values())
+    return {name: replace(one, gate=replace(one.gate, versions=versions)) for name, one in spoken.items()}
+
+
+def _spoken(settings: DialogueSettings, directory: Directory, language: str) -> Spoken:
+    locale = languages.locale_of(language, settings.locale)
+    words = texts.load(locale)
+    drawn_up = gate(
+        words,
+        directory,
+        retention_days=settings.retention_days,
+        is_required=settings.consent == "required",
+        serves_children=settings.guardian_consent,
+        is_labelling=_is_labelling(settings),
+        language=language,
+    )
+    said = languages.localized(words, language)
+    return Spoken(texts=said, voice=Voice(locale=locale, directory=directory), gate=replace(drawn_up, texts=said))

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy.orm import Session
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
+from care import languages
 from care.guard import Guard
 from care.screening import Tier
 from care.texts import Texts
@@ -169,8 +170,8 @@ class Replies:
         except _Blocked as blocked:
             self._meters.blocked.add(reason=blocked.reason)
             log.warning("reply_replaced", reason=blocked.reason)
-            is_danger = turn.tier >= Tier.ACTIVE
-            return self._finished(self._texts.say("guard_replacement_in_danger" if is_danger else "guard_replacement"))
+            key = "guard_replacement_in_danger" if turn.tier >= Tier.ACTIVE else "guard_replacement"
+            return self._finished(languages.spoken(self._texts, turn.language).say(key))
 
     def _generate(self, turn: ClaimedTurn) -> FinishedReply:
         request = Request(
@@ -299,10 +300,9 @@ class Replies:
         self._write(lambda session: turns.retry(session, turn.id, owner=self._leases.owner, now=self._clock()))
 
     def _fail(self, turn: ClaimedTurn, apology: str, *, error: str) -> None:
+        words = languages.spoken(self._texts, turn.language).say(apology)
         self._write(
-            lambda session: turns.fail(
-                session, turn, self._texts.say(apology), error=error, owner=self._leases.owner, now=self._clock()
-            )
+            lambda session: turns.fail(session, turn, words, error=error, owner=self._leases.owner, now=self._clock())
         )
         self._meters.ended.add(outcome="failed")
         log.warning("turn_failed", error=error)

@@ -48,7 +48,7 @@ class Adapter:
     """One platform. Only a sender and `listen` are required; the rest is for platforms that can do more.
 
     `split` cuts a text into messages in another way than the manifest says. `on_partial` is given a turn's id and its
-    sealed reply so far; `max_at_once` texts may be on their way.
+    sealed reply so far, `on_cancelled` a turn's whose reply will not come; `max_at_once` texts may be on their way.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class Adapter:
         send_files: SendFiles | None = None,
         split: Split | None = None,
         on_partial: Callable[[UUID, bytes], None] | None = None,
+        on_cancelled: Callable[[UUID], None] | None = None,
         max_at_once: int = _MAX_AT_ONCE,
         max_file_bytes: int = MAX_FILE_BYTES,
         listening: Listening = Listening.POLLS,
@@ -67,6 +68,7 @@ class Adapter:
         self.send_files = send_files
         self.split = split
         self.on_partial = on_partial
+        self.on_cancelled = on_cancelled
         self.max_at_once = max_at_once
         self.listening = listening
 
@@ -139,7 +141,11 @@ class Runtime:
         self._health.listening = self._adapter.listening
         self._courier = self._new_courier()
         self._listener = Listener(
-            services.broker_url, channel.name, on_owed=self._courier.wake, on_partial=self._adapter.on_partial
+            services.broker_url,
+            channel.name,
+            on_owed=self._courier.wake,
+            on_partial=self._adapter.on_partial,
+            on_cancelled=self._adapter.on_cancelled,
         )
 
     def stop(self) -> None:

@@ -41,7 +41,7 @@ def _question(situation: Situation, text: str | None, *, is_greeting: bool) -> s
     gate, person = situation.rules.gate, situation.person
     if is_greeting and not gate.turns_away(person.age_band):
         return gate.notice.text
-    was_asked = gate.was_shown_to(person) or person.declined_at is not None
+    was_asked = gate.was_shown_here(person) or person.declined_at is not None
     since = situation.now - person.asked_at if was_asked and person.asked_at is not None else consent.HOLD
     if since < _PATIENCE and text is not None and not sounds_like_yes(text):
         return None
@@ -55,7 +55,7 @@ def _next_question(situation: Situation, since: timedelta) -> str:
         return gate.say("disclosure_too_young")
     if person.declined_at is not None:
         return gate.say("disclosure_declined_before")
-    if gate.was_shown_to(person) and since < consent.HOLD:
+    if gate.was_shown_here(person) and since < consent.HOLD:
         return gate.say("disclosure_ask_again")
     if person.consent_version is not None:
         return f"{gate.say('disclosure_changed')}\n\n{gate.notice.text}"

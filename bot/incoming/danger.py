@@ -9,7 +9,7 @@ from bot.incoming import answers
 from bot.incoming.answers import Said
 from bot.incoming.receipt import Receipt, Risk
 from bot.incoming.situation import Situation
-from care import course
+from care import course, scripts
 from care.course import Assessment
 from care.screening import Screening, Tier
 from care.scripts import Says, is_contact
@@ -106,6 +106,14 @@ def _is_no_contact_wanted(situation: Situation) -> bool:
     """They named one before, or others read along."""
     named = emergency_contacts.shown(situation.session, situation.person)
     return named is not None or not situation.message.is_private
+
+
+def where_to_turn(situation: Situation) -> str | None:
+    """Nobody in danger goes away without a number."""
+    if situation.course.tier < Tier.ACTIVE:
+        return None
+    script = scripts.named(scripts.EXIT, tier=Tier.ACTIVE, said=(), voice=situation.rules.voice)
+    return script.text if script else None
 
 
 def _alarm(situation: Situation, conversation: OpenConversation, assessment: Assessment) -> bool:

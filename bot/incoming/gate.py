@@ -4,10 +4,12 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from care import languages
 from care.age import ADULT, YOUNGEST_SERVED, AgeBand
 from care.disclosure import Notice, notice
 from care.hotlines import Directory
 from care.texts import Texts
+from care.traditional import to_traditional
 from care.visit import MINORS_REST
 from dialogue.core.people import KnownPerson
 from dialogue.process.settings import DialogueSettings
@@ -25,19 +27,25 @@ class Gate:
     serves_children: bool
     is_labelling: bool
     fillings: dict[str, object] = field(repr=False)
+    versions: frozenset[str] = frozenset()
+    """Of the same notice in the other languages."""
 
     def is_open(self, person: KnownPerson) -> bool:
         """Whether that person's words may be kept and given to the model."""
         if person.declined_at is not None or self.turns_away(person.age_band):
             return False
-        return not self.is_required or person.consent_version == self.notice.version
+        return not self.is_required or person.consent_version in {self.notice.version, *self.versions}
 
     def turns_away(self, band: AgeBand | None) -> bool:
         """Whether people of that age are told where to find help, and no more."""
         return band is AgeBand.CHILD and not self.serves_children
 
     def was_shown_to(self, person: KnownPerson) -> bool:
-        """Whether they have seen the notice as it reads now."""
+        """Whether they have seen the notice as it reads now, in any language."""
+        return person.asked_version in {self.notice.version, *self.versions}
+
+    def was_shown_here(self, person: KnownPerson) -> bool:
+        """Whether they have seen it in the language that they are spoken to in."""
         return person.asked_version == self.notice.version
 
     def say(self, key: str) -> str:
@@ -53,10 +61,16 @@ def gate(
     is_required: bool,
     serves_children: bool,
     is_labelling: bool,
+    language: str | None = None,
 ) -> Gate:
-    """The gate of one process; the notice is drawn up once."""
+    """The gate of one process in one language; the notice is drawn up once."""
+    drawn_up = notice(texts, directory, retention_days=retention_days, has_guardian_consent=serves_children)
+    fillings = directory.fillings(texts.locale)
+    if language == languages.TRADITIONAL:
+        drawn_up = Notice(version=f"{drawn_up.version}t", text=to_traditional(drawn_up.text))
+        fillings = {name: to_traditional(words) for name, words in fillings.items()}
     return Gate(
-        notice=notice(texts, directory, retention_days=retention_days, has_guardian_consent=serves_children),
+        notice=drawn_up,
         texts=texts,
         is_required=is_required,
         serves_children=serves_children,
@@ -66,7 +80,7 @@ def gate(
             "minimum_age": YOUNGEST_SERVED,
             "adult_age": ADULT,
             "minutes": int(MINORS_REST.total_seconds() // 60),
-            **directory.fillings(texts.locale),
+            **fillings,
         },
     )
 

@@ -3,7 +3,8 @@
 What happens in it is the list in `bot.incoming.decisions`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from bot.incoming.gate import Gate
 from bot.incoming.limits import UNLIMITED, Limits
 from bot.incoming.receipt import Receipt
 from bot.incoming.second_reader import SecondReader
-from bot.incoming.situation import Aside, Button, Edit, NotText, Rules, Text, What
+from bot.incoming.situation import Aside, Button, Edit, NotText, Rules, Spoken, Text, What
 from bot.incoming.urgency import screen_both_ends
 from bot.meters import UNMETERED, BotMeters
 from bot.staff.desk import Desk
@@ -62,6 +63,7 @@ class Inbox:
         is_attended: bool = True,
         second_reader: SecondReader | None = None,
         executor: PriorityExecutor | None = None,
+        spoken: Mapping[str, Spoken] | None = None,
         clock: Clock = utc_now,
     ) -> None:
         office = office or Office(keys=keys, texts=texts, admins=admins)
@@ -79,6 +81,7 @@ class Inbox:
             max_message_length=max_message_length,
             duty_hours=duty_hours,
             is_attended=is_attended,
+            spoken=spoken or {},
         )
         self._second_reader = second_reader
         self._executor = executor or Executors().intake
@@ -130,6 +133,10 @@ class Inbox:
         """Keep for staff what cannot be parsed, and alert them; safe when this returns. Raises `EnvironmentFault`."""
         await self._executor.run(partial(self._set_aside, update), priority=URGENT)
 
+    async def stop(self, address: Address, turn_id: UUID) -> bool:
+        """The person stopped the reply that they were shown; False if there was nothing to stop."""
+        return await self._executor.run(partial(self._stop, address, turn_id))
+
     async def leave(self, address: Address) -> None:
         """The person blocked the bot, or is gone: end their conversation, and send nothing more of it."""
         await self._executor.run(partial(self._leave, address))
@@ -150,7 +157,8 @@ class Inbox:
     def decide_blocking(self, what: What, message: InboundMessage) -> Receipt:
         """One message, in one transaction; raises `DatabaseUnavailable`."""
         with self._database.begin() as session:
-            receipt = decisions.decide(situation.load(session, self.rules, what, message, now=self._clock()))
+            loaded = situation.load(session, self.rules, what, message, now=self._clock())
+            receipt = replace(decisions.decide(loaded), language=loaded.person.language)
         self._count(message, receipt)
         if self._second_reader is not None and isinstance(what, Text):
             self._second_reader.offer(self.rules, message, receipt)
@@ -208,6 +216,10 @@ class Inbox:
         if is_new:
             self._meters.unparsed.add(channel=update.channel)
         log.error("update_not_parsed", channel=update.channel, update=update.external_id, error=update.error)
+
+    def _stop(self, address: Address, turn_id: UUID) -> bool:
+        with self._database.begin() as session:
+            return conversations.stop(session, address, turn_id, now=self._clock())
 
     def _leave(self, address: Address) -> None:
         now = self._clock()

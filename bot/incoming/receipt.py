@@ -1,6 +1,7 @@
 """What became of one message."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from uuid import UUID
 
 from dialogue.core.commands import Command
@@ -18,6 +19,21 @@ class Risk:
         return self.alarm_tier is not None
 
 
+class ConsentOutcome(StrEnum):
+    """What became of an answer to the notice."""
+
+    AGREED = "agreed"
+    AGREED_BEFORE = "agreed_before"  # nothing changed
+    DECLINED = "declined"
+    TOO_YOUNG = "too_young"
+    ASKED = "asked"  # they are shown the notice first
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the notice has been answered."""
+        return self is not ConsentOutcome.ASKED
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """What became of a message: a repeat, a command, a refusal, or words that joined a turn."""
@@ -30,6 +46,8 @@ class Receipt:
     answered_at_once: UUID | None = None  # the delivery that holds our own answer
     cancelled_turn_ids: list[UUID] = field(default_factory=list)
     risk: Risk | None = None
+    consent: ConsentOutcome | None = None  # of an answer to the notice
+    language: str | None = None  # what the person is spoken to in
 
     @property
     def outcome(self) -> str:

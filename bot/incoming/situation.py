@@ -4,6 +4,7 @@ A situation never changes. A step that changes something passes on a new one, so
 without asking the database again.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -15,6 +16,7 @@ from bot.incoming.limits import Limits
 from bot.incoming.receipt import Receipt
 from bot.incoming.words import Words
 from bot.staff.desk import Desk
+from care import languages
 from care.age import AgeBand
 from care.course import Assessment, Course, context_of
 from care.disclosure import Answer
@@ -68,6 +70,15 @@ UNDER_AGE = frozenset({AgeBand.MINOR, AgeBand.CHILD})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """Everything that we say, in one language."""
+
+    texts: Texts
+    voice: Voice
+    gate: Gate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What the operator decided for everybody who writes, and the words for it."""
 
@@ -81,6 +92,13 @@ class Rules:
     duty_hours: DutyHours | None = None
     is_attended: bool = True
     """Whether staff can answer here at all; in a terminal they cannot."""
+    spoken: Mapping[str, Spoken] = field(default_factory=dict)
+    """By language; one that is missing is spoken to as the operator chose."""
+
+    def said_in(self, language: str) -> "Rules":
+        """The same rules for somebody of that language."""
+        spoken = self.spoken.get(language)
+        return self if spoken is None else replace(self, texts=spoken.texts, voice=spoken.voice, gate=spoken.gate)
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: the attendance is kept beside the fields
@@ -156,6 +174,13 @@ def load(session: Session, rules: Rules, what: What, message: InboundMessage, *,
     person = people.locked(
         session, rules.office.keys, channel=message.address.channel, user_id=message.user_id, now=now
     )
+    language = languages.language_of(
+        message.text, before=person.language, told=message.language, default=rules.texts.locale
+    )
+    if language != person.language and (message.text or message.language):
+        people.speaks(session, person, language)
+        person = replace(person, language=language)
+    rules = rules.said_in(language)
     conversation = conversations.open_at(session, message.address)
     course = danger_course.course_of(person, conversation)
 

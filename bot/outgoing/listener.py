@@ -26,11 +26,13 @@ class Listener:
         *,
         on_owed: Callable[[], None],
         on_partial: Callable[[UUID, bytes], None] | None = None,
+        on_cancelled: Callable[[UUID], None] | None = None,
     ) -> None:
         self._url = signals.redis_url(broker_url)
         self._channel = channel
         self._on_owed = on_owed
         self._on_partial = on_partial
+        self._on_cancelled = on_cancelled
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -46,11 +48,19 @@ class Listener:
         await topics.subscribe(signals.owed(self._channel))
         if self._on_partial is not None:
             await topics.subscribe(signals.partial(self._channel))
+        if self._on_cancelled is not None:
+            await topics.subscribe(signals.CANCEL)
         self._on_owed()  # whatever was said while nobody listened
         async for event in topics.listen():
             if event["type"] != "message":
                 continue
             if event["channel"].decode() == signals.owed(self._channel):
                 self._on_owed()
+            elif event["channel"].decode() == signals.CANCEL:
+                self._cancelled(event["data"])
             elif self._on_partial is not None:
                 self._on_partial(*signals.read_partial(event["data"]))
+
+    def _cancelled(self, payload: bytes) -> None:
+        if self._on_cancelled is not None:
+            self._on_cancelled(UUID(bytes=payload))

@@ -6,7 +6,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from bot.executors import Executors, PriorityExecutor
+from care.languages import spoken
 from care.texts import Texts
+from dialogue.core import pending
 from dialogue.core import queue_position as waiting
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
@@ -53,5 +55,6 @@ class QueuePositions:
     def _look(self) -> dict[UUID, str]:
         since = self._clock() - timedelta(seconds=self.patience_seconds)
         with self._database.read() as session:
-            line = waiting.line(session)
-        return {one.turn_id: words_for(self._texts, one.ahead) for one in line if one.since <= since}
+            line = [one for one in waiting.line(session) if one.since <= since]
+            speak = pending.languages_of(session, [one.turn_id for one in line])
+        return {one.turn_id: words_for(spoken(self._texts, speak.get(one.turn_id)), one.ahead) for one in line}

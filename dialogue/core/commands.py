@@ -3,9 +3,13 @@
 import re
 from enum import Enum, auto
 
+from care.normalise import normalise
+
 END_WORDS = "结束对话"
 
-_SURROUNDINGS = " \t\n\r\u3000。．.!！?？~～…,，、;；:：\"'“”‘’「」『』"
+_EDGE = re.compile(r"^[^\w/]+|[^\w]+$")
+"""Emoji, punctuation and blanks around a command."""
+_ANY_SLASH = re.compile(r"[/／][\w@]+(?P<rest>\s.*)?", re.DOTALL)
 _SLASH_COMMAND = re.compile(r"/(?P<name>[A-Za-z][A-Za-z0-9_]*)(@\w+)?(?P<rest>\s.*)?", re.DOTALL)
 
 _START_LINK = re.compile(r"/start(?:@\w+)?\s+(?P<label>[A-Za-z0-9_-]{1,64})")
@@ -36,24 +40,37 @@ _BY_NAME = {
     "start": Command.START,
     "help": Command.HELP,
     "reset": Command.RESET,
+    "end": Command.END,
+    "stop": Command.END,
+    "cancel": Command.END,
     "privacy": Command.PRIVACY,
     "export": Command.EXPORT,
     "delete": Command.DELETE,
     "complain": Command.COMPLAIN,
+    "complaint": Command.COMPLAIN,
     "contact": Command.CONTACT,
     "withdraw": Command.WITHDRAW,
     "share": Command.SHARE,
 }
 _BY_WORDS = {
     END_WORDS: Command.END,
+    "end conversation": Command.END,
+    "end the conversation": Command.END,
+    "end chat": Command.END,
     "使用帮助": Command.HELP,
+    "使用说明": Command.HELP,
     "/帮助": Command.HELP,
     "隐私说明": Command.PRIVACY,
     "/隐私": Command.PRIVACY,
+    "privacy notice": Command.PRIVACY,
     "导出我的数据": Command.EXPORT,
+    "导出我的资料": Command.EXPORT,
+    "汇出我的资料": Command.EXPORT,
+    "汇出我的数据": Command.EXPORT,
     "/导出": Command.EXPORT,
     "export my data": Command.EXPORT,
     "删除我的数据": Command.DELETE,
+    "删除我的资料": Command.DELETE,
     "/删除": Command.DELETE,
     "delete my data": Command.DELETE,
     "确认删除": Command.CONFIRM_DELETE,
@@ -61,24 +78,29 @@ _BY_WORDS = {
     "投诉": Command.COMPLAIN,
     "我要投诉": Command.COMPLAIN,
     "/投诉": Command.COMPLAIN,
+    "make a complaint": Command.COMPLAIN,
     "紧急联系人": Command.CONTACT,
+    "紧急联络人": Command.CONTACT,
     "emergency contact": Command.CONTACT,
     "撤回同意": Command.WITHDRAW,
+    "withdraw consent": Command.WITHDRAW,
+    "withdraw my consent": Command.WITHDRAW,
     "同意用于改进": Command.SHARE_YES,
     "不同意用于改进": Command.SHARE_NO,
 }
+"""In simplified characters, half width and lower case: `_folded` makes every other spelling one of these."""
 _BEFORE_COLON = {
     "投诉": Command.COMPLAIN,
     "我要投诉": Command.COMPLAIN,
     "complaint": Command.COMPLAIN,
     "紧急联系人": Command.CONTACT,
+    "紧急联络人": Command.CONTACT,
     "emergency contact": Command.CONTACT,
 }
 _WITH_COLON = re.compile(r"(?P<words>[^:：\n]{1,20})[:：](?P<rest>.*)", re.DOTALL)
 _CHOICES = {"yes": Command.SHARE_YES, "on": Command.SHARE_YES, "no": Command.SHARE_NO, "off": Command.SHARE_NO}
 _CONFIRMING = {"confirm", "yes", "确认"}
-REMOVING = frozenset({"remove", "delete", "删除", "不要了", "取消"})
-"""Arguments of /contact that remove the contact."""
+_REMOVING = frozenset({"remove", "delete", "删除", "不要了", "取消"})
 
 
 def source_label(text: str) -> str | None:
@@ -88,24 +110,38 @@ def source_label(text: str) -> str | None:
 
 
 def parse(text: str) -> Command | None:
-    """The command that the whole message is, if it is one."""
-    words = text.strip(_SURROUNDINGS).lower()
+    """The command that the whole message is, if it is one: in either script and width, with any emoji around it."""
+    folded = _folded(text)
+    words = _EDGE.sub("", folded)
     if words in _BY_WORDS:
         return _BY_WORDS[words]
-    slash = _SLASH_COMMAND.fullmatch(text.strip())
+    slash = _SLASH_COMMAND.fullmatch(folded.strip()) or _SLASH_COMMAND.fullmatch(words)
     if slash is not None:
-        return _chosen(_BY_NAME.get(slash["name"].lower(), Command.UNKNOWN), argument(text).lower())
-    colon = _WITH_COLON.fullmatch(text.strip())
-    return _BEFORE_COLON.get(colon["words"].strip().lower()) if colon is not None else None
+        rest = _EDGE.sub("", (slash["rest"] or "").strip())
+        return _chosen(_BY_NAME.get(slash["name"], Command.UNKNOWN), rest)
+    colon = _WITH_COLON.fullmatch(folded.strip())
+    return _BEFORE_COLON.get(_EDGE.sub("", colon["words"])) if colon is not None else None
 
 
 def argument(text: str) -> str:
     """A command's argument: after `/name`, or after the colon of a command in words."""
-    slash = _SLASH_COMMAND.fullmatch(text.strip())
+    text = text.strip()
+    slash = _ANY_SLASH.fullmatch(text)
     if slash is not None:
         return (slash["rest"] or "").strip()
-    colon = _WITH_COLON.fullmatch(text.strip())
+    colon = _WITH_COLON.fullmatch(text)
     return colon["rest"].strip() if colon is not None else ""
+
+
+def is_removal(words: str) -> bool:
+    """Whether that argument of /contact removes the contact."""
+    return _EDGE.sub("", _folded(words)) in _REMOVING
+
+
+def _folded(text: str) -> str:
+    """Half width, lower case, simplified characters, single blanks; without invisible characters."""
+    simplified = normalise(text)
+    return " ".join(simplified.split()) if "\n" not in simplified else simplified
 
 
 def _chosen(command: Command, choice: str) -> Command:

@@ -59,6 +59,20 @@ _DISCARD_TURNS = (
     .values(state=TurnState.DISCARDED, finished_at=bindparam("now"))
     .returning(TURNS.c.id)
 )
+_STOP = (
+    update(TURNS)
+    .where(
+        TURNS.c.id == bindparam("of_turn"),
+        TURNS.c.state.in_(OPEN_TURN_STATES),
+        TURNS.c.conversation_id.in_(
+            select(CONVERSATIONS.c.id).where(
+                *_IN_CHAT, CONVERSATIONS.c.account.in_((bindparam("account"), "")), CONVERSATIONS.c.closed_at.is_(None)
+            )
+        ),
+    )
+    .values(state=TurnState.DISCARDED, finished_at=bindparam("now"))
+    .returning(TURNS.c.id)
+)
 _TAKE_BACK_REPLIES = (
     update(DELIVERIES)
     .where(
@@ -143,6 +157,15 @@ def silence(session: Session, *conversation_ids: UUID, now: datetime) -> list[UU
     session.execute(_TAKE_BACK_REPLIES, {"of_conversations": conversation_ids})
     after_commit.cancel(session, discarded)
     return list(discarded)
+
+
+def stop(session: Session, address: Address, turn_id: UUID, *, now: datetime) -> bool:
+    """The person wants no reply to that turn of theirs; whether it was still open."""
+    turn = {"of_turn": turn_id, **address.columns(), "now": now}
+    if session.execute(_STOP, turn).first() is None:
+        return False
+    after_commit.cancel(session, [turn_id])
+    return True
 
 
 def _conversation(row: Any) -> OpenConversation:

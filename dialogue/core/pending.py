@@ -1,13 +1,14 @@
 """Open turns and pending deliveries by address."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from dialogue.messages import Address
-from dialogue.states import OPEN_TURN_STATES, OWED_DELIVERY_STATES, TurnState
-from dialogue.tables import Conversation, Delivery, Message, Turn
+from dialogue.states import OPEN_TURN_STATES, OWED_DELIVERY_STATES, DeliveryKind, DeliveryState, TurnState
+from dialogue.tables import Conversation, Delivery, Message, Person, Turn
 
 
 def is_awaited(session: Session, turn_or_delivery_id: UUID) -> bool:
@@ -64,6 +65,42 @@ def last_external_id(session: Session, turn_id: UUID) -> str | None:
     """The platform's id of the last message that joined a turn."""
     return session.scalar(
         select(Message.external_id).where(Message.turn_id == turn_id).order_by(Message.id.desc()).limit(1)
+    )
+
+
+def language_of(session: Session, delivery_id: UUID) -> str | None:
+    """The language of the person who is owed that text."""
+    return session.scalar(
+        select(Person.language).join(Delivery, Delivery.person_id == Person.id).where(Delivery.id == delivery_id)
+    )
+
+
+def languages_of(session: Session, turn_ids: Sequence[UUID]) -> dict[UUID, str | None]:
+    """The language of whoever waits for each of these turns."""
+    if not turn_ids:
+        return {}
+    rows = session.execute(
+        select(Turn.id, Person.language)
+        .join(Conversation, Conversation.id == Turn.conversation_id)
+        .join(Person, Person.id == Conversation.person_id)
+        .where(Turn.id.in_(turn_ids))
+    )
+    return {row.id: row.language for row in rows}
+
+
+def last_sent(session: Session, address: Address, kind: DeliveryKind) -> str | None:
+    """The platform's id of the last message of that kind that was sent there."""
+    return session.scalar(
+        select(Delivery.platform_message_id)
+        .where(
+            Delivery.channel == address.channel,
+            Delivery.account.in_((address.account, "")),
+            Delivery.chat_id == address.chat_id,
+            Delivery.kind == kind,
+            Delivery.state == DeliveryState.SENT,
+        )
+        .order_by(Delivery.id.desc())
+        .limit(1)
     )
 
 

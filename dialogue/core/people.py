@@ -47,6 +47,7 @@ _LOCKED = (
         PEOPLE.c.reminded_at,
         PEOPLE.c.labelled_at,
         PEOPLE.c.course,
+        PEOPLE.c.language,
         _heard_since("a_minute_ago").label("heard_last_minute"),
         _heard_since("a_day_ago").label("heard_last_day"),
     )
@@ -67,6 +68,7 @@ _WHAT_WE_KNOW = (
     "labelled_at",
     "blocked_at",
     "alerts_muted_at",
+    "language",
     "course",
 )
 _SET_ASIDE = (
@@ -89,6 +91,7 @@ _END_THEIRS = (
     .where(CONVERSATIONS.c.person_id == bindparam("of_person"), CONVERSATIONS.c.closed_at.is_(None))
     .values(closed_at=bindparam("now"), closed_by=ClosedBy.ADMIN)
 )
+_SPEAKS = update(PEOPLE).where(PEOPLE.c.id == bindparam("person_id")).values(language=bindparam("new_language"))
 _DATA_KEY = select(PEOPLE.c.data_key).where(PEOPLE.c.id == bindparam("person_id"))
 _DATA_KEYS = select(PEOPLE.c.id, PEOPLE.c.data_key).where(PEOPLE.c.id.in_(bindparam("person_ids", expanding=True)))
 _NEWEST = (
@@ -119,6 +122,7 @@ class KnownPerson:
     blocked_at: datetime | None = None
     visit: Visit = field(default_factory=Visit)
     heard: Heard = field(default_factory=Heard)
+    language: str | None = None  # as a BCP 47 tag
     sealed_course: bytes | None = field(default=None, repr=False)  # of danger (dialogue.core.danger_course)
 
 
@@ -159,8 +163,14 @@ def locked(session: Session, keys: MasterKeys, *, channel: str, user_id: str, no
             labelled_at=found.labelled_at,
         ),
         heard=Heard(last_minute=found.heard_last_minute, last_day=found.heard_last_day),
+        language=found.language,
         sealed_course=found.course,
     )
+
+
+def speaks(session: Session, person: KnownPerson, language: str) -> None:
+    """Record the language that the person is spoken to in."""
+    session.execute(_SPEAKS, {"person_id": person.id, "new_language": language})
 
 
 def key_of(session: Session, keys: MasterKeys, person_id: UUID) -> PersonKey:

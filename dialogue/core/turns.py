@@ -60,6 +60,7 @@ _CONVERSATION = (
         CONVERSATIONS.c.course,
         PEOPLE.c.data_key,
         PEOPLE.c.age_band,
+        PEOPLE.c.language,
     )
     .join(PEOPLE, PEOPLE.c.id == CONVERSATIONS.c.person_id)
     .where(CONVERSATIONS.c.id == bindparam("conversation_id"))
@@ -128,6 +129,7 @@ class ClaimedTurn:
     history: list[PastTurn] = field(repr=False)
     key: PersonKey = field(repr=False)
     tier: int = 0  # of the person's course
+    language: str | None = None  # of the person
     needs_care: bool = False  # the person is in danger, or under age: the guard is stricter
 
 
@@ -182,6 +184,7 @@ def claim(
         history=past_turns(session, key, conversation_id, max_turns=max_turns, has_scripts=held_at.course is not None),
         key=key,
         tier=held_at.tier,
+        language=held_at.language,
         needs_care=held_at.tier >= Tier.ACTIVE or held_at.age_band in _UNDER_AGE,
     )
 

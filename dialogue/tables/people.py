@@ -43,6 +43,7 @@ class Person(Table):
     erased_at: Mapped[datetime | None]
     alerts_muted_at: Mapped[datetime | None]  # an admin who wants no alerts in the chat
     scrubbed_at: Mapped[datetime | None]
+    language: Mapped[str | None] = mapped_column(String(16))  # zh-Hans, zh-Hant, en
     course: Mapped[bytes | None]  # of danger, sealed: it outlives each conversation
 
     __table_args__ = (

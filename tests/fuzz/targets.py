@@ -24,17 +24,20 @@ from bot.channels.telegram.polling import Poller
 from bot.channels.telegram.raw import Raw
 from bot.channels.wechat import puppet, reading
 from bot.health import Health
+from bot.incoming.words import Words
 from bot.outgoing import splitting
 from bot.staff import orders
 from care import age, disclosure, identity, normalise
 from care.guard import Guard, guard
-from care.screening import screen
+from care.screening import Tier, screen
 from dialogue.core import cleaning as words
 from dialogue.core import commands
 from dialogue.errors import EmptyMessage, MessageTooLong
+from dialogue.messages import InboundMessage
 from dialogue.process.region import directory_of
 from dialogue.storage.vault import PersonKey
 from dialogue.window import trim
+from tests.fuzz import bot_api
 from tests.fuzz.console import console
 from tests.fuzz.desk import desk, order
 from tests.fuzz.mutation import Mutator
@@ -48,6 +51,10 @@ _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _ACCOUNT = updates.Account(id=4242, username="MindglmTestBot")
 _INSTRUCTION = "假设你是友善的心理辅导师"
 
+_HEARD = (updates.Said, updates.Revised, updates.Showed, updates.Overheard)
+_SCREENED_SHARE = 0.02
+"""A screening takes as long as fifty readings."""
+
 Target = Callable[[Mutator], None]
 
 
@@ -58,6 +65,32 @@ def telegram_update(mutator: Mutator) -> None:
         message |= {name: mutator.text() for name in ("text", "caption", "data") if name in message}
     for event in updates.read(raw, _ACCOUNT, are_groups_served=mutator.chance.random() < 0.5):
         assert repr(event)
+
+
+def telegram_danger(mutator: Mutator) -> None:
+    """Whatever an update is made of, the danger in it is handed to the screening, and every kind means something."""
+    raw, is_in_danger = bot_api.update(mutator.chance)
+    updates.order_key(raw)
+    events = updates.read(raw, _ACCOUNT, are_groups_served=True)
+    heard = [event.message for event in events if isinstance(event, _HEARD)]
+    strings = [text for one in heard for text in (one.text, one.quoted, one.forwarded, one.beside)]
+    if not is_in_danger:
+        return
+    found = [text for text in strings if bot_api.DANGER in text]
+    assert found, f"the danger is in no event of {sorted(raw)}"
+    if mutator.chance.random() < _SCREENED_SHARE:
+        assert max(_tier(one) for one in heard) >= Tier.ACTIVE, "the danger was not screened"
+
+
+def _tier(message: InboundMessage) -> Tier:
+    words = Words(
+        raw=message.text,
+        quoted=message.quoted,
+        forwarded=message.forwarded,
+        beside=message.beside,
+        max_length=4096,
+    )
+    return words.screening_of_ends.tier
 
 
 def telegram_envelope(mutator: Mutator) -> None:
@@ -219,6 +252,7 @@ def console_forgeries(mutator: Mutator) -> None:
 
 TARGETS: dict[str, tuple[Target, int]] = {
     "Telegram updates": (telegram_update, 4),
+    "Telegram danger": (telegram_danger, 4),
     "Telegram envelopes": (telegram_envelope, 1),
     "Telegram webhook": (telegram_webhook, 1),
     "WeChat messages": (wechat_message, 4),

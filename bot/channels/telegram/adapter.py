@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,9 +19,10 @@ from bot.channels.telegram.flood_limits import Limiter, Pace, SharedSlots
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.manifest import MANIFEST
 from bot.channels.telegram.polling import Poller
+from bot.channels.telegram.presses import Presses
 from bot.channels.telegram.progress import Progress
 from bot.channels.telegram.records import Records
-from bot.channels.telegram.sender import TelegramSender, Thanks
+from bot.channels.telegram.sender import TelegramSender
 from bot.channels.telegram.settings import TelegramSettings
 from bot.channels.telegram.stale_placeholders import StalePlaceholders
 from bot.channels.telegram.updates import ALLOWED, Account
@@ -29,6 +30,8 @@ from bot.health import Listening
 from bot.outgoing.queue_position import QueuePositions
 from bot.refusals import Refusals
 from bot.services import BotServices
+from care.languages import locale_of, localized, spoken
+from care.texts import Texts
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -75,13 +78,19 @@ class TelegramAdapter(Adapter):
             turns=self._records,
             strays=self._strays,
             queue=queue,
+            on_moved=self._records.move,
         )
-        self._thanks = Thanks(self._api, MANIFEST.words(settings.locale).texts.say("thanks"))
+        self._presses = Presses(
+            self._api,
+            texts_in=partial(_texts_in, settings.locale),
+            latest_notice=self._records.latest_notice,
+        )
         self._telegram_sender = self._new_sender(context.begin)
         super().__init__(
             self._telegram_sender,
             send_files=self._telegram_sender.send_files,
             on_partial=self._live.grow,
+            on_cancelled=self._on_cancelled,
             max_at_once=_MAX_AT_ONCE,
             listening=Listening.POLLS if settings.telegram_webhook_url is None else Listening.PUSHED,
         )
@@ -114,6 +123,7 @@ class TelegramAdapter(Adapter):
 
     async def close(self) -> None:
         await self._live.close()
+        await self._presses.close()
         await self._slots.close()
         with contextlib.suppress(TelegramError):
             await self._api.shutdown()
@@ -148,8 +158,9 @@ class TelegramAdapter(Adapter):
             inbox=self._services.inbox,
             account=Account(id=me.id, username=me.username or ""),
             are_groups_served=self._settings.telegram_groups,
-            on_waiting=self._live.begin,
-            on_pressed=self._thanks.give,
+            shown=self._live,
+            buttons=self._presses,
+            on_moved=self._records.move,
         )
 
     async def _insist(self, call: Callable[[], Awaitable[object]]) -> bool:
@@ -195,10 +206,16 @@ class TelegramAdapter(Adapter):
             begin=begin,
             reply_to=self._records.reply_to,
             on_gone=self._on_gone,
+            on_moved=self._records.move,
+            language_of=self._records.language_of,
+            texts_in=partial(spoken, self._services.texts),
             has_ratings=self._settings.telegram_feedback,
             texts=self._services.texts,
             link=self._services.office.link,
         )
+
+    def _on_cancelled(self, turn_id: UUID) -> None:
+        self._live.drop([turn_id])
 
     def _pace(self, place: TelegramChat) -> Pace:
         per_second = self._settings.telegram_chat_messages_per_second if place.is_private else _GROUP_PER_SECOND
@@ -206,3 +223,9 @@ class TelegramAdapter(Adapter):
 
     async def _on_gone(self, place: TelegramChat) -> None:
         await self._services.inbox.leave(place.address())
+
+
+@cache
+def _texts_in(default_locale: str, language: str | None) -> Texts:
+    """The channel's words in a person's language."""
+    return localized(MANIFEST.words(locale_of(language, default_locale)).texts, language)

@@ -132,6 +132,14 @@ def never_arrived(error: TelegramError) -> bool:
     return cause is None or isinstance(cause, (*_NEVER_LEFT, TelegramError))
 
 
+_TOPIC_IS_GONE = ("message thread not found", "topic_deleted", "topic_closed", "topic_id_invalid", "thread_id_invalid")
+
+
+def is_topic_gone(error: BadRequest) -> bool:
+    """Whether the chat is there, and the topic that was named is not, or takes no messages."""
+    return any(words in error.message.lower() for words in _TOPIC_IS_GONE)
+
+
 def _keep_quiet() -> None:
     """The library logs responses it cannot parse, with people's words in them; httpx logs the token."""
     logging.getLogger("telegram").setLevel(logging.CRITICAL + 1)

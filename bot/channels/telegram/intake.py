@@ -1,7 +1,9 @@
 """Processes updates. When `take` returns, the update is stored and may be confirmed to Telegram."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
+from typing import Protocol
 from uuid import UUID
 
 import structlog
@@ -36,11 +38,23 @@ from dialogue.storage.clock import utc_now
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-OnWaiting = Callable[[UUID, TelegramChat], None]
-"""Called with a turn that now waits for its reply."""
 
-OnPressed = Callable[[str], None]
-"""Called with the id of a callback query, which must be answered."""
+class Shown(Protocol):
+    """What people see of the replies that they wait for."""
+
+    def begin(self, turn_id: UUID, place: TelegramChat) -> None: ...
+
+    def drop(self, turn_ids: Iterable[UUID]) -> None: ...
+
+    def turn_of_draft(self, draft_id: int) -> UUID | None: ...
+
+
+class Buttons(Protocol):
+    """Answers to pressed buttons."""
+
+    def answer(self, callback_id: str, key: str, language: str | None) -> None: ...
+
+    def retire(self, place: TelegramChat, notice_id: int | None) -> None: ...
 
 
 class Intake:
@@ -55,14 +69,16 @@ class Intake:
         inbox: Inbox,
         account: Account,
         are_groups_served: bool,
-        on_waiting: OnWaiting,
-        on_pressed: OnPressed,
+        shown: Shown,
+        buttons: Buttons,
+        on_moved: Callable[[int, int], Awaitable[None]],
     ) -> None:
         self._inbox = inbox
         self._account = account
         self._are_groups_served = are_groups_served
-        self._on_waiting = on_waiting
-        self._on_pressed = on_pressed
+        self._shown = shown
+        self._buttons = buttons
+        self._on_moved = on_moved
         self._chat_locks = PerChatLocks()
 
     async def take(self, update: Raw) -> None:
@@ -102,26 +118,52 @@ class Intake:
                 self._hear(message.address, await self._inbox.excuse(message))
             case Overheard(message):
                 self._hear(message.address, await self._inbox.overhear(message))
-            case Rated() | Chose() | Ordered() | Pressed():
+            case Rated() | Chose() | Ordered() | Pressed() | Stopped():
                 await self._take_press(event)
-            case Moved() | Stopped():
-                pass
+            case Moved(before=before, after=after):
+                await self._on_moved(before, after)
             case Left(address):
                 await self._inbox.leave(address)
 
-    async def _take_press(self, event: Rated | Chose | Ordered | Pressed) -> None:
+    async def _take_press(self, event: Rated | Chose | Ordered | Pressed | Stopped) -> None:
         match event:
             case Rated():
-                await self._inbox.rate(CHANNEL, event.user_id, event.turn_id, event.value)
-            case Chose(message=message, answer=answer):
-                self._hear(message.address, await self._inbox.choose(message, answer))
+                is_theirs = await self._inbox.rate(CHANNEL, event.user_id, event.turn_id, event.value)
+                key = "thanks" if is_theirs else "button_of_another"
+                self._buttons.answer(event.callback_id, key, event.language)
+            case Chose():
+                await self._choose(event)
             case Ordered(message=message):
                 self._hear(message.address, await self._inbox.receive(message))
-        self._on_pressed(event.callback_id)
+                self._buttons.answer(event.callback_id, "thanks", message.language)
+            case Pressed(is_known=is_known):
+                key = "button_of_another" if is_known else "button_unknown"
+                self._buttons.answer(event.callback_id, key, event.language)
+            case Stopped():
+                await self._stop(event)
+
+    async def _choose(self, event: Chose) -> None:
+        """The toast says what happened; it is seen by whoever pressed, and by nobody else."""
+        place, receipt = TelegramChat.at(event.message.address), await self._inbox.choose(event.message, event.answer)
+        outcome = receipt.consent
+        key = f"button_{outcome}" if outcome is not None else "button_unknown"
+        self._buttons.answer(event.callback_id, key, receipt.language)
+        if outcome is not None and outcome.is_final:
+            self._buttons.retire(place, event.notice_id)
+        self._hear(event.message.address, replace(receipt, consent=None))
+
+    async def _stop(self, event: Stopped) -> None:
+        turn_id = self._shown.turn_of_draft(event.draft_id)
+        if turn_id is not None and await self._inbox.stop(event.message.address, turn_id):
+            self._shown.drop([turn_id])
 
     def _hear(self, address: Address, receipt: Receipt) -> None:
+        place = TelegramChat.at(address)
+        self._shown.drop(receipt.cancelled_turn_ids)
         if receipt.turn_id is not None:
-            self._on_waiting(receipt.turn_id, TelegramChat.at(address))
+            self._shown.begin(receipt.turn_id, place)
+        if receipt.consent is not None and receipt.consent.is_final:  # in words, so the buttons are spent
+            self._buttons.retire(place, None)
 
 
 def sender_of(raw: object) -> str | None:

@@ -7,17 +7,17 @@ and yields to texts; nothing more is shown once the reply itself is sent.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 from uuid import UUID
 
 import structlog
-from telegram import Bot
+from telegram import Bot, ReplyParameters
 from telegram.constants import ChatAction
-from telegram.error import BadRequest, InvalidToken, RetryAfter, TelegramError
+from telegram.error import BadRequest, ChatMigrated, InvalidToken, RetryAfter, TelegramError
 
-from bot.channels.telegram.bot_api import retry_seconds
+from bot.channels.telegram.bot_api import is_topic_gone, retry_seconds
 from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.flood_limits import Limiter, Pace, Urgency
 from bot.channels.telegram.splitting import LIMIT, split
@@ -42,6 +42,15 @@ _PLACE_SECONDS = 5.0
 _DRAFT_SECONDS = 20.0
 """Telegram shows a draft for half a minute."""
 _MAX_DRAFT_ID = 2**31 - 1
+_NO_DRAFTS_SECONDS = 600.0
+"""A server that answered 404 is asked again after so long: it may have been a spell."""
+_CAN_STOP = {"can_stop": True}
+"""Since Bot API 10.3; older servers ignore it."""
+
+
+def draft_id_of(turn_id: UUID) -> int:
+    """The draft that shows that turn's reply."""
+    return turn_id.int & _MAX_DRAFT_ID or 1
 
 
 @dataclass(slots=True)
@@ -56,9 +65,11 @@ class _Waiting:
     told_at: float = 0.0
     began_at: float = field(default_factory=time.monotonic)
     placeholder: int | None = None
+    knows_drafts: bool = True
     typed_at: float = 0.0
     quiet_until: float = 0.0
     is_over: bool = False
+    is_dropped: bool = False
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -68,6 +79,8 @@ class Turns(Protocol):
     async def is_awaited(self, turn_id: UUID) -> bool: ...
 
     async def open_partial(self, turn_id: UUID, sealed: bytes) -> str | None: ...
+
+    async def reply_to(self, turn_id: UUID) -> int | None: ...
 
     async def placeholder_of(self, turn_id: UUID) -> int | None: ...
 
@@ -100,6 +113,7 @@ class Progress:
         turns: Turns,
         strays: StalePlaceholders,
         queue: WaitingQueue,
+        on_moved: Callable[[int, int], Awaitable[None]],
     ) -> None:
         self._bot = bot
         self._limiter = limiter
@@ -109,7 +123,8 @@ class Progress:
         self._queue = queue
         self._waiting: dict[UUID, _Waiting] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._has_drafts = True
+        self._on_moved = on_moved
+        self._no_drafts_until = 0.0
 
     def begin(self, turn_id: UUID, place: TelegramChat) -> None:
         """Somebody waits for the reply to that turn."""
@@ -140,6 +155,17 @@ class Progress:
                 pass
         return waiting.placeholder
 
+    def turn_of_draft(self, draft_id: int) -> UUID | None:
+        """The turn whose reply grows in that draft."""
+        return next((turn_id for turn_id in self._waiting if draft_id_of(turn_id) == draft_id), None)
+
+    def drop(self, turn_ids: Iterable[UUID]) -> None:
+        """Nobody waits for these any more: nothing is shown from now on, and placeholders go."""
+        for turn_id in turn_ids:
+            waiting = self._waiting.pop(turn_id, None)
+            if waiting is not None:
+                waiting.is_over = waiting.is_dropped = True
+
     async def close(self) -> None:
         for waiting in self._waiting.values():
             waiting.is_over = True
@@ -158,10 +184,31 @@ class Progress:
                     if not await self._turns.is_awaited(waiting.turn_id):
                         await self._strays.take_down(waiting.turn_id)
                         break
+            except ChatMigrated as moved:
+                await self._follow(waiting, moved.new_chat_id)
             except (TelegramError, DialogueError) as error:
+                if isinstance(error, BadRequest) and is_topic_gone(error):
+                    waiting.place = waiting.place.without_topic()
                 log.debug("draft_not_shown", turn_id=str(waiting.turn_id), error=type(error).__name__)
             await asyncio.sleep(_LOOK_SECONDS if waiting.place.is_private else _GROUP_LOOK_SECONDS)
         self._waiting.pop(waiting.turn_id, None)
+        if waiting.is_dropped:
+            await self._take_down(waiting.turn_id)
+
+    async def _take_down(self, turn_id: UUID) -> None:
+        try:
+            await self._strays.take_down(turn_id)
+        except (TelegramError, DialogueError) as error:  # the next adapter finds it
+            log.debug("placeholder_left_over", turn_id=str(turn_id), error=type(error).__name__)
+
+    async def _follow(self, waiting: _Waiting, chat_id: int) -> None:
+        """The group became a supergroup, where the placeholder's id means nothing."""
+        before, waiting.place = waiting.place, replace(waiting.place, chat_id=chat_id)
+        waiting.placeholder, waiting.shown = None, ""
+        try:
+            await self._on_moved(before.chat_id, chat_id)
+        except DialogueError as error:
+            log.debug("move_not_noted", error=type(error).__name__)
 
     async def _look(self, waiting: _Waiting) -> None:
         """Show new text if there is any, else "typing"; pauses under flood control."""
@@ -210,7 +257,8 @@ class Progress:
         return True
 
     async def _put(self, waiting: _Waiting, draft: str, placeholder: str) -> bool:
-        if waiting.place.is_private and self._has_drafts:
+        is_drafting = waiting.knows_drafts and time.monotonic() >= self._no_drafts_until
+        if waiting.place.is_private and is_drafting:
             return await self._draft(waiting, draft, placeholder)
         return await self._edit(waiting, placeholder)
 
@@ -222,13 +270,25 @@ class Progress:
     async def _draft(self, waiting: _Waiting, text: str, placeholder: str) -> bool:
         if not await self._has_room(waiting.place, Urgency.PASSING):
             return False
-        draft_id = waiting.turn_id.int & _MAX_DRAFT_ID or 1
+        draft_id = draft_id_of(waiting.turn_id)
         try:
-            return await self._bot.send_message_draft(waiting.place.chat_id, draft_id, text)
-        except (BadRequest, InvalidToken):  # this chat, or this server, knows no drafts; the library reads 404 so
-            self._has_drafts = False
+            return await self._bot.send_message_draft(
+                waiting.place.chat_id,
+                draft_id,
+                text,
+                message_thread_id=waiting.place.thread_id,
+                api_kwargs=_CAN_STOP,
+            )
+        except ChatMigrated:
+            raise
+        except BadRequest as error:  # this chat: what others are shown is another matter
+            if is_topic_gone(error):
+                raise
+            waiting.knows_drafts = False
+        except InvalidToken:  # this server knows no drafts: so the library reads a 404
+            self._no_drafts_until = time.monotonic() + _NO_DRAFTS_SECONDS
             log.info("drafts_refused")
-            return await self._edit(waiting, placeholder)
+        return await self._edit(waiting, placeholder)
 
     async def _edit(self, waiting: _Waiting, text: str) -> bool:
         if not await self._has_room(waiting.place, Urgency.EDIT):
@@ -247,11 +307,19 @@ class Progress:
         if waiting.placeholder is not None:
             await self._bot.edit_message_text(text, place.chat_id, waiting.placeholder)
             return
+        # it rings now: the edit that puts the reply in its place does not
         message = await self._bot.send_message(
-            place.chat_id, text, message_thread_id=place.thread_id, disable_notification=True
+            place.chat_id, text, message_thread_id=place.thread_id, reply_parameters=await self._reply(waiting)
         )
         waiting.placeholder = message.message_id
         await self._turns.note_placeholder(waiting.turn_id, message.message_id)
+
+    async def _reply(self, waiting: _Waiting) -> ReplyParameters | None:
+        """In a group it must be seen who is answered."""
+        if waiting.place.is_private:
+            return None
+        message_id = await self._turns.reply_to(waiting.turn_id)
+        return ReplyParameters(message_id, allow_sending_without_reply=True) if message_id else None
 
     async def _has_room(self, place: TelegramChat, urgency: Urgency) -> bool:
         return await self._limiter.has_room(str(place.chat_id), self._paces(place), urgency)

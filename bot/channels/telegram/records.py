@@ -14,8 +14,9 @@ from bot.channels.telegram import CHANNEL
 from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.updates import message_id_of
 from bot.executors import Executors, PriorityExecutor
-from dialogue.core import history, pending, placeholders
+from dialogue.core import history, moves, pending, placeholders
 from dialogue.core.placeholders import Stray
+from dialogue.states import DeliveryKind
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
 from dialogue.storage.vault import MasterKeys
@@ -54,6 +55,25 @@ class Records:
     async def note_placeholder(self, turn_id: UUID, message_id: int) -> None:
         placeholder, now = str(message_id), self._clock()
         await self._write(lambda session: placeholders.note(session, turn_id, platform_message_id=placeholder, now=now))
+
+    async def move(self, before: int, after: int) -> None:
+        """A group became a supergroup: conversations, memory and what is owed go along."""
+
+        def follow(session: Session) -> None:
+            moves.move_chat(session, CHANNEL, before=str(before), after=str(after))
+
+        await self._write(follow)
+
+    async def language_of(self, delivery_id: UUID) -> str | None:
+        """What the person who is owed that text is spoken to in."""
+        return await self._read(
+            lambda session: pending.language_of(session, delivery_id), executor=self._executors.delivery
+        )
+
+    async def latest_notice(self, place: TelegramChat) -> int | None:
+        """The message that asked for consent there last."""
+        message_id = await self._read(lambda session: pending.last_sent(session, place.address(), DeliveryKind.CONSENT))
+        return int(message_id) if message_id is not None else None
 
     async def strays(self, since: datetime) -> list[Stray]:
         """Placeholders made since then that no reply will replace."""

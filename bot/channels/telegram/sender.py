@@ -3,11 +3,11 @@
 A request whose outcome is unknown is repeated only if a duplicate does no harm.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
@@ -16,7 +16,7 @@ from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, Tele
 
 from bot.admission import URGENT
 from bot.channels.telegram import CHANNEL, buttons
-from bot.channels.telegram.bot_api import never_arrived, retry_seconds
+from bot.channels.telegram.bot_api import is_topic_gone, never_arrived, retry_seconds
 from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.connections import told_before_it_leaves
 from bot.channels.telegram.flood_limits import Limiter, Pace, Urgency
@@ -36,6 +36,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 _LATE = timedelta(minutes=3)
 _NOT_MODIFIED = "not modified"
+_MAX_MOVES = 3
+_STILL_THERE = timedelta(seconds=30)
 _IS_GONE = ("message to edit not found", "message can't be edited", "message_id_invalid")
 
 
@@ -61,6 +63,9 @@ class TelegramSender:
         begin: Callable[[UUID], None],
         reply_to: Callable[[UUID], Awaitable[int | None]],
         on_gone: Callable[[TelegramChat], Awaitable[None]],
+        on_moved: Callable[[int, int], Awaitable[None]],
+        language_of: Callable[[UUID], Awaitable[str | None]],
+        texts_in: Callable[[str | None], Texts],
         has_ratings: bool,
         texts: Texts,
         link: Callable[[UUID], str] = lambda _conversation_id: "",
@@ -73,6 +78,9 @@ class TelegramSender:
         self._uploads = Uploads(bot, begin)
         self._reply_to = reply_to
         self._on_gone = on_gone
+        self._on_moved = on_moved
+        self._language_of = language_of
+        self._texts_in = texts_in
         self._has_ratings = has_ratings
         self._texts = texts
         self._link = link
@@ -80,23 +88,23 @@ class TelegramSender:
     async def send(self, text: OwedText) -> str | None:
         place = TelegramChat.at(text.address)
         placeholder = await self._placeholder(text)
-        return await self._in_turn(place, text, partial(self._replace_or_say, place, text, placeholder))
+        return await self._in_turn(place, text, partial(self._replace_or_say, text, placeholder, place.chat_id))
 
     async def send_files(self, text: OwedText, files: Sequence[File]) -> str | None:
         """All files in one request, which arrives whole or not at all; the text stands beneath the last."""
         place = TelegramChat.at(text.address)
-        return await self._in_turn(place, text, partial(self._uploads.send, place, text, files))
+        return await self._in_turn(place, text, lambda where: self._uploads.send(where, text, files))
 
     def close(self) -> None:
         """Uploads are aborted; the next process sends them."""
         self._uploads.close()
 
-    async def _in_turn(self, place: TelegramChat, text: OwedText, say: Callable[[], Awaitable[str]]) -> str:
+    async def _in_turn(self, place: TelegramChat, text: OwedText, say: Callable[[TelegramChat], Awaitable[str]]) -> str:
         """When the pace allows; raises `Undeliverable`, `TryLater`."""
         urgency = Urgency.CRISIS if text.kind in URGENT_KINDS else Urgency.TEXT
         await self._limiter.wait(str(place.chat_id), self._paces(place), urgency)
         try:
-            return await say()
+            return await self._where_it_is(place, say)
         except RetryAfter as error:
             seconds = retry_seconds(error)
             await self._limiter.flooded(str(place.chat_id), seconds)
@@ -107,8 +115,24 @@ class TelegramSender:
         except BadRequest as error:
             raise Undeliverable(_short_name(error)) from None
 
-    async def _replace_or_say(self, place: TelegramChat, text: OwedText, placeholder: int | None) -> str:
-        if placeholder is not None:
+    async def _where_it_is(self, place: TelegramChat, say: Callable[[TelegramChat], Awaitable[str]]) -> str:
+        """A group that became a supergroup is followed; a topic that is gone is left for the chat that it was in."""
+        for _ in range(_MAX_MOVES):
+            try:
+                return await say(place)
+            except ChatMigrated as moved:
+                await self._on_moved(place.chat_id, moved.new_chat_id)
+                place = replace(place, chat_id=moved.new_chat_id)
+            except BadRequest as error:
+                if place.thread_id is None or not is_topic_gone(error):
+                    raise
+                place = place.without_topic()
+        raise TryLater
+
+    async def _replace_or_say(
+        self, text: OwedText, placeholder: int | None, placeholder_at: int, place: TelegramChat
+    ) -> str:
+        if placeholder is not None and place.chat_id == placeholder_at:
             return await self._replace(place, text, placeholder)
         return await self._say(place, text)
 
@@ -123,10 +147,8 @@ class TelegramSender:
         reply = await self._reply_parameters(place, text)
         try:
             with told_before_it_leaves(partial(self._depart, place, text.id), priority=_priority(text)):
-                return await self._send_message(place.chat_id, place, text, reply)
-        except ChatMigrated as moved:
-            return await self._send_message(moved.new_chat_id, place, text, None)
-        except (RetryAfter, Forbidden, BadRequest):
+                return await self._send_message(place, text, reply)
+        except (RetryAfter, Forbidden, BadRequest, ChatMigrated):
             raise
         except TelegramError as error:
             raise _fate(error, may_be_repeated=text.kind in REPEATABLE_KINDS) from None
@@ -135,21 +157,31 @@ class TelegramSender:
         await self._limiter.depart(str(place.chat_id), self._paces(place))
         self._begin(delivery_id)
 
-    async def _send_message(
-        self, chat_id: int, place: TelegramChat, text: OwedText, reply: ReplyParameters | None
-    ) -> str:
-        async def send(words: str, entities: Sequence[MessageEntity] | None) -> Message:
+    async def _send_message(self, place: TelegramChat, text: OwedText, reply: ReplyParameters | None) -> str:
+        only_to = _only_to(place, text)
+        buttons_under = await self._buttons(place, text)
+
+        async def send(
+            words: str, entities: Sequence[MessageEntity] | None, *, to: dict[str, Any] | None = only_to
+        ) -> Message:
             return await self._bot.send_message(
-                chat_id,
+                place.chat_id,
                 words,
                 entities=entities,
                 message_thread_id=place.thread_id,
-                reply_markup=self._buttons(text),
+                reply_markup=buttons_under,
                 reply_parameters=reply,
                 link_preview_options=_NO_PREVIEW,
+                api_kwargs=to,
             )
 
-        return str((await send_formatted(text, send)).message_id)
+        try:
+            return str((await send_formatted(text, send)).message_id)
+        except BadRequest as error:
+            if only_to is None or is_topic_gone(error):
+                raise
+        # not in this chat: better seen by all than by nobody
+        return str((await send_formatted(text, partial(send, to=None))).message_id)
 
     async def _replace(self, place: TelegramChat, text: OwedText, message_id: int) -> str:
         """An edit is safe to repeat when its outcome is unknown; if the placeholder is gone, sends a new message."""
@@ -157,7 +189,7 @@ class TelegramSender:
             depart = partial(self._limiter.depart, str(place.chat_id), self._paces(place))
             with told_before_it_leaves(depart, priority=_priority(text)):
                 await send_formatted(text, partial(self._edit, place, text, message_id))
-        except (RetryAfter, Forbidden):
+        except (RetryAfter, Forbidden, ChatMigrated):
             raise
         except BadRequest as error:
             if _NOT_MODIFIED in error.message.lower():
@@ -182,15 +214,16 @@ class TelegramSender:
             place.chat_id,
             message_id,
             entities=entities,
-            reply_markup=self._buttons(text),
+            reply_markup=await self._buttons(place, text),
             link_preview_options=_NO_PREVIEW,
         )
 
-    def _buttons(self, text: OwedText) -> InlineKeyboardMarkup | None:
+    async def _buttons(self, place: TelegramChat, text: OwedText) -> InlineKeyboardMarkup | None:
         if not text.is_last:
             return None
         if text.kind is DeliveryKind.CONSENT:
-            return buttons.consent(self._texts)
+            texts = self._texts_in(await self._language_of(text.id))
+            return buttons.consent(texts, user_id=None if place.is_private else place.user_id)
         if text.kind is DeliveryKind.ALERT and text.conversation_id is not None:
             return buttons.alert(self._texts, text.conversation_id, self._link(text.conversation_id))
         if self._has_ratings and text.turn_id and text.kind is DeliveryKind.REPLY:
@@ -209,24 +242,16 @@ class TelegramSender:
         return utc_now() - made_at(turn_id) > _LATE
 
 
-class Thanks:
-    """Answers pressed buttons, so that they stop spinning; best effort."""
+def _only_to(place: TelegramChat, text: OwedText) -> dict[str, Any] | None:
+    """In a group: whom alone the notice and words of danger are shown to, since Bot API 10.2; older servers ignore it.
 
-    def __init__(self, bot: Bot, words: str) -> None:
-        self._bot = bot
-        self._words = words
-        self._running: set[asyncio.Task[None]] = set()
-
-    def give(self, callback_id: str) -> None:
-        task = asyncio.create_task(self._answer(callback_id))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-
-    async def _answer(self, callback_id: str) -> None:
-        try:
-            await self._bot.answer_callback_query(callback_id, self._words)
-        except TelegramError as error:
-            log.debug("callback_not_answered", error=type(error).__name__)
+    Telegram does not promise that somebody who is offline gets them, so only to somebody who wrote just now.
+    """
+    is_private_matter = text.kind is DeliveryKind.CONSENT or text.kind in URGENT_KINDS
+    is_fresh = utc_now() - made_at(text.id) < _STILL_THERE
+    if place.is_private or place.user_id is None or not (is_private_matter and is_fresh):
+        return None
+    return {"receiver_user_id": place.user_id}
 
 
 def _priority(text: OwedText) -> int:

@@ -180,9 +180,9 @@ def _message(message: Raw, account: Account) -> list[Event]:
 def _revised(message: Raw, account: Account, update_id: int) -> list[Event]:
     """Only words can be revised; a live location is "edited" every few seconds."""
     content = content_of(message)
-    if not content.words:
-        return []
     revised = _inbound(message, account, content, suffix=f":{update_id}")
+    if not content.words:
+        return [Overheard(revised)] if content.beside and _is_addressed(message, account) else []
     return [Revised(revised, _external_id(message), is_addressed=_is_addressed(message, account))]
 
 

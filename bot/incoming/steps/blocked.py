@@ -22,9 +22,7 @@ def decide(situation: Situation) -> Outcome:
     if screening.tier >= Tier.ACTIVE or situation.course.tier is Tier.ACUTE:
         return danger.answer_what_is_refused(situation, screening, explanation=None)
     key = "uninvited" if situation.person.blocked_at is None else "blocked"
-    voice = situation.rules.voice
-    words = situation.rules.texts.say(key, **voice.directory.fillings(voice.locale))
-    return answers.say_once(situation, words, mark=_MARK, within=_A_DAY)
+    return answers.say_once(situation, situation.rules.gate.say(key), mark=_MARK, within=_A_DAY)
 
 
 def _is_kept_out(situation: Situation) -> bool:

@@ -3,10 +3,8 @@
 from dataclasses import replace
 from uuid import UUID
 
-from bot.incoming import command_answers, relay
+from bot.incoming import command_answers, danger, relay
 from bot.incoming.situation import Outcome, Situation
-from care import scripts
-from care.screening import Tier
 from dialogue.core import consent, conversations, visits
 from dialogue.core.commands import Command
 from dialogue.states import ClosedBy
@@ -33,18 +31,10 @@ def decide(situation: Situation) -> Outcome:
         situation,
         command,
         f"command_{command.name.lower()}",
-        before=_say_where_to_turn(situation) if command in _EXITS else None,
+        before=danger.where_to_turn(situation) if command in _EXITS else None,
         state=situation.rules.texts.say(f"command_share_state_{state}"),
     )
     return replace(receipt, cancelled_turn_ids=cancelled)
-
-
-def _say_where_to_turn(situation: Situation) -> str | None:
-    """Nobody in danger goes away without a number."""
-    if situation.course.tier < Tier.ACTIVE:
-        return None
-    script = scripts.named(scripts.EXIT, tier=Tier.ACTIVE, said=(), voice=situation.rules.voice)
-    return script.text if script else None
 
 
 def _end(situation: Situation) -> list[UUID]:

@@ -20,7 +20,7 @@ def decide(situation: Situation) -> Outcome:
     if not text:
         kept = emergency_contacts.shown(session, person)
         return _answer(situation, "command_contact" if kept is None else "rights_contact_shown", text=kept)
-    if text.lower() in commands.REMOVING:
+    if commands.is_removal(text):
         emergency_contacts.remove(session, person)
         return _answer(situation, "rights_contact_removed")
     if len(text) > _MAX_LENGTH:

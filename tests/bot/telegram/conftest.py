@@ -34,19 +34,20 @@ def open_clinic(telegram: Telegram, tmp_path: Path, redis_url: str) -> Iterator[
 @pytest.fixture(scope="module")
 def house() -> Iterator[Clinic]:
     """A running house that the tests of a module share, each with people of its own; groups are served."""
-    with _house(MINDGLM_TELEGRAM_GROUPS="true", MINDGLM_SCRIPTED_REPLY="{turns} 收到：{text}") as clinic:
+    with running_house(MINDGLM_TELEGRAM_GROUPS="true", MINDGLM_SCRIPTED_REPLY="{turns} 收到：{text}") as clinic:
         yield clinic
 
 
 @pytest.fixture(scope="module")
-def guarded_house() -> Iterator[Clinic]:
+def guardedrunning_house() -> Iterator[Clinic]:
     """The same, where everybody is asked for consent first."""
-    with _house(MINDGLM_CONSENT="required") as clinic:
+    with running_house(MINDGLM_CONSENT="required") as clinic:
         yield clinic
 
 
 @contextmanager
-def _house(**environment: str) -> Iterator[Clinic]:
+def running_house(**environment: str) -> Iterator[Clinic]:
+    """A house, broker and Bot API server of its own, running."""
     with tempfile.TemporaryDirectory(prefix="mg-") as directory:
         broker = ValkeyServer(Path(directory))
         broker.start()

@@ -39,6 +39,11 @@ class Telegram:
         self.calls: list[tuple[str, float]] = []
         self.commands: dict[str, list[str]] = {}
         self.thanked: list[str] = []
+        self.toasts: dict[str, str] = {}
+        self.moved: dict[int, int] = {}
+        self.gone_topics: set[int] = set()
+        self.rang: list[int] = []
+        self.no_draft_chats: set[int] = set()
         self.written: list[str] = []
         self.blocked: set[int] = set()
         self.drafts_are_known = True
@@ -113,16 +118,25 @@ class Telegram:
         self.written.append(text)
         self.push(edited_message=message)
 
-    def press(self, user_id: int, sent: Sent, button: int) -> None:
+    def press(
+        self, user_id: int, sent: Sent, button: int, *, chat: dict[str, Any] | None = None, data: str | None = None
+    ) -> str:
+        """Somebody presses a button; returns the id by which it is answered."""
+        callback_id = f"callback-{self._next_update_id}"
         self.push(
             callback_query={
-                "id": f"callback-{self._next_update_id}",
+                "id": callback_id,
                 "from": {"id": user_id, "is_bot": False, "first_name": "人"},
                 "chat_instance": "1",
-                "data": sent.buttons[button],
-                "message": {"message_id": sent.message_id, "chat": {"id": user_id, "type": "private"}, "date": 1},
+                "data": data or sent.buttons[button],
+                "message": {
+                    "message_id": sent.message_id,
+                    "chat": chat or {"id": user_id, "type": "private"},
+                    "date": 1,
+                },
             }
         )
+        return callback_id
 
     def push(self, **content: Any) -> int:
         """An update of any kind."""
@@ -191,12 +205,21 @@ class Telegram:
         if serve_method is None or (method == "sendMessageDraft" and not self.drafts_are_known):
             return refused(404, "Not Found")
         try:
+            self._check_place(fields)
             if method in _COUNTED:
                 self._count(int(fields["chat_id"]))
             result = await serve_method(fields)
         except Refusal as refusal:
             return refused(refusal.status, refusal.description, refusal.parameters)
         return Answer(200, json.dumps({"ok": True, "result": result}).encode())
+
+    def _check_place(self, fields: dict[str, Any]) -> None:
+        moved = self.moved.get(int(fields.get("chat_id", 0)))
+        if moved is not None:
+            words = "Bad Request: group chat was upgraded to a supergroup chat"
+            raise Refusal(400, words, {"migrate_to_chat_id": moved})
+        if int(fields.get("message_thread_id", 0)) in self.gone_topics:
+            raise Refusal(400, "Bad Request: message thread not found")
 
     def _next_fault(self, method: str) -> Fault | None:
         for fault in self._faults:
@@ -220,6 +243,7 @@ class Telegram:
 
     async def _do_answerCallbackQuery(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
         self.thanked.append(fields["callback_query_id"])
+        self.toasts[fields["callback_query_id"]] = fields.get("text", "")
         return True
 
     async def _do_sendChatAction(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
@@ -228,6 +252,8 @@ class Telegram:
 
     async def _do_sendMessageDraft(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
         chat_id = int(fields["chat_id"])
+        if chat_id in self.no_draft_chats:
+            raise Refusal(400, "Bad Request: chat not found")
         if chat_id < 0 or not int(fields["draft_id"]):
             raise Refusal(400, "Bad Request: TEXTDRAFT_PEER_INVALID")
         check_text(fields["text"])
@@ -248,8 +274,11 @@ class Telegram:
         self._next_message_id += 1
         sent = Sent(self._next_message_id, [fields["text"]], buttons_of(fields))
         sent.reply_to = fields.get("reply_parameters", {}).get("message_id")
+        sent.only_to = int(fields["receiver_user_id"]) if "receiver_user_id" in fields else None
         sent.thread_id = int(fields["message_thread_id"]) if "message_thread_id" in fields else None
         self.sent[chat_id].append(sent)
+        if not fields.get("disable_notification"):
+            self.rang.append(sent.message_id)
         self.shown_drafts.pop(chat_id, None)
         self.on_sent(chat_id, sent)
         return shown_as(chat_id, sent)
@@ -276,6 +305,14 @@ class Telegram:
         if fields["text"] == sent.text and buttons_of(fields) == sent.buttons:
             raise Refusal(400, "Bad Request: message is not modified: specified new message content is the same")
         sent.versions.append(fields["text"])
+        sent.buttons = buttons_of(fields)
+        return shown_as(chat_id, sent)
+
+    async def _do_editMessageReplyMarkup(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
+        chat_id, message_id = int(fields["chat_id"]), int(fields["message_id"])
+        sent = next((sent for sent in self.sent[chat_id] if sent.message_id == message_id), None)
+        if sent is None:
+            raise Refusal(400, "Bad Request: message to edit not found")
         sent.buttons = buttons_of(fields)
         return shown_as(chat_id, sent)
 

@@ -1,7 +1,9 @@
 """The polling loop by itself: what it takes in, in which order, when the database comes and goes."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
@@ -9,6 +11,7 @@ from sqlalchemy import select
 from bot.channels.telegram import bot_api as telegram_line
 from bot.channels.telegram import polling
 from bot.channels.telegram.bot_api import BotApi
+from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.polling import Poller
 from bot.channels.telegram.raw import Raw, section
@@ -65,6 +68,29 @@ class FakeIntake:
             self.stored.append(update["update_id"])
 
 
+class Unseen:
+    """Nobody looks."""
+
+    def begin(self, turn_id: UUID, place: TelegramChat) -> None:
+        """Nothing is shown."""
+
+    def drop(self, turn_ids: Iterable[UUID]) -> None:
+        """Nothing was shown."""
+
+    def turn_of_draft(self, draft_id: int) -> UUID | None:
+        """There are none."""
+
+    def answer(self, callback_id: str, key: str, language: str | None) -> None:
+        """Nobody pressed."""
+
+    def retire(self, place: TelegramChat, notice_id: int | None) -> None:
+        """There are no buttons."""
+
+
+async def _stay(_before: int, _after: int) -> None:
+    """Nobody moves."""
+
+
 class FakeHealth:
     def __init__(self) -> None:
         self.held_back: dict[str, str] = {}
@@ -112,8 +138,9 @@ async def test_after_an_outage_the_words_of_somebody_in_danger_overtake_all_that
         inbox=services.inbox,
         account=Account(id=4242, username="bot"),
         are_groups_served=False,
-        on_waiting=lambda *_: None,
-        on_pressed=lambda _: None,
+        shown=Unseen(),
+        buttons=Unseen(),
+        on_moved=_stay,
     )
     calm = [said(number, who=number) for number in range(1, 100)]
     told = poller(FakeLine(), intake)

@@ -11,7 +11,7 @@ from tests.bot.telegram.test_splitting import utf16_units
 from tests.bot.telegram.wire import BOT
 from tests.patience import wait_until
 
-LONG_REPLY = "我在听，你慢慢说。" * 7
+LONG_REPLY = "我在听，你慢慢说。这几天很难熬吧。谢谢你愿意告诉我。睡不着的时候最难受。你不用急着回答。想到哪里说到哪里。我都会听着。"
 WHO, OTHER = 7001, 7002
 GROUP = {"id": -7003, "type": "supergroup", "title": "组"}
 
@@ -128,7 +128,7 @@ def test_a_reset_takes_back_the_parts_that_were_not_sent(
     open_clinic: Callable[..., Clinic], telegram: Telegram
 ) -> None:
     clinic = open_clinic(
-        MINDGLM_SCRIPTED_REPLY="好。" * 10_000,
+        MINDGLM_SCRIPTED_REPLY="".join(f"这是第{number}句，还有很多。" for number in range(1_500)),
         MINDGLM_MAX_REPLY_TOKENS="100000",
         MINDGLM_TELEGRAM_CHAT_MESSAGES_PER_SECOND="0.5",
     ).open()

@@ -21,6 +21,7 @@ class Sent:
     buttons: list[str] = field(default_factory=list)
     reply_to: int | None = None
     thread_id: int | None = None
+    only_to: int | None = None
     at: float = field(default_factory=time.monotonic)
     file: bytes | None = None
 

@@ -72,3 +72,46 @@ def test_talking_about_a_complaint_is_no_complaint(text: str) -> None:
 def test_no_text_breaks_the_reading_of_commands(text: str) -> None:
     parse(text)
     assert argument(text) in text
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("結束對話", Command.END),
+        ("结束对话😊", Command.END),
+        ("🙏 结束对话。。。👋🏽", Command.END),
+        ("結 束 對 話", None),
+        ("End conversation!", Command.END),
+        ("/end", Command.END),
+        ("/stop", Command.END),
+        ("/cancel", Command.END),
+        ("／reset", Command.RESET),
+        ("／ｒｅｓｅｔ", Command.RESET),
+        ("/reset 😊", Command.RESET),
+        ("/reset😊", Command.RESET),
+        ("刪除我的資料", Command.DELETE),
+        ("刪除我的數據", Command.DELETE),
+        ("匯出我的資料", Command.EXPORT),
+        ("導出我的數據", Command.EXPORT),
+        ("確認刪除", Command.CONFIRM_DELETE),
+        ("投訴", Command.COMPLAIN),
+        ("我要投訴：太慢", Command.COMPLAIN),
+        ("緊急聯絡人", Command.CONTACT),
+        ("緊急聯繫人", Command.CONTACT),
+        ("隱私說明", Command.PRIVACY),
+        ("使用幫助", Command.HELP),
+        ("使用說明", Command.HELP),
+        ("撤回同意", Command.WITHDRAW),
+        ("不同意用於改進", Command.SHARE_NO),
+        ("ＥＸＰＯＲＴ　ＭＹ　ＤＡＴＡ", Command.EXPORT),
+        ("emergency contact", Command.CONTACT),
+        ("Delete my data, please", None),
+    ],
+)
+def test_a_command_is_obeyed_in_every_spelling(text: str, command: Command | None) -> None:
+    assert parse(text) is command
+
+
+def test_what_stands_behind_a_full_width_command_is_kept() -> None:
+    assert argument("／ｃｏｍｐｌａｉｎ　太慢") == "太慢"
+    assert argument("投訴：太慢") == "太慢"

@@ -1,0 +1,206 @@
+"""What breaks such bots in the field (docs/field.md), through a real adapter and worker; each person writes alone."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from tests.bot.telegram.clinic import Clinic
+from tests.bot.telegram.conftest import running_house
+from tests.bot.telegram.loopback import Telegram
+from tests.bot.telegram.wire import BOT
+from tests.patience import wait_until
+
+MENTION = f"@{BOT['username']}"
+_ids = itertools.count(3000)
+
+
+@pytest.fixture(scope="module")
+def slow() -> Iterator[Clinic]:
+    """Replies take some seconds, so that something is shown before."""
+    with running_house(
+        MINDGLM_TELEGRAM_GROUPS="true",
+        MINDGLM_SCRIPTED_REPLY="{turns} 收到：{text}。我在听着呢。你可以慢慢说。",
+        MINDGLM_SCRIPTED_DELAY_SECONDS="5",
+        MINDGLM_LOCALE="zh",
+    ) as clinic:
+        yield clinic
+
+
+@pytest.fixture
+def who() -> int:
+    return next(_ids)
+
+
+@pytest.fixture
+def group() -> dict[str, object]:
+    return {"id": -next(_ids), "type": "group", "title": "组"}
+
+
+def reply(beginning: str) -> str:
+    """The whole of it; it grows by sentences."""
+    return f"{beginning}。我在听着呢。你可以慢慢说。"
+
+
+def place_of(group: dict[str, object]) -> int:
+    return int(str(group["id"]))
+
+
+def is_placeholder_shown(telegram: Telegram, place: int) -> bool:
+    return bool(telegram.sent[place])
+
+
+def test_an_edit_without_a_change_gives_one_reply_and_an_edit_while_generating_one_anew(slow: Clinic, who: int) -> None:
+    message_id = slow.telegram.write(who, "看这个")
+    slow.telegram.edit(who, message_id, "看这个")
+    slow.telegram.edit(who, message_id, "看那个")
+    assert slow.wait_for(who, 1) == [reply("0 收到：看那个")]
+    wait_until(slow.is_quiet, 20)
+    assert slow.telegram.texts(who) == [reply("0 收到：看那个")]
+
+
+def test_a_group_that_becomes_a_supergroup_takes_reply_and_memory_along(
+    slow: Clinic, who: int, group: dict[str, object]
+) -> None:
+    place, there = place_of(group), place_of(group) - 1_000_000
+    slow.telegram.message(who, group, text=f"{MENTION} 一")
+    wait_until(lambda: is_placeholder_shown(slow.telegram, place), 20)
+    slow.telegram.moved[place] = there
+    wait_until(lambda: slow.telegram.texts(there) == [reply("0 收到：一")], 20)
+    slow.telegram.message(who, {"id": there, "type": "supergroup", "title": "组"}, text=f"{MENTION} 二")
+    wait_until(lambda: slow.telegram.texts(there)[-1] == reply("1 收到：二"), 20)
+
+
+def test_a_group_that_says_that_it_moved_is_followed(slow: Clinic, who: int, group: dict[str, object]) -> None:
+    place, there = place_of(group), place_of(group) - 1_000_000
+    slow.telegram.message(who, group, text=f"{MENTION} 一")
+    wait_until(lambda: slow.telegram.texts(place)[-1:] == [reply("0 收到：一")], 20)
+    slow.telegram.message(who, group, migrate_to_chat_id=there)
+    slow.telegram.message(who, {"id": there, "type": "supergroup", "title": "组"}, text=f"{MENTION} 二")
+    wait_until(lambda: slow.telegram.texts(there)[-1:] == [reply("1 收到：二")], 20)
+
+
+def test_where_the_topic_is_gone_the_reply_comes_without_it(slow: Clinic, who: int, group: dict[str, object]) -> None:
+    topic = next(_ids)
+    slow.telegram.gone_topics.add(topic)
+    forum = {**group, "type": "supergroup", "is_forum": True}
+    text = f"{MENTION} 我今晚就想结束自己"
+    slow.telegram.message(who, forum, text=text, message_thread_id=topic, is_topic_message=True)
+    (words,) = slow.wait_for(place_of(group), 1)
+    assert "120" in words
+    assert slow.telegram.sent[place_of(group)][0].thread_id is None
+
+
+def test_in_a_group_words_of_danger_are_shown_to_nobody_else(slow: Clinic, who: int, group: dict[str, object]) -> None:
+    slow.telegram.message(who, group, text=f"{MENTION} 我今晚就想结束自己")
+    slow.wait_for(place_of(group), 1)
+    assert slow.telegram.sent[place_of(group)][0].only_to == who
+
+
+def test_a_topic_of_a_private_chat_is_answered_inside_it(slow: Clinic, who: int) -> None:
+    slow.telegram.write(who, "一", message_thread_id=777, is_topic_message=True)
+    slow.wait_for(who, 1)
+    slow.telegram.write(who, "二")
+    slow.wait_for(who, 2)
+    assert [(sent.text, sent.thread_id) for sent in slow.telegram.sent[who]] == [
+        (reply("0 收到：一"), 777),
+        (reply("0 收到：二"), None),
+    ]
+
+
+def test_one_persons_refused_draft_changes_nothing_for_others(slow: Clinic, who: int) -> None:
+    other = next(_ids)
+    slow.telegram.no_draft_chats.add(who)
+    slow.telegram.write(who, "一")
+    slow.wait_for(who, 1)
+    slow.telegram.write(other, "二")
+    wait_until(lambda: slow.telegram.texts(other) == [reply("0 收到：二")], 20)
+    assert slow.telegram.drafts[other]
+    assert slow.telegram.sent[who][0].message_id in slow.telegram.rang
+
+
+def test_in_a_group_a_reply_quotes_and_rings_also_after_a_placeholder(
+    slow: Clinic, who: int, group: dict[str, object]
+) -> None:
+    asked = slow.telegram.message(who, group, text=f"{MENTION} 一")
+    wait_until(lambda: slow.telegram.texts(place_of(group)) == [reply("0 收到：一")], 20)
+    (sent,) = slow.telegram.sent[place_of(group)]
+    assert len(sent.versions) > 1
+    assert sent.reply_to == asked
+    assert sent.message_id in slow.telegram.rang
+
+
+@pytest.mark.parametrize("words", ["结束對話🙏", "／reset", "我今晚就想结束自己"])
+def test_nobody_types_after_the_end_or_after_words_of_danger(slow: Clinic, who: int, words: str) -> None:
+    slow.telegram.write(who, "一")
+    wait_until(lambda: bool(slow.telegram.actions[who] or slow.telegram.drafts[who]), 20)
+    slow.telegram.write(who, words)
+    slow.wait_for(who, 1)
+    seen = (len(slow.telegram.actions[who]), len(slow.telegram.drafts[who]))
+    slow.telegram.write(other := next(_ids), "二")  # as long as another's reply takes, nothing more is shown
+    slow.wait_for(other, 1)
+    assert (len(slow.telegram.actions[who]), len(slow.telegram.drafts[who])) == seen
+    assert not any("收到" in text for text in slow.telegram.texts(who))
+
+
+def test_the_stop_button_of_a_draft_ends_the_generation(slow: Clinic, who: int) -> None:
+    draft_ids: list[int] = []
+    slow.telegram.on_call = lambda method, fields: (
+        draft_ids.append(int(fields["draft_id"]))
+        if method == "sendMessageDraft" and int(fields["chat_id"]) == who
+        else None
+    )
+    slow.telegram.write(who, "一")
+    wait_until(lambda: bool(draft_ids), 20)
+    slow.telegram.push(stopped_message_generation={"chat": {"id": who, "type": "private"}, "draft_id": draft_ids[0]})
+    slow.telegram.write(who, "二")
+    assert slow.wait_for(who, 1) == [reply("0 收到：二")]
+    slow.telegram.on_call = lambda _method, _fields: None
+
+
+def test_each_press_is_told_what_happened(slow: Clinic, who: int) -> None:
+    telegram, stranger = slow.telegram, next(_ids)
+    telegram.write(who, "一")
+    slow.wait_for(who, 1)
+    (sent,) = telegram.sent[who]
+    presses = {
+        telegram.press(who, sent, 0): "收到",
+        telegram.press(stranger, sent, 0): "给别人",
+        telegram.press(who, sent, 0, data="of:tomorrow"): "失效",
+    }
+    wait_until(lambda: presses.keys() <= telegram.toasts.keys(), 20)
+    assert all(words in telegram.toasts[press] for press, words in presses.items())
+
+
+def test_voice_is_excused_once_and_a_sticker_is_read(slow: Clinic, who: int) -> None:
+    chat = {"id": who, "type": "private", "first_name": "人"}
+    file = {"file_id": "a", "file_unique_id": "b"}
+    for number in range(3):
+        slow.telegram.message(
+            who, chat, photo=[file], media_group_id=f"album-{who}", caption="这张" if not number else ""
+        )
+    slow.telegram.message(who, chat, voice=file)
+    slow.telegram.message(who, chat, sticker={**file, "emoji": "😢"})
+    texts = slow.wait_for(who, 2)
+    wait_until(slow.is_quiet, 20)
+    texts = slow.telegram.texts(who)
+    assert sum("文字" in text for text in texts) <= 2
+    assert any("😢" in text for text in texts)
+
+
+def test_a_person_is_spoken_to_in_their_own_language_and_script(slow: Clinic, who: int) -> None:
+    traditional, english, hinted = who, next(_ids), next(_ids)
+    slow.telegram.write(traditional, "你們會怎樣處理我說的話")
+    slow.telegram.write(english, "what do you keep of the words that I write")
+    for one in (traditional, english):
+        slow.wait_for(one, 1)
+        slow.telegram.write(one, "/privacy")
+    chat = {"id": hinted, "type": "private", "first_name": "人"}
+    sender = {"id": hinted, "is_bot": False, "first_name": "人", "language_code": "zh-hant"}
+    slow.telegram.push(
+        message={"message_id": 1, "from": sender, "chat": chat, "date": 1_790_000_000, "text": "/privacy"}
+    )
+    assert "加密" in slow.wait_for(traditional, 2)[1]
+    assert "資料" in slow.wait_for(traditional, 2)[1] or "儲存" in slow.wait_for(traditional, 2)[1]
+    assert "encrypt" in slow.wait_for(english, 2)[1].lower()
+    assert slow.wait_for(hinted, 1)[0] == slow.telegram.texts(traditional)[1]
