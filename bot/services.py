@@ -200,4 +200,5 @@ def _spoken(settings: DialogueSettings, directory: Directory, language: str) -> 
         language=language,
     )
     said = languages.localized(words, language)
-    return Spoken(texts=said, voice=Voice(locale=locale, directory=directory), gate=replace(drawn_up, texts=said))
+    voice = Voice(locale=locale, directory=directory, is_traditional=language == languages.TRADITIONAL)
+    return Spoken(texts=said, voice=voice, gate=replace(drawn_up, texts=said))
