@@ -11,7 +11,7 @@ from tests.bot.telegram.test_splitting import utf16_units
 from tests.bot.telegram.wire import BOT
 from tests.patience import wait_until
 
-LONG_REPLY = "我在听，你慢慢说。这几天很难熬吧。谢谢你愿意告诉我。睡不着的时候最难受。你不用急着回答。想到哪里说到哪里。我都会听着。"
+LONG_REPLY = "我在听，你慢慢说。这几天很难熬吧。谢谢你愿意告诉我。你不用急着回答。我都会听着。"
 WHO, OTHER = 7001, 7002
 GROUP = {"id": -7003, "type": "supergroup", "title": "组"}
 
