@@ -98,7 +98,9 @@ class Rules:
     def said_in(self, language: str) -> "Rules":
         """The same rules for somebody of that language."""
         spoken = self.spoken.get(language)
-        return self if spoken is None else replace(self, texts=spoken.texts, voice=spoken.voice, gate=spoken.gate)
+        if spoken is None or spoken.texts == self.texts:  # as the operator chose
+            return self
+        return replace(self, texts=spoken.texts, voice=spoken.voice, gate=spoken.gate)
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: the attendance is kept beside the fields
