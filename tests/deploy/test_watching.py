@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 import yaml
 
+from bot.channels.wecom.callback import Callback
 from bot.health import Health
 from bot.meters import BotMeters
 from bot.staff.calls.escalation import Escalation
@@ -61,6 +62,7 @@ def recorder() -> Recorder:
     BotMeters(recorder)
     WorkerMeters(recorder).watch(FakeEngine())
     Housekeeper(database=NOTHING, retention_days=30, instruments=recorder)
+    Callback(NOTHING, NOTHING, instruments=recorder)
     Escalation(database=NOTHING, office=NOTHING, ways=NOTHING, instruments=recorder)
     Health(home=Path(), channel="telegram", database=NOTHING, ask_pending=NOTHING, instruments=recorder)
     Sweeper(
