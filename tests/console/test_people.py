@@ -17,8 +17,10 @@ from tests.console.test_cases import alarm
 
 
 def person_of(house: House, conversation_id: UUID) -> UUID:
+    query = select(CONVERSATIONS.c.person_id).where(CONVERSATIONS.c.id == conversation_id)
     with house.services.database.read() as session:
-        return session.scalars(select(CONVERSATIONS.c.person_id).where(CONVERSATIONS.c.id == conversation_id)).one()
+        person_id: UUID = session.scalars(query).one()
+    return person_id
 
 
 def done(house: House, action: str) -> list[tuple[str, str | None]]:
