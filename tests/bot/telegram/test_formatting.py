@@ -71,6 +71,9 @@ async def test_minutes_after_the_question_an_answer_quotes_it() -> None:
         begin=unused,
         reply_to=question,
         on_gone=unused,
+        on_moved=unused,
+        language_of=unused,
+        texts_in=unused,
         has_ratings=False,
         texts=unused,
     )
