@@ -24,7 +24,7 @@ from tenacity import (
 )
 
 from dialogue.process.proxies import choose
-from worker.engine.event_stream import Part, parts
+from worker.engine.event_stream import StreamEvent, parts
 from worker.engine.optional_fields import OptionalFields
 from worker.engine.output_collector import OutputCollector
 from worker.engine.port import (
@@ -204,7 +204,7 @@ class Completions:
             raise _Busy
         said = (await response.aread()).decode(errors="replace").lower()
         if any(words in said for words in _FILTER_WORDS):
-            reply.add(Part("", Finish.FILTERED))
+            reply.add(StreamEvent("", Finish.FILTERED))
             reply.end()
             return
         if any(words in said for words in _LENGTH_WORDS):
@@ -273,7 +273,7 @@ class _Reply:
         """Whether text was already published, which a retry would have to take back."""
         return self._parts > 0
 
-    def add(self, part: Part) -> bool:
+    def add(self, part: StreamEvent) -> bool:
         """Append an event; whether the reply is complete."""
         if part.prompt_tokens is not None or part.reply_tokens is not None:
             self._prompt_tokens = part.prompt_tokens or self._prompt_tokens

@@ -25,7 +25,7 @@ _FINISHES = {
 _FAILURES = frozenset({"error", "network_error", "abort", "cancelled"})
 
 
-class Part(NamedTuple):
+class StreamEvent(NamedTuple):
     """One event of the stream."""
 
     text: str
@@ -34,7 +34,7 @@ class Part(NamedTuple):
     reply_tokens: int | None = None
 
 
-async def parts(chunks: AsyncIterable[bytes]) -> AsyncIterator[Part]:
+async def parts(chunks: AsyncIterable[bytes]) -> AsyncIterator[StreamEvent]:
     """The events up to ``[DONE]`` or the end; the former ends a reply also where no event told so.
 
     Raises `EngineFailed` for what is no such stream, and for errors that the server reports.
@@ -48,13 +48,13 @@ async def parts(chunks: AsyncIterable[bytes]) -> AsyncIterator[Part]:
         else:
             continue
         if payload == _DONE:
-            yield Part("", Finish.STOP)
+            yield StreamEvent("", Finish.STOP)
             return
         pending += payload
         event = _parsed(pending)
         if event is not None:
             pending = ""
-            yield _part(event)
+            yield _stream_event(event)
     if pending:
         raise EngineFailed("the server's stream cannot be read")
 
@@ -81,14 +81,14 @@ def _parsed(text: str) -> dict[str, Any] | None:
     return event if isinstance(event, dict) else {}
 
 
-def _part(event: dict[str, Any]) -> Part:
+def _stream_event(event: dict[str, Any]) -> StreamEvent:
     if event.get("error"):
         raise EngineFailed("the server reported an error")
     choices = event.get("choices") or ()
     choice: dict[str, Any] = choices[0] if choices and isinstance(choices[0], dict) else {}
     said = choice.get("delta") or choice.get("message") or {}
     usage = event.get("usage") or {}
-    return Part(
+    return StreamEvent(
         _text(choice.get("text")) or _text(said.get("content")),
         _finish(choice.get("finish_reason")),
         usage.get("prompt_tokens"),
