@@ -21,7 +21,7 @@ from dialogue.process.exit_status import ExitStatus, status_of
 from dialogue.process.logs import configure
 from dialogue.process.stop_limit import StopLimit
 from dialogue.process.systemd import notify_ready
-from worker import tasks
+from worker import broker_transport, tasks
 from worker.engine.choose import build
 from worker.engine.port import Engine, ModelServerUnavailable, ModelUnusable
 from worker.service import WorkerService
@@ -40,6 +40,7 @@ _FORCED_EXIT_SECONDS = 30.0
 def create_app(settings: WorkerSettings) -> Celery:
     """Build the worker; the database and the model are opened when it starts."""
     engine = build(settings)
+    broker_transport.install()
     app = Celery("worker", broker=home.broker_url(settings))
     app.conf.update(
         COMMON_CONFIGURATION,

@@ -29,7 +29,7 @@ _TALK_BETWEEN_WORKERS = ("without_heartbeat", "without_gossip", "without_mingle"
 
 
 class DurableConsumer(Consumer):  # type: ignore[misc]  # celery has no types
-    """Reconnects whatever the state of the lost connection, and soon."""
+    """Reconnects soon (`worker.broker_transport` survives the loss)."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options | dict.fromkeys(_TALK_BETWEEN_WORKERS, True))
@@ -39,14 +39,6 @@ class DurableConsumer(Consumer):  # type: ignore[misc]  # celery has no types
         _wait_until_writable(self.app.conf.broker_url)
         connected: Connection = super().connect()
         return connected
-
-    def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Kombu tries to requeue unacknowledged messages over the connection that it has already forgotten.
-
-        Its `AttributeError` would end the worker (celery/kombu issue 582); the sweep announces these turns again.
-        """
-        with contextlib.suppress(AttributeError):
-            super().on_connection_error_after_connected(exc)
 
     def ensure_connected(self, conn: Connection) -> Connection:
         """Retries at short and equal intervals."""
