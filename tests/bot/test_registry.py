@@ -20,13 +20,13 @@ print(*sorted(loaded & {"telegram", "wechaty", "grpclib", "torch", "sqlalchemy",
 
 
 def test_each_channel_is_known_in_the_order_of_its_port_and_the_terminal_last() -> None:
-    assert [channel.name for channel in registry.channels()] == ["telegram", "wechat", "console"]
-    assert [channel.name for channel in registry.platforms()] == ["telegram", "wechat"]
+    assert [channel.name for channel in registry.channels()] == ["telegram", "wechat", "wecom", "console"]
+    assert [channel.name for channel in registry.platforms()] == ["telegram", "wechat", "wecom"]
 
 
 def test_the_list_can_be_read_without_any_platforms_library() -> None:
     done = subprocess.run([sys.executable, "-c", QUIETLY], capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.stdout == "telegram wechat console\n\n", done.stderr
+    assert done.stdout == "telegram wechat wecom console\n\n", done.stderr
 
 
 @pytest.mark.parametrize("package", ["dialogue", "console"])
