@@ -236,7 +236,9 @@ def _service(draft: Draft, message: dict[str, Any]) -> None:
 
 
 def _tomorrow(draft: Draft, message: dict[str, Any]) -> None:
-    message[draft.chance.choice(_UNKNOWN_NAMES)] = _unknown(draft)
+    name = draft.chance.choice(_UNKNOWN_NAMES)
+    if name not in message:
+        message[name] = _unknown(draft)
 
 
 def _unknown(draft: Draft) -> Any:

@@ -4,7 +4,7 @@ Every string that the sender chose is either among the words or beside them. Wha
 dates, who and where) is neither.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,15 +110,9 @@ def content_of(message: Raw) -> Content:
         return Content(words=words, beside=beside, is_unreadable=is_unreadable)
     if any(name in _SERVICE for name in message):
         return Content(beside=beside, is_service=True)
-    return _content_of_tomorrow(message, others, beside)
-
-
-def _content_of_tomorrow(message: Raw, others: Sequence[str], beside: str) -> Content:
-    """A kind that we do not know: its strings are its words."""
-    if beside:
+    if beside:  # a kind that we do not know: its strings are its words
         return Content(words=beside)
-    is_something = any(isinstance(message[name], dict | list) for name in others)
-    return Content(is_unreadable=is_something, is_service=not is_something)
+    return Content(is_unreadable=bool(others), is_service=not others)
 
 
 def _joined(groups: Iterable[Iterable[str]]) -> str:

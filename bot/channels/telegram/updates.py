@@ -170,7 +170,7 @@ def _message(message: Raw, account: Account) -> list[Event]:
     said = _inbound(message, account, content)
     shown = replace(_inbound(message, account, Content(beside=content.beside)), external_id=_shown_id(message))
     events: list[Event] = []
-    if content.words or (said.quoted and not content.is_unreadable):
+    if content.words or said.text or (said.quoted and not content.is_unreadable):
         events.append(Said(said))
     if content.is_unreadable or not events:
         events.append(Showed(shown))
