@@ -26,6 +26,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _LOOK_SECONDS = 1.0
 _PROLONG_SECONDS = LEASE_SECONDS / 4
 _MAX_BACK_OFF_SECONDS = 30.0
+_MAX_AWAY_SECONDS = 1.0
+"""While the database or the platform is away: what was said meanwhile may be a cry for help."""
 _FIRST_BACK_OFF_SECONDS = 0.5
 _MAX_EMPTY_PAGES = 50
 _EMPTY_PAUSE_SECONDS = 0.5
@@ -196,7 +198,8 @@ class Puller:
 
     def _failed(self, account: str, error: Exception) -> None:
         self._failures[account] = count = self._failures.get(account, 0) + 1
-        seconds = min(_FIRST_BACK_OFF_SECONDS * 2 ** min(count - 1, 10), _MAX_BACK_OFF_SECONDS)
+        longest = _MAX_AWAY_SECONDS if isinstance(error, EnvironmentFault | Unreachable) else _MAX_BACK_OFF_SECONDS
+        seconds = min(_FIRST_BACK_OFF_SECONDS * 2 ** min(count - 1, 10), longest)
         self._not_before[account] = asyncio.get_running_loop().time() + seconds
         log.warning("wecom_pull_failed", error=type(error).__name__, code=getattr(error, "code", None), seconds=seconds)
         if isinstance(error, ApiError):
