@@ -39,7 +39,7 @@ def house() -> Iterator[Clinic]:
 
 
 @pytest.fixture(scope="module")
-def guardedrunning_house() -> Iterator[Clinic]:
+def guarded_house() -> Iterator[Clinic]:
     """The same, where everybody is asked for consent first."""
     with running_house(MINDGLM_CONSENT="required") as clinic:
         yield clinic
