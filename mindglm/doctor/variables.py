@@ -29,14 +29,14 @@ def examine(patient: Patient) -> Iterator[CheckResult]:
         yield warn("variable_unknown", name=name, likely=likely or "—")
     if _FILE.exists() and _FILE.stat().st_mode & _OF_OTHERS and _secrets() & set(dotenv_values(_FILE)):
         yield warn("variable_file_open", file=_FILE.absolute())
-    used = sorted(_given() & _known())
+    used = sorted(_given() & known())
     yield ok("variables", names=", ".join(used)) if used else note("variables_none")
 
 
 def unknown() -> list[tuple[str, str | None]]:
     """Names that are set and that nothing reads, each with the nearest known name if one is near."""
-    known = _known()
-    return [(name, next(iter(difflib.get_close_matches(name, known, n=1)), None)) for name in sorted(_given() - known)]
+    names = known()
+    return [(name, next(iter(difflib.get_close_matches(name, names, n=1)), None)) for name in sorted(_given() - names)]
 
 
 def _given() -> set[str]:
@@ -44,7 +44,8 @@ def _given() -> set[str]:
     return {name.upper() for name in named if name.upper().startswith(_PREFIX)}
 
 
-def _known() -> set[str]:
+def known() -> set[str]:
+    """The names of all settings, with those of the files of secrets."""
     names = {f"{_PREFIX}{name.upper()}" for settings in _classes() for name in settings.model_fields}
     return names | {f"{name}_FILE" for name in _secrets()}
 
