@@ -26,6 +26,7 @@ from console.pages import (
     live,
     overview,
     people,
+    second,
     signing,
     staff,
     transcript,
@@ -36,6 +37,7 @@ from console.visit import Refused
 
 PAGES: tuple[PageRoute, ...] = (
     *signing.PAGES,
+    *second.PAGES,
     *overview.PAGES,
     *cases.PAGES,
     *live.PAGES,

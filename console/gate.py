@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from console import csrf, sessions, words
 from console.services import ConsoleServices
+from console.sessions import Standing
 from console.visit import LOCALE_COOKIE, QUIET, SESSION_COOKIE, PageRequest, Refused, storable
 from dialogue.errors import DatabaseUnavailable
 from dialogue.states import Role
@@ -32,6 +33,7 @@ class PageRoute:
 
     `serves_idle`: also after the idle timeout, while the session lasts; such a handler looks at `idle`. `is_quiet`: it
     is asked by a script, and extends no session.
+    `during`: how far somebody may have got with signing in and use it, besides having finished.
     """
 
     path: str
@@ -40,6 +42,7 @@ class PageRoute:
     handler: Handler
     serves_idle: bool = False
     is_quiet: bool = False
+    during: frozenset[Standing] = frozenset()
 
 
 def endpoint(page: PageRoute, services: ConsoleServices) -> Callable[[Request], Awaitable[Response]]:
@@ -68,8 +71,8 @@ def _answer(page: PageRoute, services: ConsoleServices, request: Request, form: 
         _admit(page, visit)
         response = page.handler(visit)
     except Refused as refused:
-        if refused.status == 401 and page.method == "GET":  # noqa: PLR2004 - not signed in
-            return _to_sign_in(request)
+        if refused.status == 401 and page.method == "GET":  # noqa: PLR2004 - not signed in, or not completely
+            return _to_sign_in(request, visit)
         response = _error(visit, refused)
     except DatabaseUnavailable as error:
         log.warning("database_unavailable", error=type(error.__cause__).__name__)
@@ -106,6 +109,9 @@ def _admit(page: PageRoute, visit: PageRequest) -> None:
         known = visit.who or visit.idle
         if known is None:
             raise Refused(401, "error_signed_out")
+        standing = known.standing
+        if standing is not Standing.DONE and standing not in page.during:
+            raise Refused(401, "error_unfinished")
         if not known.may(page.role):
             raise Refused(403, "error_forbidden")
     if page.method == "POST" and not csrf.is_valid(visit):
@@ -119,12 +125,16 @@ def _renew(visit: PageRequest, response: Response) -> None:
     visit.set_cookie(response, SESSION_COOKIE, visit.who.cookie(now=visit.now))
 
 
-def _to_sign_in(request: Request) -> Response:
+_UNFINISHED = {Standing.ENROL: "/second-factor", Standing.VERIFY: "/sign-in/second"}
+
+
+def _to_sign_in(request: Request, visit: PageRequest) -> Response:
     """A page that refreshed itself goes to the duty desk, which goes on showing how many wait."""
     path = request.url.path
-    if QUIET in request.query_params and path != "/duty":
+    if visit.who is None and QUIET in request.query_params and path != "/duty":
         return RedirectResponse("/duty", status_code=303)
-    return RedirectResponse("/sign-in" if path == "/" else f"/sign-in?next={quote(path)}", status_code=303)
+    target = _UNFINISHED[visit.who.standing] if visit.who else "/sign-in"
+    return RedirectResponse(target if path == "/" else f"{target}?next={quote(path)}", status_code=303)
 
 
 def _error(visit: PageRequest, refused: Refused) -> Response:

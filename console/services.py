@@ -68,6 +68,7 @@ class ConsoleServices:
             lifetimes=Lifetimes(
                 whole=timedelta(hours=settings.console_session_hours),
                 idle=timedelta(minutes=settings.console_idle_minutes),
+                requires_second=settings.console_second_factor == "required",
             ),
             channels=channels,
             clock=clock,

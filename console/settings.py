@@ -1,5 +1,7 @@
 """Settings of the web console, besides those of `dialogue`."""
 
+from typing import Literal
+
 from pydantic import Field, field_validator
 
 from dialogue.process.settings import DialogueSettings
@@ -14,6 +16,11 @@ class ConsoleSettings(DialogueSettings):
     console_proxies: str = Field(
         default="127.0.0.1",
         description="Addresses of the TLS proxy whose X-Forwarded-For is trusted, separated by commas.",
+    )
+    console_second_factor: Literal["required", "offered"] = Field(
+        default="required",
+        description="A second factor (authenticator app or passkey) for whoever may read words; offered is for pilots "
+        "and tests only.",
     )
     console_session_hours: float = Field(
         default=12, gt=0, description="Longest session; then everybody has to sign in again."

@@ -13,12 +13,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from care.texts import Texts
 from console.services import ConsoleServices
-from console.sessions import SignedIn
+from console.sessions import SignedIn, Standing
 from dialogue.states import Role
 
 SESSION_COOKIE = "mindglm_session"
 LOCALE_COOKIE = "mindglm_locale"
 FORM_COOKIE = "mindglm_form"
+BROWSER_COOKIE = "mindglm_browser"
 
 QUIET = "quiet"
 """Query parameter of an auto-refresh, which does not extend the idle timeout."""
@@ -82,7 +83,7 @@ class PageRequest:
         return found
 
     def may(self, role: Role) -> bool:
-        return self.who is not None and self.who.may(role)
+        return self.who is not None and self.who.standing is Standing.DONE and self.who.may(role)
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> Response:
         return HTMLResponse(self.services.templates.render(template, self, values), status_code=status)

@@ -101,6 +101,8 @@ def _serve(settings: "ConsoleSettings") -> int:
     services = ConsoleServices.open(settings, channels=registry.labels())
     if is_exposed(settings):
         sys.stderr.write(_EXPOSED)
+    if settings.console_second_factor != "required":
+        sys.stderr.write(_ONE_FACTOR)
     _welcome(services)
     try:
         has_served = run(services)
@@ -157,13 +159,16 @@ def _base_url(settings: "ConsoleSettings") -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.console_port}"
 
 
+_EXTRA = ("argon2", "jinja2", "pyotp", "segno", "starlette", "uvicorn", "webauthn", "zxcvbn")
+
+
 def _need_the_extra() -> None:
     """Say what to install, instead of a traceback."""
     from importlib.util import find_spec
 
     from dialogue.errors import Misconfigured
 
-    missing = [name for name in ("argon2", "jinja2", "starlette", "uvicorn") if find_spec(name) is None]
+    missing = [name for name in _EXTRA if find_spec(name) is None]
     if missing:
         raise Misconfigured(f"The web console needs {', '.join(missing)}: pip install 'mindglm-bot[console]'.")
 
@@ -175,4 +180,7 @@ the clear. Listen on 127.0.0.1 behind a TLS proxy and set MINDGLM_CONSOLE_URL to
 _CANNOT_LISTEN = """\
 mindglm console: {listen} cannot be listened on. Another process, perhaps another console, has it: stop it, or set \
 MINDGLM_CONSOLE_LISTEN to another one.
+"""
+_ONE_FACTOR = """\
+mindglm console: WARNING: MINDGLM_CONSOLE_SECOND_FACTOR=offered: a stolen password is enough to read what people wrote.
 """

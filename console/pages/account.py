@@ -31,7 +31,9 @@ def change_password(visit: PageRequest) -> Response:
         return _page(visit, status=422, error="error_weak")
     with visit.services.database.begin() as session:
         accounts.set_password(session, member.id, digest, actor=visit.staff.actor, now=visit.now)
-        cookie = sessions.open_for(session, member.id, visit.services.lifetimes, now=visit.now)
+        cookie = sessions.open_for(
+            session, member.id, visit.services.lifetimes, now=visit.now, verified_at=visit.staff.verified_at
+        )
     response = visit.go("/account", notice="saved")
     visit.set_cookie(response, SESSION_COOKIE, cookie)
     return response

@@ -14,8 +14,8 @@ from console import sessions, signing_in
 from console.board import Snapshot
 from console.gate import PageRoute
 from console.sessions import SignedIn
-from console.signing_in import TooManyTries, WrongPassword
-from console.visit import SESSION_COOKIE, PageRequest, Refused, local_path
+from console.signing_in import Attempt, TooManyTries, WrongPassword
+from console.visit import BROWSER_COOKIE, SESSION_COOKIE, PageRequest, Refused, local_path
 from dialogue.admin.cases import open_cases
 from dialogue.errors import DatabaseUnavailable
 from dialogue.states import Role
@@ -51,7 +51,7 @@ def unlock(visit: PageRequest) -> Response:
             visit.services.database,
             name=who.name,
             password=visit.form.get("password", ""),
-            address=visit.address,
+            attempt=Attempt(address=visit.address, browser=visit.cookie(BROWSER_COOKIE)),
             now=visit.now,
         )
     except (WrongPassword, TooManyTries) as refused:

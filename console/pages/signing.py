@@ -8,8 +8,9 @@ from console import accounts, csrf, passwords, sessions, signing_in
 from console.accounts import BadName, Link, LinkSpent, NameTaken
 from console.gate import PageRoute
 from console.passwords import WeakPassword
-from console.signing_in import TooManyTries, WrongPassword
-from console.visit import FORM_COOKIE, LOCALE_COOKIE, SESSION_COOKIE, PageRequest, Refused, local_path
+from console.sessions import Standing
+from console.signing_in import Attempt, TooManyTries, WrongPassword
+from console.visit import BROWSER_COOKIE, FORM_COOKIE, LOCALE_COOKIE, SESSION_COOKIE, PageRequest, Refused, local_path
 from console.words import LOCALES
 from dialogue.states import Role
 
@@ -27,7 +28,7 @@ def sign_in(visit: PageRequest) -> Response:
             visit.services.database,
             name=name,
             password=visit.form.get("password", ""),
-            address=visit.address,
+            attempt=Attempt(address=visit.address, browser=visit.cookie(BROWSER_COOKIE)),
             lifetimes=visit.services.lifetimes,
             now=visit.now,
         )
@@ -111,7 +112,13 @@ def _form(visit: PageRequest, template: str, *, status: int = 200, **values: obj
 PAGES = (
     PageRoute(path="/sign-in", method="GET", role=None, handler=sign_in_form),
     PageRoute(path="/sign-in", method="POST", role=None, handler=sign_in),
-    PageRoute(path="/sign-out", method="POST", role=Role.VIEWER, handler=sign_out),
+    PageRoute(
+        path="/sign-out",
+        method="POST",
+        role=Role.VIEWER,
+        handler=sign_out,
+        during=frozenset({Standing.ENROL, Standing.VERIFY}),
+    ),
     PageRoute(path="/welcome/{token}", method="GET", role=None, handler=welcome_form),
     PageRoute(path="/welcome/{token}", method="POST", role=None, handler=welcome),
 )

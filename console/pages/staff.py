@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from console import accounts, sessions, signing_in
+from console import accounts, second_factor, sessions, signing_in
 from console.accounts import BadName, LastAdmin, NameTaken
 from console.gate import PageRoute
 from console.pages import actions
@@ -17,6 +17,9 @@ from console.words import LOCALES
 from dialogue.admin.cases import handling
 from dialogue.states import Role
 from dialogue.tables import Staff
+
+_MAX_REASON_LENGTH = 180
+"""The audit keeps 255 characters, of which the name takes up to 64."""
 
 
 def everyone(visit: PageRequest) -> Response:
@@ -75,6 +78,14 @@ def disable(visit: PageRequest) -> Response:
 
 def enable(visit: PageRequest) -> Response:
     return _change(visit, accounts.enable)
+
+
+def reset_second_factor(visit: PageRequest) -> Response:
+    """For somebody who lost their device; the reason is kept in the audit."""
+    reason = visit.form.get("reason", "").strip()
+    if not reason or len(reason) > _MAX_REASON_LENGTH:
+        return _page(visit, status=422, error="error_reason")
+    return _change(visit, partial(second_factor.reset, reason=reason))
 
 
 def link_url(visit: PageRequest, token: str) -> str:
@@ -140,6 +151,7 @@ PAGES = (
     PageRoute(path="/staff", method="POST", role=Role.ADMIN, handler=add),
     PageRoute(path="/staff/{id}/link", method="POST", role=Role.ADMIN, handler=renew_link),
     PageRoute(path="/staff/{id}/role", method="POST", role=Role.ADMIN, handler=set_role),
+    PageRoute(path="/staff/{id}/second-factor", method="POST", role=Role.ADMIN, handler=reset_second_factor),
     PageRoute(path="/staff/{id}/disable", method="POST", role=Role.ADMIN, handler=disable),
     PageRoute(path="/staff/{id}/enable", method="POST", role=Role.ADMIN, handler=enable),
 )

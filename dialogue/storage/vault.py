@@ -6,6 +6,7 @@ A person is erased by deleting their data key. Each text is bound to its row and
 import base64
 import binascii
 import hashlib
+import hmac
 import os
 from dataclasses import dataclass, field
 from typing import Self
@@ -48,6 +49,7 @@ class MasterKeys:
     def __init__(self, keys: list[bytes]) -> None:
         self._ciphers = {_key_id(key): AESGCM(key) for key in keys}
         self._current = _key_id(keys[0])
+        self._deriving = hashlib.sha256(b"mindglm derive" + keys[0]).digest()
 
     @classmethod
     def parse(cls, secret: str) -> Self:
@@ -72,6 +74,10 @@ class MasterKeys:
     def current_id(self) -> str:
         """An id of the current wrapping key that reveals nothing about it."""
         return self._current.hex()
+
+    def derived(self, purpose: str) -> bytes:
+        """32 bytes that only who has the current master key can make, the same again for the same purpose."""
+        return hmac.new(self._deriving, purpose.encode("utf-8"), hashlib.sha256).digest()
 
     def new_data_key(self, person_id: UUID) -> bytes:
         """A fresh data key for that person, wrapped."""

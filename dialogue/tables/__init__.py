@@ -13,7 +13,17 @@ from dialogue.tables.deliveries import DELIVERIES, Delivery
 from dialogue.tables.mapping import Figure, Table, Utc, spelled_out
 from dialogue.tables.people import COMPLAINTS, EMERGENCY_CONTACTS, PEOPLE, Complaint, EmergencyContact, Person
 from dialogue.tables.processes import PROCESSES, Compatibility, Process
-from dialogue.tables.staff import RESET_ORDERS, ResetOrder, SignInTries, Staff, StaffLink, StaffSession
+from dialogue.tables.staff import (
+    RESET_ORDERS,
+    ResetOrder,
+    SignInTries,
+    Staff,
+    StaffBrowser,
+    StaffFactor,
+    StaffLink,
+    StaffRecoveryCode,
+    StaffSession,
+)
 from dialogue.tables.turns import FEEDBACK, MESSAGES, TURNS, Feedback, Message, Turn
 from dialogue.tables.unparsed import UNPARSED_UPDATES, UnparsedUpdate
 
@@ -55,7 +65,10 @@ __all__ = [
     "SendBudget",
     "SignInTries",
     "Staff",
+    "StaffBrowser",
+    "StaffFactor",
     "StaffLink",
+    "StaffRecoveryCode",
     "StaffSession",
     "Table",
     "Turn",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import BigInteger, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dialogue.states import Role
@@ -12,7 +12,10 @@ from dialogue.tables.mapping import Table, core
 
 
 class Staff(Table):
-    """Someone who may use the web console; without `password_hash` they have not followed their link yet."""
+    """Someone who may use the web console; without `password_hash` they have not followed their link yet.
+
+    `data_key` seals the secrets of their second factors, as a person's seals their texts.
+    """
 
     __tablename__ = "staff"
 
@@ -24,12 +27,16 @@ class Staff(Table):
     time_zone: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
+    data_key: Mapped[bytes | None]
 
     __table_args__ = (Index("uq_staff_name", "name", unique=True),)
 
 
 class StaffSession(Table):
-    """A browser that is signed in. Of what its cookie holds only the digest is stored; `secret` signs its forms."""
+    """A browser that is signed in. Of what its cookie holds only the digest is stored; `secret` signs its forms.
+
+    `verified_at`: when the second factor was given. `challenge`: what a passkey signed last.
+    """
 
     __tablename__ = "staff_sessions"
 
@@ -38,6 +45,8 @@ class StaffSession(Table):
     secret: Mapped[bytes]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
+    verified_at: Mapped[datetime | None]
+    challenge: Mapped[bytes | None]
 
     __table_args__ = (
         # revoking: all of one member's at once
@@ -54,6 +63,60 @@ class StaffLink(Table):
     staff_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
+
+
+class StaffFactor(Table):
+    """A second factor: an authenticator app (`secret` is sealed) or a passkey (`secret` is its public key).
+
+    `counter` is the last time step whose code was used, or the passkey's number of signatures.
+    """
+
+    __tablename__ = "staff_factors"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
+    kind: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(String(64))
+    secret: Mapped[bytes]
+    credential_id: Mapped[bytes | None]
+    counter: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        # signing in: all of one member
+        Index("ix_staff_factors_staff_id", "staff_id"),
+    )
+
+
+class StaffRecoveryCode(Table):
+    """A code that replaces the second factor once; only its digest is stored."""
+
+    __tablename__ = "staff_recovery_codes"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
+    created_at: Mapped[datetime]
+
+    __table_args__ = (
+        # renewing: all of one member
+        Index("ix_staff_recovery_codes_staff_id", "staff_id"),
+    )
+
+
+class StaffBrowser(Table):
+    """A browser in which a member signed in completely: others' wrong passwords do not lock it out."""
+
+    __tablename__ = "staff_browsers"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
+    expires_at: Mapped[datetime]
+
+    __table_args__ = (
+        # forgetting: all of one member
+        Index("ix_staff_browsers_staff_id", "staff_id"),
+    )
 
 
 class ResetOrder(Table):

@@ -34,6 +34,8 @@ class AdminContext:
     @contextmanager
     def open(cls) -> Iterator[Self]:
         """Checks schema and key first; raises `DialogueError`."""
+        from zoneinfo import ZoneInfo
+
         from bot.channels import registry
         from care import texts
         from dialogue.admin.office import Actor, Office
@@ -42,8 +44,10 @@ class AdminContext:
         from dialogue.process import home, logs
         from dialogue.process.opening import open_database
         from dialogue.process.settings import DialogueSettings
+        from mindglm.admin import printing
 
         settings = DialogueSettings.read()
+        printing.tell_times_in(ZoneInfo(settings.console_time_zone))
         registry.check_accounts(settings)
         logs.configure(settings)  # to stderr: stdout is for the result
         with closing(Signals.connect(home.broker_url(settings))) as signals:

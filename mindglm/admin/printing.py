@@ -1,11 +1,13 @@
-"""Output: tables for people in local time, JSON in UTC for machines."""
+"""Output: tables for people in the operator's time zone, JSON in UTC for machines."""
 
 import json
 import sys
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +15,14 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+
+_ZONE: ContextVar[ZoneInfo | None] = ContextVar("zone", default=None)
+
+
+def tell_times_in(zone: ZoneInfo) -> None:
+    """For the rest of this command; otherwise times are the shell's."""
+    _ZONE.set(zone)
 
 
 def as_json(value: Any) -> None:
@@ -45,7 +55,7 @@ def cell(value: object) -> str:
     if value is None:
         return "–"
     if isinstance(value, datetime):
-        return f"{value.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+        return f"{value.astimezone(_ZONE.get()):%Y-%m-%d %H:%M:%S %Z}"
     return "".join(character if character.isprintable() or character == "\n" else "\ufffd" for character in str(value))
 
 

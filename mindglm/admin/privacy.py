@@ -249,11 +249,15 @@ def rotate_keys(*, json: AsJson = False) -> None:
     from dialogue.admin.audit import Action, Whom
     from dialogue.storage.clock import utc_now
     from dialogue.upkeep import key_rotation as rotation
+    from dialogue.upkeep import staff_keys
 
     with AdminContext.open() as counter:
         total, unprepared = _rotate_all(counter)
         with counter.database.begin() as session:
+            if not unprepared:
+                staff_keys.rewrap_all(session, counter.office.keys)
             wrapped_by, wrapping = rotation.wrapped_by(session), rotation.wrapping(session, now=utc_now())
+            wrapped_by += staff_keys.wrapped_by(session)
             if total.rewrapped:
                 name, reason = counter.actor.name, f"rewrapped={total.rewrapped}"
                 audit.note(session, actor=name, action=Action.ROTATE_KEYS, whom=Whom(), reason=reason, now=utc_now())

@@ -1,5 +1,6 @@
 """Checks the duties to people: verified hotlines, consent, and an admin who is alerted in a crisis."""
 
+import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -21,5 +22,19 @@ def examine(patient: Patient) -> Iterator[CheckResult]:
         yield warn("consent_off")
     if not getattr(settings, "admins", True):
         yield warn("admins_none")
+    yield from _console()
     hours = DutyHours.parse(getattr(settings, "duty_hours", ""))
     yield note("duty_hours_none") if hours is None else ok("duty_hours", hours=hours.spoken("en"))
+
+
+def _console() -> Iterator[CheckResult]:
+    """Where the console stands behind a proxy, and what is asked of who signs in."""
+    with contextlib.suppress(ModuleNotFoundError):
+        from console.settings import ConsoleSettings
+
+        settings = ConsoleSettings.read()
+        listens_elsewhere = settings.console_host not in {"127.0.0.1", "localhost", "::1"}
+        if settings.console_url and listens_elsewhere and settings.console_proxies == "127.0.0.1":
+            yield warn("console_proxies", listen=settings.console_listen)
+        if settings.console_second_factor != "required":
+            yield warn("console_one_factor")

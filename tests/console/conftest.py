@@ -105,7 +105,12 @@ def any_house(each_database: str, tmp_path: Path, password_digest: str) -> Itera
 def _opened(url: str, home: Path, digest: str) -> Iterator[House]:
     migrate(url)
     clock = FakeClock()
-    settings = ConsoleSettings(home=home / "home", database_url=SecretStr(url), secret_key=SecretStr(new_secret()))
+    settings = ConsoleSettings(
+        home=home / "home",
+        database_url=SecretStr(url),
+        secret_key=SecretStr(new_secret()),
+        console_second_factor="offered",  # its own tests are in test_second_factor.py
+    )
     services = ConsoleServices.open(settings, channels=registry.labels(), clock=clock)
     house = House(services, Rooms(services.database, services.keys, clock), clock, digest)
     for role, name in NAMES.items():

@@ -53,6 +53,13 @@ MATRIX: dict[tuple[str, str], Role | None] = {
     ("POST", "/account/password"): VIEWER,
     ("POST", "/account/preferences"): VIEWER,
     ("POST", "/account/others"): VIEWER,
+    ("GET", "/sign-in/second"): VIEWER,
+    ("POST", "/sign-in/second"): VIEWER,
+    ("GET", "/second-factor"): VIEWER,
+    ("POST", "/second-factor"): VIEWER,
+    ("POST", "/second-factor/codes"): VIEWER,
+    ("POST", "/second-factor/{id}/remove"): VIEWER,
+    ("POST", "/staff/{id}/second-factor"): ADMIN,
     ("GET", "/conversations/{id}/pulse"): COUNSELLOR,
     ("POST", "/conversations/{id}/transcript"): COUNSELLOR,
     ("POST", "/conversations/{id}/say"): COUNSELLOR,
@@ -110,6 +117,7 @@ def paths(house: House) -> Callable[[str], str]:
         "people": person.id,
         "deliveries": delivery.id,
         "staff": uuid4(),
+        "second-factor": uuid4(),
         "views": uuid4(),
     }
 
@@ -158,6 +166,8 @@ def _expected_of_get(page: PageRoute, role: Role | None, *, may: bool) -> int:
         return 410
     if page.path == "/sign-in":
         return 200 if role is None else 303
+    if page.path == "/sign-in/second":
+        return 303  # there is none to give, or nobody to give it
     if may:
         return 200
     return 303 if role is None else 403

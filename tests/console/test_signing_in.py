@@ -1,6 +1,8 @@
 from datetime import timedelta
 
-from console import accounts, sign_in_throttle
+import pytest
+
+from console import accounts, passwords, sign_in_throttle
 from console.sign_in_throttle import MAX_TRIES_OF_A_NAME, MAX_TRIES_OF_AN_ADDRESS
 from dialogue.admin import audit
 from dialogue.states import Role
@@ -187,3 +189,29 @@ def test_a_new_password_signs_every_other_browser_out(house: House) -> None:
     assert browser.get("/").status_code == 200
     assert other.get("/").status_code == 303
     assert house.browser().sign_in("lin", new).status_code == 303
+
+
+@pytest.mark.parametrize("easy", ["1234567890", "password123!", "qwertyuiop", "chenchenchen", "mindglmmindglm"])
+def test_a_password_that_is_easily_guessed_is_refused_however_long(easy: str) -> None:
+    with pytest.raises(passwords.WeakPassword):
+        passwords.digest(easy, name="chen")
+
+
+@pytest.mark.parametrize(
+    "good",
+    ["four quiet green rivers", "雨后的山路有点滑呀你慢走", "kV7-mowen-19-tuo", "x" * 3 + "Quiet lamp, odd tower" * 4],
+)
+def test_a_password_that_is_not_is_taken(good: str) -> None:
+    assert passwords.fits(passwords.digest(good, name="chen"), good)
+
+
+def test_a_whole_centre_may_sign_in_from_one_address(house: House) -> None:
+    for _ in range(MAX_TRIES_OF_AN_ADDRESS + 5):
+        assert house.browser().sign_in("wei").status_code == 303
+
+
+def test_an_account_of_ones_own_buys_no_tries_at_another_name(house: House) -> None:
+    for _ in range(MAX_TRIES_OF_A_NAME):
+        house.browser().sign_in("lin", "guess guess guess")
+        house.browser().sign_in("wei")
+    assert house.browser().sign_in("lin").status_code == 429

@@ -81,7 +81,12 @@ class Console:
     def __init__(self, url: str, home: Path) -> None:
         self._runner = asyncio.Runner()
         migrate(url)
-        settings = ConsoleSettings(home=home, database_url=SecretStr(url), secret_key=SecretStr(new_secret()))
+        settings = ConsoleSettings(
+            home=home,
+            database_url=SecretStr(url),
+            secret_key=SecretStr(new_secret()),
+            console_second_factor="offered",  # its own tests are in test_second_factor.py
+        )
         clock = FakeClock()
         self._room = ConsoleServices.open(settings, channels=registry.labels(), clock=clock)
         self._undoing = _Undoing(self._room.database)

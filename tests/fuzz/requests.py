@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from urllib.parse import quote_from_bytes
+from uuid import UUID
 
 from console.app import PAGES
 from console.gate import PageRoute
@@ -104,7 +105,9 @@ def _path(mutator: Mutator, house: Console, page: PageRoute) -> str:
     """Mostly of something that is there."""
     kind = page.path.split("/")[1]
     known = (
-        house.ids.get(kind) or house.ids[f"{kind} {mutator.chance.choice(list(Role))}"] if "{id}" in page.path else ""
+        house.ids.get(kind) or house.ids.get(f"{kind} {mutator.chance.choice(list(Role))}", UUID(int=0))
+        if "{id}" in page.path
+        else ""
     )
     chosen = str(known) if mutator.chance.random() < 0.8 else mutator.like((str(known), "..", "nobody"))
     return page.path.replace("{id}", chosen).replace("{token}", mutator.like((_NOBODYS_TOKEN, MARK)))

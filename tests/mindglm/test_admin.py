@@ -137,3 +137,14 @@ def test_a_test_alarm_is_sent_to_every_admin_and_its_fate_is_told(
     assert {fate["state"] for fate in json.loads(told.stdout)["admins"].values()} == {"pending"}
     with rooms.database.read() as session:
         assert session.scalars(select(Delivery.chat_id).order_by(Delivery.chat_id)).all() == ["1", "2"]
+
+
+def test_times_are_told_in_the_operators_zone_and_in_utc_to_machines(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rooms.heard()
+    monkeypatch.setenv("MINDGLM_CONSOLE_TIME_ZONE", "Asia/Shanghai")
+    assert "11:00:00 CST" in run("sessions").output
+    monkeypatch.setenv("MINDGLM_CONSOLE_TIME_ZONE", "Europe/Berlin")
+    assert "04:00:00 CET" in run("sessions").output
+    assert printed("sessions")["conversations"][0]["opened_at"].startswith("2026-11-21T03:00:00")

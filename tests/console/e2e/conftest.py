@@ -32,7 +32,12 @@ class ConsoleProcess:
         port = _free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.log = home / "console.log"
-        self.environment = {**os.environ, **environment, "MINDGLM_CONSOLE_LISTEN": f"127.0.0.1:{port}"}
+        self.environment = {
+            "MINDGLM_CONSOLE_SECOND_FACTOR": "offered",  # test_passkey.py asks for it
+            **os.environ,
+            **environment,
+            "MINDGLM_CONSOLE_LISTEN": f"127.0.0.1:{port}",
+        }
         self._file = self.log.open("ab")
         self.process = subprocess.Popen(
             [sys.executable, "-u", "-m", "mindglm", "console"],
