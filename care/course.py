@@ -121,7 +121,7 @@ def assess(
     heard = replace(
         course,
         age=screening.age if screening.age is not None else course.age,
-        learnt=tuple(sorted({*course.learnt, *screening.learnt})) if course.tier or screening.tier else (),
+        learnt=_learnt(course, screening),
     )
     moved = replace(_move(heard, screening, now), heard_at=now)
     scripts = _scripts(course, moved, screening, now, voice, is_minor=_is_minor(heard, band))
@@ -149,6 +149,14 @@ def go_on(course: Course, now: datetime, voice: Voice) -> tuple[Course, Script |
     return (course, None) if script is None else (_told(course, (script,), now), script)
 
 
+def _learnt(course: Course, screening: Screening) -> tuple[Learnt, ...]:
+    """What they have told in this course; who says that it is done is hurt, whatever words they used."""
+    if not (course.tier or screening.tier):
+        return ()
+    done = {Learnt.HURT} if _is_urgent(screening) else set[Learnt]()
+    return tuple(sorted({*course.learnt, *screening.learnt, *done}))
+
+
 def _as_heard_in(course: Course, screening: Screening) -> Screening:
     """An answer belongs to what was asked: to the course's route; and near is near to whom they told of."""
     if course.route is Route.ABUSE and Learnt.UNSAFE in screening.learnt:
@@ -166,7 +174,13 @@ def _move(course: Course, screening: Screening, now: datetime) -> Course:
         return _rise(course, screening, now)
     if course.tier >= Tier.ACTIVE and _doubts(course, screening):
         return _doubted(course, now)
-    if course.tier >= Tier.ACTIVE and Learnt.CALMER in screening.learnt and set(course.learnt) & _SUPPORTS:
+    is_hurt = Learnt.HURT in course.learnt  # calm words do not tell how the body is
+    if (
+        course.tier >= Tier.ACTIVE
+        and Learnt.CALMER in screening.learnt
+        and set(course.learnt) & _SUPPORTS
+        and not is_hurt
+    ):
         return _lowered(course, Tier(course.tier - 1), now)
     return _ease(course, now)
 

@@ -30,6 +30,8 @@ REASONS: Final = (
 HARM: Final = 0  # the head that says whether; the others, in the order of REASONS, say why
 THRESHOLD: Final = 0.8
 STRICT_THRESHOLD: Final = 0.6  # for somebody in danger, or under age
+SHORT: Final = 8  # characters; a shorter sentence says too little to be blocked on the usual evidence
+SHORT_THRESHOLD: Final = 0.97
 SHORTEST: Final = 4  # characters of a sentence that is judged
 BLANK: Final = "□"  # what stands for the person's own words
 _NUMBERS: Final = re.compile(r"\d[\d -]*")  # which of them may be named is not the judge's to say
@@ -60,7 +62,13 @@ def harm(sentence: str, *, is_strict: bool, heads: Heads | None = None) -> str |
         return None
     known = heads or shipped("judge")
     present = features(words)
-    if known.chance(HARM, present) < (STRICT_THRESHOLD if is_strict else THRESHOLD):
+    if known.chance(HARM, present) < _threshold(words, is_strict=is_strict):
         return None
     chances = [known.chance(HARM + 1 + number, present) for number in range(len(REASONS))]
     return REASONS[chances.index(max(chances))]
+
+
+def _threshold(words: str, *, is_strict: bool) -> float:
+    if len(words) < SHORT:
+        return SHORT_THRESHOLD
+    return STRICT_THRESHOLD if is_strict else THRESHOLD

@@ -203,3 +203,10 @@ def test_the_emergency_contact_is_offered_once_when_it_has_eased() -> None:
     assert steps(eased) == ["contact"]
     again = converse("想自杀", "好多了，室友在陪我", course=eased.course)
     assert "contact" not in steps(again)
+
+
+def test_feeling_better_beside_somebody_does_not_ease_what_was_done_to_the_body() -> None:
+    for done in ("我刚刚吞了整瓶安眠药", "我把药都吃了"):
+        assessment = talk(done, "我妈在旁边", "好一点了", "嗯")
+        assert assessment.course.tier is Tier.ACUTE
+        assert assessment.bypasses_model

@@ -85,6 +85,7 @@ class WecomAdapter(Adapter):
             accounts=self._served,
             texts=services.texts,
             has_ratings=settings.wecom_feedback,
+            packing=services.executors.exports,
         )
         super().__init__(
             sender, send_files=sender.send_files, max_file_bytes=MAX_FILE_BYTES, listening=Listening.PUSHED

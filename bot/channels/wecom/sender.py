@@ -3,11 +3,11 @@
 https://developer.work.weixin.qq.com/document/path/94677
 """
 
-import asyncio
 import io
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from bot.channels.wecom.colleagues import ENDED, QUEUED, WITH_COLLEAGUE, Colleag
 from bot.channels.wecom.errors import ACCOUNT_LOST, NO_RIGHTS, NOT_NOW, SWITCHED_OFF, ApiError, Code, Unreachable
 from bot.channels.wecom.trouble import Trouble
 from bot.channels.wecom.welcome import WelcomeCodes
+from bot.executors import PriorityExecutor
 from bot.outgoing.courier import TryLater, Undeliverable, WaitForPerson
 from care.texts import Texts
 from dialogue.errors import DatabaseUnavailable
@@ -65,7 +66,9 @@ class WecomSender:
         accounts: Callable[[], Sequence[str]],
         texts: Texts,
         has_ratings: bool,
+        packing: PriorityExecutor,
     ) -> None:
+        """`packing`: where the files of an export become an archive."""
         self._api = api
         self._colleagues = colleagues
         self._welcomes = welcomes
@@ -73,6 +76,7 @@ class WecomSender:
         self._accounts = accounts
         self._texts = texts
         self._has_ratings = has_ratings
+        self._packing = packing
         self._refusals: Counter[UUID] = Counter()
 
     async def send(self, text: OwedText) -> str | None:
@@ -80,7 +84,7 @@ class WecomSender:
 
     async def send_files(self, text: OwedText, files: Sequence[File]) -> str | None:
         """All files in one archive with the text beside them: one message is one of the five."""
-        content = await asyncio.to_thread(_packed, text.text, files)
+        content = await self._packing.run(partial(_packed, text.text, files))
         try:
             media_id = await self._api.upload(_ARCHIVE, content)
         except Unreachable:
