@@ -131,15 +131,15 @@ def test_a_whole_crisis_rises_through_each_tier_and_eases_again(known: Client) -
     said = known.write("药我都买好了，今晚就吃")
     assert known.tier() == 3
     assert "120" in said[0]
-    for words in ("不知道", "我在听", "我想静一静", "我坐着", "窗外在下雨", "我听着歌"):
+    for words in ("不知道", "我想静一静", "我听着歌", "我给猫倒了吃的", "今天下雨了", "好一点了"):
         said += known.write(words)
     assert len(said) == len(set(said)) == 7
     assert not any(text.startswith("收到：") for text in said)
 
     known.wait_in_life(2)
-    eased, models = known.write("我给姐姐打了电话", answers=2)
+    eased, models = known.write("我吃过晚饭了", answers=2)
     assert "慢慢聊" in eased
-    assert models == "收到：我给姐姐打了电话"
+    assert models == "收到：我吃过晚饭了"
     assert known.tier() == 2
 
     known.wait_in_life(2)
