@@ -22,7 +22,7 @@ PIECES = [
     "👩\u200d👩\u200d👧",
     "🇨🇳",
     "각",
-    "न्",
+    "नि",
     "1️⃣",
 ]
 texts = st.lists(st.sampled_from(PIECES), max_size=150).map("".join)
