@@ -1,10 +1,12 @@
 """The composition root of a channel's process: database, inbox, broker, maintenance loops."""
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Self
 
 from bot.executors import Executors
-from bot.incoming.gate import gate
+from bot.incoming.gate import gate, versions
 from bot.incoming.inbox import Inbox
 from bot.incoming.limits import Limits
 from bot.incoming.second_reader import Endpoint, SecondReader
@@ -180,14 +182,33 @@ def _is_labelling(settings: DialogueSettings) -> bool:
     return settings.label == "on" or (settings.label == "auto" and settings.consent == "required")
 
 
-def spoken_in(settings: DialogueSettings, directory: Directory) -> dict[str, Spoken]:
-    """What we say, by language; who agreed to the notice in one has agreed to it in all."""
-    spoken = {language: _spoken(settings, directory, language) for language in languages.ALL}
-    versions = frozenset(one.gate.notice.version for one in spoken.values())
-    return {name: replace(one, gate=replace(one.gate, versions=versions)) for name, one in spoken.items()}
+class SpokenByLanguage(Mapping[str, Spoken]):
+    """Each language's words are prepared when somebody writes in it: OpenCC's dictionaries take 40 MB."""
+
+    def __init__(self, prepare: Callable[[str], Spoken]) -> None:
+        self._prepare = cache(prepare)
+
+    def __getitem__(self, language: str) -> Spoken:
+        if language not in languages.ALL:
+            raise KeyError(language)
+        return self._prepare(language)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(languages.ALL)
+
+    def __len__(self) -> int:
+        return len(languages.ALL)
 
 
-def _spoken(settings: DialogueSettings, directory: Directory, language: str) -> Spoken:
+def spoken_in(settings: DialogueSettings, directory: Directory) -> SpokenByLanguage:
+    """What we say, by language."""
+    every_version = versions(
+        directory, retention_days=settings.retention_days, serves_children=settings.guardian_consent
+    )
+    return SpokenByLanguage(lambda language: _spoken(settings, directory, language, every_version))
+
+
+def _spoken(settings: DialogueSettings, directory: Directory, language: str, every_version: frozenset[str]) -> Spoken:
     locale = languages.locale_of(language, settings.locale)
     words = texts.load(locale)
     drawn_up = gate(
@@ -201,4 +222,4 @@ def _spoken(settings: DialogueSettings, directory: Directory, language: str) -> 
     )
     said = languages.localized(words, language)
     voice = Voice(locale=locale, directory=directory, is_traditional=language == languages.TRADITIONAL)
-    return Spoken(texts=said, voice=voice, gate=replace(drawn_up, texts=said))
+    return Spoken(texts=said, voice=voice, gate=replace(drawn_up, texts=said, versions=every_version))

@@ -8,7 +8,7 @@ from care import languages
 from care.age import ADULT, YOUNGEST_SERVED, AgeBand
 from care.disclosure import Notice, notice
 from care.hotlines import Directory
-from care.texts import Texts
+from care.texts import Texts, load
 from care.traditional import to_traditional
 from care.visit import MINORS_REST
 from dialogue.core.people import KnownPerson
@@ -67,7 +67,7 @@ def gate(
     drawn_up = notice(texts, directory, retention_days=retention_days, has_guardian_consent=serves_children)
     fillings = directory.fillings(texts.locale)
     if language == languages.TRADITIONAL:
-        drawn_up = Notice(version=f"{drawn_up.version}t", text=to_traditional(drawn_up.text))
+        drawn_up = Notice(version=_version(drawn_up, language), text=to_traditional(drawn_up.text))
         fillings = {name: to_traditional(words) for name, words in fillings.items()}
     return Gate(
         notice=drawn_up,
@@ -83,6 +83,27 @@ def gate(
             **fillings,
         },
     )
+
+
+def versions(directory: Directory, *, retention_days: int, serves_children: bool) -> frozenset[str]:
+    """Of the notice in every language: an agreement to one of them holds for all."""
+    return frozenset(
+        _version(
+            notice(
+                load(languages.locale_of(language, "zh")),
+                directory,
+                retention_days=retention_days,
+                has_guardian_consent=serves_children,
+            ),
+            language,
+        )
+        for language in languages.ALL
+    )
+
+
+def _version(drawn_up: Notice, language: str | None) -> str:
+    """The same words in another script are another notice."""
+    return f"{drawn_up.version}t" if language == languages.TRADITIONAL else drawn_up.version
 
 
 def warn_if_nobody_is_asked(settings: DialogueSettings) -> None:

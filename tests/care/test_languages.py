@@ -2,8 +2,9 @@
 
 import pytest
 
-from care import texts
+from care import languages, lexicon, texts
 from care.languages import ENGLISH, SIMPLIFIED, TRADITIONAL, language_of, locale_of, localized
+from care.traditional import to_traditional
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,9 @@ def test_texts_are_said_in_the_script() -> None:
     assert localized(zh, TRADITIONAL).say(key) != zh.say(key)
     assert localized(zh, SIMPLIFIED) == zh
     assert (locale_of(TRADITIONAL, "en"), locale_of(ENGLISH, "zh"), locale_of(None, "en")) == ("zh", "en", "en")
+
+
+def test_characters_that_are_the_same_in_both_scripts_are_those_that_opencc_leaves() -> None:
+    characters = lexicon.load("spelling")["characters"]
+    asked = {*characters["simplified"]} - {*characters["traditional"]} - languages._IN_BOTH
+    assert {one for one in asked if to_traditional(one) == one} == languages._ALIKE & asked
