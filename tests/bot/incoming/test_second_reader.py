@@ -19,6 +19,7 @@ from dialogue.process.settings import DialogueSettings
 from tests.bot.incoming.client import Client
 from tests.builders import Rooms
 from tests.patience import wait_until
+from tests.services.http_server import running
 
 CALM = "今天下了一点雨"
 SECONDS = 0.5
@@ -72,13 +73,9 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[Server]:
     serving = Server()
-    thread = threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield serving
-    serving.released.set()
-    serving.shutdown()
-    thread.join()
-    serving.server_close()
+    with running(serving):
+        yield serving
+        serving.released.set()
 
 
 @contextmanager

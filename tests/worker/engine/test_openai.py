@@ -3,9 +3,8 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
@@ -15,7 +14,9 @@ import pytest
 
 from dialogue.errors import Misconfigured
 from tests.patience import wait_until
+from tests.services.http_server import running
 from tests.worker.engine.builders import request
+from tests.worker.engine.servers import engine_on
 from worker.engine.choose import build
 from worker.engine.completions import Server
 from worker.engine.openai import OpenAI
@@ -104,28 +105,8 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body.encode())
 
 
-@contextmanager
-def serving(script: Script) -> Iterator[str]:
-    """A server that follows the script; gives its base URL."""
-    with ScriptedServer(script) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/v1"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@contextmanager
-def connected(script: Script, **options: Any) -> Iterator[OpenAI]:
-    with serving(script) as url:
-        engine = OpenAI(Server(base_url=url, **options), capacity=4)
-        engine.start()
-        try:
-            yield engine
-        finally:
-            engine.stop()
+def connected(script: Script, **options: Any) -> AbstractContextManager[OpenAI]:
+    return engine_on(ScriptedServer(script), **options)
 
 
 def last(engine: OpenAI, **changes: object) -> Progress:
@@ -271,7 +252,7 @@ def test_stopping_cancels_what_is_open() -> None:
 
 
 def test_the_settings_build_it() -> None:
-    with serving(Script()) as url:
+    with running(ScriptedServer(Script())) as url:
         engine = build(WorkerSettings(engine="openai", openai_base_url=url, openai_model="MindGLM", concurrency=3))
         engine.start()
         assert (engine.capacity, engine.model_version) == (3, "openai:MindGLM")

@@ -1,9 +1,7 @@
 """Servers that call themselves OpenAI-compatible, with everything that they leave out, add, or spell otherwise."""
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.worker.engine.builders import request
-from worker.engine.completions import Server
+from tests.worker.engine.servers import engine_on
 from worker.engine.openai import OpenAI
 from worker.engine.port import EngineFailed, Finish, ModelUnusable, Progress
 
@@ -66,27 +64,8 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-@contextmanager
-def serving(script: Nasty) -> Iterator[str]:
-    with NastyServer(script) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/v1"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@contextmanager
-def connected(script: Nasty, **options: Any) -> Iterator[OpenAI]:
-    with serving(script) as url:
-        engine = OpenAI(Server(base_url=url, **options), capacity=4)
-        engine.start()
-        try:
-            yield engine
-        finally:
-            engine.stop()
+def connected(script: Nasty, **options: Any) -> AbstractContextManager[OpenAI]:
+    return engine_on(NastyServer(script), **options)
 
 
 def event(text: str = "", **choice: Any) -> bytes:
