@@ -69,9 +69,9 @@ def import_all(names, result):
 
 wanted = json.load(sys.stdin)
 before = set(sys.modules)
-sys.addaudithook(refuse)
 for name in wanted["shared"]:
     importlib.import_module(name)
+sys.addaudithook(refuse)
 loaded = {}
 for package, names in wanted["packages"].items():
     reading, writing = os.pipe()
@@ -85,7 +85,10 @@ for package, names in wanted["packages"].items():
     loaded[package] = json.loads(told)
 json.dump(loaded, sys.stdout)
 """
-"""A process that imports what the packages share, and forks for each of them."""
+"""A process that imports the libraries that the packages share, and forks for each of them.
+
+What a library does is its own affair: torch's CUDA build asks ldconfig where its libraries are.
+"""
 
 
 def modules(package: str) -> list[str]:
