@@ -132,7 +132,7 @@ def test_settings_that_are_named_exist(readme: str) -> None:
 
 def test_both_languages_hold_the_same_sections_settings_and_links() -> None:
     texts = [(ROOT / name).read_text("utf-8") for name in READMES]
-    for pattern in (r"^#+ ", r"^\| ", r"MINDGLM_\w+", r"\]\((docs/[^)]+)\)"):
+    for pattern in (r"^#+ ", r"^\| ", r"MINDGLM_\w+", r"\]\((docs/[^).]+)[^)]*\)"):
         found = [sorted(re.findall(pattern, text, re.MULTILINE)) for text in texts]
         assert found[0] == found[1], pattern
 
