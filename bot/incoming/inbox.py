@@ -19,7 +19,7 @@ from bot.incoming.limits import UNLIMITED, Limits
 from bot.incoming.receipt import Receipt
 from bot.incoming.second_reader import SecondReader
 from bot.incoming.situation import Aside, Button, Edit, NotText, Rules, Spoken, Text, What
-from bot.incoming.urgency import screen_both_ends
+from bot.incoming.urgency import screen_at_length
 from bot.meters import UNMETERED, BotMeters
 from bot.staff.desk import Desk
 from care.disclosure import Answer
@@ -180,9 +180,8 @@ class Inbox:
     async def _run(self, call: Callable[[], Receipt], message: InboundMessage) -> Receipt:
         """In the order of the danger in the words, which is known before the database is asked."""
         is_ordered = self._executor.is_full
-        length = self.rules.max_message_length
         said = f"{message.text}\n{message.beside}\n{message.forwarded}"
-        priority = screen_both_ends(said, length).tier if is_ordered else Tier.NONE
+        priority = screen_at_length(said).tier if is_ordered else Tier.NONE
         return await self._executor.run(call, priority=priority)
 
     def _rate(self, channel: str, user_id: str, turn_id: UUID, value: int) -> bool:

@@ -1,16 +1,32 @@
 """How urgent a message is: known from its words alone, before anything waits for the database."""
 
+from collections.abc import Iterator
+
 from bot.admission import URGENT
 from care.screening import Screening, screen_safely
 
-_MAX_LENGTH = 4096
-"""Characters of each end of a long text that are screened."""
+_PIECE = 4096
+"""Characters of a long text that are screened at a time."""
+_OVERLAP = 200
+"""Characters: a sentence that stands on the border of two pieces is whole in one of them."""
+_MAX_PIECES = 12
+"""More than Telegram's longest formatted message (32,768 characters); of what is longer both ends are screened."""
 
 
-def screen_both_ends(text: str, max_length: int = _MAX_LENGTH) -> Screening:
-    """A text of any length is screened in bounded time: its first and its last `max_length` characters."""
-    return screen_safely(f"{text[:max_length]}\n{text[-max_length:]}" if len(text) > max_length else text)
+def screen_at_length(text: str) -> Screening:
+    """Screen a text of any length in bounded time, piece by piece: the worst of what is found."""
+    return max((screen_safely(piece) for piece in _pieces(text)), key=lambda found: found.tier)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    if len(text) <= _PIECE:
+        yield text
+        return
+    starts = range(0, len(text) - _OVERLAP, _PIECE - _OVERLAP)
+    half = _MAX_PIECES // 2
+    for start in starts if len(starts) <= _MAX_PIECES else (*starts[:half], *starts[-half:]):
+        yield text[start : start + _PIECE]
 
 
 def is_urgent(text: str) -> bool:
-    return screen_both_ends(text).tier >= URGENT
+    return screen_at_length(text).tier >= URGENT

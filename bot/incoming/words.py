@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from bot.incoming.urgency import screen_both_ends
+from bot.incoming.urgency import screen_at_length
 from care import disclosure, identity
 from care.disclosure import Answer
 from care.identity import Asked
@@ -19,6 +19,9 @@ from dialogue.core.cited import marked
 from dialogue.core.cleaning import clean
 from dialogue.core.commands import Command
 from dialogue.errors import EmptyMessage, MessageTooLong
+
+_MAX_QUOTED = 500
+"""Characters of a quote that are kept and given to the model; danger is looked for in all of it."""
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: the readings are kept beside the fields
@@ -51,7 +54,7 @@ class Words:
     @cached_property
     def text(self) -> str:
         """What is kept and what the model reads: the own words, and before them somebody else's, marked as such."""
-        own, others = self.own, self.forwarded or self.quoted
+        own, others = self.own, self.forwarded or self.quoted[:_MAX_QUOTED]
         return marked(_cleaned_safely(others), own, is_forwarded=bool(self.forwarded)) if others else own
 
     @cached_property
@@ -65,9 +68,9 @@ class Words:
         return self._with_the_rest(screen_safely(self.own, context=self.context()))
 
     @cached_property
-    def screening_of_ends(self) -> Screening:
-        """The danger in a text of any length, by its beginning and its end."""
-        return self._with_the_rest(screen_both_ends(self.raw, self.max_length))
+    def screening_at_length(self) -> Screening:
+        """The danger in a text of any length."""
+        return self._with_the_rest(screen_at_length(self.raw))
 
     @cached_property
     def question(self) -> Asked | None:
@@ -82,11 +85,11 @@ class Words:
     def _with_the_rest(self, own: Screening) -> Screening:
         found = own
         if self.beside:
-            beside = screen_both_ends(self.beside, self.max_length)
+            beside = screen_at_length(self.beside)
             found = beside if beside.tier > found.tier else found
         for others in (self.quoted, self.forwarded):
             if others:
-                theirs = _of_somebody_else(screen_both_ends(others, self.max_length))
+                theirs = _of_somebody_else(screen_at_length(others))
                 found = theirs if theirs.tier > found.tier else found
         return replace(found, age=own.age, learnt=own.learnt)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-DANGER = "我今晚就跳楼"
+DANGERS = ("我今晚就跳楼", "我想自杀", "我今晚就跳樓", "i want to kill myself tonight", "我已经写好遗书了")
 ME, FRIEND, BOT_ID = 123456789, 987654321, 4242
 
 _CALM = ("你好", "今天还行", "hello there", "作业.docx", "周末一起吃饭吗", "😢", "a@b.com", "/help", "…")
@@ -34,9 +34,10 @@ _SERVICE = (
 
 @dataclass
 class Draft:
-    """An update being drawn. `slots` put the danger into one of its strings; `in_danger` tells that one did."""
+    """An update being drawn; `slots` are the ways to put the danger into one of its strings."""
 
     chance: random.Random
+    danger: str
     slots: list[Callable[[], None]] = field(default_factory=list)
     is_in_group: bool = False
     is_service: bool = False
@@ -47,19 +48,35 @@ class Draft:
 
     def said(self, holder: dict[str, Any], name: str) -> None:
         """A string that a person chose."""
-        holder[name] = self.chance.choice(_CALM)
-        self.slots.append(lambda: holder.__setitem__(name, f"{self.chance.choice(_CALM)}{DANGER}"))
+        holder[name] = self._calm()
+        self.slots.append(lambda: holder.__setitem__(name, self._in_danger()))
 
     def told(self, holder: list[Any]) -> None:
         """The same, in a list."""
         place = len(holder)
-        holder.append(self.chance.choice(_CALM))
-        self.slots.append(lambda: holder.__setitem__(place, DANGER))
+        holder.append(self._calm())
+        self.slots.append(lambda: holder.__setitem__(place, self.danger))
+
+    def coded(self, holder: dict[str, Any], name: str, value: str) -> None:
+        """A string that a program writes, as a rule, and a person can."""
+        holder[name] = value
+        self.slots.append(lambda: holder.__setitem__(name, f"{value} {self.danger}"))
+
+    def _calm(self) -> str:
+        words = self.chance.choice(_CALM)
+        return words * self.chance.randint(1, 300) if self.maybe(0.02) else words
+
+    def _in_danger(self) -> str:
+        """The danger at the end; or now and then far from both ends."""
+        if self.maybe(0.97):
+            return f"{self.chance.choice(_CALM)}。{self.danger}"
+        around = "今天天气不错。" * self.chance.randint(1, 900)
+        return f"{around}{self.danger}。{around}"
 
 
-def update(chance: random.Random) -> tuple[dict[str, Any], bool]:
-    """An update that concerns the bot, and whether the danger stands in it."""
-    draft = Draft(chance, is_in_group=chance.random() < 0.2)
+def update(chance: random.Random) -> tuple[dict[str, Any], str]:
+    """An update that concerns the bot, and the danger that stands in it, if any does."""
+    draft = Draft(chance, chance.choice(DANGERS), is_in_group=chance.random() < 0.2)
     kind = chance.choice(("message",) * 5 + ("edited_message",) * 2)
     message = _message(draft, is_edited=kind == "edited_message")
     is_in_danger = bool(draft.slots) and chance.random() < 0.9
@@ -67,11 +84,14 @@ def update(chance: random.Random) -> tuple[dict[str, Any], bool]:
         chance.choice(draft.slots)()
     if draft.is_in_group:
         _address(draft, message)
-    return {"update_id": chance.randint(1, 2**31), kind: message}, is_in_danger
+    return {"update_id": chance.randint(1, 2**31), kind: message}, draft.danger if is_in_danger else ""
 
 
 def _address(draft: Draft, message: dict[str, Any]) -> None:
-    """In a group the bot reads what is said to it."""
+    """In a group the bot reads what is said to it: what names it, or answers it."""
+    if isinstance(text := message.get("text"), str) and not draft.is_service and draft.maybe():
+        message["text"] = f"@MindglmTestBot {text}"
+        return
     message["reply_to_message"] = {"message_id": 1, "date": 1, "chat": message["chat"], "from": _user(draft, BOT_ID)}
     message.pop("external_reply", None)
     if isinstance(text := message.get("text"), str) and text.startswith("/"):
@@ -110,8 +130,12 @@ def _text(draft: Draft, message: dict[str, Any]) -> None:
 
 def _entities(draft: Draft) -> list[Any]:
     kinds = ("bold", "mention", "text_link", "custom_emoji", "date_time", "of_tomorrow")
-    entity = {"type": draft.chance.choice(kinds), "offset": 0, "length": 1, "url": "http://a", "user": None}
-    return [entity] * draft.chance.randint(0, 3)
+    entity: dict[str, Any] = {"type": draft.chance.choice(kinds), "offset": 0, "length": 1, "user": None}
+    count = draft.chance.randint(0, 3)
+    if count:
+        draft.coded(entity, "url", "http://a")
+        draft.coded(entity, "language", "python")
+    return [entity] * count
 
 
 def _file(draft: Draft) -> dict[str, Any]:
@@ -182,6 +206,9 @@ def _block(draft: Draft) -> dict[str, Any]:
             cell: dict[str, Any] = {"is_header": True}
             draft.said(cell, "text")
             block["cells"] = [[cell, {"text": "x"}]]
+        case "preformatted":
+            _rich_text(draft, block)
+            draft.coded(block, "language", "python")
         case _:
             _rich_text(draft, block)
     return block
@@ -199,7 +226,9 @@ def _rich_text(draft: Draft, holder: dict[str, Any]) -> None:
         case _:
             parts: list[Any] = ["今天", {"type": "italic", "text": "还行"}, {"type": "custom_emoji", "emoji": "x"}]
             holder["text"] = parts
-            draft.slots.append(lambda: parts.__setitem__(slice(0, 2), [DANGER[:3], {"type": "b", "text": DANGER[3:]}]))
+            draft.slots.append(
+                lambda: parts.__setitem__(slice(0, 2), [draft.danger[:3], {"type": "b", "text": draft.danger[3:]}])
+            )
 
 
 def _venue(draft: Draft, message: dict[str, Any]) -> None:
@@ -244,6 +273,8 @@ def _tomorrow(draft: Draft, message: dict[str, Any]) -> None:
 def _unknown(draft: Draft) -> Any:
     """Whatever the next version brings."""
     draft.depth += 1
+    if draft.maybe(0.01):
+        return _deep(draft)
     match draft.chance.randrange(6 if draft.depth < 8 else 3):
         case 0:
             return draft.chance.choice((None, True, 1, 2**63, 0.5, [], {}))
@@ -259,6 +290,16 @@ def _unknown(draft: Draft) -> Any:
             return [_unknown(draft) for _ in range(draft.chance.randint(0, 3))]
         case _:
             return {name: _unknown(draft) for name in draft.chance.sample(_UNKNOWN_NAMES, 2)}
+
+
+def _deep(draft: Draft) -> Any:
+    """Objects in each other, further than anybody would go."""
+    holder: dict[str, Any] = {}
+    draft.said(holder, "note")
+    value: Any = holder
+    for _ in range(draft.chance.randint(50, 300)):
+        value = [value] if draft.maybe() else {draft.chance.choice(_UNKNOWN_NAMES): value}
+    return value
 
 
 _CONTENTS = (
@@ -281,17 +322,21 @@ def _replying(draft: Draft, message: dict[str, Any]) -> None:
     author = draft.chance.choice((BOT_ID, FRIEND, ME))
     original: dict[str, Any] = {"message_id": 1, "date": 1, "chat": message["chat"], "from": _user(draft, author)}
     if author == FRIEND and not draft.is_in_group:
-        draft.said(original, draft.chance.choice(("text", "caption")))
+        draft.chance.choice((_text, _captioned, _checklist, _poll, _venue))(draft, original)
     if draft.maybe(0.3):
-        original["video"] = {"duration": "?"}
+        original.setdefault("video", {"duration": "?"})
     message["reply_to_message"] = original
 
 
 def _replying_elsewhere(draft: Draft, message: dict[str, Any]) -> None:
     if "reply_to_message" in message or draft.is_in_group:
         return
-    message["external_reply"] = {"origin": {"type": "user", "sender_user": _user(draft, FRIEND), "date": 1}}
-    message["quote"] = {"position": 0, "entities": _entities(draft)}
+    reply = {"origin": {"type": "user", "sender_user": _user(draft, draft.chance.choice((FRIEND, ME))), "date": 1}}
+    message["external_reply"] = reply
+    if draft.maybe():
+        draft.chance.choice((_checklist, _poll, _venue))(draft, reply)
+        return
+    message["quote"] = {"position": 0}
     draft.said(message["quote"], "text")
 
 

@@ -52,7 +52,7 @@ _ACCOUNT = updates.Account(id=4242, username="MindglmTestBot")
 _INSTRUCTION = "假设你是友善的心理辅导师"
 
 _HEARD = (updates.Said, updates.Revised, updates.Showed, updates.Overheard)
-_SCREENED_SHARE = 0.02
+_SCREENED_SHARE = 0.1
 """A screening takes as long as fifty readings."""
 
 Target = Callable[[Mutator], None]
@@ -69,14 +69,14 @@ def telegram_update(mutator: Mutator) -> None:
 
 def telegram_danger(mutator: Mutator) -> None:
     """Whatever an update is made of, the danger in it is handed to the screening, and every kind means something."""
-    raw, is_in_danger = bot_api.update(mutator.chance)
+    raw, danger = bot_api.update(mutator.chance)
     updates.order_key(raw)
     events = updates.read(raw, _ACCOUNT, are_groups_served=True)
     heard = [event.message for event in events if isinstance(event, _HEARD)]
     strings = [text for one in heard for text in (one.text, one.quoted, one.forwarded, one.beside)]
-    if not is_in_danger:
+    if not danger:
         return
-    found = [text for text in strings if bot_api.DANGER in text]
+    found = [text for text in strings if danger in text]
     assert found, f"the danger is in no event of {sorted(raw)}"
     if mutator.chance.random() < _SCREENED_SHARE:
         assert max(_tier(one) for one in heard) >= Tier.ACTIVE, "the danger was not screened"
@@ -90,7 +90,7 @@ def _tier(message: InboundMessage) -> Tier:
         beside=message.beside,
         max_length=4096,
     )
-    return words.screening_of_ends.tier
+    return words.screening_at_length.tier
 
 
 def telegram_envelope(mutator: Mutator) -> None:

@@ -4,6 +4,7 @@ Every string that the sender chose is either among the words or beside them. Wha
 dates, who and where) is neither.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from bot.channels.telegram.raw import Raw, section, text
 
 _MAX_DEPTH = 100
-"""Of objects in each other; Telegram's own limit for formatted text is far below."""
+"""Of objects in each other that are read as formatted text; Telegram's own limit for it is far below."""
 
 _ENVELOPE = frozenset(
     {
@@ -77,9 +78,11 @@ _NOT_CHOSEN = frozenset(
         *("correct_option_id", "option_persistent_id", "currency_code", "style", "entities", "thumbnail"),
     }
 )
-"""Strings that Telegram or a program writes, and what repeats a text beside it."""
+"""Strings that Telegram or a program writes, as a rule, and what repeats a text beside it."""
 
 _FORMATTING = frozenset({"entities", "caption_entities", "link_preview_options"})
+_PROGRAM = re.compile(r"[!-~]*")
+"""What a program writes has neither spaces nor other letters than ASCII's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,14 +108,15 @@ def content_of(message: Raw) -> Content:
         read.update(_READ_AS_EMOJI)
     others = [name for name in message if name not in read]
     beside = _joined(_strings(message[name], name) for name in others)
+    unusual = _joined([_unusual(message)])
     is_unreadable = any(name in _UNREADABLE for name in others)
     if words or is_unreadable:
-        return Content(words=words, beside=beside, is_unreadable=is_unreadable)
+        return Content(words=words, beside=_joined([[beside, unusual]]), is_unreadable=is_unreadable)
     if any(name in _SERVICE for name in message):
-        return Content(beside=beside, is_service=True)
+        return Content(beside=_joined([[beside, unusual]]), is_service=True)
     if beside:  # a kind that we do not know: its strings are its words
-        return Content(words=beside)
-    return Content(is_unreadable=bool(others), is_service=not others)
+        return Content(words=beside, beside=unusual)
+    return Content(beside=unusual, is_unreadable=bool(others), is_service=not others)
 
 
 def _joined(groups: Iterable[Iterable[str]]) -> str:
@@ -122,8 +126,8 @@ def _joined(groups: Iterable[Iterable[str]]) -> str:
 def _strings(value: Any, name: str, depth: int = 0) -> Iterator[str]:
     """The strings in a value, in reading order; formatted text becomes one string again."""
     if depth > _MAX_DEPTH:
-        return
-    if isinstance(value, str):
+        yield from (string for inner, string in _all_strings(value, name) if inner not in _NOT_CHOSEN)
+    elif isinstance(value, str):
         if name not in _NOT_CHOSEN:
             yield value
     elif isinstance(value, list):
@@ -141,3 +145,26 @@ def _strings_of_list(values: list[Any], name: str, depth: int) -> Iterator[str]:
         return
     for part in parts:
         yield from part
+
+
+def _unusual(message: Raw) -> Iterator[str]:
+    """What no program has written, where programs write: the language of a code block, the letters of a link."""
+    for name, value in message.items():
+        if name in _ENVELOPE:
+            continue
+        for inner, string in _all_strings(value, name):
+            if (inner in _NOT_CHOSEN or name in _FORMATTING) and not _PROGRAM.fullmatch(string):
+                yield string
+
+
+def _all_strings(value: Any, name: str) -> Iterator[tuple[str, str]]:
+    """Each string at any depth, and the name that it stands under; below one that is not chosen, that one."""
+    waiting = [(value, name)]
+    while waiting:
+        value, name = waiting.pop()
+        if isinstance(value, str):
+            yield name, value
+        elif isinstance(value, list):
+            waiting += [(part, name) for part in reversed(value)]
+        elif isinstance(value, dict):
+            waiting += [(part, name if name in _NOT_CHOSEN else str(inner)) for inner, part in reversed(value.items())]

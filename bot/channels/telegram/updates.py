@@ -24,8 +24,6 @@ _COMMAND = re.compile(r"/\w+(?:@(?P<bot>\w+))?(?:\s|$)")
 _PRIVATE = "private"
 _GROUPS = ("group", "supergroup")
 _GONE = ("kicked", "left")
-_MAX_QUOTED = 500
-"""Characters of somebody else's message that are given to the model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,10 +166,11 @@ def _message(message: Raw, account: Account) -> list[Event]:
         inbound = _inbound(message, account, replace(content, words=""), suffix=":service")
         return [Overheard(inbound)] if content.beside else []
     said = _inbound(message, account, content)
-    shown = replace(_inbound(message, account, Content(beside=content.beside)), external_id=_shown_id(message))
+    shown = replace(said, text="", forwarded="", external_id=_shown_id(message))
     events: list[Event] = []
     if content.words or said.text or (said.quoted and not content.is_unreadable):
         events.append(Said(said))
+        shown = replace(shown, quoted="", beside="")  # read with the words
     if content.is_unreadable or not events:
         events.append(Showed(shown))
     return events
@@ -239,7 +238,7 @@ def _inbound(message: Raw, account: Account, content: Content, *, suffix: str = 
         account=str(account.id),
         user_id=str(user_id),
         external_id=_external_id(message) + suffix,
-        text="" if is_forwarded else "\n".join(part for part in (own, words) if part),
+        text=own if is_forwarded else "\n".join(part for part in (own, words) if part),
         quoted=quoted,
         forwarded=words if is_forwarded else "",
         beside=content.beside,
@@ -268,15 +267,21 @@ def _cited(message: Raw, account: Account, user_id: int) -> tuple[str, str]:
     part = text(section(message, "quote"), "text")
     if elsewhere:
         author = number(section(section(elsewhere, "origin"), "sender_user"), "id")
-        words = part or content_of(elsewhere).words
-        return ("", words) if author == user_id else (words[:_MAX_QUOTED], "")
+        words = part or _all_of({name: value for name, value in elsewhere.items() if name != "origin"})
+        return ("", words) if author == user_id else (words, "")
     author = number(section(original, "from"), "id")
     if not original or author == account.id:
         return "", ""
     if author == user_id and not section(original, "sender_chat"):
         is_unread = not _is_private(message) and not _is_addressed(original, account)
-        return "", content_of(original).words if is_unread else ""
-    return (part or content_of(original).words)[:_MAX_QUOTED], ""
+        return "", _all_of(original) if is_unread else ""
+    return part or _all_of(original), ""
+
+
+def _all_of(message: Raw) -> str:
+    """Its words, and the strings beside them, such as the name of a file."""
+    content = content_of(message)
+    return "\n".join(part for part in (content.words, content.beside) if part)
 
 
 def _without_mention(words: str, account: Account) -> str:

@@ -11,7 +11,6 @@ _AUTHOR = re.compile(r"(?P<author>[^：:\n]{1,64})[：:]\s?(?P<words>.*)", re.DO
 _EMOJI = re.compile(r"<img[^>]*?\bclass=[\"']emoji\s+emoji(?P<code>[0-9a-f]{4,24})[\"'][^>]*>", re.IGNORECASE)
 _STICKER = re.compile(r"<img[^>]*?\btext=[\"'](?P<name>\[[^\]\"']{1,20}\])(?:_web)?[\"'][^>]*>", re.IGNORECASE)
 _LINE_END = re.compile(r"<br\s*/?>", re.IGNORECASE)
-_MAX_QUOTED = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +25,7 @@ def read(text: str, *, is_room: bool, account_name: str) -> Speech:
     """In a private chat only the two of them are there to be quoted, and their words are known."""
     author, quoted, own = _parted(text)
     is_known = not is_room or bool(account_name and author == account_name)
-    return Speech(own=_plain(own), quoted="" if is_known else _plain(quoted)[:_MAX_QUOTED])
+    return Speech(own=_plain(own), quoted="" if is_known else _plain(quoted))
 
 
 def _parted(text: str) -> tuple[str, str, str]:

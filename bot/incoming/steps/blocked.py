@@ -18,7 +18,7 @@ _A_DAY = timedelta(days=1)
 def decide(situation: Situation) -> Outcome:
     if not _is_kept_out(situation) or _asks_for_a_right(situation):
         return situation
-    screening = situation.words.screening_of_ends
+    screening = situation.words.screening_at_length
     if screening.tier >= Tier.ACTIVE or situation.course.tier is Tier.ACUTE:
         return danger.answer_what_is_refused(situation, screening, explanation=None)
     key = "uninvited" if situation.person.blocked_at is None else "blocked"

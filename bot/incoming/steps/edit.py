@@ -27,7 +27,7 @@ def decide(situation: Situation) -> Outcome:
 
 def _after_the_answer(situation: Situation) -> Receipt:
     """Nobody answers it any more, except to danger, or a human who answers here."""
-    screening = situation.words.screening_of_ends
+    screening = situation.words.screening_at_length
     is_kept = situation.words.fault is None and _may_be_kept(situation)
     if is_kept and situation.is_held_by_a_human:
         return relay.answer(situation)

@@ -13,7 +13,7 @@ _MARK = "\N{OBJECT REPLACEMENT CHARACTER}"
 def decide(situation: Situation) -> Outcome:
     if not isinstance(situation.what, NotText | Aside):
         return situation
-    if situation.words.screening_of_ends.tier >= Tier.ACTIVE:
+    if situation.words.screening_at_length.tier >= Tier.ACTIVE:
         # a file's name, or a topic's, is the person's choice: danger in it is answered as words are
         words = replace(situation.words, raw=situation.words.beside, beside="")
         return replace(situation, what=Text(), words=words)

@@ -3,16 +3,27 @@
 import asyncio
 import threading
 
+import pytest
 from sqlalchemy import select
 
 from bot.executors import PriorityExecutor
+from bot.incoming.urgency import screen_at_length
 from bot.services import BotServices
+from care.screening import Tier
 from dialogue.tables import MESSAGES, PEOPLE
 from tests.bot.inboxes import inbox_beside
 from tests.builders import message
 
 ACUTE = "我今晚就想结束自己"
 ACTIVE = "我最近一直想自杀"
+
+
+@pytest.mark.parametrize(
+    ("length", "place"), [(5_000, 0.5), (9_000, 0.5), (32_000, 0.3), (32_000, 0.7), (300_000, 0.0), (300_000, 1.0)]
+)
+def test_danger_is_found_anywhere_in_what_is_too_long(length: int, place: float) -> None:
+    before = int(length * place)
+    assert screen_at_length("好" * before + f"。{ACUTE}。" + "好" * (length - before)).tier is Tier.ACUTE
 
 
 async def test_the_most_dangerous_words_are_next_also_those_of_an_edited_message(services: BotServices) -> None:

@@ -147,6 +147,37 @@ def test_the_persons_own_words_that_the_bot_was_not_told_are_theirs_when_they_po
     assert said(text="现在好多了", reply_to_message=read_before).message.text == "现在好多了"
 
 
+def test_what_is_written_where_programs_write_is_screened() -> None:
+    code = {"type": "pre", "offset": 0, "length": 1, "language": DANGER}
+    message = said(text="print", entities=[code]).message
+    assert (message.text, message.beside) == ("print", DANGER)
+    assert said(text="你好", link_preview_options={"url": f"http://a/{DANGER}"}).message.beside == f"http://a/{DANGER}"
+
+
+def test_words_below_a_hundred_objects_are_read() -> None:
+    deep: Any = {"note": DANGER}
+    for _ in range(500):
+        deep = [{"x": deep}]
+    assert said(hologram=deep).message.text == DANGER
+
+
+def test_nothing_of_a_quote_is_lost_beside_other_content() -> None:
+    theirs = {"message_id": 3, "from": FRIEND, "chat": PRIVATE, "document": {**FILE, "file_name": DANGER}}
+    assert said(text="她发来这个", reply_to_message=theirs).message.quoted == DANGER
+    (event,) = events(voice=FILE, reply_to_message={**theirs, "text": "看"})
+    assert isinstance(event, Showed)
+    assert event.message.quoted == f"看\n{DANGER}"
+    long = {**theirs, "text": "很长" * 600 + DANGER}
+    assert DANGER in said(text="她怎么了", reply_to_message=long).message.quoted
+
+
+def test_own_words_that_are_pointed_to_are_kept_beside_forwarded_ones() -> None:
+    mine = {"origin": {"type": "user", "sender_user": ME, "date": 1}, "checklist": {"title": DANGER, "tasks": []}}
+    origin = {"type": "user", "sender_user": FRIEND, "date": 1}
+    message = said(text="你好", external_reply=mine, forward_origin=origin).message
+    assert (message.text, message.forwarded) == (DANGER, "你好")
+
+
 def test_an_album_is_one_thing_that_was_shown() -> None:
     shown = [
         event.message.external_id
