@@ -143,9 +143,9 @@ def _pip() -> list[str] | None:
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
     base = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
-    argv = [str(base), "-m", "pip"]
-    if base.exists() and subprocess.run([*argv, "--version"], check=False, capture_output=True).returncode == 0:
-        return argv
+    ask = "import importlib.util, sys; sys.exit(importlib.util.find_spec('pip') is None)"
+    if base.exists() and subprocess.run([base, "-c", ask], check=False, capture_output=True).returncode == 0:
+        return [str(base), "-m", "pip"]
     return None
 
 

@@ -4,10 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.bootstrap import fake_uv
+from tests.bootstrap import fake_uv, quick_pip
 
 ROOT = Path(__file__).parents[2]
 TESTS = "pytest -m not e2e -n auto --dist worksteal"
@@ -19,11 +19,10 @@ class Checkout:
     """A copy of what dev.py needs, far from any network, beside an empty home."""
 
     root: Path
-    wheels: Path
     log: Path
+    environment: dict[str, str]
 
     def start(self, *words: str, **variables: str) -> subprocess.Popen[str]:
-        environment = {**BARE, "HOME": str(self.root), "PIP_FIND_LINKS": str(self.wheels), "FAKE_LOG": str(self.log)}
         return subprocess.Popen(
             [sys.executable, "dev.py", *words],
             stdin=subprocess.DEVNULL,
@@ -31,7 +30,7 @@ class Checkout:
             stderr=subprocess.PIPE,
             text=True,
             cwd=self.root,
-            env={**environment, **variables},
+            env={**self.environment, **variables},
         )
 
     def run(self, *words: str, **variables: str) -> "Outcome":
@@ -73,4 +72,12 @@ def make_checkout(directory: Path) -> Checkout:
     product.parent.mkdir()
     product.write_text("import os, sys; print(os.getcwd(), *sys.argv[1:]); sys.exit(7)")
     (root / "requirements" / "uv.txt").write_text(fake_uv.build(wheels, version="0.13.8"))
-    return Checkout(root=root, wheels=wheels, log=directory / "noted")
+    log = directory / "noted"
+    environment = {**BARE, "HOME": str(root), "PIP_FIND_LINKS": str(wheels), "FAKE_LOG": str(log)}
+    return Checkout(root=root, log=log, environment=environment)
+
+
+def with_quick_pip(checkout: Checkout) -> Checkout:
+    """The same one, where ``python -m pip`` is quick_pip."""
+    path = quick_pip.write(checkout.root.parent / "quick")
+    return replace(checkout, environment={**checkout.environment, "PYTHONPATH": str(path)})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 _EXECUTABLE = 0o100755
 
-_PROGRAM = '''\
+PROGRAM = '''\
 #!python
 import os, sys, sysconfig, time
 from pathlib import Path
@@ -43,7 +43,7 @@ def build(directory: Path, *, version: str) -> str:
     """Put the wheel into `directory`; returns its line for a hashed requirements file."""
     stem = f"uv-{version}"
     files = {
-        f"{stem}.data/scripts/uv": _PROGRAM,
+        f"{stem}.data/scripts/uv": PROGRAM,
         f"{stem}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: uv\nVersion: {version}\n",
         f"{stem}.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }

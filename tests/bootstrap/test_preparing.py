@@ -8,11 +8,11 @@ from pathlib import Path
 from tests.bootstrap.checkout import ROOT, TESTS, Checkout
 
 
-def test_the_first_chat_prepares_the_runtime_and_then_becomes_the_product(fresh: Checkout) -> None:
-    first = fresh.run("chat", "--timings")
-    assert first.out == f"{fresh.root} chat --timings\n"
+def test_the_first_chat_prepares_the_runtime_and_then_becomes_the_product(untouched: Checkout) -> None:
+    first = untouched.run("chat", "--timings")
+    assert first.out == f"{untouched.root} chat --timings\n"
     assert first.status == 7, "the product's own status"
-    assert fresh.noted() == ["uv runtime", "uv torch"]
+    assert untouched.noted() == ["uv runtime", "uv torch"]
 
 
 def test_it_says_what_it_downloads_and_how_much_before_it_does(fresh: Checkout) -> None:
@@ -73,8 +73,8 @@ def test_two_at_once_prepare_it_once(fresh: Checkout) -> None:
     assert fresh.noted() == ["uv runtime", "uv torch"]
 
 
-def test_without_any_index_one_line_says_so(fresh: Checkout) -> None:
-    outcome = fresh.run(
+def test_without_any_index_one_line_says_so(untouched: Checkout) -> None:
+    outcome = untouched.run(
         "chat", PIP_FIND_LINKS="", PIP_NO_INDEX="", PIP_INDEX_URL="http://127.0.0.1:9/simple", PIP_RETRIES="0"
     )
     assert outcome.status == 1

@@ -120,14 +120,20 @@ async def test_in_a_room_the_person_is_named(rooms: Rooms, gateway: Gateway, sta
     assert sent.mentions == ["wxid_wang"]
 
 
-async def test_what_is_owed_waits_while_the_account_is_logged_out(rooms: Rooms, gateway: Gateway, start: Start) -> None:
-    await start(gateway)
-    gateway.happen(Happening.LOGOUT, contactId=BOT)
-    await asyncio.sleep(0.2)
+async def test_what_is_owed_waits_while_the_account_is_logged_out(
+    services: BotServices, rooms: Rooms, gateway: Gateway, start: Start
+) -> None:
+    """It is not even claimed: what comes after the wake-up of a courier, a friend request, is handled."""
+    await start(gateway, wechat_accepts_friends=True)
+    with capture_logs() as logs:
+        gateway.happen(Happening.LOGOUT, contactId=BOT)
+        await until(lambda: "wechat_logged_out" in {entry["event"] for entry in logs})
     owe(rooms, "我在")
-    await asyncio.sleep(1.5)
+    services.signals.owe({CHANNEL})
+    gateway.befriend("wxid_new")
+    await until(lambda: gateway.accepted)
     assert gateway.sent == []
-    assert [(delivery.state, delivery.attempt) for delivery in rooms.deliveries()] == [(DeliveryState.PENDING, 0)]
+    assert [(delivery.state, delivery.attempt) for delivery in rooms.deliveries()[:1]] == [(DeliveryState.PENDING, 0)]
     gateway.happen(Happening.LOGIN, contactId=BOT)
     assert await asyncio.to_thread(gateway.wait_for, 1) == ["我在"]
 

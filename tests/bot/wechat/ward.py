@@ -186,6 +186,11 @@ class Ward:
                 assert time.monotonic() < deadline, "the rehearsal cannot be reached"
                 time.sleep(0.1)
 
+    def wait_spooled(self) -> None:
+        """Until what was said is on the gateway's disk: it reads the next request when it is done with the last."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._control_port}/sent", timeout=30):
+            pass
+
     def answers(self) -> dict[str, list[str]]:
         """What each person was told, in order."""
         told: dict[str, list[str]] = defaultdict(list)

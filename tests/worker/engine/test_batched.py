@@ -1,5 +1,6 @@
 """The batching engine keeps the port's promises, whatever the model's thread meets."""
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -128,7 +129,8 @@ def test_a_late_reply_exceeds_its_deadline_even_if_the_model_hangs() -> None:
 def test_a_deadline_counts_from_the_call() -> None:
     with running(FakeRunner(WORDS)) as engine:
         stream = engine.stream(request(deadline_seconds=0.05))
-        time.sleep(0.1)
+        called_at = time.monotonic()
+        wait_until(lambda: time.monotonic() > called_at + 0.05)
         with pytest.raises(DeadlineExceeded):
             next(stream)
 
@@ -198,15 +200,30 @@ def test_a_stopped_engine_can_be_started_again() -> None:
         engine.stop()
 
 
-def test_an_idle_engine_does_nothing() -> None:
+class Waits(threading.Condition):
+    """Records each wait of the engine's thread: until it is woken (None), or for so many seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by_thread: list[tuple[threading.Thread, float | None]] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.by_thread.append((threading.current_thread(), timeout))
+        return super().wait(timeout)
+
+
+def test_an_idle_engine_sleeps_until_it_is_woken() -> None:
     runner = FakeRunner(WORDS)
-    with running(runner) as engine:
+    engine = Batched(lambda: loaded_model(runner), capacity=1)
+    engine._changed = waits = Waits()
+    engine.start()
+    for asked in range(3):
+        wait_until(lambda asked=asked: len(waits.by_thread) == asked + 1)  # type: ignore[misc]  # bound early
         last(engine, request())
-        steps = len(runner.steps)
-        before = time.process_time()
-        time.sleep(0.5)
-        assert time.process_time() - before < 0.005
-        assert len(runner.steps) == steps
+    wait_until(lambda: len(waits.by_thread) == 4)
+    thread = engine._thread
+    engine.stop()
+    assert waits.by_thread == [(thread, None)] * 4
 
 
 def test_a_second_turn_of_a_conversation_computes_only_what_is_new() -> None:
