@@ -21,6 +21,7 @@ from dialogue.storage.database import connect, sqlite_url
 from tests.builders import Rooms
 from tests.ears import chinese_in
 from tests.services.databases import Databases, own_redis
+from tests.services.memory import use_memory
 from tests.services.migrated import migrate
 from tests.services.postgres import PostgresServer
 from tests.services.valkey import ValkeyServer
@@ -29,6 +30,10 @@ Server = TypeVar("Server", PostgresServer, ValkeyServer)
 
 _ROOT = Path(__file__).parents[1]
 _MAX_PROCESSES = 8
+
+
+def pytest_configure() -> None:
+    use_memory()
 
 
 def pytest_xdist_auto_num_workers() -> int:
