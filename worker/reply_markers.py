@@ -1,0 +1,144 @@
+"""How models of many families write what is not meant for people: thoughts, frames of prompts, labels of roles.
+
+Patterns only; `worker.reply_cleaner` applies them.
+"""
+
+import re
+from typing import Final
+
+_LEFT = r"(?:<|＜|&lt;)"
+_RIGHT = r"(?:>|＞|&gt;)"
+_BAR = r"[|｜]?"
+_GAP = r"[\s_▁-]*"
+_THOUGHT_NAMES = (
+    *("think", "thinking", "thought", "thoughts", "thought_process", "reason", "reasoning", "reasoning_content"),
+    *("reflection", "reflect", "analysis", "analyze", "inner_monologue", "monologue", "internal", "internal_thoughts"),
+    *("internal_monologue", "scratchpad", "scratch_pad", "cot", "chain_of_thought", "deliberation", "planning"),
+    *("tool", "tool_call", "tool_calls", "tool_response", "function_call", "function", "思考", "思考过程", "思维链"),
+    *("推理", "推理过程", "内心独白", "内心活动", "分析过程"),
+)
+"""What a model says to itself, or to a program."""
+_THOUGHT = f"(?:[A-Za-z]{{1,12}}:)?(?:{'|'.join(sorted(_THOUGHT_NAMES, key=len, reverse=True))})"
+_BARE_THOUGHT = r"(?:think(?:ing)?|thoughts?|reasoning|思考(?:过程)?|推理(?:过程)?|内心(?:独白|活动))"
+_INSIDE = r"(?:\s[^<>＜＞\n]{0,80}?)?"
+
+OPEN: Final = re.compile(
+    rf"{_LEFT}\s*{_BAR}{_GAP}(?:(?:begin|start){_GAP}(?:of)?{_GAP})?{_THOUGHT}{_INSIDE}(?<!/)\s*{_BAR}\s*{_RIGHT}"
+    rf"|[\[【]\s*{_BARE_THOUGHT}\s*[\]】]|◁think▷|<unused94>(?:thought\b)?"
+    r"|<\|channel\|?>\s*(?:analysis|commentary|thought)\b",
+    re.IGNORECASE,
+)
+CLOSE: Final = re.compile(
+    rf"{_LEFT}\s*{_BAR}\s*(?:/|end{_GAP}(?:of)?{_GAP}){_GAP}{_THOUGHT}\s*{_BAR}\s*{_RIGHT}"
+    rf"|[\[【]\s*/\s*{_BARE_THOUGHT}\s*[\]】]|◁/think▷|<unused95>|<channel\|>"
+    r"|(?:<\|start\|>\s*assistant\s*)?<\|channel\|?>\s*final\b[^<\n]{0,40}(?:<\|constrain\|>\s*\w+\s*)?<\|message\|>",
+    re.IGNORECASE,
+)
+EMPTY_THOUGHT: Final = re.compile(rf"{_LEFT}\s*{_THOUGHT}\s*/\s*{_RIGHT}", re.IGNORECASE)
+FENCED_THOUGHT: Final = re.compile(
+    rf"```[ \t]*{_THOUGHT}\b[^\n]*\n.*?(?:\n```[ \t]*(?:\n|\Z)|\Z)", re.IGNORECASE | re.DOTALL
+)
+HALF_CHANNEL: Final = re.compile(r"(?:<\|start\|>\s*assistant\s*)?<\|channel\|?>[^\n]{0,40}\Z", re.IGNORECASE)
+"""The name of a channel that is not written out yet."""
+SOLUTION: Final = re.compile(
+    r"<\|(?:begin|end)_of_(?:solution|box|answer)\|>|<\|(?:start|end)_response\|>"
+    rf"|{_LEFT}\s*/?\s*(?:final_)?(?:answer|response|output|reply|final|回答|回复)\s*{_RIGHT}",
+    re.IGNORECASE,
+)
+"""What stands around the reply itself."""
+_THOUGHT_LABELS = (
+    *("思考", "思考过程", "推理过程", "内心独白", "内心活动", "分析过程", "thought", "thoughts"),
+    *("thinking", "reasoning"),
+    "analysis",
+)
+LABELLED_THOUGHT: Final = re.compile(rf"\s*(?:\*\*)?(?:{'|'.join(_THOUGHT_LABELS)})(?:\*\*)?\s*[:：]", re.IGNORECASE)
+LABELLED_REPLY: Final = re.compile(
+    r"\n\s*(?:#{1,6}\s*)?(?:\*\*)?(?:(?:最终|正式|给\S{1,6}的)?(?:回答|回复|答复)|(?:final\s+)?(?:answer|response|reply))(?:\*\*)?\s*[:：]"
+    r"(?:\*\*)?\s*",
+    re.IGNORECASE,
+)
+
+OUR_LABELS: Final = (
+    *("assistant", "supporter", "counselor", "counsellor", "therapist", "listener", "helper", "chatbot", "chatglm"),
+    *("mindglm", "bot", "ai", "gpt", "model", "gpt4 correct assistant", "支持者", "咨询师", "心理咨询师", "倾听者"),
+    *("助手", "机器人", "答", "助人者", "心理支持者"),
+)
+LEADING_LABELS: Final = ("answer", "response", "reply", "output", "回答", "回复", "答复")
+"""Ours at the beginning only: within a reply they are words like others."""
+THEIR_LABELS: Final = (
+    *("human", "user", "seeker", "help-seeker", "help seeker", "client", "patient", "visitor", "system"),
+    *("instruction", "input", "question", "gpt4 correct user", "求助者", "来访者", "倾诉者", "用户", "人类", "系统"),
+    *("患者", "问", "q"),
+)
+INSIDE_LABELS: Final = ("human", "user", "seeker", "supporter", "assistant", "求助者", "支持者")
+"""Cut also within a line: nobody is addressed by them."""
+_OURS = f"(?:{'|'.join(OUR_LABELS)})"
+_LEADING_OURS = f"(?:{'|'.join((*OUR_LABELS, *LEADING_LABELS))})"
+_THEIRS = f"(?:{'|'.join(THEIR_LABELS)})"
+_LABEL_TAIL = r"\s*(?:\*\*|__)?\s*[:：]\s*(?:\*\*|__)?"
+_SPECIAL = (
+    r"bos|eos|pad|unk|mask|sep|cls|sop|eop|eoa|eoh|eot|eom|eod|eom_id|s|human|user|bot|assistant|system|_user|_bot|_system"
+    r"|reserved_\w{1,30}|unused_?\w{1,30}|extra_id_\d+|tokens_unused_\d+|(?:start|end|begin)_of_\w{1,30}|im_(?:start|end)"
+    r"|endoftext|eot_id|\w{1,30}_token|\w{1,20}_token_\d+|ai|client|seeker|supporter"
+)
+_FRAME = (
+    r"<\|[^|<>\n]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>|＜\|[^|＜＞\n]{1,40}\|＞|\[\|[^|\[\]\n]{1,40}\|\]"
+    rf"|</?(?:{_SPECIAL})>|</?<?/?SYS>>|\[/?INST\]|\[gMASK\]|\[s?MASK\]|\[(?:CLS|SEP|PAD|UNK|BOS|EOS|EOT|END)\]"
+    r"|\[(?:UNUSED_TOKEN_\d+|/?AVAILABLE_TOOLS|/?TOOL_(?:CALLS|RESULTS|CONTENT)|/?SYSTEM_PROMPT)\]|\[Round\s*\d*\]?"
+)
+_BRACKETED = rf"[\[【<＜]\s*(?:{_OURS}|{_THEIRS})\s*[\]】>＞]"
+_HEADING = rf"#{{2,6}}\s*(?:{_LEADING_OURS}|{_THEIRS})(?=\s*(?:[:：]|\n|$))"
+_ROLE_LINE = rf"(?:^|\n)[ \t>]*(?:(?:\*\*|__)?(?:{_OURS}|{_THEIRS}){_LABEL_TAIL}|{_BRACKETED})"
+_ROLE_INSIDE = rf"(?<![A-Za-z])(?:#{{2,6}}\s*)?(?:{'|'.join(INSIDE_LABELS)}){_LABEL_TAIL}"
+
+LEADING: Final = re.compile(
+    rf"\s*(?:(?:{_FRAME})\s*(?:(?:{_OURS})\s*\n)?(?:[:：]\s*)?|(?:#{{2,6}}\s*)?(?:\*\*|__)?{_LEADING_OURS}{_LABEL_TAIL}"
+    rf"|#{{2,6}}\s*{_LEADING_OURS}\s*\n|[\[【<＜]\s*{_OURS}\s*[\]】>＞]\s*[:：]?)",
+    re.IGNORECASE,
+)
+"""What may stand before a reply, and is dropped."""
+NEXT_SIDE: Final = re.compile(rf"{_FRAME}|{_HEADING}|{_ROLE_LINE}|{_ROLE_INSIDE}", re.IGNORECASE)
+"""Where a reply ends, and something else begins."""
+
+_MAX_MARKER = 60
+"""Characters: a tail as long as that may still become a marker."""
+_DECORATION = "#*_>-• \t\n"
+_CLOSED_BY = {"<": ">", "＜": "＞", "◁": "▷", "[": "]", "【": "】"}
+
+
+def held_back(text: str) -> int:
+    """Length of a tail that may be the beginning of a marker."""
+    tail = text[-_MAX_MARKER:]
+    is_whole = len(tail) == len(text)
+    return next(
+        (
+            len(tail) - start
+            for start in range(len(tail))
+            if _may_become_a_marker(tail[start:], is_start=is_whole and start == 0, before=tail[start - 1 : start])
+        ),
+        0,
+    )
+
+
+def _may_become_a_marker(tail: str, *, is_start: bool, before: str) -> bool:
+    if tail[0] in _CLOSED_BY or tail[0] in "&`":
+        return _is_unclosed(tail, before)
+    word = tail.lstrip(_DECORATION).lower()
+    if not word:
+        return tail[0] in "#\n" or is_start
+    if before.isascii() and before.isalpha():
+        return False
+    is_at_line = is_start or "\n" in tail or tail[0] == "#"
+    labels = (*OUR_LABELS, *LEADING_LABELS, *THEIR_LABELS) if is_at_line else INSIDE_LABELS
+    if is_start:
+        labels += _THOUGHT_LABELS
+    return any(label.startswith(word.rstrip("* _\t")) for label in labels)
+
+
+def _is_unclosed(tail: str, before: str) -> bool:
+    if tail[0] == "`":
+        return (before != "`" and "```".startswith(tail)) or (tail.startswith("```") and "\n" not in tail)
+    if tail[0] == "&":
+        return "&lt;".startswith(tail) or (tail.startswith("&lt;") and "&gt;" not in tail and "\n" not in tail)
+    is_closed = _CLOSED_BY[tail[0]] in tail and not (tail.startswith("<<") and ">>" not in tail)
+    return not (is_closed or "\n" in tail)
