@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
@@ -77,7 +77,7 @@ def sft(
         from training.recipe import SftRecipe
 
         if estimate:
-            _estimate(model, recipe, full=full, tokens=_tokens(data))
+            _estimate(model, recipe, phase="sft", full=full, tokens=_tokens(data))
             return
         inputs = {"model": model, "corpus": data}
         made = _recipe(SftRecipe, target, recipe, inputs, resume=resume, full=full, hours=hours, steps=steps)
@@ -205,6 +205,7 @@ def evaluate(
 def estimate(
     model: Annotated[Path | None, typer.Option(help="A model's directory. Default: the shape of ChatGLM2-6B.")] = None,
     *,
+    phase: Annotated[Literal["sft", "reward", "dpo", "ppo"], typer.Option(help="Which phase.")] = "sft",
     recipe: RecipeFile = None,
     full: Full = False,
     tokens: Annotated[int, typer.Option(help="To be trained on.", min=1)] = 10_000_000,
@@ -212,9 +213,9 @@ def estimate(
         float | None, typer.Option(help="Of plain products. Default: measured on this machine.")
     ] = None,
 ) -> None:
-    """Memory and time of fine-tuning, before it starts."""
+    """Memory and time of a phase, before it starts."""
     with refusals():
-        _estimate(model, recipe, full=full, tokens=tokens, teraflops=teraflops)
+        _estimate(model, recipe, phase=phase, full=full, tokens=tokens, teraflops=teraflops)
 
 
 def _recipe(
@@ -241,13 +242,13 @@ def _recipe(
 
 
 def _estimate(
-    model: Path | None, file: Path | None, *, full: bool, tokens: int, teraflops: float | None = None
+    model: Path | None, file: Path | None, *, phase: str, full: bool, tokens: int, teraflops: float | None = None
 ) -> None:
     from training import estimate as arithmetic
     from training import recipe as recipes
     from training.machine import settle
 
-    made = recipes.read(recipes.SftRecipe, file, {})
+    made = recipes.read(recipes.OF_PHASE[phase], file, {})
     if full:
         made = made.model_copy(update={"lora": None})
     device = settle(made)
@@ -255,7 +256,10 @@ def _estimate(
     found = arithmetic.estimate(arithmetic.shape_of(model), made, flops=flops)
     typer.echo(f"parameters   {found.parameters / 1e6:,.0f} M, of which {found.trained / 1e6:,.1f} M learn")
     typer.echo(f"memory       {found.total_gib:.1f} GiB: weights {found.weights_gib:.1f}, optimiser", nl=False)
-    typer.echo(f" {found.optimiser_gib:.1f}, activations {found.activations_gib:.1f}, logits {found.logits_gib:.1f}")
+    typer.echo(
+        f" {found.optimiser_gib:.1f}, activations {found.activations_gib:.1f}, logits {found.logits_gib:.1f}", nl=False
+    )
+    typer.echo(f", rollouts {found.rollouts_gib:.1f}" if found.rollouts_gib else "")
     hours = found.seconds_per_million * tokens / 1e6 / 3600
     typer.echo(
         f"time         {hours:.1f} hours for {tokens / 1e6:.1f} M tokens at {flops / 1e12:.2f} TFLOPS on {device}"

@@ -47,6 +47,9 @@ class Preferring:
         margin = torch.cat([self._margin(batch) for batch in self._held_out.once()])
         return {"loss": float(-logsigmoid(margin).mean()), "accuracy": float((margin > 0).float().mean())}
 
+    def told(self) -> dict[str, float]:
+        return {}
+
     def state(self) -> dict[str, Any]:
         return {}
 

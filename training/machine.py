@@ -7,6 +7,8 @@ import torch
 from training.recipe import Recipe
 from worker.model.hardware import choose_device, choose_threads, multiplies_bfloat16
 
+_PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
 
 def settle(recipe: Recipe) -> torch.device:
     """Set threads and seed; returns the device."""
@@ -16,11 +18,12 @@ def settle(recipe: Recipe) -> torch.device:
 
 
 def choose_precision(recipe: Recipe, device: torch.device) -> torch.dtype:
-    """bfloat16 where the device multiplies it natively: its masters are float32 in any case."""
+    """bfloat16 where the device multiplies it natively, float16 on older GPUs: masters are float32 in any case."""
     if recipe.precision != "auto":
-        return torch.float32 if recipe.precision == "float32" else torch.bfloat16
-    is_native = multiplies_bfloat16() if device.type == "cpu" else device.type == "cuda"
-    return torch.bfloat16 if is_native else torch.float32
+        return _PRECISIONS[recipe.precision]
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    return torch.bfloat16 if device.type == "cpu" and multiplies_bfloat16() else torch.float32
 
 
 def give_back_memory() -> None:

@@ -96,6 +96,8 @@ class Pleasing:
         nn.init.zeros_(self.value_head.bias)
         self._leash = Leash(recipe.kl_weight, recipe.kl_target)
         self._usual: list[float] | None = None  # mean and spread of the scores before anything was learned
+        self._iteration: dict[str, float] = {}
+        self._clipped: list[float] = []
 
     @property
     def learned(self) -> dict[str, nn.Parameter]:
@@ -123,9 +125,9 @@ class Pleasing:
     def loss(self, batch: Experience) -> tuple[Tensor, float]:
         recipe = self._recipe
         log_probabilities, values = self._actor_and_critic(batch.batch)
-        actor = clipped_objective(
-            log_probabilities - batch.log_probabilities, batch.gains, batch.mask, clip_range=recipe.clip_range
-        )
+        log_ratios = log_probabilities - batch.log_probabilities
+        actor = clipped_objective(log_ratios, batch.gains, batch.mask, clip_range=recipe.clip_range)
+        self._clipped.append(_clip_share(log_ratios.detach(), batch.mask, recipe.clip_range))
         critic = clipped_value_loss(values, batch.values, batch.returns, batch.mask, clip_range=_VALUE_RANGE)
         return actor + recipe.value_weight * critic, 1.0
 
@@ -147,6 +149,12 @@ class Pleasing:
             "tokens": sum(len(one.reply) for one in drawn) / len(drawn),
             "finished": sum(one.is_finished for one in drawn) / len(drawn),
         }
+
+    def told(self) -> dict[str, float]:
+        """Of the newest iteration, and the share of places whose ratio was clipped."""
+        clipped = self._clipped or [0.0]
+        self._clipped = []
+        return {**self._iteration, "clip_share": sum(clipped) / len(clipped)}
 
     def state(self) -> dict[str, Any]:
         return {"beta": self._leash.beta, "usual": self._usual}
@@ -182,10 +190,13 @@ class Pleasing:
         log_probabilities, values = self._actor_and_critic(batch)
         log_ratios = log_probabilities - self._before(batch)
         ended = torch.tensor([one.is_finished for one in drawn], device=mask.device)
-        scores = self._normal(self._judge(drawn)) - recipe.unfinished_penalty * ~ended
+        judged = self._judge(drawn)
+        divergence = float(log_ratios.sum(dim=1).mean())
+        self._iteration = {"reward": float(judged.mean()), "kl": divergence, "beta": self._leash.beta}
+        scores = self._normal(judged) - recipe.unfinished_penalty * ~ended
         rewards = shaped_rewards(scores, log_ratios, mask, beta=self._leash.beta)
         gains, returns = advantages(rewards, values, mask, discount=recipe.discount, smoothing=recipe.smoothing)
-        self._leash.pull(float(log_ratios.sum(dim=1).mean()))
+        self._leash.pull(divergence)
         return Experience(
             batch=batch,
             mask=mask,
@@ -218,7 +229,7 @@ def train_ppo(
     device = settle(recipe)
     random.seed(recipe.seed)
     pupil = student.load(model, recipe, device=device)
-    judge = RewardJudge(reward.load_reward(reward_model, model, recipe, device=device), pupil, rows=recipe.rows)
+    judge = RewardJudge(_reward_model(reward_model, model, pupil, recipe, device=device), pupil, rows=recipe.rows)
     dialogues = corpus.load(data)
     task = Pleasing(
         pupil,
@@ -235,6 +246,15 @@ def train_ppo(
     after = run(task, learner, recipe, directory=target, is_resumed=is_resumed, say=say)
     pupil.save(target)
     return {"before": before, "after": after}
+
+
+def _reward_model(
+    directory: Path, base: Path, pupil: Student, recipe: PpoRecipe, *, device: torch.device
+) -> reward.RewardModel:
+    """Over the policy's own weights where both are adapters of them."""
+    if pupil.has_adapter and reward.is_adapter(directory):
+        return reward.load_reward_on(pupil, directory)
+    return reward.load_reward(directory, base, recipe, device=device)
 
 
 class RewardJudge:
@@ -255,6 +275,11 @@ class RewardJudge:
         """With the end that the reward model was trained on."""
         said = [id_ for id_ in drawn.reply if id_ not in self._stop_ids]
         return drawn._replace(reply=[*said, self._end_id])
+
+
+def _clip_share(log_ratios: Tensor, mask: Tensor, clip_range: float) -> float:
+    outside = ((log_ratios.exp() - 1).abs() > clip_range) * mask
+    return float(outside.sum() / mask.sum().clamp(min=1))
 
 
 def _minibatches(order: Tensor, rows: int) -> tuple[Tensor, ...]:

@@ -48,6 +48,9 @@ class Reading:
         held_out = stream.in_order(self._measured, self._encoder, self._cut, **self._places)
         return per_character(self._language, self._measured, held_out)
 
+    def told(self) -> dict[str, float]:
+        return {}
+
     def state(self) -> dict[str, Any]:
         return {}
 

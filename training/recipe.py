@@ -32,7 +32,9 @@ class Recipe(BaseModel):
     warmup: int = Field(default=20, ge=0, description="Steps.")
     decay: float = Field(default=0.3, ge=0, le=1, description="Part of the run over which the rate falls to nothing.")
     clip: float = Field(default=1.0, gt=0)
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="float16, with a scaled loss, is for GPUs that know no bfloat16."
+    )
     device: str = "auto"
     threads: int | None = Field(default=None, ge=1)
     compiled: bool = Field(default=False, description="Compile the model first: minutes at the start, then quicker.")
@@ -40,6 +42,9 @@ class Recipe(BaseModel):
     measure_minutes: float = Field(default=15.0, gt=0)
     save_minutes: float = Field(default=4.0, gt=0)
     log_steps: int = Field(default=10, ge=1)
+    reports: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = Field(
+        default=("tensorboard",), description="Where the numbers go while it runs, beside log.jsonl."
+    )
 
 
 class PretrainRecipe(Recipe):
@@ -62,14 +67,16 @@ class PretrainRecipe(Recipe):
 
 
 class Lora(BaseModel):
-    """Low-rank updates of frozen matrices; the names are those of transformers' GLM modules."""
+    """Low-rank updates of frozen matrices."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     rank: int = Field(default=16, ge=1)
     alpha: int = Field(default=32, ge=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_up_proj", "down_proj")
+    targets: tuple[str, ...] | None = Field(
+        default=None, description="Names of modules; null: every matrix of the model's layers."
+    )
 
 
 class TuningRecipe(Recipe):
@@ -121,6 +128,14 @@ class PpoRecipe(TuningRecipe):
         default=6.0, gt=0, description="Nats per reply that beta is steered to; null keeps beta."
     )
     unfinished_penalty: float = Field(default=1.0, ge=0, description="Taken from a reply that does not end.")
+
+
+OF_PHASE: Mapping[str, type[TuningRecipe]] = {
+    "sft": SftRecipe,
+    "reward": RewardRecipe,
+    "dpo": DpoRecipe,
+    "ppo": PpoRecipe,
+}
 
 
 def read(kind: type[AnyRecipe], file: Path | None, changes: Mapping[str, Any]) -> AnyRecipe:

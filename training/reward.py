@@ -5,6 +5,7 @@ the logistic function of the difference of both rewards. The number is read from
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from training.data.compared import read_all
 from training.data.packing import Batch
 from training.machine import settle
 from training.recipe import RewardRecipe, TuningRecipe
-from training.student import Student
+from training.student import AnotherAdapter, Student
 from training.trouble import TrainingTrouble
 from worker.model.write import make_readable
 
@@ -30,11 +31,14 @@ HEAD = "reward_head.safetensors"
 
 
 class RewardModel(nn.Module):
-    """A student's body with one output, in float32: differences of rewards are small."""
+    """A student's body with one output, in float32: differences of rewards are small.
 
-    def __init__(self, pupil: Student) -> None:
+    `body` is another adapter over the student's weights, where those are what is judged with.
+    """
+
+    def __init__(self, pupil: Student, body: AnotherAdapter | None = None) -> None:
         super().__init__()
-        self.pupil = pupil
+        self.pupil, self._body = pupil, body
         config: Any = pupil.model.config
         self.head: Any = nn.Linear(config.hidden_size, 1, bias=False, device=pupil.model.device)
         nn.init.zeros_(self.head.weight)
@@ -42,7 +46,8 @@ class RewardModel(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """The reward of each row, [rows]; a row holds one window."""
         batch = batch.to(self.pupil.model.device)
-        hidden = hidden_states(self.pupil.model, batch)
+        with self._body.model() if self._body else nullcontext(self.pupil.model) as model:
+            hidden = hidden_states(model, batch)
         last = (batch.windows >= 0).sum(dim=1) - 1
         ends = hidden[torch.arange(len(last), device=hidden.device), last]
         found: Tensor = self.head(ends.float()).squeeze(1)
@@ -62,15 +67,34 @@ class RewardModel(nn.Module):
 
 def load_reward(directory: Path, base: Path, recipe: TuningRecipe, *, device: torch.device) -> RewardModel:
     """A reward model for judging only; `base` is what its adapter was trained on. Raises `TrainingTrouble`."""
+    head = _head(directory)
+    adapter = directory / student.ADAPTER if is_adapter(directory) else None
+    body = base if adapter else directory / student.MODEL
+    plain = recipe.model_copy(update={"lora": None, "recomputed": False})
+    pupil = student.load(body, plain, device=device, adapter=adapter)
+    return _judging(RewardModel(pupil), head)
+
+
+def load_reward_on(pupil: Student, directory: Path) -> RewardModel:
+    """A reward model that is an adapter of what `pupil` began from, over the same weights. Raises `TrainingTrouble`."""
+    head = _head(directory)
+    return _judging(RewardModel(pupil, pupil.with_adapter(directory / student.ADAPTER)), head)
+
+
+def is_adapter(directory: Path) -> bool:
+    """Whether the reward model was trained with LoRA."""
+    return (directory / student.ADAPTER).is_dir()
+
+
+def _head(directory: Path) -> Tensor:
     if not (directory / HEAD).is_file():
         raise TrainingTrouble(f"{directory} holds no reward model ({HEAD} is not there).")
-    adapter = directory / student.ADAPTER
-    body = base if adapter.is_dir() else directory / student.MODEL
-    plain = recipe.model_copy(update={"lora": None, "recomputed": False})
-    pupil = student.load(body, plain, device=device, adapter=adapter if adapter.is_dir() else None)
-    found = RewardModel(pupil)
-    found.head.weight.data.copy_(load_file(directory / HEAD)["weight"])
-    return found.requires_grad_(requires_grad=False)
+    return load_file(directory / HEAD)["weight"]
+
+
+def _judging(model: RewardModel, head: Tensor) -> RewardModel:
+    model.head.weight.data.copy_(head)
+    return model.requires_grad_(requires_grad=False)
 
 
 class Judging:
@@ -92,6 +116,9 @@ class Judging:
     def measure(self) -> dict[str, float]:
         """Loss and accuracy on held-out comparisons."""
         return accuracy(self._model, self._held_out)
+
+    def told(self) -> dict[str, float]:
+        return {}
 
     def state(self) -> dict[str, Any]:
         return {}

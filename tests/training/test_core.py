@@ -12,9 +12,9 @@ from torch.nn.functional import cross_entropy
 
 from training.core import checkpoint
 from training.core.language import Language
-from training.core.loop import Loop, Pace
+from training.core.loop import Loop, LossScale, Pace
 from training.core.losses import linear_cross_entropy
-from training.core.muon import Optimiser, orthogonal
+from training.core.muon import Optimiser, Stepped, orthogonal
 from training.core.schedule import Budget, Schedule
 from training.core.shape import Shape, build
 from training.data.encoding import Encoded, Part
@@ -126,11 +126,41 @@ class Falling:
     def measure(self) -> dict[str, float]:
         return {"loss": next(self.measured)}
 
+    def told(self) -> dict[str, float]:
+        return {"own": 7.0}
+
     def state(self) -> dict[str, Any]:
         return {}
 
     def restore(self, state: Any) -> None:
         """Nothing of its own."""
+
+
+class Uneven(Falling):
+    """Batches of one token and of three, whose losses pull the weight in two directions."""
+
+    def loss(self, batch: Any) -> tuple[Tensor, float]:
+        tokens = 1.0 if batch % 2 else 3.0
+        return (self.weight * torch.tensor([tokens, 0.0]) if tokens == 1 else -self.weight * tokens).sum(), tokens
+
+
+class Remembering:
+    """A learner that keeps the gradient it was given."""
+
+    def __init__(self, weight: nn.Parameter) -> None:
+        self.weight, self.seen = weight, list[Tensor]()
+
+    def step(self, factor: float, *, divisor: float = 1.0) -> Stepped:
+        assert self.weight.grad is not None
+        self.seen.append(self.weight.grad / divisor)
+        self.weight.grad = None
+        return Stepped(rate=factor, norm=float(self.seen[-1].norm()))
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: Any) -> None:
+        """Nothing was learned."""
 
 
 def loop_over(task: Falling, directory: Path, *, steps: int, save_seconds: float = 0.0) -> Loop:
@@ -180,3 +210,48 @@ def test_a_batch_whose_replies_were_all_cut_away_is_an_error() -> None:
     batch = collate([[Encoded([5] * 8, [Part.CLIENT] * 8)]], length=8, pad_id=0)
     with pytest.raises(TrainingTrouble, match="rows of 8 tokens holds no reply"):
         Language(model, weights=REPLIES).loss(batch)
+
+
+def test_each_token_of_accumulated_batches_counts_the_same(tmp_path: Path) -> None:
+    weight = nn.Parameter(torch.ones(2))
+    learner = Remembering(weight)
+    Loop(
+        Uneven(weight),
+        learner,
+        directory=tmp_path,
+        budget=Budget(steps=1, seconds=None),
+        schedule=Schedule(warmup=0, decay=0.0),
+        pace=Pace(accumulate=2, measure_seconds=1e9, save_seconds=1e9),
+        say=lambda _: None,
+    ).run()
+    torch.testing.assert_close(learner.seen[0], torch.tensor([(1 - 3) / 4, -3 / 4]))
+
+
+def test_the_log_names_rate_gradient_and_what_the_task_tells(tmp_path: Path) -> None:
+    told = list[tuple[int, dict[str, float]]]()
+    loop_over(Falling(nn.Parameter(torch.ones(2))), tmp_path, steps=10).run(
+        lambda at, numbers: told.append((at, dict(numbers)))
+    )
+    (entry,) = [entry for entry in checkpoint.read_log(tmp_path) if "loss" in entry]
+    assert (entry["rate"], entry["gradient_norm"], entry["own"]) == (0.1, 1.414, 7.0)
+    assert [(at, sorted(numbers)) for at, numbers in told] == [
+        (10, ["train/gradient_norm", "train/loss", "train/own", "train/rate"]),
+        (10, ["held_out/loss"]),
+    ]
+
+
+def test_a_gradient_beyond_float16_is_not_learned_and_halves_the_scale() -> None:
+    weight = nn.Parameter(torch.ones(2, dtype=torch.float16))
+    learner = Optimiser.adam({"w": weight}, rate=0.1, decay=0.0, clip=1.0)
+    scale = LossScale.of(torch.float16)
+    before = scale.value
+    for factor in (6e4, 1.0):
+        (weight.sum() * factor * scale.value).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        assert scale.stepped(learner.step(1.0, divisor=scale.value).norm)
+    assert scale.value == before / 2
+    assert learner.state()["steps"] == 1
+    assert torch.isfinite(weight).all()
+
+
+def test_a_gradient_that_is_no_number_ends_a_run_whose_scale_is_fixed() -> None:
+    assert not LossScale.of(torch.bfloat16).stepped(math.inf)

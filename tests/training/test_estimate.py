@@ -1,14 +1,17 @@
 """What fine-tuning would take, against models whose sizes are known."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.worker.engine import chatglm2
 from training.core.shape import Shape, build
 from training.estimate import CHATGLM2_6B, estimate, shape_of
-from training.recipe import SftRecipe
+from training.recipe import DpoRecipe, PpoRecipe, RewardRecipe, SftRecipe
 from training.trouble import TrainingTrouble
+
+TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_up_proj", "down_proj"]
 
 
 def test_the_shape_of_six_billion_has_its_published_size() -> None:
@@ -44,6 +47,31 @@ def test_the_adapter_has_the_size_that_peft_gives_it() -> None:
     lora = SftRecipe().lora
     assert lora is not None
     with pytest.warns(FutureWarning, match="is_gradient_checkpointing"):
-        adapted = get_peft_model(model, LoraConfig(r=lora.rank, target_modules=list(lora.targets)))
+        adapted = get_peft_model(model, LoraConfig(r=lora.rank, target_modules=TARGETS))
     learned = sum(weights.numel() for weights in adapted.parameters() if weights.requires_grad)
     assert found.trained == learned
+
+
+def test_ppo_of_a_whole_model_holds_three() -> None:
+    adapted, whole = (estimate(CHATGLM2_6B, recipe, flops=1e12) for recipe in (PpoRecipe(), PpoRecipe(lora=None)))
+    assert whole.weights_gib == 3 * adapted.weights_gib
+    assert adapted.rollouts_gib == pytest.approx(64 * 768 * 28_672 / 2**30)
+
+
+def test_comparisons_hold_two_replies_and_a_whole_model_its_reference() -> None:
+    one, two = (estimate(CHATGLM2_6B, kind(rows=4), flops=1e12) for kind in (SftRecipe, RewardRecipe))
+    assert two.activations_gib == 2 * one.activations_gib
+    whole = [estimate(CHATGLM2_6B, kind(lora=None), flops=1e12).weights_gib for kind in (SftRecipe, DpoRecipe)]
+    assert whole[1] == 2 * whole[0]
+
+
+def test_a_model_with_a_template_of_its_own_is_estimated_by_its_configuration(tmp_path: Path) -> None:
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    sizes: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 80, "num_hidden_layers": 2, "vocab_size": 300}
+    model: Any = Qwen2ForCausalLM(Qwen2Config(**sizes, num_attention_heads=4, num_key_value_heads=2))
+    model.save_pretrained(tmp_path)
+    found = estimate(shape_of(tmp_path), SftRecipe(), flops=1e12)
+    learned = 16 * 2 * (32 + 32 + 2 * (32 + 16) + 32 + 32 + 3 * (32 + 80))
+    assert found.trained == learned
+    assert abs(found.parameters / sum(weights.numel() for weights in model.parameters()) - 1) < 0.01

@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from tests.training.conftest import TINY
 from training import ppo, reward, sft, student
 from training.core import checkpoint
-from training.core.curves import EVENTS, PICTURE
+from training.core.curves import PICTURE
+from training.core.reports import EVENTS
 from training.core.stopping import Stopped
 from training.data import corpus
 from training.data.degradations import synthetic
@@ -19,6 +20,7 @@ from training.data.preferences import write_preferences
 from training.dpo import train_dpo
 from training.pretrain import pretrain
 from training.recipe import DpoRecipe, PpoRecipe, PretrainRecipe, RewardRecipe, SftRecipe
+from training.rollouts import Drawn
 from training.trouble import TrainingTrouble
 from worker.model.examine import examine
 from worker.model.load import load_model
@@ -184,6 +186,37 @@ def test_ppo_raises_the_reward_and_stays_near_the_reference(
     assert found["after"]["reward"] > found["before"]["reward"]
     assert abs(found["before"]["kl"]) < 1e-3
     assert found["after"]["kl"] < 12
+
+
+@PEFT_IS_BEHIND
+def test_a_reward_model_over_the_policys_weights_gives_the_same_rewards(
+    tmp_path: Path, pretrained: Path, compared: tuple[Path, Path]
+) -> None:
+    base, adapted = pretrained / "model", tmp_path / "reward"
+    reward.train_reward(
+        adapted,
+        model=base,
+        learned=[compared[0]],
+        held_out=[compared[1]],
+        recipe=RewardRecipe(**MACHINE, steps=3, rows=4, length=256, rate=3e-3, warmup=1),
+        is_resumed=False,
+        say=quiet,
+    )
+    recipe = PpoRecipe(**MACHINE, steps=1, rows=4, length=256)
+    pupil = student.load(base, recipe, device=torch.device("cpu"))
+    learning = set(pupil.parameters)
+    drawn = [Drawn([5, 6, 7], [8, 9, pupil.encoder.end_id], is_finished=True)] * 2
+    apart, shared = (
+        ppo.RewardJudge(model, pupil, rows=2)(drawn)
+        for model in (
+            reward.load_reward(adapted, base, recipe, device=torch.device("cpu")),
+            reward.load_reward_on(pupil, adapted),
+        )
+    )
+    torch.testing.assert_close(shared, apart, rtol=1e-4, atol=1e-4)
+    assert set(pupil.parameters) == learning
+    pupil.save(tmp_path / "saved")
+    assert [file.name for file in (tmp_path / "saved" / student.ADAPTER).iterdir() if file.is_dir()] == []
 
 
 def test_dpo_prefers_what_people_wrote(tmp_path: Path, pretrained: Path, compared: tuple[Path, Path]) -> None:

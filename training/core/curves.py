@@ -1,4 +1,4 @@
-"""A run's log as curves: a PNG beside the result, and event files that TensorBoard reads."""
+"""A run's log as curves: a PNG beside the result."""
 
 from pathlib import Path
 from typing import Any
@@ -6,16 +6,12 @@ from typing import Any
 from training.core import checkpoint
 
 PICTURE = "curves.png"
-EVENTS = "tensorboard"
 
 
 def draw(directory: Path) -> None:
-    """Write both from the log; a run without a log has no curves."""
-    entries = checkpoint.read_log(directory)
-    if not entries:
-        return
-    _picture(entries, directory / PICTURE)
-    _events(entries, directory / EVENTS)
+    """Draw the log; a run without one has no curves."""
+    if entries := checkpoint.read_log(directory):
+        _picture(entries, directory / PICTURE)
 
 
 def _picture(entries: list[dict[str, Any]], file: Path) -> None:
@@ -36,17 +32,3 @@ def _picture(entries: list[dict[str, Any]], file: Path) -> None:
     if measured:
         right.legend()
     figure.savefig(file, dpi=110)
-
-
-def _events(entries: list[dict[str, Any]], directory: Path) -> None:
-    from tensorboardX import SummaryWriter
-
-    for old in directory.glob("events.*"):  # the log is the truth; the events are written anew from it
-        old.unlink()
-    with SummaryWriter(logdir=str(directory)) as events:
-        for entry in entries:
-            numbers = {"train/loss": entry.get("loss")}
-            numbers |= {f"held_out/{name}": value for name, value in entry.get("held_out", {}).items()}
-            for name, value in numbers.items():
-                if value is not None:
-                    events.add_scalar(name, value, entry["step"])

@@ -12,11 +12,14 @@ import torch
 from torch import Tensor
 
 from training.core import checkpoint, curves
+from training.core.muon import Stepped
+from training.core.reports import Report, reports
 from training.core.schedule import Budget, Schedule
 from training.core.stopping import Stopped, asked_to_stop
-from training.machine import give_back_memory
+from training.machine import choose_precision, give_back_memory
 from training.recipe import Recipe, keep
 from training.trouble import TrainingTrouble
+from worker.model.hardware import choose_device
 
 Say = Callable[[str], None]
 
@@ -24,8 +27,8 @@ Say = Callable[[str], None]
 class Learner(Protocol):
     """What is optimised; Muon's and AdamW's common face."""
 
-    def step(self, factor: float) -> None:
-        """Learn from the gradients and clear them."""
+    def step(self, factor: float, *, divisor: float = 1.0) -> Stepped:
+        """Learn from the gradients, which are `divisor` times too large, and clear them."""
 
     def state(self) -> dict[str, Any]:
         """All that is needed to go on."""
@@ -48,6 +51,9 @@ class Task(Protocol):
 
     def measure(self) -> dict[str, float]:
         """Losses and whatever else tells how it goes on held-out data."""
+
+    def told(self) -> dict[str, float]:
+        """Numbers of its own since it was last asked, for the log."""
 
     def state(self) -> dict[str, Any]:
         """What the task itself has learned, beside the learner."""
@@ -76,6 +82,37 @@ class _Progress:
     position: tuple[int, ...] = ()
 
 
+@dataclass(slots=True)
+class LossScale:
+    """What losses are multiplied with, so that float16 holds their gradients; 1 and fixed for other types.
+
+    Halved where a gradient is infinite, doubled after a while without (Micikevicius et al. 2018).
+    """
+
+    value: float = 1.0
+    is_fixed: bool = True
+    good_steps: int = 0
+
+    @classmethod
+    def of(cls, dtype: torch.dtype) -> "LossScale":
+        """For weights of this type."""
+        return cls(value=_FIRST_SCALE, is_fixed=False) if dtype == torch.float16 else cls()
+
+    def stepped(self, norm: float) -> bool:
+        """Take in the length of a step's gradient; False where no scale helps."""
+        if not math.isfinite(norm):
+            self.value, self.good_steps = self.value / 2, 0
+            return not self.is_fixed and self.value >= 1
+        self.good_steps += 1
+        if not self.is_fixed and self.good_steps % _STEPS_TO_DOUBLE == 0:
+            self.value *= 2
+        return True
+
+
+_FIRST_SCALE = 2.0**12
+_STEPS_TO_DOUBLE = 500
+
+
 def run(
     task: Task, learner: Learner, recipe: Recipe, *, directory: Path, is_resumed: bool, say: Say
 ) -> dict[str, float]:
@@ -93,6 +130,7 @@ def run(
         directory=directory,
         budget=Budget(steps=recipe.steps, seconds=recipe.hours * 3600 if recipe.hours else None),
         schedule=Schedule(warmup=recipe.warmup, decay=recipe.decay),
+        scale=LossScale.of(choose_precision(recipe, choose_device(recipe.device))),
         pace=Pace(
             accumulate=recipe.accumulate,
             log_steps=recipe.log_steps,
@@ -103,7 +141,8 @@ def run(
     )
     if is_resumed:
         loop.resume()
-    found = loop.run()
+    with reports(recipe, directory, step=loop.step) as report:
+        found = loop.run(report)
     curves.draw(directory)
     return found
 
@@ -112,15 +151,32 @@ class Loop:
     """Runs a task to the end of its budget in a directory; what is saved there can be taken up."""
 
     def __init__(
-        self, task: Task, learner: Learner, *, directory: Path, budget: Budget, schedule: Schedule, pace: Pace, say: Say
+        self,
+        task: Task,
+        learner: Learner,
+        *,
+        directory: Path,
+        budget: Budget,
+        schedule: Schedule,
+        pace: Pace,
+        say: Say,
+        scale: LossScale | None = None,
     ) -> None:
         self._task, self._learner = task, learner
+        self._scale = scale or LossScale()
+        self._report: Report = lambda _step, _numbers: None
         self._directory, self._budget, self._schedule, self._pace = directory, budget, schedule, pace
         self._say = say
         self._at = _Progress()
         self._losses: list[float] = []
+        self._stepped: list[Stepped] = []
         self._saved_step: int | None = None
         self._best = math.inf
+
+    @property
+    def step(self) -> int:
+        """How many steps were taken."""
+        return self._at.step
 
     def resume(self) -> None:
         """Go on where the directory's newest state was saved. Raises `TrainingTrouble`."""
@@ -132,10 +188,12 @@ class Loop:
             torch.cuda.set_rng_state_all(cuda)
         self._saved_step = state["step"]
         self._best = state.get("best", math.inf)
+        self._scale.value = state.get("scale", self._scale.value)
         self._at = _Progress(state["step"], state["tokens"], state["seconds"], tuple(state["position"]))
 
-    def run(self) -> dict[str, float]:
+    def run(self, report: Report | None = None) -> dict[str, float]:
         """Train to the end of the budget; returns the last measurement. Raises `Stopped`, with the state saved."""
+        self._report = report or self._report
         with asked_to_stop() as asked:
             self._run(asked)
         self.save()
@@ -176,6 +234,7 @@ class Loop:
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             "best": self._best,
+            "scale": self._scale.value,
             "step": self._at.step,
             "tokens": self._at.tokens,
             "seconds": self._at.seconds,
@@ -196,30 +255,41 @@ class Loop:
         return self._budget.progress(step=self._at.step, seconds=self._at.seconds)
 
     def _step(self, batches: Iterator[tuple[Any, tuple[int, ...]]], progress: float) -> None:
+        """One step over `accumulate` batches; each token of them counts the same, however they are divided."""
         chosen = [next(batches) for _ in range(self._pace.accumulate)]
-        total = 0.0
-        parts = []
+        sum_, total, expected = 0.0, 0.0, 0.0
         for batch, _ in chosen:
             loss, divisor = self._task.loss(batch)
-            parts.append((loss, divisor))
+            expected = expected or max(1.0, divisor) * self._pace.accumulate
+            (loss * (self._scale.value / expected)).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            sum_ += float(loss.detach())
             total += divisor
-            (loss / max(1.0, divisor * self._pace.accumulate)).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             self._at.tokens += self._task.size(batch)
-        mean = sum(float(loss.detach()) for loss, _ in parts) / max(1.0, total)
+        mean = sum_ / max(1.0, total)
         if not math.isfinite(mean):
             raise TrainingTrouble(self._diverged(f"the loss is {mean}"))
-        self._learner.step(self._schedule.factor(step=self._at.step, progress=progress))
+        factor = self._schedule.factor(step=self._at.step, progress=progress)
+        stepped = self._learner.step(factor, divisor=self._scale.value * max(1.0, total) / expected)
+        if not self._scale.stepped(stepped.norm):
+            raise TrainingTrouble(self._diverged(f"the gradient's length is {stepped.norm}"))
         self._losses.append(mean)
+        self._stepped.append(stepped)
         self._at.step += 1
         self._at.position = chosen[-1][1]
 
     def _log(self, progress: float) -> None:
         loss = sum(self._losses) / len(self._losses)
+        norm = sum(stepped.norm for stepped in self._stepped) / len(self._stepped)
+        numbers = {"loss": loss, "rate": self._stepped[-1].rate, "gradient_norm": norm, **self._task.told()}
         self._losses.clear()
+        self._stepped.clear()
         at = self._at
         left = at.seconds / progress - at.seconds if progress else 0.0
-        entry = {"step": at.step, "tokens": at.tokens, "seconds": round(at.seconds, 1), "loss": round(loss, 4)}
-        checkpoint.log(self._directory, entry)
+        rounded = {name: float(f"{value:.4g}") for name, value in numbers.items()} | {"loss": round(loss, 4)}
+        checkpoint.log(
+            self._directory, {"step": at.step, "tokens": at.tokens, "seconds": round(at.seconds, 1), **rounded}
+        )
+        self._report(at.step, {f"train/{name}": value for name, value in numbers.items()})
         pace = at.tokens / at.seconds if at.seconds else 0.0
         self._say(
             f"step {at.step}  {at.tokens / 1e6:.2f} M tokens  loss {loss:.3f}  {pace:.0f} tokens/s  "
@@ -241,6 +311,7 @@ class Loop:
             self._directory,
             {"step": at.step, "tokens": at.tokens, "seconds": round(at.seconds, 1), "held_out": numbers},
         )
+        self._report(at.step, {f"held_out/{name}": value for name, value in found.items()})
         self._keep_best(found)
         self._say("held out: " + "  ".join(f"{name} {value:.4f}" for name, value in numbers.items()))
         return found

@@ -4,8 +4,9 @@ Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/) replaces t
 orthogonal one, found by Newton-Schulz iterations: every direction learns at one pace.
 """
 
+import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,13 @@ from torch import Tensor, nn
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
 _EPSILON = 1e-7
+
+
+class Stepped(NamedTuple):
+    """Of one step: its learning rate, and the length of its gradient before it was clipped; infinite: not learned."""
+
+    rate: float
+    norm: float
 
 
 class Optimiser:
@@ -49,17 +57,33 @@ class Optimiser:
         return cls(parameters, rate=rate, plain_rate=rate, decay=decay, clip=clip, is_matrix=lambda *_: False)
 
     @torch.no_grad()
-    def step(self, factor: float) -> None:
-        """Learn from the gradients and clear them; `factor` scales the learning rates."""
+    def step(self, factor: float, *, divisor: float = 1.0) -> Stepped:
+        """Learn from the gradients and clear them; `factor` scales the learning rates.
+
+        The gradients are `divisor` times too large. If one of them is no number, nothing is learned.
+        """
+        slopes = [weights.grad for weights in self._parameters.values() if weights.grad is not None]
+        norm = float(torch.nn.utils.get_total_norm(slopes)) / divisor
+        if not math.isfinite(norm):
+            self._forget()
+            return Stepped(rate=self._rate * factor, norm=norm)
+        too_long = norm / self._clip if self._clip is not None else 0.0
+        shrunk = 1 / (divisor * max(1.0, too_long))
+        if shrunk != 1:
+            for slope in slopes:
+                slope.mul_(shrunk)
         self._steps += 1
-        if self._clip is not None:
-            torch.nn.utils.clip_grad_norm_(list(self._parameters.values()), self._clip)
         for name in self._matrices:
             self._learn_matrix(name, factor)
         for name in self._others:
             self._learn_plain(name, factor)
         for name, weights in self._parameters.items():
             weights.copy_(self._masters[name])
+        self._forget()
+        return Stepped(rate=self._rate * factor, norm=norm)
+
+    def _forget(self) -> None:
+        for weights in self._parameters.values():
             weights.grad = None
 
     def state(self) -> dict[str, Any]:

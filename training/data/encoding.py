@@ -1,6 +1,6 @@
 """Windows as ids, encoded as the worker encodes them, and whose words each id belongs to."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -29,22 +29,30 @@ class Encoded(NamedTuple):
     parts: list[int]
 
 
+Render = Callable[[Sequence[Exchange], str], Iterable[Piece]]
+"""From history and a person's words to the pieces of the prompt that the worker sends, instruction included."""
+
 _PIECES = (Part.FRAME, Part.CLIENT, Part.FRAME, Part.REPLY)
 """Of one exchange, as `rounds` yields them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoder:
-    """Renders and encodes windows; `end_id` ends a window's last reply."""
+    """Renders and encodes windows; `end_id` ends a window's last reply.
+
+    `instruction` is what the window counts (`dialogue.window`). `template` renders for a model with a chat template of
+    its own; without it the prompt is the seed's, in ChatGLM2's rounds.
+    """
 
     tokenizer: Tokenizer
     instruction: str
     end_id: int
+    template: Render | None = None
 
     @property
     def is_framed(self) -> bool:
         """Whether the prompt's frame has ids of its own (our tokenizers); otherwise it is text, as in ChatGLM2."""
-        return self.tokenizer.id_of(ROUND) is not None
+        return self.template is None and self.tokenizer.id_of(ROUND) is not None
 
     def encode(self, window: Window) -> Encoded:
         """A window with the end after its last reply; what comes before `window.first` is given.
@@ -78,6 +86,8 @@ class Encoder:
 
     def prompt(self, history: Sequence[Exchange], text: str) -> list[int]:
         """The prompt of the worker."""
+        if self.template is not None:
+            return self.tokenizer.prompt_ids(self.template(history, text))
         return self.tokenizer.prompt_ids(rounds(history, text, instruction=self.instruction))
 
     def reply(self, text: str) -> list[int]:
