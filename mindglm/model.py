@@ -65,8 +65,10 @@ def check(
     """Load the model, compare the engine with it, hold a short conversation, print memory and speed."""
     from worker.model.check import check as examine
 
+    settings = _settings(model)
     with _refusals():
-        report = examine(_settings(model), capacity=at_once, texts=_SAMPLE)
+        report = examine(settings, capacity=at_once, texts=_SAMPLE)
+    typer.echo(f"engine        {_engine_in_words(settings)}")
     verdict = "as it should be" if report.is_exact_enough else "TOO LARGE: do not serve this model with this engine"
     typer.echo(
         f"model         {report.model_version}, {report.dtype} on {report.device}, prompt {report.prompt_version}"
@@ -112,6 +114,17 @@ def probe(
         typer.echo("No clear difference: leave MINDGLM_PROMPT_STYLE as it is.")
     else:
         typer.echo(f"Set MINDGLM_PROMPT_STYLE={found.better}.")
+
+
+def _engine_in_words(settings: "WorkerSettings") -> str:
+    """What a worker would take; what is checked here is our own engine."""
+    from mindglm.doctor import models, words
+    from worker.engine.selection import Reason, choose_engine
+
+    choice = choose_engine(settings)
+    if choice.reason is Reason.SET:
+        return f"MINDGLM_ENGINE={choice.engine}"
+    return words.load("en").says(models.reason_for(choice))
 
 
 def _settings(model: str | None) -> "WorkerSettings":

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 
-from worker.engine.port import Finish, Load, Progress, Request
+from worker.engine.port import EngineAway, Finish, Load, Progress, Request
 
 
 class FakeEngine:
@@ -17,9 +17,13 @@ class FakeEngine:
         self.requests: list[Request] = []
         self.cancelled: list[str] = []
         self._replies = list(replies)
+        self.is_away = False
 
     def fatal_error(self) -> str | None:
         return None
+
+    def is_ready(self) -> bool:
+        return not self.is_away
 
     def start(self) -> None:
         """Nothing to load."""
@@ -34,6 +38,7 @@ class FakeEngine:
         self.requests.append(request)
         reply = self._replies.pop(0)
         if isinstance(reply, Exception):
+            self.is_away = isinstance(reply, EngineAway)
             raise reply
         for end in range(1, len(reply) + 1):
             finish = Finish.STOP if end == len(reply) else None

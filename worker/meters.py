@@ -10,7 +10,7 @@ from uuid import UUID
 from dialogue.storage.clock import epoch_ns
 from dialogue.telemetry.instruments import UNMEASURED, Instruments, Reading
 from dialogue.telemetry.traces import UNTRACED, Traces
-from worker.engine.port import Engine
+from worker.engine.port import Engine, ServesElsewhere
 
 
 class WorkerMeters:
@@ -53,6 +53,8 @@ class WorkerMeters:
             lambda: [Reading(1, (engine.model_version, engine.prompt_version))],
             ["model", "prompt"],
         )
+        if isinstance(engine, ServesElsewhere):
+            self._instruments.families(engine.metric_families)
 
 
 class TokenPace:

@@ -28,6 +28,7 @@ from dialogue.window import window_of
 from worker.engine.port import (
     Cancelled,
     Engine,
+    EngineAway,
     EngineError,
     Exchange,
     Finish,
@@ -107,9 +108,9 @@ class Replies:
     def answer(self, conversation_id: UUID) -> None:
         """Answer the waiting turns of a conversation, if any, one by one. Raises `DatabaseUnavailable`.
 
-        A worker that is stopping leaves them to the others' fallback poll.
+        A worker that is stopping, or whose engine is away, leaves them to the fallback poll.
         """
-        while not self._stopping.is_set():
+        while not self._stopping.is_set() and self._engine.is_ready():
             turn = self._claim(conversation_id)
             if turn is None:
                 return
@@ -153,6 +154,8 @@ class Replies:
                 self._after_cancel(turn)
             except PromptTooLong:
                 self._fail(turn, "error_prompt_too_long", error="prompt_too_long")
+            except EngineAway:
+                self._after_outage(turn)
             except EngineError as error:
                 self._after_failure(turn, error)
             else:
@@ -181,6 +184,7 @@ class Replies:
             text=turn.text,
             max_tokens=self._policy.max_tokens,
             deadline_seconds=self._policy.turn_seconds,
+            affinity=str(turn.conversation_id),
         )
         stream = Stream(self._signals, turn)
         first_token_at = None
@@ -284,6 +288,12 @@ class Replies:
         self._meters.cancelled.add()
         self._meters.ended.add(outcome="given_back")
         log.info("generation_cancelled")
+        self._write(lambda session: turns.give_back(session, turn.id, owner=self._leases.owner, now=self._clock()))
+
+    def _after_outage(self, turn: ClaimedTurn) -> None:
+        """Not this turn's fault: the attempt does not count."""
+        log.warning("engine_away")
+        self._meters.ended.add(outcome="given_back")
         self._write(lambda session: turns.give_back(session, turn.id, owner=self._leases.owner, now=self._clock()))
 
     def _after_failure(self, turn: ClaimedTurn, error: EngineError) -> None:

@@ -110,7 +110,7 @@ class WorkerService:
         self._replies.answer(conversation_id)
 
     def _free_slots(self) -> int:
-        return self._engine.capacity - len(self._leases.held())
+        return self._engine.capacity - len(self._leases.held()) if self._engine.is_ready() else 0
 
     def claim_no_more(self) -> None:
         """After SIGTERM: claim no new turns."""

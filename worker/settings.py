@@ -10,8 +10,10 @@ from dialogue.process.settings import DialogueSettings
 class WorkerSettings(DialogueSettings):
     """The worker's settings; see ``.env.example`` for all of them."""
 
-    engine: Literal["transformers", "openai", "scripted"] = Field(
-        default="transformers", description="transformers: own the model; openai: a server; scripted: for tests."
+    engine: Literal["auto", "transformers", "vllm", "openai", "scripted"] = Field(
+        default="auto",
+        description="transformers: our own engine; vllm: a vLLM server that the worker starts; openai: a server that "
+        "others run; scripted: for tests. auto: vllm on a GPU with 24 GB where it is installed, else transformers.",
     )
     model: str | None = Field(
         default=None, description="Hub id or directory, e.g. ZhangCNN/MindGLM. Default: the bundled small model."
@@ -46,6 +48,20 @@ class WorkerSettings(DialogueSettings):
     shutdown_seconds: float = Field(
         default=50, ge=0, description="After SIGTERM, how long replies may finish before they are given back."
     )
+    vllm_command: str | None = Field(
+        default=None,
+        description='What starts vLLM, e.g. "/opt/vllm/bin/vllm serve". Default: the `vllm` that is installed here.',
+    )
+    vllm_arguments: str = Field(default="", description="More arguments for it, e.g. --gpu-memory-utilization 0.8")
+    vllm_servers: int | None = Field(
+        default=None, ge=1, description="vLLM servers; each conversation stays with one. Default: as many as fit."
+    )
+    vllm_gpus_per_server: int | None = Field(
+        default=None, ge=1, description="GPUs that share one copy of the model. Default: as few as hold it."
+    )
+    vllm_start_seconds: float = Field(
+        default=1800, gt=0, description="How long a vLLM server may take until it answers for the first time."
+    )
     openai_base_url: str | None = Field(default=None, description="e.g. http://127.0.0.1:8000/v1")
     openai_api_key: SecretStr | None = Field(default=None, description="Sent as a bearer token.")
     openai_proxy: SecretStr | None = Field(
@@ -75,4 +91,4 @@ class WorkerSettings(DialogueSettings):
     @property
     def is_bundled_model(self) -> bool:
         """Whether replies come from the demonstration model that ships with the project."""
-        return self.engine == "transformers" and self.model is None
+        return self.engine in {"auto", "transformers"} and self.model is None

@@ -4,7 +4,10 @@ Label values come from short fixed lists (a channel, an outcome, a tier); never 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
 
 
 class Counter(Protocol):
@@ -36,6 +39,9 @@ class Instruments(Protocol):
     def gauge(self, name: str, what: str, read: Callable[[], Iterable[Reading]], labels: Sequence[str] = ()) -> None:
         """`read` is called during a scrape: it must return cached values at once."""
 
+    def families(self, read: "Callable[[], Iterable[Metric]]") -> None:
+        """Show what another program measures, under its own names; `read` as for a gauge."""
+
 
 class _Nothing:
     def add(self, count: float = 1, **labels: str) -> None: ...
@@ -55,6 +61,8 @@ class Unmeasured:
     def gauge(
         self, name: str, what: str, read: Callable[[], Iterable[Reading]], labels: Sequence[str] = ()
     ) -> None: ...
+
+    def families(self, read: "Callable[[], Iterable[Metric]]") -> None: ...
 
 
 UNMEASURED: Final = Unmeasured()

@@ -39,6 +39,9 @@ class Prometheus:
     def gauge(self, name: str, what: str, read: Callable[[], Iterable[Reading]], labels: Sequence[str] = ()) -> None:
         self._declare(name, lambda: self.registry.register(_Gauge(name, what, read, labels)))
 
+    def families(self, read: Callable[[], Iterable[Metric]]) -> None:
+        self.registry.register(_Foreign(read))
+
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All metrics and their content type, in a format that the client accepts."""
         encode, content_type = choose_encoder(accept)
@@ -83,3 +86,16 @@ class _Gauge(Collector):
         for reading in self._read():
             family.add_metric(reading.labels, reading.value)
         yield family
+
+
+class _Foreign(Collector):
+    """Another program's metrics, which are known only once it runs."""
+
+    def __init__(self, read: Callable[[], Iterable[Metric]]) -> None:
+        self._read = read
+
+    def describe(self) -> Iterator[Metric]:
+        yield from ()
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._read()

@@ -8,8 +8,10 @@ from typing import Final
 import psutil
 
 from bot.channels.findings import CheckResult, fail, note, ok, warn
+from dialogue.errors import Misconfigured
 from mindglm.doctor.findings import Patient
 from worker.engine.port import ModelUnusable
+from worker.engine.selection import EngineChoice, Reason, choose_engine
 from worker.settings import WorkerSettings
 
 _GIB: Final = 2**30
@@ -23,7 +25,16 @@ _NEEDED: Final = ("torch", "transformers", "safetensors", "tokenizers")
 def examine(patient: Patient) -> Iterator[CheckResult]:
     """Loads nothing; fetches nothing."""
     settings = patient.worker
-    match settings.engine:
+    try:
+        choice = choose_engine(settings)
+    except Misconfigured as error:
+        yield fail("engine_setting", error=error)
+        return
+    if choice.reason is not Reason.SET:
+        yield reason_for(choice)
+    match choice.engine:
+        case "vllm":
+            yield from _vllm(settings)
         case "scripted":
             yield warn("engine_scripted")
         case "openai":
@@ -32,8 +43,25 @@ def examine(patient: Patient) -> Iterator[CheckResult]:
             yield from _own(settings)
 
 
+def reason_for(choice: EngineChoice) -> CheckResult:
+    """Which engine is taken and why."""
+    return ok(f"engine_{choice.reason}", gpu_gib=f"{choice.gpu_gib:.0f}")
+
+
+def _vllm(settings: WorkerSettings) -> Iterator[CheckResult]:
+    from worker.vllm.command import find_command
+    from worker.vllm.deploy import refuse_what_vllm_has_not
+
+    try:
+        refuse_what_vllm_has_not(settings)
+    except Misconfigured as error:
+        yield fail("engine_setting", error=error)
+        return
+    yield ok("engine_vllm", command=" ".join(find_command(settings) or ()))
+    yield from _own(settings, has_memory=False)
+
+
 def _server(settings: WorkerSettings) -> Iterator[CheckResult]:
-    from dialogue.errors import Misconfigured
     from worker.engine.choose import build
 
     try:
@@ -48,7 +76,7 @@ def _server(settings: WorkerSettings) -> Iterator[CheckResult]:
         engine.stop()
 
 
-def _own(settings: WorkerSettings) -> Iterator[CheckResult]:
+def _own(settings: WorkerSettings, *, has_memory: bool = True) -> Iterator[CheckResult]:
     if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
         yield note("engine_not_installed", names=", ".join(missing))
         return
@@ -66,7 +94,8 @@ def _own(settings: WorkerSettings) -> Iterator[CheckResult]:
     if settings.adapter and not (Path(settings.adapter).expanduser() / "adapter_config.json").is_file():
         yield fail("model_adapter", adapter=settings.adapter)
     yield warn("model_bundled") if settings.model is None else ok("model", directory=directory)
-    yield from _memory(settings, examined.weight_bytes, str(examined.config.get("torch_dtype") or "float32"))
+    if has_memory:
+        yield from _memory(settings, examined.weight_bytes, str(examined.config.get("torch_dtype") or "float32"))
 
 
 def _directory(settings: WorkerSettings) -> Path | None:

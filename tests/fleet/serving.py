@@ -13,11 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 import torch
 
+from dialogue.process.settings import INSTRUCTION
 from tests.worker.engine import chatglm2
 from tests.worker.engine.builders import request
+from worker.engine.assemble import assemble
+from worker.engine.batched import Batched
+from worker.engine.choose import build
 from worker.engine.completions import Server
 from worker.engine.openai import OpenAI
 from worker.engine.port import Cancelled, EngineFailed, Finish
@@ -26,16 +31,20 @@ from worker.model.examine import examine
 from worker.model.find import BUNDLED
 from worker.model.load import load_model
 from worker.prompt import rounds
+from worker.settings import WorkerSettings
 from worker.tokenizer import load_tokenizer
+from worker.vllm.engine import Vllm
 
 PYTHON = os.environ["FLEET_PYTHON"]
 START_SECONDS = 400
 WORDS = ("我最近总是失眠", "和父母吵架了，心里很难受", "工作压力太大", "我不知道该怎么办", "谢谢你听我说")
+WIDE = {"hidden_size": 256, "kv_channels": 64, "ffn_hidden_size": 512, "num_layers": 4, "seq_length": 1024}
+"""vLLM has no kernels for heads of eight."""
 pytestmark = [pytest.mark.timeout(900), pytest.mark.filterwarnings("default")]
 
 
 @dataclass
-class Vllm:
+class RunningServer:
     """A server and its process."""
 
     url: str
@@ -49,7 +58,7 @@ class Vllm:
 
 
 @contextmanager
-def serving(model: Path, log: Path) -> Iterator[Vllm]:
+def serving(model: Path, log: Path) -> Iterator[RunningServer]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -70,7 +79,7 @@ def serving(model: Path, log: Path) -> Iterator[Vllm]:
             stderr=written,
             start_new_session=True,
         )
-    server = Vllm(f"http://127.0.0.1:{port}", process)
+    server = RunningServer(f"http://127.0.0.1:{port}", process)
     try:
         wait(lambda: answers(server), seconds=START_SECONDS)
         yield server
@@ -78,7 +87,7 @@ def serving(model: Path, log: Path) -> Iterator[Vllm]:
         kill(server)
 
 
-def answers(server: Vllm) -> bool:
+def answers(server: RunningServer) -> bool:
     assert server.process.poll() is None, "vLLM ended while it started"
     try:
         return httpx.get(f"{server.url}/health").is_success
@@ -86,7 +95,7 @@ def answers(server: Vllm) -> bool:
         return False
 
 
-def kill(server: Vllm) -> None:
+def kill(server: RunningServer) -> None:
     """With all its processes, at once."""
     if server.process.poll() is None:
         os.killpg(server.process.pid, signal.SIGKILL)
@@ -101,7 +110,7 @@ def wait(holds: Callable[[], bool], *, seconds: float) -> None:
 
 
 @contextmanager
-def asking(server: Vllm) -> Iterator[OpenAI]:
+def asking(server: RunningServer) -> Iterator[OpenAI]:
     engine = OpenAI(Server(base_url=f"{server.url}/v1"), capacity=4)
     engine.start()
     try:
@@ -111,12 +120,12 @@ def asking(server: Vllm) -> Iterator[OpenAI]:
 
 
 @pytest.fixture(scope="module")
-def bundled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vllm]:
+def bundled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with serving(BUNDLED, tmp_path_factory.mktemp("vllm") / "log") as server:
         yield server
 
 
-def greedy_equal(server: Vllm, directory: Path, *, tokens: int = 40) -> list[bool]:
+def greedy_equal(server: RunningServer, directory: Path, *, tokens: int = 40) -> list[bool]:
     """Whether vLLM's ids equal transformers', prompt by prompt."""
     model: Any = load_model(examine(directory), dtype="float32", device=torch.device("cpu"))
     tokenizer = load_tokenizer(directory, has_prefix=True)
@@ -139,20 +148,19 @@ def greedy_equal(server: Vllm, directory: Path, *, tokens: int = 40) -> list[boo
     return equal
 
 
-def test_greedy_replies_of_the_bundled_model_equal_ours(bundled: Vllm) -> None:
+def test_greedy_replies_of_the_bundled_model_equal_ours(bundled: RunningServer) -> None:
     assert all(greedy_equal(bundled, BUNDLED))
 
 
 def test_greedy_replies_of_a_converted_model_equal_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wide = {"hidden_size": 256, "kv_channels": 64, "ffn_hidden_size": 512, "num_layers": 4, "seq_length": 1024}
-    for name, value in wide.items():  # vLLM has no kernels for heads of eight
+    for name, value in WIDE.items():
         monkeypatch.setitem(chatglm2.CONFIG, name, value)
     convert(chatglm2.write(tmp_path / "original"), tmp_path / "native")
     with serving(tmp_path / "native", tmp_path / "log") as server:
         assert all(greedy_equal(server, tmp_path / "native"))
 
 
-def test_replies_are_streamed(bundled: Vllm) -> None:
+def test_replies_are_streamed(bundled: RunningServer) -> None:
     with asking(bundled) as engine:
         assert engine.prompt_version == "rounds-seed"
         shown = list(engine.stream(request(WORDS[0], max_tokens=30, deadline_seconds=120.0)))
@@ -163,7 +171,7 @@ def test_replies_are_streamed(bundled: Vllm) -> None:
     assert shown[-1].prompt_tokens > 0
 
 
-def test_a_cancelled_request_ends_there_too(bundled: Vllm) -> None:
+def test_a_cancelled_request_ends_there_too(bundled: RunningServer) -> None:
     with asking(bundled) as engine:
         stream = engine.stream(request(WORDS[1], max_tokens=400, deadline_seconds=120.0))
         next(stream)
@@ -171,6 +179,78 @@ def test_a_cancelled_request_ends_there_too(bundled: Vllm) -> None:
         with pytest.raises(Cancelled):
             list(stream)
         wait(lambda: bundled.running() == 0, seconds=30)
+
+
+@contextmanager
+def managed(home: Path, model: Path | None) -> Iterator[Vllm]:
+    """The `vllm` engine with a server that it starts itself; greedy."""
+    settings = WorkerSettings(
+        engine="vllm",
+        home=home,
+        model=str(model) if model is not None else None,
+        device="cpu",
+        dtype="float32",
+        top_k=1,
+        vllm_command=f"{PYTHON} -m vllm.entrypoints.openai.api_server",
+        vllm_arguments="--enforce-eager",
+    )
+    engine = build(settings)
+    assert isinstance(engine, Vllm)
+    engine.start()
+    try:
+        yield engine
+    finally:
+        engine.stop()
+
+
+@contextmanager
+def our_own() -> Iterator[Batched]:
+    settings = WorkerSettings(dtype="float32", top_k=1, guidance=1)
+    engine = Batched(lambda: assemble(settings, capacity=1), capacity=1)
+    engine.start()
+    try:
+        yield engine
+    finally:
+        engine.stop()
+
+
+@pytest.fixture
+def _on_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+    monkeypatch.setenv("VLLM_CPU_OMP_THREADS_BIND", "0")
+
+
+def servers_of(directory: Path) -> list[psutil.Process]:
+    """The servers of models in this directory, with their children."""
+    named = [process for process in psutil.process_iter(["cmdline"]) if str(directory) in str(process.info["cmdline"])]
+    servers = [process for process in named if "guardian.py" not in str(process.info["cmdline"])]
+    return [one for server in servers for one in (server, *server.children(recursive=True))]
+
+
+@pytest.mark.usefixtures("_on_one_core")
+def test_replies_of_a_managed_server_equal_our_own(tmp_path: Path) -> None:
+    with managed(tmp_path, None) as engine, our_own() as ours:
+        for words in WORDS:
+            asked = request(words, max_tokens=30, deadline_seconds=120.0, instruction=INSTRUCTION)
+            expected, found = list(ours.stream(asked))[-1], list(engine.stream(asked))[-1]
+            assert (found.text, found.prompt_tokens) == (expected.text, expected.prompt_tokens)
+        wait(lambda: any(family.name.startswith("vllm:") for family in engine.metric_families()), seconds=30)
+
+
+@pytest.mark.usefixtures("_on_one_core")
+def test_a_managed_server_that_is_killed_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in WIDE.items():
+        monkeypatch.setitem(chatglm2.CONFIG, name, value)
+    with managed(tmp_path / "home", chatglm2.write(tmp_path / "original")) as engine:
+        stream = engine.stream(request(WORDS[2], max_tokens=400, deadline_seconds=120.0))
+        next(stream)
+        for process in servers_of(tmp_path / "home"):
+            process.kill()
+        with pytest.raises(EngineFailed):
+            list(stream)
+        wait(engine.is_ready, seconds=START_SECONDS)
+        assert list(engine.stream(request(WORDS[3], deadline_seconds=120.0)))[-1].finish is not None
+    assert servers_of(tmp_path / "home") == []
 
 
 def test_a_server_that_is_killed_in_mid_reply_fails_that_reply(tmp_path: Path) -> None:

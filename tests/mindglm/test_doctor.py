@@ -44,6 +44,7 @@ from tests.bot.telegram.loopback import TOKEN, Telegram
 from tests.bot.wechat.gateway import TOKEN as WECHAT_TOKEN
 from tests.bot.wechat.gateway import Gateway
 from tests.services.valkey import ValkeyServer
+from worker.engine.selection import Reason
 from worker.settings import WorkerSettings
 
 LOCALES = Path(rounds.__file__).parent / "locales"
@@ -134,6 +135,7 @@ def test_every_finding_has_words_in_both_languages() -> None:
             assert placeholders(zh[key][part]) == placeholders(en[key][part]), key
     sources = "".join(file.read_text("utf-8") for file in LOCALES.parent.glob("*.py"))
     used = set(FOUND.findall(sources)) | {"clock_database", "clock_broker"}
+    used |= {f"engine_{reason}" for reason in Reason} - {"engine_set"}
     assert used == set(zh) - {"titles", "verdicts"}
     of_channels = {channel.name for channel in registry.platforms()}
     assert {examination.name for examination in rounds.examinations()} == set(zh["titles"]) | of_channels
@@ -358,6 +360,10 @@ def test_half_of_wechat_is_told(patient: Callable[..., Patient]) -> None:
         ({"MINDGLM_ENGINE": "scripted"}, "engine_scripted", Grade.WARN),
         ({"MINDGLM_ENGINE": "openai"}, "engine_setting", Grade.FAIL),
         ({"MINDGLM_ENGINE": "openai", "MINDGLM_OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}, "engine_server", Grade.FAIL),
+        ({"MINDGLM_ENGINE": "vllm", "MINDGLM_VLLM_COMMAND": "'"}, "engine_setting", Grade.FAIL),
+        ({"MINDGLM_ENGINE": "vllm", "MINDGLM_VLLM_COMMAND": "vllm serve"}, "engine_vllm", Grade.OK),
+        ({"MINDGLM_MODEL": "/no/model", "MINDGLM_VLLM_COMMAND": "vllm serve"}, "engine_no_gpu", Grade.OK),
+        ({"MINDGLM_MODEL": "/no/model", "MINDGLM_QUANTIZE": "int8"}, "engine_quantized", Grade.OK),
         ({"MINDGLM_MODEL": "/no/model"}, "model_unusable", Grade.FAIL),
         ({"MINDGLM_MODEL": "Nobody/HasFetchedThis"}, "model_not_fetched", Grade.WARN),
         ({"MINDGLM_ADAPTER": "/no/adapter"}, "model_adapter", Grade.FAIL),

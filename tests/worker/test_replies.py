@@ -22,6 +22,7 @@ from tests.fakes import FakeEngine
 from worker.engine.port import (
     Cancelled,
     DeadlineExceeded,
+    EngineAway,
     EngineFailed,
     Exchange,
     Finish,
@@ -136,6 +137,32 @@ def test_the_versions_of_model_and_prompt_are_kept_with_the_turn(
     assert owed(rooms) == ["我在"]
 
 
+def test_an_engine_that_is_away_costs_a_turn_no_attempt(rooms: Rooms, replies: Callable[[FakeEngine], Replies]) -> None:
+    received = rooms.heard()
+    for _ in range(5):  # more often than a turn may fail
+        replies(FakeEngine(EngineAway())).answer(received.conversation_id)
+    replies(FakeEngine("我在")).answer(received.conversation_id)
+    assert owed(rooms) == ["我在"]
+
+
+def test_an_engine_that_is_away_claims_nothing(rooms: Rooms, replies: Callable[[FakeEngine], Replies]) -> None:
+    received = rooms.heard()
+    away = FakeEngine("我在")
+    away.is_away = True
+    replies(away).answer(received.conversation_id)
+    assert away.requests == []
+    assert rooms.turn(received.turn_id).state == TurnState.WAITING
+
+
+def test_turns_of_a_conversation_go_to_the_server_that_has_its_prefix(
+    rooms: Rooms, replies: Callable[[FakeEngine], Replies]
+) -> None:
+    received = rooms.heard()
+    engine = FakeEngine("我在")
+    replies(engine).answer(received.conversation_id)
+    assert engine.requests[0].affinity == str(received.conversation_id)
+
+
 def test_what_came_while_it_answered_is_answered_next(rooms: Rooms, replies: Callable[[FakeEngine], Replies]) -> None:
     received = rooms.heard("一")
 
@@ -191,7 +218,7 @@ def test_a_cancelled_turn_is_free_for_others_and_owes_nothing(
 
     answering.claim_no_more()
     answering.answer(received.conversation_id)
-    assert rooms.turn(received.turn_id).state is TurnState.WAITING
+    assert rooms.turn(received.turn_id).state == TurnState.WAITING
 
     class Stopping(FakeEngine):
         def stream(self, request: Request) -> Generator[Progress, None, None]:

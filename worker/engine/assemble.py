@@ -14,7 +14,7 @@ from worker.engine.sampling import Sampler, Sampling, suppressed_ids
 from worker.engine.sizing import BLOCK_SIZE, fit
 from worker.engine.step_loop import LoadedModel
 from worker.model.examine import Examined, examine
-from worker.model.find import BUNDLED, find_model, fingerprint
+from worker.model.find import find_model, version_of
 from worker.model.hardware import choose_device, choose_threads
 from worker.model.load import load_model
 from worker.settings import WorkerSettings
@@ -77,7 +77,9 @@ def prepare_model(
         runner=fitted.runner,
         prompter=prompter.within(fitted.block_count // sequences * BLOCK_SIZE),
         stop_ids=stop_ids,
-        model_version=_version(examined, settings),
+        model_version=version_of(
+            examined.directory, model=settings.model, adapter=_adapter(settings), quantize=settings.quantize
+        ),
         block_count=fitted.block_count,
         block_size=BLOCK_SIZE,
         step_tokens=fitted.step_tokens,
@@ -100,11 +102,3 @@ def _stop_ids(model: PreTrainedModel) -> frozenset[int]:
     configs: tuple[Any, ...] = (model.generation_config, model.config)
     named = [getattr(config, "eos_token_id", None) for config in configs]
     return frozenset(id_ for ids in named if ids is not None for id_ in (ids if isinstance(ids, list) else [ids]))
-
-
-def _version(examined: Examined, settings: WorkerSettings) -> str:
-    adapter = _adapter(settings)
-    tuned = f"+{adapter.name}" if adapter is not None else ""
-    stored = f"-{settings.quantize}" if settings.quantize else ""
-    digest = fingerprint(examined.directory, adapter=adapter)
-    return f"{Path(settings.model or BUNDLED).name}@{digest}{tuned}{stored}"

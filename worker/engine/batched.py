@@ -60,6 +60,10 @@ class Batched:
             return "the model's thread has ended"
         return self._fatal_error
 
+    def is_ready(self) -> bool:
+        """Always: it waits for nothing outside this process."""
+        return True
+
     def start(self) -> None:
         """Load the model and begin. Raises `ModelUnusable`."""
         self._model = self._assemble()

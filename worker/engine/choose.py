@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dialogue.errors import Misconfigured
 from worker.engine.port import Engine, ModelUnusable
 from worker.engine.scripted import Scripted
+from worker.engine.selection import choose_engine
 from worker.settings import WorkerSettings
 
 _SCRIPTED_CAPACITY = 32
@@ -16,11 +17,15 @@ _CPU_CAPACITY = 16
 
 def build(settings: WorkerSettings) -> Engine:
     """An engine that is not started yet. Raises `Misconfigured`."""
-    if settings.engine == "scripted":
+    engine = choose_engine(settings).engine
+    if engine == "scripted":
         return _scripted(settings)
-    if settings.engine == "openai":
+    if engine == "openai":
         with _installed("openai"):
             return _openai(settings)
+    if engine == "vllm":
+        with _installed("openai"):
+            return _vllm(settings)
     with _installed("local"):
         return _batched(settings)
 
@@ -67,6 +72,21 @@ def _openai(settings: WorkerSettings) -> Engine:
         top_k=settings.top_k,
     )
     return OpenAI(server, capacity=settings.concurrency or _SERVER_CAPACITY)
+
+
+def _vllm(settings: WorkerSettings) -> Engine:
+    from worker.vllm.deploy import deploy, refuse_what_vllm_has_not
+    from worker.vllm.engine import Deployment, Vllm
+    from worker.vllm.replica import Patience
+
+    refuse_what_vllm_has_not(settings)
+
+    def plan() -> Deployment:
+        with _installed("local"):
+            return deploy(settings)
+
+    capacity = settings.concurrency or _SERVER_CAPACITY * (settings.vllm_servers or 1)
+    return Vllm(plan, capacity=capacity, patience=Patience(start=settings.vllm_start_seconds))
 
 
 def _default_capacity(device: str) -> int:

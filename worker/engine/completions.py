@@ -4,9 +4,9 @@ ChatGLM2 models get our own rendered prompt as a plain completion, all others th
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import httpx
 import structlog
@@ -45,6 +45,9 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 PromptForm = Literal["rounds", "chat"]
 
+AFFINITY = "affinity"
+"""The extension of a request that tells a transport to which conversation it belongs."""
+
 _CONNECT_SECONDS = 10.0
 _START_SECONDS = 15.0
 _FIRST_PAUSE_SECONDS = 0.25
@@ -79,6 +82,17 @@ _RETRY_WAIT = wait_exponential(
 """Doubled each time, of which the second half is random: clients that failed together do not return together."""
 
 
+class Encoder(Protocol):
+    """Renders and encodes the prompts of a model whose tokenizer is here."""
+
+    @property
+    def version(self) -> str:
+        """Names the prompt format."""
+
+    def ids(self, request: Request) -> list[int]:
+        """The prompt's ids. Raises `PromptTooLong`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """The server and how to prompt it. Default `model`: the server's only one; default `form`: by the model's name."""
@@ -92,6 +106,8 @@ class Server:
     temperature: float = 0.8
     top_p: float = 0.8
     top_k: int = 50
+    prompter: "Encoder | None" = field(default=None, repr=False)  # a server of our own model gets ids
+    transport: Callable[[], httpx.AsyncBaseTransport] | None = field(default=None, repr=False)
 
 
 class Completions:
@@ -113,6 +129,8 @@ class Completions:
     @property
     def prompt_version(self) -> str:
         """Names the prompt format."""
+        if self._server.prompter is not None:
+            return self._server.prompter.version
         return f"rounds-{self._server.style}" if self.form == "rounds" else "chat"
 
     async def start(self) -> None:
@@ -125,6 +143,7 @@ class Completions:
             base_url=self._server.base_url.rstrip("/") + "/",
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),  # the collector enforces the deadline
+            transport=self._server.transport() if self._server.transport is not None else None,
             limits=httpx.Limits(max_connections=self._max_connections),
         )
         names = await self._model_names(self._client)
@@ -185,7 +204,8 @@ class Completions:
         path, body = self._question(request, history)
         body = self._optional.of(body)
         try:
-            async with self._client.stream("POST", path, json=body) as response:
+            route = {AFFINITY: request.affinity}
+            async with self._client.stream("POST", path, json=body, extensions=route) as response:
                 if response.status_code != httpx.codes.OK:
                     await self._refuse(response, reply)
                     return
@@ -222,6 +242,8 @@ class Completions:
             "stream": True,
             "stream_options": {"include_usage": True},
         }
+        if self._server.prompter is not None:
+            return "completions", body | {"prompt": self._server.prompter.ids(request), "top_k": self._server.top_k}
         if self.form == "chat":
             return "chat/completions", body | {"messages": _messages(request, history)}
         pieces = rounds(history, request.text, instruction=request.instruction, style=self._server.style)

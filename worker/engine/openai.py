@@ -47,6 +47,10 @@ class OpenAI:
         """None: a server that is down may come back, and a new process would not reach it sooner."""
         return None
 
+    def is_ready(self) -> bool:
+        """Always: whether somebody else's server answers is known only by asking it."""
+        return True
+
     def start(self) -> None:
         """Find the server and its model. Raises `ModelUnusable`."""
         self._loop = asyncio.new_event_loop()

@@ -3,10 +3,13 @@
 An engine is shared by many threads: each calls `stream` for one request and iterates; the engine batches them.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
 
 
 class Exchange(NamedTuple):
@@ -21,7 +24,8 @@ class Request:
     """One reply to be generated.
 
     `history` is the window (oldest first; its first exchange carries the instruction when it is rendered, or
-    `text` does when there is no history). `deadline_seconds` counts from the call of `stream`.
+    `text` does when there is no history). `deadline_seconds` counts from the call of `stream`. Requests of the same
+    `affinity` share a prefix, so they go to the same server where there are several.
     """
 
     id: str
@@ -30,6 +34,7 @@ class Request:
     text: str
     max_tokens: int
     deadline_seconds: float
+    affinity: str = ""
 
 
 class Finish(StrEnum):
@@ -80,6 +85,10 @@ class EngineFailed(EngineError):
     """The engine failed while it generated this reply; a retry may succeed."""
 
 
+class EngineAway(EngineError):
+    """Nothing can be generated for the moment, whoever asks; nothing of this reply has been shown."""
+
+
 class ModelUnusable(Exception):
     """The model cannot be loaded; the message says what is wrong and what to do, for the operator."""
 
@@ -110,6 +119,9 @@ class Engine(Protocol):
     def fatal_error(self) -> str | None:
         """Why only a new process can help; None while replies can be generated. Answers at once."""
 
+    def is_ready(self) -> bool:
+        """False while no reply can be generated, though that may pass by itself. Answers at once."""
+
     def start(self) -> None:
         """Load the model; raises `ModelUnusable`."""
 
@@ -124,3 +136,11 @@ class Engine(Protocol):
 
     def cancel(self, request_id: str) -> None:
         """Make that request's `stream` raise `Cancelled` within one step; unknown ids are ignored."""
+
+
+@runtime_checkable
+class ServesElsewhere(Protocol):
+    """An engine whose work is done by other programs, which measure it themselves."""
+
+    def metric_families(self) -> "Iterable[Metric]":
+        """As of their last look; answers at once."""

@@ -59,6 +59,10 @@ class Scripted:
         """Set after `break_after` replies: a rehearsal of a broken device."""
         return "a scripted end" if self._is_broken(self._begun) else None
 
+    def is_ready(self) -> bool:
+        """Always."""
+        return True
+
     def start(self) -> None:
         """Take requests (again)."""
         self._stopped = False

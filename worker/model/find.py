@@ -95,6 +95,13 @@ def fingerprint(directory: Path, *, adapter: Path | None = None) -> str:
     return digest.hexdigest()[:12]
 
 
+def version_of(directory: Path, *, model: str | None, adapter: Path | None = None, quantize: str | None = None) -> str:
+    """Names the weights: the model's name, the digest of all contents, what was added and how they are stored."""
+    tuned = f"+{adapter.name}" if adapter is not None else ""
+    stored = f"-{quantize}" if quantize else ""
+    return f"{Path(model or BUNDLED).name}@{fingerprint(directory, adapter=adapter)}{tuned}{stored}"
+
+
 def _sha256(file: Path) -> str:
     """The hub's cache names a large file by this digest already; reading 12 GB takes some ten seconds."""
     stored = file.resolve().name
