@@ -11,7 +11,7 @@ from worker.engine.openai import OpenAI
 from worker.engine.port import EngineFailed, Load, Progress, Request
 from worker.vllm import metrics
 from worker.vllm.replica import Launch, Patience, Replica
-from worker.vllm.route import ADDRESS, Route
+from worker.vllm.route import ADDRESS, ServerRoute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ class Vllm:
 
     def _routed(self, server: Server) -> Server:
         return replace(
-            server, base_url=ADDRESS, transport=lambda: Route(self._replicas, max_connections=2 * self.capacity)
+            server, base_url=ADDRESS, transport=lambda: ServerRoute(self._replicas, max_connections=2 * self.capacity)
         )
 
     def _started(self) -> tuple[Deployment, OpenAI]:

@@ -33,7 +33,7 @@ class Upstream(Protocol):
         """Where it listens on the loopback; None while it does not answer."""
 
 
-class Route(httpx.AsyncBaseTransport):
+class ServerRoute(httpx.AsyncBaseTransport):
     """httpx's way to the servers. Raises `EngineAway` while none is up."""
 
     def __init__(self, upstreams: Sequence[Upstream], *, max_connections: int) -> None:
