@@ -7,12 +7,12 @@ import os
 import re
 from typing import Any
 
-import httpx
 import structlog
 from telegram import Bot
 from telegram.error import BadRequest, InvalidToken, NetworkError, RetryAfter, TelegramError
 
-from bot.channels.telegram.connections import TIMEOUT_SECONDS, Connections, pool
+from bot.channels.telegram.connections import Connections
+from bot.channels.telegram.http_pool import TIMEOUT_SECONDS, HttpPool, NotSent, tls_context
 from bot.channels.telegram.settings import TelegramSettings
 from bot.channels.telegram.updates import ALLOWED
 from bot.health import Health
@@ -33,8 +33,6 @@ _MAX_BACK_OFF_WHEN_REFUSED_SECONDS = 10.0
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 """What Telegram takes as a secret_token: https://core.telegram.org/bots/api#setwebhook."""
 _TOKEN = "token"  # noqa: S105 - a warning's key
-
-_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
 class TokenRefused(Misconfigured):
@@ -77,13 +75,13 @@ def connect(settings: TelegramSettings) -> BotApi:
     _keep_quiet()
     proxy = choose(settings.telegram_api_url, settings.telegram_proxy, variable="MINDGLM_TELEGRAM_PROXY")
     proxy_url = proxy.url if proxy is not None else None
-    tls = httpx.create_ssl_context()  # one for all clients: each would hold all the certificate authorities
+    tls = tls_context()
     try:
         return BotApi(
             settings.telegram_token.get_secret_value().strip(),
             base_url=settings.telegram_api_url,
             request=Connections(proxy_url, tls),
-            get_updates_request=pool(1, proxy_url, tls),
+            get_updates_request=HttpPool(1, proxy_url, tls),
         )
     except InvalidToken:
         raise TokenRefused from None
@@ -129,7 +127,7 @@ def never_arrived(error: TelegramError) -> bool:
     Otherwise the connection broke after the request was sent and before a readable answer: the outcome is unknown.
     """
     cause = error.__cause__
-    return cause is None or isinstance(cause, (*_NEVER_LEFT, TelegramError))
+    return cause is None or isinstance(cause, NotSent | TelegramError)
 
 
 _TOPIC_IS_GONE = ("message thread not found", "topic_deleted", "topic_closed", "topic_id_invalid", "thread_id_invalid")
@@ -141,8 +139,7 @@ def is_topic_gone(error: BadRequest) -> bool:
 
 
 def _keep_quiet() -> None:
-    """The library logs responses it cannot parse, with people's words in them; httpx logs the token."""
-    logging.getLogger("telegram").setLevel(logging.CRITICAL + 1)
-    for name in ("httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    """The libraries log requests and responses that they cannot parse: people's words, and addresses with the token."""
+    for name in ("telegram", "aiohttp"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     os.environ.setdefault("PTB_TIMEDELTA", "true")  # else it warns about its own old type at each flood control

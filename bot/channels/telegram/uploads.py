@@ -12,7 +12,7 @@ from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError
 
 from bot.channels.telegram.bot_api import never_arrived
 from bot.channels.telegram.chat import TelegramChat
-from bot.channels.telegram.connections import Upload
+from bot.channels.telegram.multipart import Upload
 from bot.outgoing.courier import TryLater, Undeliverable
 from bot.outgoing.late_texts import upload_seconds
 from dialogue.core.sending import UNKNOWN
