@@ -11,6 +11,7 @@ from functools import cache
 from typing import Final
 
 from care import lexicon
+from care.prefilter import Prefiltered, prefiltered
 
 SHORT_ANSWER: Final = 16  # characters; longer messages say by themselves what they mean
 
@@ -76,7 +77,11 @@ _SURROUNDINGS: Final = " \t\n\"'“”‘’。.,,!~…"
 
 def understand(plain: str, asked: Iterable[Asks]) -> frozenset[Learnt]:
     """What a normalised message tells, given what was asked last."""
-    told = {learnt for name, learnt in _UNASKED.items() if _tells()[name].search(plain)}
+    told, characters = set[Learnt](), frozenset(plain)
+    for name, learnt in _UNASKED.items():
+        tell = _tells()[name]
+        if tell.may_be_in(characters) and tell.pattern.search(plain):
+            told.add(learnt)
     answer = plain.strip(_SURROUNDINGS)
     if len(answer) <= SHORT_ANSWER:
         told |= _answered(answer, tuple(asked))
@@ -118,5 +123,5 @@ def _answers() -> dict[str, re.Pattern[str]]:
 
 
 @cache
-def _tells() -> dict[str, re.Pattern[str]]:
-    return {name: re.compile(pattern) for name, pattern in lexicon.load("answers")["tells"].items()}
+def _tells() -> dict[str, Prefiltered]:
+    return {name: prefiltered(re.compile(pattern)) for name, pattern in lexicon.load("answers")["tells"].items()}

@@ -8,6 +8,7 @@ from typing import Final
 
 from care import lexicon
 from care.normalise import normalise
+from care.prefilter import Prefiltered, prefiltered
 
 SHORT_MESSAGE: Final = 24  # characters; a longer message says more than the question and goes on to the model as well
 
@@ -33,19 +34,20 @@ class Asked:
 def asked(text: str) -> Asked | None:
     """Recognise a question about who answers here; None where there is none."""
     plain = normalise(text)
-    for question, patterns in _questions():
-        if any(pattern.search(plain) for pattern in patterns):
+    characters = frozenset(plain)
+    for question, ways in _questions():
+        if any(way.may_be_in(characters) and way.pattern.search(plain) for way in ways):
             return Asked(question=question, is_whole_message=len(plain) <= SHORT_MESSAGE)
     return None
 
 
 @cache
-def _questions() -> tuple[tuple[Question, tuple[re.Pattern[str], ...]], ...]:
+def _questions() -> tuple[tuple[Question, tuple[Prefiltered, ...]], ...]:
     data = lexicon.load("identity")
     return tuple(
         (
             Question(entry["name"]),
-            tuple(re.compile(lexicon.expand(pattern, data["words"])) for pattern in entry["patterns"]),
+            tuple(prefiltered(re.compile(lexicon.expand(way, data["words"]))) for way in entry["patterns"]),
         )
         for entry in data["question"]
     )

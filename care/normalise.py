@@ -9,6 +9,7 @@ from functools import cache
 from typing import Final
 
 from care import lexicon
+from care.prefilter import Prefiltered, prefiltered
 
 _INVISIBLE: Final = re.compile(r"[\u00ad\u034f\u061c\u115f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
 _HAN: Final = r"\u4e00-\u9fff"
@@ -23,8 +24,11 @@ def normalise(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text).lower()
     folded = _INVISIBLE.sub("", folded).translate(_simplified())
     folded = _BLANKS.sub(" ", _STRETCHED.sub(r"\1", _WEDGED.sub("", _DOTS.sub("。", folded))))
-    for pattern, plain in _disguises():
-        folded = pattern.sub(plain, folded)
+    characters = frozenset(folded)
+    for disguise, plain in _disguises():
+        if disguise.may_be_in(characters):
+            folded = disguise.pattern.sub(plain, folded)
+            characters = frozenset(folded)
     return folded.strip()
 
 
@@ -35,5 +39,6 @@ def _simplified() -> dict[int, str]:
 
 
 @cache
-def _disguises() -> tuple[tuple[re.Pattern[str], str], ...]:
-    return tuple((re.compile(entry["written"]), entry["means"]) for entry in lexicon.load("spelling")["disguise"])
+def _disguises() -> tuple[tuple[Prefiltered, str], ...]:
+    listed = lexicon.load("spelling")["disguise"]
+    return tuple((prefiltered(re.compile(entry["written"])), entry["means"]) for entry in listed)

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any, Final
 
 from care import lexicon
+from care.prefilter import Prefiltered, prefiltered
 from care.subject import Subject, subject_of
 
 _SENTENCE: Final = re.compile(r"[^。!?;\n…]+")
@@ -33,7 +34,7 @@ class Rule:
     tier: int
     route: str
     is_always_own: bool  # the phrase names others, yet speaks of the writer: 带着孩子去死
-    pattern: re.Pattern[str]
+    pattern: Prefiltered
     unless: re.Pattern[str] | None
 
 
@@ -87,7 +88,9 @@ class Rulebook:
         return found
 
     def _find_in(self, sentence: str, rules: Iterable[Rule]) -> list[Finding]:
-        found = [finding for rule in rules for finding in _apply(rule, sentence)]
+        characters = frozenset(sentence)
+        possible = [rule for rule in rules if rule.pattern.may_be_in(characters)]
+        found = [finding for rule in possible for finding in _apply(rule, sentence)]
         return [] if found and self._is_told(sentence) else found
 
     def _is_told(self, sentence: str) -> bool:
@@ -110,7 +113,7 @@ def rulebook() -> Rulebook:
 
 
 def _apply(rule: Rule, sentence: str) -> list[Finding]:
-    matches = list(islice(rule.pattern.finditer(sentence), _MAX_FINDINGS))
+    matches = list(islice(rule.pattern.pattern.finditer(sentence), _MAX_FINDINGS))
     if not matches or (rule.unless and rule.unless.search(sentence)):
         return []
     return [
@@ -144,6 +147,6 @@ def _rule(entry: dict[str, Any], words: dict[str, str]) -> Rule:
         tier=entry["tier"],
         route=entry["route"],
         is_always_own=entry.get("whose") == "writer",
-        pattern=re.compile(lexicon.expand(entry["pattern"], words)),
+        pattern=prefiltered(re.compile(lexicon.expand(entry["pattern"], words))),
         unless=re.compile(lexicon.expand(unless, words)) if unless else None,
     )

@@ -207,9 +207,11 @@ def _with_what_came_before(found: Screening, plain: str, context: Context) -> Sc
     best = found
     is_split = all(len(part) <= MAX_FRAGMENT for part in (*before, plain))
     for between in ("", ",") if is_split else (",",):
-        earlier = _judge(rulebook().find(between.join(before)), None)
         together = _judge(rulebook().find(between.join([*before, plain])), None)
-        if together.tier > max(best.tier, earlier.tier):
+        if together.tier <= best.tier:
+            continue
+        earlier = _judge(rulebook().find(between.join(before)), None)
+        if together.tier > earlier.tier:
             best = replace(
                 found, tier=together.tier, route=together.route, reasons=(*together.reasons, TOGETHER_REASON)
             )
