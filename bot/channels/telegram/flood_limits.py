@@ -25,6 +25,8 @@ from dialogue.broker.signals import redis_url
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _REDIS_TIMEOUT_SECONDS = 0.5
+_MAX_QUESTIONS = 8
+"""Asked of Redis at a time, each on a connection of its own: a new one costs more than many questions."""
 _MARGIN = 0.85
 """Share of the platform's limit that we use: headroom for jitter and for urgent texts, which skip the queue."""
 _BURST_SHARE = 0.1
@@ -223,6 +225,7 @@ class SharedSlots:
         self._prefix = f"mindglm:limit:{account}"
         self._local = LocalSlots()
         self._rest = CircuitBreaker()
+        self._places = asyncio.Semaphore(_MAX_QUESTIONS)
 
     @classmethod
     def connect(cls, broker_url: str, account: str) -> "SharedSlots":
@@ -236,15 +239,16 @@ class SharedSlots:
         return cls(redis, account)
 
     async def ask(self, chat: str, pace: Pace, urgency: Urgency) -> Slot:
-        if self._rest.is_on:
-            return await self._local.ask(chat, pace, urgency)
         keys = [self._key("next"), self._key("next", chat), self._key("paused"), self._key("paused", chat)]
         arguments = [pace.account_ms, pace.chat_ms, pace.burst_ms, int(urgency)]
-        try:
-            wait_ms, is_reserved = await self._ask(keys=keys, args=arguments)
-        except (RedisError, OSError) as error:
-            self._note_absence(error)
-            return await self._local.ask(chat, pace, urgency)
+        async with self._places:
+            if self._rest.is_on:  # or has become so while this waited
+                return await self._local.ask(chat, pace, urgency)
+            try:
+                wait_ms, is_reserved = await self._ask(keys=keys, args=arguments)
+            except (RedisError, OSError) as error:
+                self._note_absence(error)
+                return await self._local.ask(chat, pace, urgency)
         return Slot(int(wait_ms), bool(is_reserved))
 
     async def flooded(self, chat: str, wait_ms: int) -> None:
