@@ -13,14 +13,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 import certifi
 from aiohttp import ClientRequest, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from aiohttp.connector import Connection
 from telegram.error import NetworkError, TelegramError, TimedOut
 from telegram.request import BaseRequest, RequestData
-from yarl import URL
 
 from bot.channels.telegram.multipart import form
 
@@ -29,6 +28,7 @@ _CONNECT_SECONDS = 5.0
 _IDLE_SECONDS = 15.0
 """A connection that was unused for so long is closed, before something on the way forgets it."""
 _SOCKS_PORT = 1080
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 Passing = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -85,7 +85,7 @@ class HttpPool(JsonRequest):
         passing: Passing = nullcontext,
     ) -> None:
         is_socks = proxy_url is not None and proxy_url.startswith("socks")
-        self._proxy = URL(proxy_url) if proxy_url is not None and not is_socks else None
+        self._proxy = proxy_url if not is_socks else None
         self._connector = _socks(proxy_url) if is_socks and proxy_url is not None else TCPConnector
         self._limits: dict[str, Any] = {"limit": max_connections, "keepalive_timeout": _IDLE_SECONDS, "ssl": tls}
         self._passing = passing
@@ -132,7 +132,7 @@ class HttpPool(JsonRequest):
         token = _DEPARTURE.set(departure)
         try:
             async with self._session.request(
-                method, _address(url), data=data, headers=headers, timeout=limits, allow_redirects=False
+                method, url, data=data, headers=headers, timeout=limits, allow_redirects=False
             ) as response:
                 return response.status, await response.read()
         except BaseException as error:
@@ -168,16 +168,9 @@ def _body(data: RequestData | None, stall_seconds: float | None) -> tuple[Any, d
         return None, None
     if data.contains_files:
         return form(data.json_parameters, data.multipart_data or {}, stall_seconds=stall_seconds), None
-    if not (parameters := data.parameters):
+    if not (fields := data.json_parameters):
         return None, None
-    # a lone surrogate is no character, and no text is lost for it
-    return json.dumps(parameters, ensure_ascii=False).encode("utf-8", "replace"), {"Content-Type": "application/json"}
-
-
-@cache
-def _address(url: str) -> URL:
-    """One for each method of the Bot API."""
-    return URL(url, encoded=True)
+    return urlencode(fields, errors="replace").encode(), _FORM  # what every server of others reads, too
 
 
 @cache

@@ -8,7 +8,6 @@ from typing import Any
 from aiohttp import MultipartWriter, Payload
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import BytesPayload
-from multidict import CIMultiDict
 
 _PIECE_BYTES = 1 << 16
 
@@ -62,8 +61,8 @@ def form(fields: Mapping[str, str], files: Mapping[str, Part], *, stall_seconds:
     return written
 
 
-def _headers(disposition: str) -> CIMultiDict[str]:
-    return CIMultiDict({"Content-Disposition": f"form-data; {disposition}"})
+def _headers(disposition: str) -> dict[str, str]:
+    return {"Content-Disposition": f"form-data; {disposition}"}
 
 
 def _escaped(filename: str) -> str:
