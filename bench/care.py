@@ -32,6 +32,7 @@ from care.hotlines import directory
 from care.screening import screen
 from care.scripts import Voice
 from dialogue.core import people, turns
+from dialogue.core.turn_claims import claim_open
 from dialogue.core.turns import FinishedReply
 from dialogue.messages import Address, InboundMessage
 from dialogue.storage import schema
@@ -185,10 +186,18 @@ class Reception:
     def _reply(self, conversation_id: Any) -> None:
         owner = uuid4()
         with self._database.begin() as session:
-            turn = turns.claim(
-                session, self._keys, conversation_id, owner=owner, lease_seconds=60, max_turns=12, now=self._now
+            claimed = claim_open(
+                session,
+                self._keys,
+                owner=owner,
+                lease_seconds=60,
+                limit=1,
+                max_attempts=1,
+                max_turns=12,
+                now=self._now,
+                conversation_id=conversation_id,
             )
-            if turn is not None:
+            for turn in claimed:
                 reply = FinishedReply(
                     text=REPLY,
                     prompt_tokens=1,

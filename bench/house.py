@@ -54,3 +54,38 @@ def command(name: str, environment: Mapping[str, str], log: Path, *, ready: str)
     finally:
         process.terminate()
         process.wait()
+
+
+class ProcessorTime:
+    """Seconds of processor time of named processes, and of the benchmark's own (`bench`), between two readings."""
+
+    def __init__(self, **processes: psutil.Process) -> None:
+        self._processes = {**processes, "bench": psutil.Process()}
+        self._since = self._read()
+
+    def per_turn_ms(self, turns: int) -> dict[str, float]:
+        """Since the start, by process and its children, in milliseconds a turn."""
+        now = self._read()
+        return {name: round((now[name] - self._since[name]) / max(turns, 1) * 1000, 1) for name in now}
+
+    def _read(self) -> dict[str, float]:
+        return {
+            name: seconds_of(process) + (0.0 if name == "bench" else sum(map(seconds_of, _children(process))))
+            for name, process in self._processes.items()
+        }
+
+
+def seconds_of(process: psutil.Process) -> float:
+    """Processor time so far; 0 for a process that has ended."""
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return times.user + times.system
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []

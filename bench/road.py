@@ -14,13 +14,14 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
 from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
@@ -40,7 +41,7 @@ CHANNEL = "bench"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of the table; times in milliseconds."""
+    """One line of the table; times in milliseconds, processor time per turn (the bench is the bot's side)."""
 
     database: str
     people: int
@@ -48,6 +49,9 @@ class Row:
     turns_per_second: float
     p50_ms: float
     p95_ms: float
+    bench_cpu_ms: float
+    worker_cpu_ms: float
+    database_cpu_ms: float
 
 
 class Answers:
@@ -67,11 +71,19 @@ class Answers:
         return None
 
 
-async def measure(services: BotServices, *, database: str, people: int, seconds: float) -> Row:
-    """Let `people` talk for `seconds`."""
+async def measure(
+    services: BotServices,
+    *,
+    database: str,
+    people: int,
+    seconds: float,
+    processes: Mapping[str, psutil.Process] | None = None,
+) -> Row:
+    """Let `people` talk for `seconds`; the processor time of `processes` (worker, database) is counted."""
     answers = Answers()
     latencies: list[float] = []
     async with delivering(services, answers):
+        spent = house.ProcessorTime(**processes or {})
         started_at = time.perf_counter()
         await asyncio.gather(
             *(
@@ -80,6 +92,7 @@ async def measure(services: BotServices, *, database: str, people: int, seconds:
             )
         )
         took_seconds = time.perf_counter() - started_at
+    each = spent.per_turn_ms(len(latencies))
     return Row(
         database=database,
         people=people,
@@ -87,6 +100,9 @@ async def measure(services: BotServices, *, database: str, people: int, seconds:
         turns_per_second=round(len(latencies) / took_seconds, 1),
         p50_ms=round(statistics.median(latencies) * 1000, 1),
         p95_ms=round(statistics.quantiles([*latencies, latencies[-1]], n=20)[-1] * 1000, 1),
+        bench_cpu_ms=each["bench"],
+        worker_cpu_ms=each.get("worker", 0.0),
+        database_cpu_ms=each.get("database", 0.0),
     )
 
 
@@ -129,9 +145,12 @@ async def _talk(services: BotServices, answers: Answers, who: str, until: float,
 
 
 @contextmanager
-def _services(arguments: argparse.Namespace, home: Path) -> Iterator[tuple[BotServices, str]]:
+def _services(arguments: argparse.Namespace, home: Path) -> Iterator[tuple[BotServices, dict[str, psutil.Process]]]:
     with ExitStack() as stack:
-        url = house.postgres(stack, home)[0] if arguments.postgres else arguments.database_url
+        processes: dict[str, psutil.Process] = {}
+        url = arguments.database_url
+        if arguments.postgres:
+            url, processes["database"] = house.postgres(stack, home)
         broker_url = arguments.broker_url or house.broker(stack, home).url
         secret = new_secret()
         settings = DialogueSettings(
@@ -152,10 +171,12 @@ def _services(arguments: argparse.Namespace, home: Path) -> Iterator[tuple[BotSe
             "MINDGLM_CONCURRENCY": str(arguments.concurrency),
             **({"MINDGLM_DATABASE_URL": url} if url else {}),
         }
-        stack.enter_context(house.command("worker", environment, home / "worker.log", ready="worker_ready"))
+        processes["worker"] = stack.enter_context(
+            house.command("worker", environment, home / "worker.log", ready="worker_ready")
+        )
         services = BotServices.open(settings)
         stack.callback(services.close)
-        yield services, services.database.engine.dialect.name
+        yield services, processes
 
 
 def main() -> None:
@@ -173,11 +194,12 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     with (
         tempfile.TemporaryDirectory(prefix="mg-") as directory,
-        _services(arguments, Path(directory)) as (services, name),
+        _services(arguments, Path(directory)) as (services, processes),
     ):
+        name = services.database.engine.dialect.name
         asyncio.run(measure(services, database=name, people=4, seconds=1))  # warm
         rows = [
-            asyncio.run(measure(services, database=name, people=people, seconds=arguments.seconds))
+            asyncio.run(measure(services, database=name, people=people, seconds=arguments.seconds, processes=processes))
             for people in arguments.people
         ]
     if arguments.json:

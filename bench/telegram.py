@@ -24,7 +24,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench.house import broker, command, postgres
+from bench.house import ProcessorTime, broker, command, postgres
 from dialogue.storage import schema
 from dialogue.storage.database import sqlite_url
 from dialogue.storage.vault import new_secret
@@ -62,17 +62,16 @@ class House:
     database: str
     adapter: psutil.Process
     worker: psutil.Process
-    others: list[psutil.Process]
+    others: dict[str, psutil.Process]
 
 
 def measure(house: House, *, people: int, seconds: float) -> Row:
     """Let `people` talk for `seconds`."""
-    before = _cpu(house)
+    spent = ProcessorTime(adapter=house.adapter, worker=house.worker, **house.others)
     began_at = time.perf_counter()
     latencies = house.telegram.run(_talk(house.telegram, people, seconds), None)
     took_seconds = time.perf_counter() - began_at
-    after = _cpu(house)
-    each = {name: round((after[name] - before[name]) / len(latencies) * 1000, 1) for name in after}
+    each = spent.per_turn_ms(len(latencies))
     return Row(
         database=house.database,
         people=people,
@@ -82,7 +81,7 @@ def measure(house: House, *, people: int, seconds: float) -> Row:
         p95_s=round(statistics.quantiles(latencies, n=20)[-1], 3),
         adapter_cpu_ms=each["adapter"],
         worker_cpu_ms=each["worker"],
-        database_cpu_ms=each["others"],
+        database_cpu_ms=round(each["broker"] + each.get("database", 0), 1),
         bench_cpu_ms=each["bench"],
         adapter_mib=round(house.adapter.memory_info().rss / _MEBIBYTE, 1),
         load=round(os.getloadavg()[0], 1),
@@ -123,35 +122,14 @@ def _message(who: int, number: int) -> dict[str, object]:
     }
 
 
-def _cpu(house: House) -> dict[str, float]:
-    """Seconds of processor time so far."""
-    return {
-        "adapter": _seconds(house.adapter),
-        "worker": _seconds(house.worker),
-        "others": sum(
-            _seconds(process) for other in house.others for process in (other, *other.children(recursive=True))
-        ),
-        "bench": _seconds(psutil.Process()),
-    }
-
-
-def _seconds(process: psutil.Process) -> float:
-    try:
-        times = process.cpu_times()
-    except psutil.NoSuchProcess:
-        return 0.0
-    return times.user + times.system
-
-
 @contextmanager
 def _house(arguments: argparse.Namespace, home: Path) -> Iterator[House]:
     with ExitStack() as stack:
         valkey = broker(stack, home)
-        others = [psutil.Process(valkey.process.pid)]
+        others = {"broker": psutil.Process(valkey.process.pid)}
         url = sqlite_url(home / "mindglm.db")
         if not arguments.sqlite:
-            url, server = postgres(stack, home)
-            others.append(server)
+            url, others["database"] = postgres(stack, home)
         schema.upgrade_at(url)
         telegram = Telegram(flood=Flood(group_per_minute=None)).start()
         stack.callback(telegram.stop)

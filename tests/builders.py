@@ -8,13 +8,14 @@ from sqlalchemy import func, select
 
 from dialogue.core import claiming, conversations, intake, people, sending, turns
 from dialogue.core.intake import Received
+from dialogue.core.turn_claims import claim_open
 from dialogue.core.turns import ClaimedTurn, FinishedReply
 from dialogue.messages import Address, InboundMessage, OwedText
 from dialogue.states import OPEN_DELIVERY_STATES, OPEN_TURN_STATES, ClosedBy
 from dialogue.storage.database import Database
 from dialogue.storage.vault import MasterKeys, new_secret
 from dialogue.tables import Conversation, Delivery, Turn
-from dialogue.upkeep.lost_rings import Swept, overlooked, sweep
+from dialogue.upkeep.lost_rings import Swept, sweep
 from tests.announcements import Announcements
 
 CHANNEL = "test"
@@ -95,17 +96,22 @@ class Rooms:
         assert received is not None
         return received
 
-    def claim(self, conversation_id: UUID, *, owner: UUID | None = None, max_turns: int = 12) -> ClaimedTurn | None:
+    def claim(
+        self, conversation_id: UUID, *, owner: UUID | None = None, max_turns: int = 12, max_attempts: int = 9
+    ) -> ClaimedTurn | None:
         with self.database.begin() as session:
-            return turns.claim(
+            claimed = claim_open(
                 session,
                 self.keys,
-                conversation_id,
                 owner=owner or uuid4(),
                 lease_seconds=self.lease_seconds,
+                limit=1,
+                max_attempts=max_attempts,
                 max_turns=max_turns,
                 now=self.clock(),
+                conversation_id=conversation_id,
             )
+            return claimed[0] if claimed else None
 
     def claimed(self, conversation_id: UUID, *, owner: UUID) -> ClaimedTurn:
         turn = self.claim(conversation_id, owner=owner)
@@ -130,9 +136,18 @@ class Rooms:
         with self.database.begin() as session:
             return sweep(session, self.keys, apology=APOLOGY, max_attempts=max_attempts, now=self.clock())
 
-    def overlooked(self, *, limit: int = 50, max_attempts: int = 3) -> list[UUID]:
-        with self.database.read() as session:
-            return overlooked(session, limit=limit, max_attempts=max_attempts, now=self.clock())
+    def claim_open(self, *, owner: UUID, limit: int = 50, max_attempts: int = 3) -> list[ClaimedTurn]:
+        with self.database.begin() as session:
+            return claim_open(
+                session,
+                self.keys,
+                owner=owner,
+                lease_seconds=self.lease_seconds,
+                limit=limit,
+                max_attempts=max_attempts,
+                max_turns=12,
+                now=self.clock(),
+            )
 
     def due(self, *, owner: UUID, limit: int = 50, chat_id: str | None = None) -> list[OwedText]:
         with self.database.begin() as session:

@@ -1,6 +1,8 @@
 """Stand-ins for the two things that are not ours: the model, and the platforms."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from concurrent.futures import Executor, Future
+from typing import Any
 
 from worker.engine.port import EngineAway, Finish, Load, Progress, Request
 
@@ -43,3 +45,12 @@ class FakeEngine:
         for end in range(1, len(reply) + 1):
             finish = Finish.STOP if end == len(reply) else None
             yield Progress(text=reply[:end], prompt_tokens=5, reply_tokens=end, finish=finish)
+
+
+class AtOnce(Executor):
+    """Runs what it is given in the caller's thread."""
+
+    def submit(self, work: Callable[..., Any], /, *values: Any, **options: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(work(*values, **options))
+        return future

@@ -4,12 +4,10 @@ A bootstep loads the model before the worker consumes and releases it after the 
 the right pool, concurrency and acknowledgement.
 """
 
-import math
 import os
 import sys
 import threading
 from typing import Any, NoReturn
-from uuid import UUID
 
 from celery import Celery, bootsteps, signals
 from celery.worker import state
@@ -27,10 +25,6 @@ from worker.engine.port import Engine, ModelServerUnavailable, ModelUnusable
 from worker.service import WorkerService
 from worker.settings import WorkerSettings
 
-_THREADS_PER_SLOT = 1.25
-"""Spare threads: while some read or write the database, the engine's batch stays full."""
-
-
 _STOP_MARGIN_SECONDS = 30.0
 """What a stop may take besides the time that replies are given to finish."""
 _FORCED_EXIT_SECONDS = 30.0
@@ -46,7 +40,7 @@ def create_app(settings: WorkerSettings) -> Celery:
         COMMON_CONFIGURATION,
         worker_pool="threads",
         worker_consumer="worker.consumer:DurableConsumer",
-        worker_concurrency=math.ceil(_THREADS_PER_SLOT * engine.capacity),
+        worker_concurrency=1,  # a ring in hand is held while there is no room; turns have threads of their own
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
@@ -74,7 +68,7 @@ def create_app(settings: WorkerSettings) -> Celery:
         terminate = stop
 
     app.steps["worker"].add(ModelStep)
-    tasks.register(app, model.answer)
+    tasks.register(app, model.rung)
     signals.setup_logging.connect(lambda **_: configure(settings), weak=False)
     signals.worker_shutting_down.connect(lambda **_: model.begin_to_stop(), weak=False)
     signals.worker_ready.connect(lambda **_: notify_ready(), weak=False)
@@ -119,10 +113,10 @@ class _Model:
         if self._service is not None:
             self._service.stop()
 
-    def answer(self, conversation_id: UUID) -> None:
+    def rung(self) -> None:
         if self._service is None:
             raise RuntimeError("A task arrived before the model was loaded.")
-        self._service.answer(conversation_id)
+        self._service.rung()
 
 
 def _end(error: Exception, status: int) -> NoReturn:

@@ -4,8 +4,7 @@ One thread extends all leases at once. A lease is lost by a reset, or when it ex
 """
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from uuid import UUID
 
@@ -52,16 +51,15 @@ class Leases:
         """Leases still held expire by themselves."""
         self._loop.stop()
 
-    @contextmanager
-    def kept(self, turn_id: UUID) -> Iterator[None]:
-        """While the block runs, the turn's lease is extended; if it is lost, its generation is cancelled."""
+    def hold(self, turn_ids: Iterable[UUID]) -> None:
+        """From now on their leases are extended; the generation of one whose lease is lost is cancelled."""
         with self._lock:
-            self._held.add(turn_id)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._held.discard(turn_id)
+            self._held.update(turn_ids)
+
+    def release(self, turn_id: UUID) -> None:
+        """It is answered, or no longer ours to answer."""
+        with self._lock:
+            self._held.discard(turn_id)
 
     def held(self) -> list[UUID]:
         """The turns that are being answered now."""

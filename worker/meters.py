@@ -3,11 +3,8 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
-from uuid import UUID
 
-from dialogue.storage.clock import epoch_ns
 from dialogue.telemetry.instruments import UNMEASURED, Instruments, Reading
 from dialogue.telemetry.traces import UNTRACED, Traces
 from worker.engine.port import Engine, ServesElsewhere
@@ -30,15 +27,6 @@ class WorkerMeters:
         self.prompt_tokens = instruments.counter("mindglm_prompt_tokens", "Tokens read.")
         self.reply_tokens = instruments.counter("mindglm_reply_tokens", "Tokens written.")
         self.blocked = instruments.counter("mindglm_guard_blocks", "Replies the guard did not let pass.", ["reason"])
-
-    @contextmanager
-    def traced(self, turn_id: UUID, attempt: int) -> Iterator[None]:
-        """Trace one attempt to answer a turn, from the claim to its end, also when it fails."""
-        began_ns = epoch_ns()
-        try:
-            yield
-        finally:
-            self.traces.add("answer", turn_id, began_ns=began_ns, ended_ns=epoch_ns(), attempt=attempt)
 
     def watch(self, engine: Engine) -> None:
         """Show how busy the engine is."""

@@ -1,7 +1,10 @@
 """Everything a worker process runs: built once, started and stopped in order."""
 
+import math
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from uuid import UUID, uuid4
 
 import structlog
@@ -22,15 +25,20 @@ from dialogue.upkeep.sweeper import Sweeper
 from worker.cancellation import Cancellations
 from worker.engine.port import Engine
 from worker.fallback_poll import FallbackPoller
+from worker.generation import Generation, ReplyPolicy
 from worker.instructions import Instructions
 from worker.leases import Leases
 from worker.meters import WorkerMeters
-from worker.replies import Replies, ReplyPolicy
+from worker.replies import Replies
 from worker.settings import WorkerSettings
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _IDLE_CHECK_SECONDS = 0.05
+_TURNS_PER_SLOT = 1.25
+"""Claimed beyond the engine's capacity: while some are being stored, its batch stays full."""
+_ANY_CONVERSATION = UUID(int=0)
+"""Of a ring that is passed on to other workers; only workers of earlier versions read which one it is."""
 
 
 class WorkerService:
@@ -57,25 +65,32 @@ class WorkerService:
             cancel=engine.cancel,
             instruments=instruments,
         )
+        policy = _policy(settings)
+        self._generation = Generation(
+            engine=engine,
+            signals=self._signals,
+            texts=words,
+            guard=guard(directory_of(settings.region)),
+            policy=policy,
+            meters=self._meters,
+        )
+        room = math.ceil(_TURNS_PER_SLOT * engine.capacity)
+        self._executor = ThreadPoolExecutor(room, thread_name_prefix="reply")
         self._replies = Replies(
             database=self._database,
             keys=keys,
             engine=engine,
+            generation=self._generation,
             leases=self._leases,
-            signals=self._signals,
+            executor=self._executor,
+            room=room,
             texts=words,
-            guard=guard(directory_of(settings.region)),
-            policy=_policy(settings),
+            policy=policy,
+            ring_taken=doorbell.taken,
+            ring_on=partial(doorbell.ring, [_ANY_CONVERSATION]),
             meters=self._meters,
         )
-        self._fallback_poll = FallbackPoller(
-            database=self._database,
-            answer=self.answer,
-            free_slots=self._free_slots,
-            max_threads=engine.capacity,
-            max_attempts=settings.max_attempts,
-            instruments=instruments,
-        )
+        self._fallback_poll = FallbackPoller(self._replies.look, instruments=instruments)
         self._sweeper = Sweeper(
             database=self._database,
             keys=keys,
@@ -106,11 +121,9 @@ class WorkerService:
         self._watch.start()
         log.info("worker_ready", model=self._engine.model_version, capacity=self._engine.capacity)
 
-    def answer(self, conversation_id: UUID) -> None:
-        self._replies.answer(conversation_id)
-
-    def _free_slots(self) -> int:
-        return self._engine.capacity - len(self._leases.held()) if self._engine.is_ready() else 0
+    def rung(self) -> None:
+        """A ring was taken: look for open turns. Raises `DatabaseUnavailable`."""
+        self._replies.rung()
 
     def claim_no_more(self) -> None:
         """After SIGTERM: claim no new turns."""
@@ -136,6 +149,7 @@ class WorkerService:
         self._leases.stop()
         self._signals.close()
         self._meters.traces.close()
+        self._executor.shutdown(wait=False, cancel_futures=True)
         self._database.close()
         log.info("worker_stopped")
 
@@ -156,7 +170,7 @@ class WorkerService:
             "answering": len(self._leases.held()),
             "batch": self._engine.load.running,
             "waiting": self._engine.load.waiting,
-            "tokens_per_second": self._replies.pace.tokens_per_second(),
+            "tokens_per_second": self._generation.pace.tokens_per_second(),
         }
 
     def _wait_until_idle(self, seconds: float) -> None:

@@ -1,7 +1,6 @@
-"""The Celery task that the doorbell sends: it decodes, calls, and logs errors without anybody's words."""
+"""The Celery task that the doorbell sends: it calls, and logs errors without anybody's words."""
 
 from collections.abc import Callable
-from uuid import UUID
 
 import structlog
 from celery import Celery
@@ -12,13 +11,14 @@ from dialogue.errors import DialogueError
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
-def register(app: Celery, answer: Callable[[UUID], None]) -> None:
+def register(app: Celery, rung: Callable[[], None]) -> None:
     """Add the worker's tasks to its application."""
 
     @app.task(name=REPLY_TASK, ignore_result=True)  # type: ignore[untyped-decorator]  # celery has no types
     def reply(conversation_id: str) -> None:
+        """Any ring makes the worker look at everything; the conversation is the one that was rung for."""
         try:
-            answer(UUID(conversation_id))
+            rung()
         except DialogueError as error:
             log.warning("task_failed", conversation_id=conversation_id, error=str(error))
         except Exception:

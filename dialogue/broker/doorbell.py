@@ -1,4 +1,8 @@
-"""The Celery task that tells a worker to look at a conversation. Sent after the commit; the sweep repeats lost ones."""
+"""The Celery task that tells a worker to look for open turns. Sent after the commit; the sweep repeats lost ones.
+
+A worker that looks claims all that is open. While a ring waits to be taken, a flag beside the queue says so and nobody
+rings again. The flag ends by itself, so that one whose ring was lost silences others for a second at most.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,12 +12,21 @@ import structlog
 from celery import Celery
 from celery.exceptions import CeleryError
 from kombu.exceptions import KombuError
-from redis.exceptions import RedisError
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import NoPermissionError, RedisError
+from redis.retry import Retry
 
 from dialogue.broker.circuit_breaker import CircuitBreaker
+from dialogue.broker.signals import redis_url
 
 REPLY_TASK = "reply"
 QUEUE = "mindglm"
+
+RUNG = "mindglm:rung"
+"""The flag: a ring waits in the queue."""
+_RUNG_MILLISECONDS = 1000
+"""Less than `dialogue.upkeep.lost_rings` waits before it rings for a turn again."""
 
 _SECONDS_TO_CONNECT = 1.0
 _VISIBILITY_SECONDS = 6 * 3600  # recovery comes from the lease in the database, never from the broker
@@ -43,23 +56,53 @@ def ringing_app(broker_url: str) -> Celery:
 
 
 class Doorbell:
-    """Sends the task for conversations by id; thread-safe. Does nothing for a while after the broker failed."""
+    """Sends the task, and takes its flag away; thread-safe. Does nothing for a while after the broker failed."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
         self._rest = CircuitBreaker()
+        self._redis = Redis.from_url(
+            redis_url(app.conf.broker_url),
+            socket_timeout=_SECONDS_TO_CONNECT,
+            socket_connect_timeout=_SECONDS_TO_CONNECT,
+            retry=Retry(NoBackoff(), 1),
+        )
 
     def ring(self, conversation_ids: Iterable[UUID]) -> None:
-        """Best effort: a ring that fails is logged, and the sweep rings again."""
-        for conversation_id in conversation_ids:
-            if self._rest.is_on:
+        """Once for all of them, unless a ring waits already. Best effort: the sweep rings again for lost ones."""
+        conversation_id = next(iter(conversation_ids), None)
+        if conversation_id is None or self._rest.is_on:
+            return
+        try:
+            if not self._raise_flag():
                 return
-            try:
-                self._app.send_task(REPLY_TASK, args=[str(conversation_id)], queue=QUEUE, retry=False)
-            except (KombuError, CeleryError, RedisError, OSError) as error:
-                self._rest.begin()
-                log.warning("ring_failed", conversation_id=str(conversation_id), error=type(error).__name__)
-                return
+        except (RedisError, OSError) as error:
+            self._failed(conversation_id, error)
+            return
+        try:
+            self._app.send_task(REPLY_TASK, args=[str(conversation_id)], queue=QUEUE, retry=False)
+        except (KombuError, CeleryError, RedisError, OSError) as error:
+            self.taken()
+            self._failed(conversation_id, error)
+
+    def taken(self) -> None:
+        """By a worker before it looks: whatever is rung for from now on needs a ring of its own."""
+        try:
+            self._redis.delete(RUNG)
+        except RedisError as error:
+            log.debug("ring_flag_kept", error=type(error).__name__)
 
     def close(self) -> None:
+        self._redis.close()
         self._app.close()
+
+    def _failed(self, conversation_id: UUID, error: Exception) -> None:
+        self._rest.begin()
+        log.warning("ring_failed", conversation_id=str(conversation_id), error=type(error).__name__)
+
+    def _raise_flag(self) -> bool:
+        """False if it is up. A broker that keeps no such key for us is rung each time."""
+        try:
+            return self._redis.set(RUNG, "1", nx=True, px=_RUNG_MILLISECONDS) is not None
+        except NoPermissionError:
+            return True

@@ -1,12 +1,12 @@
 """The history of a conversation, as stored; `dialogue.window` decides how much of it the model sees."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import Row, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from care.texts import labels
@@ -17,11 +17,27 @@ from dialogue.storage.vault import MasterKeys, PersonKey
 from dialogue.tables import CONVERSATIONS, DELIVERIES, MESSAGES, PEOPLE, TURNS
 
 _Row = Row[*tuple[Any, ...]]
-_ANSWERED = select(TURNS.c.id, TURNS.c.reply, TURNS.c.postscript).where(
-    TURNS.c.conversation_id == bindparam("conversation_id"), TURNS.c.state == TurnState.ANSWERED
+_ANSWERED = select(TURNS.c.id, TURNS.c.conversation_id, TURNS.c.seq, TURNS.c.reply, TURNS.c.postscript).where(
+    TURNS.c.state == TurnState.ANSWERED
 )
-_NEWEST = _ANSWERED.order_by(TURNS.c.seq.desc()).limit(bindparam("max_turns"))
-_FIRST = _ANSWERED.order_by(TURNS.c.seq).limit(1)
+_EARLIER = TURNS.alias()
+_EARLIER_ANSWERED = select(_EARLIER.c.seq).where(
+    _EARLIER.c.conversation_id == CONVERSATIONS.c.id, _EARLIER.c.state == TurnState.ANSWERED
+)
+# found from the end of each conversation, however long it is
+_OLDEST_IN_WINDOW = (
+    _EARLIER_ANSWERED.order_by(_EARLIER.c.seq.desc()).limit(1).offset(bindparam("others")).scalar_subquery()
+)
+_OF_CONVERSATIONS = CONVERSATIONS.c.id.in_(bindparam("conversation_ids", expanding=True))
+_NEWEST = (
+    _ANSWERED.join_from(TURNS, CONVERSATIONS, TURNS.c.conversation_id == CONVERSATIONS.c.id)
+    .where(_OF_CONVERSATIONS, TURNS.c.seq >= func.coalesce(_OLDEST_IN_WINDOW, 0))
+    .order_by(TURNS.c.seq)
+)
+_FIRST = _ANSWERED.join_from(TURNS, CONVERSATIONS, TURNS.c.conversation_id == CONVERSATIONS.c.id).where(
+    _OF_CONVERSATIONS,
+    TURNS.c.seq == _EARLIER_ANSWERED.order_by(_EARLIER.c.seq).limit(1).scalar_subquery(),
+)
 # what we said ourselves to somebody in danger, and to which words
 _SCRIPTS = (
     select(
@@ -64,20 +80,73 @@ class PastTurn(NamedTuple):
     reply: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A conversation whose history is read. `has_scripts`: what we said ourselves in danger is part of it."""
+
+    key: PersonKey = field(repr=False)
+    has_scripts: bool = False
+
+
 def past_turns(
     session: Session, key: PersonKey, conversation_id: UUID, *, max_turns: int, has_scripts: bool = False
 ) -> list[PastTurn]:
-    """The first and the last exchanges, oldest first, `max_turns` in all: enough for any window.
+    """The history of one conversation; see `past_turns_of`."""
+    told = Told(key=key, has_scripts=has_scripts)
+    return past_turns_of(session, {conversation_id: told}, max_turns=max_turns)[conversation_id]
 
-    `has_scripts`: what we said ourselves in danger is part of them, as the supporter's words: before the reply of its
-    turn, or as the only answer where the model was not asked.
+
+def past_turns_of(session: Session, told: Mapping[UUID, Told], *, max_turns: int) -> dict[UUID, list[PastTurn]]:
+    """By conversation: its first and last exchanges, oldest first, `max_turns` in all: enough for any window.
+
+    What we said ourselves in danger stands there as the supporter's words: before the reply of its turn, or as the only
+    answer where the model was not asked.
     """
-    place = {"conversation_id": conversation_id}
-    turns = session.execute(_NEWEST, {**place, "max_turns": max_turns}).all()[::-1]
-    if len(turns) == max_turns:
-        turns = [session.execute(_FIRST, place).one(), *turns[1:]]
-    words = words_of(session, key, [turn.id for turn in turns])
-    scripts = _Scripts.read(session, key, conversation_id, max_turns) if has_scripts else _Scripts()
+    return past_and_words(session, told, {}, max_turns=max_turns)[0]
+
+
+def past_and_words(
+    session: Session, told: Mapping[UUID, Told], open_turns: Mapping[UUID, PersonKey], *, max_turns: int
+) -> tuple[dict[UUID, list[PastTurn]], dict[UUID, str]]:
+    """`past_turns_of` these conversations, and by turn the words of these turns, whose keys are given."""
+    turns = _turns_of(session, list(told), max_turns)
+    keys = {turn.id: told[conversation_id].key for conversation_id, rows in turns.items() for turn in rows}
+    words = words_of_many(session, keys | dict(open_turns))
+    past = {
+        conversation_id: _exchanges(
+            session, conversation_id, each, turns[conversation_id], words=words, max_turns=max_turns
+        )
+        for conversation_id, each in told.items()
+    }
+    return past, words
+
+
+def _turns_of(session: Session, conversation_ids: list[UUID], max_turns: int) -> dict[UUID, list[_Row]]:
+    """Oldest first; of a longer conversation its first turn takes the place of the oldest."""
+    found: dict[UUID, list[_Row]] = defaultdict(list)
+    if not conversation_ids:
+        return found
+    of_these = {"conversation_ids": conversation_ids, "others": max_turns - 1}
+    for turn in session.execute(_NEWEST, of_these):
+        found[turn.conversation_id].append(turn)
+    longer = [conversation_id for conversation_id, turns in found.items() if len(turns) == max_turns]
+    if longer:
+        for first in session.execute(_FIRST, {"conversation_ids": longer}):
+            found[first.conversation_id][0] = first
+    return found
+
+
+def _exchanges(
+    session: Session,
+    conversation_id: UUID,
+    told: Told,
+    turns: Sequence[_Row],
+    *,
+    words: Mapping[UUID, str],
+    max_turns: int,
+) -> list[PastTurn]:
+    key = told.key
+    scripts = _Scripts.read(session, key, conversation_id, max_turns) if told.has_scripts else _Scripts()
     exchanges = {
         turn.id: PastTurn(words[turn.id], "\n".join([*scripts.of_turn(turn.id), *_said(key, turn)]))
         for turn in turns
@@ -130,12 +199,17 @@ class _Scripts:
 
 def words_of(session: Session, key: PersonKey, turn_ids: Sequence[UUID]) -> dict[UUID, str]:
     """The person's words of each turn: its messages in the order of arrival, joined by line ends."""
-    if not turn_ids:
+    return words_of_many(session, dict.fromkeys(turn_ids, key))
+
+
+def words_of_many(session: Session, keys: Mapping[UUID, PersonKey]) -> dict[UUID, str]:
+    """The words of turns of several people, by turn; `keys` has the key of each turn's person."""
+    if not keys:
         return {}
     words: dict[UUID, list[str]] = defaultdict(list)
-    for turn_id, message_id, sealed in session.execute(_WORDS, {"turn_ids": turn_ids}):
-        words[turn_id].append(key.open(sealed, row=message_id, column="messages.text"))
-    return {turn_id: "\n".join(words[turn_id]) for turn_id in turn_ids}
+    for turn_id, message_id, sealed in session.execute(_WORDS, {"turn_ids": list(keys)}):
+        words[turn_id].append(keys[turn_id].open(sealed, row=message_id, column="messages.text"))
+    return {turn_id: "\n".join(words[turn_id]) for turn_id in keys}
 
 
 def open_partial(session: Session, keys: MasterKeys, turn_id: UUID, sealed: bytes) -> tuple[Address, str] | None:

@@ -3,6 +3,8 @@
 `dialogue.core.claiming` and `dialogue.core.sending` are the other side: how couriers take texts out of it.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -40,6 +42,19 @@ _OLDEST = select(func.min(DELIVERIES.c.created_at)).where(
 _CONVERSATION_OF = select(DELIVERIES.c.conversation_id).where(DELIVERIES.c.id == bindparam("delivery_id"))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """A text for the person of a conversation; `turn_id` if it is the reply to that turn."""
+
+    key: PersonKey = field(repr=False)
+    person_id: UUID
+    address: Address
+    conversation_id: UUID
+    text: str = field(repr=False)
+    kind: DeliveryKind
+    turn_id: UUID | None = None
+
+
 def next_part(session: Session, message_id: UUID) -> int:
     """Behind everything that was owed in answer to that message."""
     return (session.scalar(_LAST_PART, {"of_message": message_id}) or 0) + 1
@@ -68,6 +83,19 @@ def owe(
     session.execute(_OWE, row | whose)
     after_commit.owe(session, address.channel)
     return delivery_id
+
+
+def owe_all(session: Session, texts: Sequence[Owed], *, now: datetime) -> None:
+    """Write many texts into the outbox at once, in that order."""
+    rows = []
+    for text in texts:
+        delivery_id = new_id()
+        sealed = text.key.seal(text.text, row=delivery_id, column="deliveries.text")
+        whose = {"conversation_id": text.conversation_id, "turn_id": text.turn_id, "message_id": None, "part": 0}
+        row = _pending(delivery_id, text.address, now=now)
+        rows.append(row | whose | {"person_id": text.person_id, "kind": text.kind, "text": sealed})
+        after_commit.owe(session, text.address.channel)
+    session.execute(_OWE, rows)
 
 
 def owe_unwritten(

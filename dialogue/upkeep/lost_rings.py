@@ -55,17 +55,6 @@ _RING = (
     .values(rung_at=bindparam("now"), ring_count=TURNS.c.ring_count + 1)
     .returning(TURNS.c.conversation_id)
 )
-# what an idle worker takes by polling: turns announced long enough ago, or announced twice
-_OVERLOOKED = (
-    select(TURNS.c.conversation_id)
-    .where(
-        or_(TURNS.c.state == TurnState.WAITING, and_(_IS_ORPHAN, TURNS.c.attempt < bindparam("max_attempts"))),
-        _IS_HEAD,
-        or_(TURNS.c.ring_count.not_in((1, HELD_RING_COUNT)), TURNS.c.rung_at <= bindparam("after_1")),
-    )
-    .order_by(TURNS.c.rung_at)
-    .limit(bindparam("limit"))
-)
 _HOPELESS = (
     select(TURNS.c.id)
     .where(_IS_ORPHAN, TURNS.c.attempt >= bindparam("max_attempts"))
@@ -102,17 +91,6 @@ def sweep(session: Session, keys: MasterKeys, *, apology: str, max_attempts: int
     for conversation_id in rung:
         after_commit.ring(session, conversation_id)
     return Swept(conversation_ids=list(rung), abandoned_count=abandoned_count)
-
-
-def overlooked(session: Session, *, limit: int, max_attempts: int, now: datetime) -> list[UUID]:
-    """At most `limit` conversations whose next turn no worker has claimed; the caller may answer them at once.
-
-    Unlike `sweep` it marks nothing: an announced turn may not have reached any worker.
-    """
-    found = session.scalars(
-        _OVERLOOKED, {"limit": limit, "max_attempts": max_attempts, "now": now, "after_1": _ring_times(now)["after_1"]}
-    )
-    return list(found)
 
 
 def _ring_times(now: datetime) -> dict[str, datetime]:

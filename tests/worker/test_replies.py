@@ -18,7 +18,7 @@ from dialogue.states import DeliveryKind, TurnState
 from dialogue.storage.clock import utc_now
 from dialogue.tables import Conversation
 from tests.builders import CHANNEL, Rooms
-from tests.fakes import FakeEngine
+from tests.fakes import AtOnce, FakeEngine
 from worker.engine.port import (
     Cancelled,
     DeadlineExceeded,
@@ -30,9 +30,10 @@ from worker.engine.port import (
     PromptTooLong,
     Request,
 )
+from worker.generation import Generation, ReplyPolicy
 from worker.instructions import IN_DANGER
 from worker.leases import Leases
-from worker.replies import Replies, ReplyPolicy
+from worker.replies import Replies
 
 ME = uuid4()
 
@@ -51,14 +52,24 @@ def replies(rooms: Rooms, redis_url: str) -> Iterator[Callable[[FakeEngine], Rep
             turn_seconds=30,
             max_attempts=3,
         )
+        words = texts.load("zh")
+        generation = Generation(
+            engine=engine,
+            signals=signals,
+            texts=words,
+            guard=guard(directory("cn")),
+            policy=policy,
+            clock=rooms.clock,
+        )
         return Replies(
             database=rooms.database,
             keys=rooms.keys,
             engine=engine,
+            generation=generation,
             leases=leases,
-            signals=signals,
-            texts=texts.load("zh"),
-            guard=guard(directory("cn")),
+            executor=AtOnce(),
+            room=1,
+            texts=words,
             policy=policy,
             clock=rooms.clock,
         )
@@ -75,9 +86,9 @@ def test_the_engine_sees_the_window_and_the_persons_words(
     rooms: Rooms, replies: Callable[[FakeEngine], Replies]
 ) -> None:
     rooms.answered("我睡不着", "多久了")
-    received = rooms.heard("一个月")
+    rooms.heard("一个月")
     engine = FakeEngine("听起来很累")
-    replies(engine).answer(received.conversation_id)
+    replies(engine).look()
     (request,) = engine.requests
     assert request.history == [Exchange("我睡不着", "多久了")]
     assert (request.text, request.instruction, request.max_tokens) == ("一个月", INSTRUCTION, 64)
@@ -93,7 +104,7 @@ def test_in_danger_only_models_with_a_prompt_of_their_own_are_told_so(
         session.execute(in_danger)
     engine = FakeEngine("你现在身边有人吗？")
     engine.prompt_version = prompt_version
-    replies(engine).answer(received.conversation_id)
+    replies(engine).look()
     (request,) = engine.requests
     assert (IN_DANGER in request.instruction) is is_told
     assert (request.instruction == INSTRUCTION) is not is_told
@@ -105,7 +116,7 @@ def test_in_danger_a_reply_that_is_blocked_twice_becomes_words_of_our_own(
     received = rooms.heard("我最近一直想自杀")
     with rooms.database.begin() as session:
         session.execute(update(Conversation).where(Conversation.id == received.conversation_id).values(tier=2))
-    replies(FakeEngine("我是真人，不是机器人。", "我是真人咨询师。")).answer(received.conversation_id)
+    replies(FakeEngine("我是真人，不是机器人。", "我是真人咨询师。")).look()
     assert owed(rooms) == [texts.load("zh").say("guard_replacement_in_danger")]
 
 
@@ -116,13 +127,13 @@ def test_the_window_counts_the_prompts_frame_and_the_instruction_as_the_seed_doe
     room = 600 - 2 * len(INSTRUCTION) - 2 * frame  # the instruction counts by itself and in the first prompt
     rooms.answered("一", "二")
     rooms.answered("三", "四" * (room - 3))
-    received = rooms.heard("现在")
+    rooms.heard("现在")
     engine = FakeEngine("好", "好")
-    replies(engine).answer(received.conversation_id)
+    replies(engine).look()
     assert [past.text for past in engine.requests[0].history] == ["一", "三"]
 
     rooms.heard("再来")  # now three pairs do not fit: the second goes, the first stays
-    replies(engine).answer(received.conversation_id)
+    replies(engine).look()
     assert [past.text for past in engine.requests[1].history] == ["一", "现在"]
 
 
@@ -130,7 +141,7 @@ def test_the_versions_of_model_and_prompt_are_kept_with_the_turn(
     rooms: Rooms, replies: Callable[[FakeEngine], Replies]
 ) -> None:
     received = rooms.heard()
-    replies(FakeEngine("我在")).answer(received.conversation_id)
+    replies(FakeEngine("我在")).look()
     turn = rooms.turn(received.turn_id)
     assert (turn.model_version, turn.prompt_version) == ("fake model", "fake prompt")
     assert (turn.prompt_tokens, turn.reply_tokens) == (5, 2)
@@ -138,10 +149,10 @@ def test_the_versions_of_model_and_prompt_are_kept_with_the_turn(
 
 
 def test_an_engine_that_is_away_costs_a_turn_no_attempt(rooms: Rooms, replies: Callable[[FakeEngine], Replies]) -> None:
-    received = rooms.heard()
+    rooms.heard()
     for _ in range(5):  # more often than a turn may fail
-        replies(FakeEngine(EngineAway())).answer(received.conversation_id)
-    replies(FakeEngine("我在")).answer(received.conversation_id)
+        replies(FakeEngine(EngineAway())).look()
+    replies(FakeEngine("我在")).look()
     assert owed(rooms) == ["我在"]
 
 
@@ -149,7 +160,7 @@ def test_an_engine_that_is_away_claims_nothing(rooms: Rooms, replies: Callable[[
     received = rooms.heard()
     away = FakeEngine("我在")
     away.is_away = True
-    replies(away).answer(received.conversation_id)
+    replies(away).look()
     assert away.requests == []
     assert rooms.turn(received.turn_id).state == TurnState.WAITING
 
@@ -159,12 +170,12 @@ def test_turns_of_a_conversation_go_to_the_server_that_has_its_prefix(
 ) -> None:
     received = rooms.heard()
     engine = FakeEngine("我在")
-    replies(engine).answer(received.conversation_id)
+    replies(engine).look()
     assert engine.requests[0].affinity == str(received.conversation_id)
 
 
 def test_what_came_while_it_answered_is_answered_next(rooms: Rooms, replies: Callable[[FakeEngine], Replies]) -> None:
-    received = rooms.heard("一")
+    rooms.heard("一")
 
     class Busy(FakeEngine):
         def stream(self, request: Request) -> Generator[Progress, None, None]:
@@ -173,7 +184,7 @@ def test_what_came_while_it_answered_is_answered_next(rooms: Rooms, replies: Cal
             yield from super().stream(request)
 
     engine = Busy("答一", "答二")
-    replies(engine).answer(received.conversation_id)
+    replies(engine).look()
     assert [request.text for request in engine.requests] == ["一", "二"]
 
 
@@ -181,32 +192,32 @@ def test_a_broken_engine_gets_the_turn_again_and_then_the_person_is_told(
     rooms: Rooms, replies: Callable[[FakeEngine], Replies]
 ) -> None:
     received = rooms.heard()
-    replies(FakeEngine(EngineFailed(), DeadlineExceeded(), EngineFailed())).answer(received.conversation_id)
+    replies(FakeEngine(EngineFailed(), DeadlineExceeded(), EngineFailed())).look()
     assert rooms.turn(received.turn_id).state is TurnState.FAILED
     (apology,) = owed(rooms)
     assert "对不起" in apology
 
 
 def test_a_second_try_that_succeeds_is_the_answer(rooms: Rooms, replies: Callable[[FakeEngine], Replies]) -> None:
-    received = rooms.heard()
-    replies(FakeEngine(EngineFailed(), "我在")).answer(received.conversation_id)
+    rooms.heard()
+    replies(FakeEngine(EngineFailed(), "我在")).look()
     assert owed(rooms) == ["我在"]
 
 
 def test_words_that_the_model_cannot_hold_are_said_so_at_once(
     rooms: Rooms, replies: Callable[[FakeEngine], Replies]
 ) -> None:
-    received = rooms.heard()
+    rooms.heard()
     engine = FakeEngine(PromptTooLong())
-    replies(engine).answer(received.conversation_id)
+    replies(engine).look()
     assert len(engine.requests) == 1
     (apology,) = owed(rooms)
     assert "太长" in apology
 
 
 def test_an_empty_reply_is_no_reply(rooms: Rooms, replies: Callable[[FakeEngine], Replies]) -> None:
-    received = rooms.heard()
-    replies(FakeEngine("", "", "终于")).answer(received.conversation_id)
+    rooms.heard()
+    replies(FakeEngine("", "", "终于")).look()
     assert owed(rooms) == ["终于"]
 
 
@@ -217,7 +228,7 @@ def test_a_cancelled_turn_is_free_for_others_and_owes_nothing(
     answering = replies(FakeEngine(Cancelled()))
 
     answering.claim_no_more()
-    answering.answer(received.conversation_id)
+    answering.look()
     assert rooms.turn(received.turn_id).state == TurnState.WAITING
 
     class Stopping(FakeEngine):
@@ -227,18 +238,18 @@ def test_a_cancelled_turn_is_free_for_others_and_owes_nothing(
 
     engine = Stopping(Cancelled())
     stopping = replies(engine)
-    stopping.answer(received.conversation_id)
+    stopping.look()
     assert engine.cancelled == [str(received.turn_id)]
     assert owed(rooms) == []
     assert rooms.claimed(received.conversation_id, owner=uuid4()).attempt == 1
 
 
 def test_partial_replies_travel_sealed(rooms: Rooms, replies: Callable[[FakeEngine], Replies], redis_url: str) -> None:
-    received = rooms.heard()
+    rooms.heard()
     with Redis.from_url(in_redis_form(redis_url)) as redis, redis.pubsub(ignore_subscribe_messages=True) as topics:
         topics.subscribe(partial(CHANNEL))
         topics.get_message(timeout=1)
-        replies(FakeEngine("我在听你说")).answer(received.conversation_id)
+        replies(FakeEngine("我在听你说")).look()
         event = topics.get_message(timeout=2)
     assert event is not None
     assert "我".encode() not in event["data"]
@@ -253,9 +264,9 @@ def test_partial_replies_travel_sealed(rooms: Rooms, replies: Callable[[FakeEngi
 def test_a_reply_that_must_not_be_sent_is_generated_once_more(
     rooms: Rooms, replies: Callable[[FakeEngine], Replies]
 ) -> None:
-    received = rooms.heard()
+    rooms.heard()
     engine = FakeEngine("我是真人，不是机器。", "我在听你说")
-    replies(engine).answer(received.conversation_id)
+    replies(engine).look()
     assert len(engine.requests) == 2
     assert owed(rooms) == ["我在听你说"]
 
@@ -264,7 +275,7 @@ def test_after_two_such_replies_our_own_words_are_sent(
     rooms: Rooms, replies: Callable[[FakeEngine], Replies], caplog: pytest.LogCaptureFixture
 ) -> None:
     received = rooms.heard()
-    replies(FakeEngine("你患有重度抑郁症。", "请拨打 12345678901")).answer(received.conversation_id)
+    replies(FakeEngine("你患有重度抑郁症。", "请拨打 12345678901")).look()
     (text,) = owed(rooms)
     assert "抑郁症" not in text
     assert "12345678901" not in text
@@ -275,12 +286,12 @@ def test_nothing_of_a_blocked_phrase_is_ever_shown(
     rooms: Rooms, replies: Callable[[FakeEngine], Replies], redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.streams._MIN_INTERVAL_SECONDS", 0)
-    received = rooms.heard()
+    rooms.heard()
     shown = []
     with Redis.from_url(in_redis_form(redis_url)) as redis, redis.pubsub(ignore_subscribe_messages=True) as topics:
         topics.subscribe(partial(CHANNEL))
         topics.get_message(timeout=1)
-        replies(FakeEngine("听我说说吧。你患有重度抑郁症", "好的呀。我是真人")).answer(received.conversation_id)
+        replies(FakeEngine("听我说说吧。你患有重度抑郁症", "好的呀。我是真人")).look()
         while event := topics.get_message(timeout=0.3):
             turn_id, sealed = read_partial(event["data"])
             with rooms.database.read() as session:
@@ -297,10 +308,10 @@ def test_a_lost_lease_cancels_the_generation(rooms: Rooms) -> None:
     kept, lost = rooms.heard(who="小王"), rooms.heard(who="小李")
     for received in (kept, lost):
         rooms.claimed(received.conversation_id, owner=ME)
-    with leases.kept(kept.turn_id), leases.kept(lost.turn_id):
-        rooms.reset(lost.conversation_id)
-        rooms.clock.tick(15)
-        leases.extend()
+    leases.hold([kept.turn_id, lost.turn_id])
+    rooms.reset(lost.conversation_id)
+    rooms.clock.tick(15)
+    leases.extend()
     assert engine.cancelled == [str(lost.turn_id)]
     rooms.clock.tick(15)
     assert rooms.claim(kept.conversation_id) is None
@@ -321,9 +332,9 @@ class Unready(FakeEngine):
 def test_a_reply_that_a_filter_broke_off_is_asked_for_again_and_then_replaced(
     rooms: Rooms, replies: Callable[[FakeEngine], Replies]
 ) -> None:
-    received = rooms.heard()
+    rooms.heard()
     engine = Unready(Finish.FILTERED, "我", "我")
-    replies(engine).answer(received.conversation_id)
+    replies(engine).look()
     assert len(engine.requests) == 2
     assert owed(rooms) == [texts.load("zh").say("guard_replacement")]
 
@@ -339,11 +350,12 @@ def test_a_reply_that_a_filter_broke_off_is_asked_for_again_and_then_replaced(
 def test_what_was_not_meant_for_people_is_neither_sent_nor_remembered(
     rooms: Rooms, replies: Callable[[FakeEngine], Replies], raw: str, reply: str
 ) -> None:
-    received = rooms.heard()
+    rooms.heard()
     engine = FakeEngine(raw, "好")
-    replies(engine).answer(received.conversation_id)
+    replies(engine).look()
     assert owed(rooms) == [reply]
-    replies(engine).answer(rooms.heard("嗯").conversation_id)
+    rooms.heard("嗯")
+    replies(engine).look()
     assert engine.requests[1].history == [Exchange("你好", reply)]
 
 
@@ -353,17 +365,17 @@ def test_what_was_not_meant_for_people_is_neither_sent_nor_remembered(
 def test_a_reply_that_its_length_cut_off_ends_well_or_says_so(
     rooms: Rooms, replies: Callable[[FakeEngine], Replies], raw: str, reply: str
 ) -> None:
-    received = rooms.heard()
-    replies(Unready(Finish.LENGTH, raw)).answer(received.conversation_id)
+    rooms.heard()
+    replies(Unready(Finish.LENGTH, raw)).look()
     (said,) = owed(rooms)
     assert said.startswith(reply)
     assert (said == reply) is (reply == "我在听。")
 
 
 def test_after_an_outage_of_hours_people_are_told_so(rooms: Rooms, replies: Callable[[FakeEngine], Replies]) -> None:
-    received = rooms.heard()
+    rooms.heard()
     rooms.clock.now = utc_now() + timedelta(hours=5)
-    replies(FakeEngine("我在")).answer(received.conversation_id)
+    replies(FakeEngine("我在")).look()
     (first,) = owed(rooms)
     assert "大约 5 小时" in first
     assert [delivery.kind for delivery in rooms.deliveries()] == [DeliveryKind.NOTICE, DeliveryKind.REPLY]

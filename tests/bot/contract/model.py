@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from bot.services import BotServices
 from dialogue.core import turns
+from dialogue.core.turn_claims import claim_open
 from dialogue.core.turns import ClaimedTurn
 from dialogue.states import TurnState
 from dialogue.storage.clock import utc_now
@@ -50,15 +51,18 @@ class Model:
         if conversation_id is None:
             return None
         with self._services.database.begin() as session:
-            return turns.claim(
+            claimed = claim_open(
                 session,
                 self._services.keys,
-                conversation_id,
                 owner=self._owner,
                 lease_seconds=60,
+                limit=1,
+                max_attempts=3,
                 max_turns=12,
                 now=utc_now(),
+                conversation_id=conversation_id,
             )
+            return claimed[0] if claimed else None
 
     def _waiting(self) -> UUID | None:
         with self._services.database.read() as session:

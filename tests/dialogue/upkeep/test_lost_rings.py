@@ -50,43 +50,6 @@ def test_a_dead_workers_turn_is_rung_as_soon_as_its_lease_ends(rooms: Rooms) -> 
     assert rooms.sweep().conversation_ids == [received.conversation_id]
 
 
-def test_what_nobody_came_for_may_be_taken_without_a_ring(rooms: Rooms) -> None:
-    received = rooms.heard()
-    assert rooms.overlooked() == []  # the ring is on its way
-    rooms.clock.tick(2)
-    assert rooms.overlooked() == [received.conversation_id]
-
-
-def test_another_process_that_rang_in_vain_takes_nothing_from_a_worker_with_room(rooms: Rooms) -> None:
-    received = rooms.heard()
-    for _ in range(10):
-        rooms.clock.tick(2)
-        rooms.sweep()
-        assert rooms.overlooked() == [received.conversation_id]
-
-
-def test_what_waits_longest_is_taken_first_and_only_a_conversations_next_turn(rooms: Rooms) -> None:
-    waiting = []
-    for number in range(3):
-        waiting.append(rooms.heard(who=f"人{number}").conversation_id)
-        rooms.clock.tick(2)
-    answered = rooms.heard(who="在答").conversation_id
-    rooms.claimed(answered, owner=ME)
-    rooms.heard("下一句", who="在答")
-    rooms.clock.tick(3)
-    assert rooms.overlooked(limit=2) == waiting[:2]
-    assert rooms.overlooked() == waiting
-
-
-def test_a_dead_workers_turn_is_taken_unless_it_was_tried_too_often(rooms: Rooms) -> None:
-    received = rooms.heard()
-    rooms.claimed(received.conversation_id, owner=ME)
-    assert rooms.overlooked() == []
-    rooms.clock.tick(20)
-    assert rooms.overlooked(max_attempts=2) == [received.conversation_id]
-    assert rooms.overlooked(max_attempts=1) == []  # the sweep ends it with an apology
-
-
 def test_only_one_of_many_sweeps_rings(rooms: Rooms) -> None:
     for number in range(10):
         rooms.heard(who=f"人{number}")
