@@ -5,8 +5,10 @@ A message is read alone, together with what was written in the same breath, and 
 repeats the text: reasons are the names of rules.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
+from itertools import takewhile
 from typing import Final
 
 from care import detector as detectors
@@ -18,6 +20,7 @@ from care.rules import Finding, rulebook
 from care.subject import Subject
 
 MAX_FRAGMENT: Final = 4  # characters of a message that may be a piece of a sentence
+MAX_FRAGMENTS: Final = 8  # of one sentence
 MAX_TOLD: Final = 600  # characters of a message that are searched for the end of a story
 MAX_TOGETHER: Final = 160  # characters of earlier messages that are read with a new one
 
@@ -205,17 +208,20 @@ def _with_what_came_before(found: Screening, plain: str, context: Context) -> Sc
     if not before or found.is_past or len(plain) > MAX_TOGETHER or (context.tier and found.learnt & _RELIEF):
         return found
     best = found
-    is_split = all(len(part) <= MAX_FRAGMENT for part in (*before, plain))
-    for between in ("", ",") if is_split else (",",):
-        together = _judge(rulebook().find(between.join([*before, plain])), None)
-        if together.tier <= best.tier:
-            continue
-        earlier = _judge(rulebook().find(between.join(before)), None)
-        if together.tier > earlier.tier:
-            best = replace(
-                found, tier=together.tier, route=together.route, reasons=(*together.reasons, TOGETHER_REASON)
-            )
+    for earlier, together in _joined(before, plain):
+        said = _judge(rulebook().find(together), None)
+        if said.tier > best.tier and said.tier > _judge(rulebook().find(earlier), None).tier:
+            best = replace(found, tier=said.tier, route=said.route, reasons=(*said.reasons, TOGETHER_REASON))
     return best
+
+
+def _joined(before: list[str], plain: str) -> Iterator[tuple[str, str]]:
+    """What was said up to the last message and with it: as sentences; and as one, written in pieces, from each piece on."""
+    yield ",".join(before), ",".join([*before, plain])
+    pieces = list(takewhile(lambda part: len(part) <= MAX_FRAGMENT, reversed([*before, plain])))
+    for count in range(2, min(len(pieces), MAX_FRAGMENTS) + 1):
+        together = pieces[count - 1 :: -1]
+        yield "".join(together[:-1]), "".join(together)
 
 
 def _protecting(found: Screening, context: Context) -> Screening:

@@ -22,11 +22,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 from typing import Final
 
-from care.detector import ROUTES, SHORTEST, TIERS, LinearDetector
+from care.detector import ROUTES, SHORTEST, TIERS, LinearDetector, pieces
 from care.linear import BUCKETS, MAX_LEVEL, SIGNS, Heads, by_meaning, features, pack
 from care.normalise import normalise
 from care.rules import rulebook
@@ -38,12 +38,20 @@ FOLDS: Final = 5
 SEED: Final = 20261128
 PENALTY: Final = 0.0085  # of the squared weights, beside the sum of all errors
 ITERATIONS: Final = 100
-DANGER: Final = ("care/danger.txt", "care/danger_plain.txt", "care/danger_kinds.txt", "care/danger_single.txt")
+RARE: Final = 2  # texts; what occurs in fewer teaches nothing, and its bucket would only be noise in other texts
+DANGER: Final = (
+    "care/danger.txt",
+    "care/danger_plain.txt",
+    "care/danger_kinds.txt",
+    "care/danger_single.txt",
+    "care/danger_voices.txt",
+)
 ORDINARY: Final = (
     "care/ordinary.txt",
     "care/ordinary_plain.txt",
     "care/ordinary_kinds.txt",
     "care/ordinary_single.txt",
+    "care/ordinary_voices.txt",
     "ordinary.txt",
 )
 PLAIN_WEIGHT: Final = 2.0  # of a sentence that stands for itself
@@ -52,6 +60,8 @@ FULL_VARIANTS: Final = 12  # of one template: more than these share the weight o
 GOLD_WEIGHT: Final = 1.5  # PsySUICIDE's and the cases': nobody wrote them for this detector
 CALM_WEIGHT: Final = 1.0
 CALM_COUNT: Final = 14000  # client's words from SmileChat
+GENERAL_COUNT: Final = 16000  # pieces of other texts
+MAX_GENERAL_LENGTH: Final = 200  # characters of one text
 SUGGESTIVE: Final = 2  # meanings in a calm text that teaches more than most; half of the calm ones are such
 MAX_CALM_LENGTH: Final = 120  # characters
 DIALOGUE_STRIDE: Final = 4  # every fourth dialogue is plenty
@@ -129,6 +139,18 @@ def calm_examples(smilechat: Path, count: int = CALM_COUNT) -> list[Example]:
     return [*chosen[True], *chosen[False]]
 
 
+def general_examples(plain: Iterable[Path], count: int = GENERAL_COUNT) -> list[Example]:
+    """Pieces of texts that have nothing to do with counselling, one text a line; every other line is left unread.
+
+    The words of clients alone leave most n-grams of the language unseen, and what is unseen reads as noise.
+    """
+    lines = [line for path in plain for line in path.read_text("utf-8", "replace").splitlines()[::2]]
+    random.Random(SEED).shuffle(lines)  # noqa: S311 - a sample, not a secret
+    cut = dict.fromkeys(piece for line in lines[:count] for piece in pieces(normalise(line)[:MAX_GENERAL_LENGTH]))
+    calm = (text for text in islice(cut, count) if len(text.strip()) >= SHORTEST and not _found_by_rules(text))
+    return [_example(text, 0, None, weight=CALM_WEIGHT, group=text) for text in calm]
+
+
 def expand(template: str, seed: str) -> list[str]:
     """At most `VARIANTS` of what a template stands for, spread over its alternatives; the same for the same seed."""
     parts = _CHOICE.split(template)
@@ -158,28 +180,30 @@ def fit_heads(
     Only the buckets that occur are fitted. Returns weights [heads][buckets] and biases [heads].
     """
     import torch
-    from torch.nn.functional import binary_cross_entropy_with_logits, embedding_bag
 
     torch.set_num_threads(1)
     ids, starts, scales = _flatten([text for text, _ in texts])
-    used, flat = torch.unique(torch.tensor(ids), return_inverse=True)
-    offsets, scale = torch.tensor(starts), torch.tensor(scales)
+    used, columns, counts = torch.unique(torch.tensor(ids), return_inverse=True, return_counts=True)
+    shape = (len(texts), len(used))
+    scale = torch.tensor(scales) * (counts >= RARE)[columns]
+    present = torch.sparse_csr_tensor(torch.tensor([*starts, len(ids)]), columns, scale, shape)
+    transposed = present.to_sparse_coo().t().to_sparse_csr()
     target = torch.tensor(targets, dtype=torch.float32)
-    importance = torch.tensor([weight for _, weight in texts]).unsqueeze(1)
-    weights = torch.zeros(len(used), target.shape[1], requires_grad=True)
-    bias = torch.zeros(target.shape[1], requires_grad=True)
+    importance = torch.tensor([weight for _, weight in texts]).unsqueeze(1) / len(texts)
+    penalty = PENALTY / len(texts)
+    weights, bias = torch.zeros(shape[1], target.shape[1]), torch.zeros(target.shape[1])
     optimiser = torch.optim.LBFGS([weights, bias], max_iter=ITERATIONS, history_size=6, line_search_fn="strong_wolfe")
 
     def closure() -> float:
-        optimiser.zero_grad()
-        logits = embedding_bag(flat, weights, offsets, mode="sum", per_sample_weights=scale) + bias
-        errors = binary_cross_entropy_with_logits(logits, target, importance, reduction="sum")
-        loss = (errors + PENALTY * weights.square().sum()) / len(texts)
-        loss.backward()  # type: ignore[no-untyped-call] # torch leaves backward untyped
-        return float(loss.detach())
+        """The loss; its gradient is written out, since going back through the sparse product takes most of the time."""
+        logits = present @ weights + bias
+        errors = importance * (torch.sigmoid(logits) - target)
+        weights.grad, bias.grad = transposed @ errors + 2 * penalty * weights, errors.sum(0)
+        loss = importance * (torch.nn.functional.softplus(logits) - target * logits)
+        return float(loss.sum() + penalty * weights.square().sum())
 
     optimiser.step(closure)  # type: ignore[no-untyped-call] # torch leaves step untyped
-    fitted = torch.zeros(BUCKETS, target.shape[1]).index_copy(0, used, weights.detach())
+    fitted = torch.zeros(BUCKETS, target.shape[1]).index_copy(0, used, weights)
     return fitted.t().tolist(), bias.tolist()
 
 
@@ -318,12 +342,13 @@ def main() -> None:
     parser.add_argument("psysuicide", type=Path)
     parser.add_argument("smilechat", type=Path)
     parser.add_argument("cases", type=Path, nargs="?")
+    parser.add_argument("--general", type=Path, nargs="*", default=[], help="plain texts without danger, one a line")
     parser.add_argument("--cross-validate", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("care/lexicon"), help="directory")
     arguments = parser.parse_args()
     written, gold = written_examples(), gold_examples(psysuicide.read(arguments.psysuicide))
     cases = case_examples(arguments.cases) if arguments.cases else []
-    calm = calm_examples(arguments.smilechat)
+    calm = [*calm_examples(arguments.smilechat), *general_examples(arguments.general)]
     if arguments.cross_validate:
         tiers = held_out_tiers([*written, *gold, *cases], calm)
         for name, part in (("written", written), ("PsySUICIDE", gold), ("cases", cases)):
