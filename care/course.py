@@ -59,6 +59,7 @@ CALM_BEFORE_EASING: Final = {
 _OWN_QUESTIONS: Final = frozenset({Route.HARM_TO_OTHERS, Route.THIRD_PARTY, Route.PSYCHOSIS})
 _NO_RULES: Final = frozenset({ANSWER_REASON, DETECTOR_REASON, TOGETHER_REASON})
 _URGENT_RULES: Final = frozenset({"in_progress", "swallowed"})
+_OTHERS_URGENT_RULES: Final = frozenset({*_URGENT_RULES, "other_is_hurt"})
 _DOUBTS: Final = frozenset({Learnt.MISREAD, Learnt.RETRACTS})
 _SUPPORTS: Final = frozenset({Learnt.COMPANY, Learnt.CALLED, Learnt.HANDED_OVER})
 # what is answered before the next step of the route, the most pressing first
@@ -189,7 +190,8 @@ def _rise(course: Course, screening: Screening, now: datetime) -> Course:
     if course.tier >= Tier.ACTIVE and screening.tier <= Tier.DISTRESS and not screening.is_past:
         return course  # a passive remark is neither calm nor a new beginning of the danger
     tier = max(course.tier, screening.tier)
-    leads = screening.tier >= course.tier or screening.route is Route.SELF
+    is_sure = {*screening.reasons} != {DETECTOR_REASON}
+    leads = screening.tier >= course.tier or (screening.route is Route.SELF and is_sure)
     route = screening.route if leads else course.route
     is_grave = course.is_grave or _is_grave(screening)
     return replace(course, tier=tier, route=route, risk_at=now, calm_messages=0, doubts=0, is_grave=is_grave)
@@ -311,7 +313,7 @@ def _next(course: Course, screening: Screening, voice: Voice) -> Script | None:
         route=course.route,
         said=course.said,
         voice=voice,
-        urgent=_is_urgent(screening),
+        urgent=_is_urgent(screening) or _is_others_body(screening),
         learnt=course.learnt,
     )
     is_calm = course.tier is Tier.ACTIVE and not screening.tier
@@ -330,6 +332,11 @@ def _was_silent(before: Course, now: datetime) -> bool:
 def _is_urgent(screening: Screening) -> bool:
     is_own = screening.route is Route.SELF
     return is_own and (bool(_URGENT_RULES & {*screening.reasons}) or Learnt.HURT in screening.learnt)
+
+
+def _is_others_body(screening: Screening) -> bool:
+    """Somebody else has done something to their body: first aid comes first."""
+    return screening.route is Route.THIRD_PARTY and bool(_OTHERS_URGENT_RULES & {*screening.reasons})
 
 
 def _is_grave(screening: Screening) -> bool:

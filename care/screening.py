@@ -216,7 +216,7 @@ def _with_what_came_before(found: Screening, plain: str, context: Context) -> Sc
 
 
 def _joined(before: list[str], plain: str) -> Iterator[tuple[str, str]]:
-    """What was said up to the last message and with it: as sentences; and as one, written in pieces, from each piece on."""
+    """What was said without the last message and with it: as sentences, and as one sentence from each piece on."""
     yield ",".join(before), ",".join([*before, plain])
     pieces = list(takewhile(lambda part: len(part) <= MAX_FRAGMENT, reversed([*before, plain])))
     for count in range(2, min(len(pieces), MAX_FRAGMENTS) + 1):

@@ -4,6 +4,7 @@ import pytest
 
 from care.age import stated_age
 from care.normalise import normalise
+from tests.care.linearity import seconds
 
 
 @pytest.mark.parametrize(
@@ -29,3 +30,9 @@ from care.normalise import normalise
 )
 def test_the_age_of_the_writer_is_read(text: str, age: int | None) -> None:
     assert stated_age(normalise(text)) == age
+
+
+@pytest.mark.parametrize("words", [",", "，", "现在", "是", "一个", "我，", "今年 ", "也,"])
+def test_words_that_may_lead_to_an_age_cost_no_more_for_each_other(words: str) -> None:
+    short, long = (seconds(stated_age, normalise(words * count)) for count in (300, 3000))
+    assert long < 40 * max(short, 0.0005)

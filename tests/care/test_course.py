@@ -210,3 +210,23 @@ def test_feeling_better_beside_somebody_does_not_ease_what_was_done_to_the_body(
         assessment = talk(done, "我妈在旁边", "好一点了", "嗯")
         assert assessment.course.tier is Tier.ACUTE
         assert assessment.bypasses_model
+
+
+def test_for_somebody_else_in_danger_we_ask_what_helps_those_who_come() -> None:
+    keys = [script.key for script in talk("我表姐站在楼顶不肯下来").scripts]
+    assert any("third_party.3" in key for key in keys)
+    said = talk("我表姐站在楼顶不肯下来", "我在路上了", "还没到", "她不接电话").course.said
+    assert {key.split(".")[2] for key in said} >= {"someone", "taken"}
+
+
+def test_what_somebody_else_has_swallowed_is_answered_with_first_aid() -> None:
+    (script,) = talk("我妹妹吃了一整瓶安眠药怎么办").scripts
+    assert "in_progress" in script.key
+    assert "120" in script.text
+    assert "不要催吐" in script.text
+
+
+def test_once_help_is_called_for_somebody_else_we_wait_with_them() -> None:
+    assessment = talk("我妹妹吃了一整瓶安眠药怎么办", "已经打了120", step=timedelta(seconds=30))
+    assert assessment.course.route is Route.THIRD_PARTY
+    assert "third_party.3.someone" not in str(assessment.course.said)

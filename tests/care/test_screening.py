@@ -55,6 +55,7 @@ EXAMPLES = {
     "takes_leave": ("对不起，我先走一步", Tier.ACTIVE, Route.SELF),
     "better_without": ("没有我他们会更轻松", Tier.DISTRESS, Route.SELF),
     "fades": ("电量快没了，不想再充", Tier.DISTRESS, Route.SELF),
+    "other_is_hurt": ("我妈把农药喝了怎么办", Tier.ACUTE, Route.THIRD_PARTY),
     "other_in_emergency": ("我表姐站在楼顶不肯下来", Tier.ACUTE, Route.THIRD_PARTY),
     "other_at_risk": ("我妹妹在阳台上不肯下来", Tier.ACTIVE, Route.THIRD_PARTY),
     "commanding_voices": ("有个声音一直命令我", Tier.DISTRESS, Route.PSYCHOSIS),
@@ -350,3 +351,41 @@ def test_a_child_that_is_beaten_is_in_danger() -> None:
 )
 def test_what_looks_like_an_exception_is_danger(text: str, tier: Tier) -> None:
     assert screen(text, detector=Calm()).tier >= tier
+
+
+@pytest.mark.parametrize(
+    "place", ["就在天台", "我在学校顶楼", "坐在窗台上", "已经在楼梯上了", "上来了", "站在桥上，风好大"]
+)
+def test_a_place_that_means_here_and_now_is_acute(place: str) -> None:
+    heard = screen(place, context=ASKED)
+    assert heard.tier is Tier.ACUTE
+    assert Learnt.AT_HAND in heard.learnt
+
+
+@pytest.mark.parametrize("place", ["在床上", "在家", "在公司", "在教室", "在食堂吃饭"])
+def test_a_place_where_everybody_is_says_nothing(place: str) -> None:
+    assert screen(place, context=ASKED).tier < Tier.ACUTE
+
+
+@pytest.mark.parametrize("state", ["发动机开着", "门窗封好了", "够的", "绳子挂好了", "一百片"])
+def test_what_stands_ready_is_acute_as_an_answer(state: str) -> None:
+    assert screen(state, context=ASKED).tier is Tier.ACUTE
+
+
+@pytest.mark.parametrize("said", ["嗯经常想", "想过很多次了", "是的，一直在想", "每天都想", "对，想了很久"])
+def test_yes_in_more_words_is_still_yes(said: str) -> None:
+    assert Learnt.THOUGHT in screen(said, context=Context(asked=(Asks.THOUGHT,))).learnt
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ("不", "想", "活", "了"),
+        ("好", "累", "真的", "不", "想", "活", "了"),
+        ("你好", "同意", "我", "想", "死"),
+        ("今天下了一整天的雨，没有出门", "不想", "活", "了"),
+        ("想", "去", "死"),
+    ],
+)
+def test_a_sentence_in_pieces_is_found_wherever_it_begins(pieces: tuple[str, ...]) -> None:
+    assert screen(pieces[-1], context=Context(recent=pieces[:-1])).tier >= Tier.ACTIVE
