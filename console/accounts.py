@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -17,7 +17,7 @@ from dialogue.admin.audit import Whom
 from dialogue.errors import DialogueError
 from dialogue.states import Role
 from dialogue.storage.ids import new_id
-from dialogue.tables import Staff, StaffLink, StaffSession
+from dialogue.tables import Staff, StaffIdentity, StaffLink, StaffSession
 
 LINK_LIFETIME = timedelta(hours=24)
 
@@ -79,7 +79,7 @@ def everyone(session: Session) -> list[Staff]:
 
 def colleagues(session: Session) -> list[str]:
     """The names of those who can attend to people."""
-    able = (Staff.role != Role.VIEWER, Staff.disabled_at.is_(None), Staff.password_hash.is_not(None))
+    able = (Staff.role != Role.VIEWER, Staff.disabled_at.is_(None), _CAN_SIGN_IN)
     return list(session.scalars(select(Staff.name).where(*able).order_by(Staff.name)))
 
 
@@ -165,7 +165,8 @@ def spend(session: Session, link: Link) -> None:
         raise LinkSpent
 
 
-_ABLE_ADMIN = (Staff.role == Role.ADMIN, Staff.disabled_at.is_(None), Staff.password_hash.is_not(None))
+_CAN_SIGN_IN = or_(Staff.password_hash.is_not(None), exists().where(StaffIdentity.staff_id == Staff.id))
+_ABLE_ADMIN = (Staff.role == Role.ADMIN, Staff.disabled_at.is_(None), _CAN_SIGN_IN)
 _FOR_NOBODY_YET = StaffLink.staff_id.is_(None)
 
 

@@ -24,6 +24,7 @@ from console.pages import (
     figures,
     hotlines,
     live,
+    oidc,
     overview,
     people,
     second,
@@ -37,6 +38,7 @@ from console.visit import Refused
 
 PAGES: tuple[PageRoute, ...] = (
     *signing.PAGES,
+    *oidc.PAGES,
     *second.PAGES,
     *overview.PAGES,
     *cases.PAGES,

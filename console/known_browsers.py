@@ -31,6 +31,12 @@ def is_known(session: Session, staff_id: UUID, token: str, *, now: datetime) -> 
     return session.scalar(found) is not None
 
 
+def is_anybodys(session: Session, token: str, *, now: datetime) -> bool:
+    """Whether any member used that browser before."""
+    found = select(StaffBrowser.digest).where(StaffBrowser.digest == digest(token), StaffBrowser.expires_at > now)
+    return session.scalar(found) is not None
+
+
 def forget_all(session: Session, staff_id: UUID) -> None:
     """Of one member, whose access is reset."""
     session.execute(delete(StaffBrowser).where(StaffBrowser.staff_id == staff_id))

@@ -52,11 +52,18 @@ def _context(visit: "PageRequest") -> dict[str, Any]:
         "short": short,
         "now": visit.now,
         "who": visit.who,
+        "provider_label": _provider_label(visit),
         "may": _permission(visit),
         "path": visit.request.url.path,
         "form_token": known.form_token() if (known := visit.who or visit.idle) else "",
         "notice": f"notice_{notice}" if f"notice_{notice}" in visit.words.sentences else None,
     }
+
+
+def _provider_label(visit: "PageRequest") -> str:
+    """What the single sign-on is called; empty if there is none."""
+    provider = visit.services.provider
+    return "" if provider is None else provider.label or visit.words.say("oidc_label")
 
 
 def _permission(visit: "PageRequest") -> Callable[[str], bool]:

@@ -14,6 +14,7 @@ from console.figures import Gatherer
 from console.rendering import Templates
 from console.sessions import Lifetimes
 from console.settings import ConsoleSettings
+from console.single_sign_on import IdentityProvider, provider_of
 from dialogue.broker.announcer import Announcer
 from dialogue.broker.signals import Signals
 from dialogue.process import home
@@ -42,6 +43,7 @@ class ConsoleServices:
     gatherer: Gatherer
     board: Board
     lifetimes: Lifetimes
+    provider: IdentityProvider | None
     channels: Mapping[str, Mapping[str, str]]
     clock: Clock
 
@@ -70,6 +72,7 @@ class ConsoleServices:
                 idle=timedelta(minutes=settings.console_idle_minutes),
                 requires_second=settings.console_second_factor == "required",
             ),
+            provider=provider_of(settings),
             channels=channels,
             clock=clock,
         )

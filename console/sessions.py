@@ -30,6 +30,7 @@ _FIND = (
         StaffSession.secret,
         StaffSession.expires_at,
         StaffSession.verified_at,
+        StaffSession.opened_by,
         exists().where(StaffFactor.staff_id == Staff.id).label("has_factor"),
         Staff.id,
         Staff.name,
@@ -50,6 +51,13 @@ class Standing(StrEnum):
     DONE = "done"
 
 
+class OpenedBy(StrEnum):
+    """How a session began that did not begin with a password."""
+
+    PROVIDER = "provider"
+    VOUCHED = "vouched"  # the provider's second factor counts as ours
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifetimes:
     """How long a session may last in total and without activity, and whether reading words takes a second factor."""
@@ -65,6 +73,7 @@ class SignedIn:
 
     standing: Standing
     verified_at: datetime | None
+    opened_by: str | None
     staff_id: UUID
     name: str
     role: Role
@@ -101,7 +110,13 @@ def actor(name: str) -> str:
 
 
 def open_for(
-    session: Session, staff_id: UUID, lifetimes: Lifetimes, *, now: datetime, verified_at: datetime | None = None
+    session: Session,
+    staff_id: UUID,
+    lifetimes: Lifetimes,
+    *,
+    now: datetime,
+    verified_at: datetime | None = None,
+    opened_by: str | None = None,
 ) -> str:
     """Sign a browser in; returns its cookie. Also deletes all expired sessions."""
     token, secret = secrets.token_urlsafe(32), secrets.token_bytes(_SECRET_BYTES)
@@ -114,6 +129,7 @@ def open_for(
             created_at=now,
             expires_at=now + lifetimes.whole,
             verified_at=verified_at,
+            opened_by=opened_by,
         )
     )
     return _cookie(token, secret, now)
@@ -152,6 +168,7 @@ def _genuine(
     signed_in = SignedIn(
         standing=_standing(found, lifetimes),
         verified_at=found.verified_at,
+        opened_by=found.opened_by,
         staff_id=found.id,
         name=found.name,
         role=found.role,
@@ -206,6 +223,8 @@ def end_others(session: Session, signed_in: SignedIn) -> None:
 
 
 def _standing(found: Any, lifetimes: Lifetimes) -> Standing:
+    if found.opened_by == OpenedBy.VOUCHED:
+        return Standing.DONE
     if not found.has_factor:
         return (
             Standing.ENROL if lifetimes.requires_second and found.role.rank >= Role.COUNSELLOR.rank else Standing.DONE

@@ -41,6 +41,13 @@ def code_limits(staff_id: str) -> Limits:
     return [(_key("second factor", staff_id), MAX_CODES)]
 
 
+def provider_limits(*, address: str, known_browser: str | None) -> Limits:
+    """What coming back from single sign-on counts against."""
+    if known_browser is not None:
+        return [(_key("provider browser", known_browser), MAX_TRIES_OF_AN_ADDRESS)]
+    return [(_key("provider address", address), MAX_TRIES_OF_AN_ADDRESS)]
+
+
 def count(session: Session, counted: Limits, *, now: datetime) -> datetime | None:
     """Count one attempt; returns the end of the lockout if there were too many."""
     session.execute(delete(SignInTries).where(SignInTries.started_at <= now - WINDOW))

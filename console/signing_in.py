@@ -77,10 +77,24 @@ def confirm(database: Database, *, name: str, password: str, attempt: Attempt, n
     return member
 
 
-def note(session: Session, *, action: str, actor: str | None, address: str, now: datetime) -> None:
-    """In the audit, with the address; the name only of somebody who exists, because people type passwords into it."""
+def note(
+    session: Session, *, action: str, actor: str | None, address: str, now: datetime, way: str | None = None
+) -> None:
+    """In the audit, with the address; the name only of somebody who exists, because people type passwords into it.
+
+    `way`: how, if not with a password.
+    """
     who = sessions.actor(actor) if actor is not None else "console"
-    audit.note(session, actor=who, action=action, whom=Whom(), reason=address[:64], now=now)
+    reason = f"{address[:64]} ({way})" if way else address[:64]
+    audit.note(session, actor=who, action=action, whom=Whom(), reason=reason, now=now)
+
+
+def provider_limits(session: Session, attempt: Attempt, *, now: datetime) -> Limits:
+    """What coming back from single sign-on counts against; passwords are counted apart, so neither locks the other."""
+    known = None
+    if attempt.browser and known_browsers.is_anybodys(session, attempt.browser, now=now):
+        known = known_browsers.digest(attempt.browser)
+    return sign_in_throttle.provider_limits(address=attempt.address, known_browser=known)
 
 
 def forgive(session: Session, name: str) -> None:

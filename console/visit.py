@@ -20,6 +20,7 @@ SESSION_COOKIE = "mindglm_session"
 LOCALE_COOKIE = "mindglm_locale"
 FORM_COOKIE = "mindglm_form"
 BROWSER_COOKIE = "mindglm_browser"
+OIDC_COOKIE = "mindglm_oidc"
 
 QUIET = "quiet"
 """Query parameter of an auto-refresh, which does not extend the idle timeout."""

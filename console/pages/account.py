@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from starlette.responses import Response
 
-from console import accounts, passwords, sessions
+from console import accounts, identities, passwords, sessions
 from console.gate import PageRoute
 from console.passwords import WeakPassword
 from console.visit import SESSION_COOKIE, PageRequest
@@ -32,7 +32,8 @@ def change_password(visit: PageRequest) -> Response:
     with visit.services.database.begin() as session:
         accounts.set_password(session, member.id, digest, actor=visit.staff.actor, now=visit.now)
         cookie = sessions.open_for(
-            session, member.id, visit.services.lifetimes, now=visit.now, verified_at=visit.staff.verified_at
+            session, member.id, visit.services.lifetimes, now=visit.now, verified_at=visit.staff.verified_at,
+            opened_by=visit.staff.opened_by,
         )
     response = visit.go("/account", notice="saved")
     visit.set_cookie(response, SESSION_COOKIE, cookie)
@@ -55,9 +56,15 @@ def sign_others_out(visit: PageRequest) -> Response:
 
 
 def _page(visit: PageRequest, *, status: int = 200, error: str | None = None) -> Response:
+    provider = visit.services.provider
+    with visit.services.database.read() as session:
+        member = accounts.get(session, visit.staff.staff_id)
+        is_connected = provider is not None and visit.staff.staff_id in identities.connected(session, provider.issuer)
     return visit.page(
         "account.html",
         status=status,
+        has_password=member is not None and member.password_hash is not None,
+        is_connected=is_connected,
         error=error,
         locales=LOCALES,
         zones=_zones(),

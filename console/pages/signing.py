@@ -18,7 +18,8 @@ from dialogue.states import Role
 def sign_in_form(visit: PageRequest) -> Response:
     if visit.who is not None:
         return visit.go("/")
-    return _form(visit, "sign_in.html", next=local_path(visit.query("next")), name="", error=None)
+    has_left = visit.query("left") == "1"
+    return form(visit, next=local_path(visit.query("next")), error=None, has_left=has_left)
 
 
 def sign_in(visit: PageRequest) -> Response:
@@ -33,10 +34,10 @@ def sign_in(visit: PageRequest) -> Response:
             now=visit.now,
         )
     except WrongPassword:
-        return _form(visit, "sign_in.html", status=401, next=target, name=name, error=("error_password", {}))
+        return form(visit, status=401, next=target, name=name, error=("error_password", {}))
     except TooManyTries as refused:
         wait = {"until": refused.until.astimezone(visit.zone).strftime("%H:%M")}
-        return _form(visit, "sign_in.html", status=429, next=target, name=name, error=("error_tries", wait))
+        return form(visit, status=429, next=target, name=name, error=("error_tries", wait))
     response = visit.go(target)
     visit.set_cookie(response, SESSION_COOKIE, cookie)
     return response
@@ -45,7 +46,8 @@ def sign_in(visit: PageRequest) -> Response:
 def sign_out(visit: PageRequest) -> Response:
     with visit.services.database.begin() as session:
         sessions.end(session, visit.staff)
-    response = RedirectResponse("/sign-in", status_code=303)
+    is_elsewhere = visit.services.provider is not None and visit.staff.opened_by is not None
+    response = RedirectResponse("/sign-in?left=1" if is_elsewhere else "/sign-in", status_code=303)
     response.delete_cookie(visit.cookie_name(SESSION_COOKIE), path="/", secure=visit.is_https, httponly=True)
     return response
 
@@ -99,10 +101,17 @@ def _link(visit: PageRequest) -> Link:
         raise Refused(410, "error_link") from None
 
 
+def form(visit: PageRequest, *, status: int = 200, next: str, **values: object) -> Response:  # noqa: A002 - the field
+    """The form for signing in, as it is shown again with an error."""
+    shown = {"name": "", "has_left": False} | values
+    return _form(visit, "sign_in.html", status=status, next=next, **shown)
+
+
 def _form(visit: PageRequest, template: str, *, status: int = 200, **values: object) -> Response:
     """Uses its own CSRF token because there is no session yet; ignores any session there is."""
     token = csrf.anonymous_token(visit)
-    response = replace(visit, who=None).page(template, status=status, **values, form_token=token, locales=LOCALES)
+    nobodys = replace(visit, who=None, idle=None)
+    response = nobodys.page(template, status=status, **values, form_token=token, locales=LOCALES)
     visit.set_cookie(response, FORM_COOKIE, token)
     if visit.query("lang") in LOCALES:
         response.set_cookie(LOCALE_COOKIE, visit.locale, path="/", samesite="lax", secure=visit.is_https)

@@ -8,9 +8,10 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from console import accounts, second_factor, sessions, signing_in
+from console import accounts, identities, second_factor, sessions, signing_in
 from console.accounts import BadName, LastAdmin, NameTaken
 from console.gate import PageRoute
+from console.identities import BadEmail
 from console.pages import actions
 from console.visit import PageRequest, Refused
 from console.words import LOCALES
@@ -28,22 +29,27 @@ def everyone(visit: PageRequest) -> Response:
 
 def add(visit: PageRequest) -> Response:
     """Add a member; shows, once, the link for choosing their password."""
-    with visit.services.database.begin() as session:
-        try:
+    email, actor = visit.form.get("email", ""), visit.staff.actor
+    try:
+        with visit.services.database.begin() as session:
             staff_id = accounts.add(
                 session,
                 name=visit.form.get("name", ""),
                 role=_role(visit),
                 locale=_locale(visit),
-                actor=visit.staff.actor,
+                actor=actor,
                 now=visit.now,
             )
-        except BadName:
-            return _page(visit, status=422, error="error_name")
-        except NameTaken:
-            return _page(visit, status=422, error="error_name_taken")
-        token = accounts.make_link(session, staff_id, actor=visit.staff.actor, now=visit.now)
-        member = accounts.get(session, staff_id)
+            if email:
+                identities.set_email(session, staff_id, email, actor=actor, now=visit.now)
+            token = accounts.make_link(session, staff_id, actor=actor, now=visit.now)
+            member = accounts.get(session, staff_id)
+    except BadName:
+        return _page(visit, status=422, error="error_name")
+    except BadEmail:
+        return _page(visit, status=422, error="error_email")
+    except NameTaken:
+        return _page(visit, status=422, error="error_name_taken")
     return _page(visit, link=link_url(visit, token), linked=member)
 
 
@@ -88,6 +94,18 @@ def reset_second_factor(visit: PageRequest) -> Response:
     return _change(visit, partial(second_factor.reset, reason=reason))
 
 
+def set_email(visit: PageRequest) -> Response:
+    """The address by which single sign-on finds them the first time."""
+    try:
+        return _change(visit, partial(identities.set_email, address=visit.form.get("email", "")))
+    except BadEmail:
+        return _page(visit, status=422, error="error_email")
+
+
+def disconnect(visit: PageRequest) -> Response:
+    return _change(visit, identities.disconnect)
+
+
 def link_url(visit: PageRequest, token: str) -> str:
     base = visit.services.settings.console_url or str(visit.request.base_url).rstrip("/")
     return f"{base}/welcome/{token}"
@@ -103,10 +121,13 @@ def _page(
 ) -> Response:
     with visit.services.database.read() as session:
         members = accounts.everyone(session)
+        provider = visit.services.provider
+        connected = identities.connected(session, provider.issuer) if provider else set()
     return visit.page(
         "staff.html",
         status=status,
         members=members,
+        connected=connected,
         error=error,
         link=link,
         linked=linked,
@@ -152,6 +173,8 @@ PAGES = (
     PageRoute(path="/staff/{id}/link", method="POST", role=Role.ADMIN, handler=renew_link),
     PageRoute(path="/staff/{id}/role", method="POST", role=Role.ADMIN, handler=set_role),
     PageRoute(path="/staff/{id}/second-factor", method="POST", role=Role.ADMIN, handler=reset_second_factor),
+    PageRoute(path="/staff/{id}/email", method="POST", role=Role.ADMIN, handler=set_email),
+    PageRoute(path="/staff/{id}/disconnect", method="POST", role=Role.ADMIN, handler=disconnect),
     PageRoute(path="/staff/{id}/disable", method="POST", role=Role.ADMIN, handler=disable),
     PageRoute(path="/staff/{id}/enable", method="POST", role=Role.ADMIN, handler=enable),
 )

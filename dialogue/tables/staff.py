@@ -14,7 +14,8 @@ from dialogue.tables.mapping import Table, core
 class Staff(Table):
     """Someone who may use the web console; without `password_hash` they have not followed their link yet.
 
-    `data_key` seals the secrets of their second factors, as a person's seals their texts.
+    `data_key` seals the secrets of their second factors, as a person's seals their texts. `email` is the address by
+    which single sign-on finds them for the first time.
     """
 
     __tablename__ = "staff"
@@ -28,14 +29,20 @@ class Staff(Table):
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
     data_key: Mapped[bytes | None]
+    email: Mapped[str | None] = mapped_column(String(255))
 
-    __table_args__ = (Index("uq_staff_name", "name", unique=True),)
+    __table_args__ = (
+        Index("uq_staff_name", "name", unique=True),
+        # signing in through single sign-on for the first time
+        Index("uq_staff_email", "email", unique=True),
+    )
 
 
 class StaffSession(Table):
     """A browser that is signed in. Of what its cookie holds only the digest is stored; `secret` signs its forms.
 
-    `verified_at`: when the second factor was given. `challenge`: what a passkey signed last.
+    `verified_at`: when the second factor was given. `challenge`: what a passkey signed last. `opened_by`: how the
+    session began, where it was not with a password.
     """
 
     __tablename__ = "staff_sessions"
@@ -47,6 +54,7 @@ class StaffSession(Table):
     expires_at: Mapped[datetime]
     verified_at: Mapped[datetime | None]
     challenge: Mapped[bytes | None]
+    opened_by: Mapped[str | None] = mapped_column(String(16))
 
     __table_args__ = (
         # revoking: all of one member's at once
@@ -116,6 +124,22 @@ class StaffBrowser(Table):
     __table_args__ = (
         # forgetting: all of one member
         Index("ix_staff_browsers_staff_id", "staff_id"),
+    )
+
+
+class StaffIdentity(Table):
+    """Who a member is at a single sign-on; its subject never changes, as an address may."""
+
+    __tablename__ = "staff_identities"
+
+    issuer: Mapped[str] = mapped_column(String(255), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(255), primary_key=True)
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id"))
+    connected_at: Mapped[datetime]
+
+    __table_args__ = (
+        # one member is one subject of an issuer
+        Index("uq_staff_identities_staff_id", "staff_id", "issuer", unique=True),
     )
 
 
