@@ -74,7 +74,10 @@ def main() -> int:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mg-")))
         url = arguments.database_url or stack.enter_context(_filled(home, arguments.turns))
         settings = ConsoleSettings(
-            home=home / "home", database_url=SecretStr(url), secret_key=SecretStr(arguments.secret_key or new_secret())
+            home=home / "home",
+            database_url=SecretStr(url),
+            secret_key=SecretStr(arguments.secret_key or new_secret()),
+            console_second_factor="offered",
         )
         services = ConsoleServices.open(settings, channels=registry.labels())
         stack.callback(services.close)

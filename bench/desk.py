@@ -116,7 +116,12 @@ def _services(home: Path, url: str) -> ConsoleServices:
     database = connect(url)
     schema.upgrade(database)
     database.close()
-    settings = ConsoleSettings(home=home / "home", database_url=SecretStr(url), secret_key=SecretStr(new_secret()))
+    settings = ConsoleSettings(
+        home=home / "home",
+        database_url=SecretStr(url),
+        secret_key=SecretStr(new_secret()),
+        console_second_factor="offered",
+    )
     return ConsoleServices.open(settings, channels=registry.labels())
 
 

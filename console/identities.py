@@ -74,7 +74,9 @@ def disconnect(session: Session, staff_id: UUID, *, actor: str, now: datetime) -
 def set_email(session: Session, staff_id: UUID, address: str, *, actor: str, now: datetime) -> None:
     """The address by which they are found the first time, empty for none; raises `BadEmail`."""
     email = folded_email(address)
-    if email and (len(email) > _MAX_EMAIL_LENGTH or not email.isprintable() or not 0 < email.find("@") < len(email) - 1):
+    if email and (
+        len(email) > _MAX_EMAIL_LENGTH or not email.isprintable() or not 0 < email.find("@") < len(email) - 1
+    ):
         raise BadEmail
     try:
         with session.begin_nested():

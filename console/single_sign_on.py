@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
-import httpx
+import httpx2
 from authlib.integrations.base_client import BaseApp, OAuth2Mixin, OAuthError, OpenIDMixin
 from authlib.integrations.httpx_client import OAuth2Client
 from joserfc.errors import JoseError
@@ -90,7 +90,7 @@ class PendingSignIn:
             pending = cls._of(keys, cookie or "")
         except (ValueError, OverflowError, OSError, binascii.Error):
             raise SignInDenied(Denial.STATE) from None
-        is_genuine = hmac.compare_digest(pending.state.encode(), state.encode())
+        is_genuine = hmac.compare_digest(pending.state.encode(), state.encode("utf-8", "replace"))
         if not is_genuine or not pending.began_at <= now + _LEEWAY or now - pending.began_at > LIFETIME:
             raise SignInDenied(Denial.STATE)
         return pending
@@ -209,9 +209,7 @@ class IdentityProvider:
         with _reached():
             if "end_session_endpoint" not in self._metadata():
                 return None
-            made = self._client.create_logout_url(
-                post_logout_redirect_uri=back_to, client_id=self._client.client_id
-            )
+            made = self._client.create_logout_url(post_logout_redirect_uri=back_to, client_id=self._client.client_id)
         return str(made["url"])
 
     def _metadata(self) -> Mapping[str, Any]:
@@ -237,7 +235,9 @@ class IdentityProvider:
             raise SignInDenied(Denial.TOKEN)
         is_verified = claims.get("email_verified") in (True, "true") and isinstance(email, str)
         used = {one for one in methods if isinstance(one, str)} if isinstance(methods, list) else set()
-        is_strong = claims.get("acr") in self._acr if self._acr else "mfa" in used or bool(used & _KNOWN and used & _HELD)
+        is_strong = (
+            claims.get("acr") in self._acr if self._acr else "mfa" in used or bool(used & _KNOWN and used & _HELD)
+        )
         return Identity(
             issuer=self.issuer,
             subject=subject,
@@ -271,7 +271,7 @@ def _reached() -> Iterator[None]:
     """What the network and the provider do wrong, in our own errors."""
     try:
         yield
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         raise ProviderUnavailable from error
     except (OAuthError, JoseError) as error:
         raise SignInDenied(Denial.TOKEN) from error

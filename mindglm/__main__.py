@@ -15,11 +15,14 @@ def main() -> None:
             case [name] if _is_platform(name):
                 sys.exit(_listen(name))
             case _:
+                from mindglm import language, speaking
                 from mindglm.commands import app
 
-                app()
+                speaking.run(app, language.sentences(language.locale()))
     except DialogueError as error:
-        sys.stderr.write(f"mindglm: {error}\n")
+        from mindglm import language
+
+        language.echo(f"mindglm: {error}", to_stderr=True)
         sys.exit(status_of(error))
 
 

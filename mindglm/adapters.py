@@ -31,7 +31,7 @@ from dialogue.process.systemd import notify_ready
 from dialogue.storage.clock import utc_now
 from dialogue.telemetry.heartbeat import Identity
 from dialogue.telemetry.watch import Watch
-from mindglm import unknown_settings
+from mindglm import language, unknown_settings
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -67,10 +67,10 @@ def run(channel: Channel[Any]) -> int:
             services.close()
             stop_limit.met()
     except (Misconfigured, SchemaMismatch) as error:
-        sys.stderr.write(f"mindglm {channel.name}: {error}\n")
+        language.echo(f"mindglm {channel.name}: {error}", to_stderr=True)
         return status_of(error)
     except Deaf as error:
-        sys.stderr.write(f"mindglm {channel.name}: {error}; this process ends so that a new one starts\n")
+        language.echo(f"mindglm {channel.name}: {error}; this process ends so that a new one starts", to_stderr=True)
         return ExitStatus.FAILED
     return ExitStatus.OK
 

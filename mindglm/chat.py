@@ -18,7 +18,7 @@ from dialogue.errors import DialogueError
 from dialogue.process.home import keep_private
 from dialogue.process.region import directory_of
 from dialogue.process.settings import DialogueSettings
-from mindglm import pieces
+from mindglm import language, pieces
 from mindglm.background import Background
 from mindglm.supervise import FinalExit, Kept
 from worker.settings import WorkerSettings
@@ -65,8 +65,7 @@ def run(settings: DialogueSettings, *, has_worker: bool, has_timings: bool) -> i
 
 def status(line: str) -> None:
     """Everything except the dialogue goes to stderr."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+    language.echo(line, to_stderr=True)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import typer
 
 from bot.channels import registry
 from bot.channels.channel import Channel, ChannelProcess
+from mindglm import language
 from mindglm.admin import app as admin
 from mindglm.console import app as console
 from mindglm.model import app as model
@@ -113,7 +114,7 @@ def migrate() -> None:
 
     unknown_settings.warn()
     schema.upgrade_at(home.database_url(DialogueSettings.read()))
-    typer.echo("The database has the schema of this version.")
+    language.echo("The database has the schema of this version.")
 
 
 @app.command(epilog="Example: export MINDGLM_SECRET_KEY=$(mindglm key)")

@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mindglm import language
+from mindglm.admin.counter import AsJson
+
 if TYPE_CHECKING:
     from console.services import ConsoleServices
     from console.settings import ConsoleSettings
@@ -34,14 +37,19 @@ def add_user(
     name: Name,
     role: Annotated[str, typer.Option(help="viewer, counsellor or admin.")] = "viewer",
     language: Annotated[str, typer.Option(help="zh or en.")] = "zh",
+    email: Annotated[
+        str,
+        typer.Option(help="The address by which single sign-on finds them the first time; no password is asked for."),
+    ] = "",
     link: Annotated[
         bool,
         typer.Option("--link", help="Print a link by which they choose their password, instead of asking for one."),
     ] = False,
+    json: AsJson = False,
 ) -> None:
     """Add a user of the web console. Prompts for the password, or reads it from standard input."""
     _need_the_extra()
-    from console import accounts, passwords
+    from console import accounts, identities, passwords
     from console.settings import ConsoleSettings
     from dialogue.errors import Misconfigured
     from dialogue.states import Role
@@ -53,18 +61,21 @@ def add_user(
         raise Misconfigured("--language must be zh or en.")
     settings = ConsoleSettings.read()
     database = _open_database(settings)
-    digest = None if link else passwords.digest(_ask_password(), name=name)
+    digest = None if link or email else passwords.digest(_ask_password(), name=name)
     with database.begin() as session:
         staff_id = accounts.add(
             session, name=name, role=Role(role), locale=language, password_hash=digest, actor="terminal", now=utc_now()
         )
+        if email:
+            identities.set_email(session, staff_id, email, actor="terminal", now=utc_now())
         token = accounts.make_link(session, staff_id, actor="terminal", now=utc_now()) if link else None
     database.close()
-    typer.echo(f"{_base_url(settings)}/welcome/{token}" if token else f"{accounts.normalised(name)} may sign in.")
+    done = {"name": accounts.normalised(name), "link": f"{_base_url(settings)}/welcome/{token}" if token else None}
+    _tell(done, f"{done['name']} may sign in.", as_json=json)
 
 
 @app.command("reset-password", epilog="Example: mindglm console reset-password lin")
-def reset_password(name: Name) -> None:
+def reset_password(name: Name, *, json: AsJson = False) -> None:
     """Print a link for choosing a new password; also resets failed sign-in attempts."""
     _need_the_extra()
     from console import accounts, signing_in
@@ -83,7 +94,19 @@ def reset_password(name: Name) -> None:
         token = accounts.make_link(session, member.id, actor="terminal", now=utc_now())
         signing_in.forgive(session, member.name)
     database.close()
-    typer.echo(f"{_base_url(settings)}/welcome/{token}")
+    _tell({"name": member.name, "link": f"{_base_url(settings)}/welcome/{token}"}, "", as_json=json)
+
+
+def _tell(done: dict[str, str | None], otherwise: str, *, as_json: bool) -> None:
+    """The link by itself, so that a script can take it; without one a sentence."""
+    if as_json:
+        from mindglm.admin import printing
+
+        printing.as_json(done)
+    elif done["link"]:
+        typer.echo(done["link"])
+    else:
+        language.echo(otherwise)
 
 
 def _serve(settings: "ConsoleSettings") -> int:
@@ -100,9 +123,9 @@ def _serve(settings: "ConsoleSettings") -> int:
     upgrade_own(settings)
     services = ConsoleServices.open(settings, channels=registry.labels())
     if is_exposed(settings):
-        sys.stderr.write(_EXPOSED)
+        language.echo(_EXPOSED, to_stderr=True)
     if settings.console_second_factor != "required":
-        sys.stderr.write(_ONE_FACTOR)
+        language.echo(_ONE_FACTOR, to_stderr=True)
     _welcome(services)
     try:
         has_served = run(services)
@@ -111,7 +134,7 @@ def _serve(settings: "ConsoleSettings") -> int:
     finally:
         services.close()
     if not has_served:
-        sys.stderr.write(_CANNOT_LISTEN.format(listen=settings.console_listen))
+        language.echo(_CANNOT_LISTEN.format(listen=settings.console_listen), to_stderr=True)
         return ExitStatus.UNAVAILABLE
     return ExitStatus.OK
 
@@ -126,11 +149,10 @@ def _welcome(services: "ConsoleServices") -> None:
             None if accounts.has_admin(session) else accounts.make_link(session, None, actor="", now=services.clock())
         )
     if token is None:
-        typer.echo(f"The console is at {base}")
+        language.echo(f"The console is at {base}")
     else:
-        typer.echo(
-            f"There is no admin yet. This link creates one; it works once, for 24 hours:\n{base}/welcome/{token}"
-        )
+        language.echo("There is no admin yet. This link creates one; it works once, for 24 hours:")
+        typer.echo(f"{base}/welcome/{token}")
 
 
 def _open_database(settings: "ConsoleSettings") -> "Database":
@@ -148,7 +170,7 @@ def _open_database(settings: "ConsoleSettings") -> "Database":
 def _ask_password() -> str:
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\n")
-    password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    password: str = typer.prompt(language.say("Password"), hide_input=True, confirmation_prompt=True)
     return password
 
 
@@ -159,7 +181,7 @@ def _base_url(settings: "ConsoleSettings") -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.console_port}"
 
 
-_EXTRA = ("argon2", "jinja2", "pyotp", "segno", "starlette", "uvicorn", "webauthn", "zxcvbn")
+_EXTRA = ("argon2", "authlib", "httpx2", "jinja2", "pyotp", "segno", "starlette", "uvicorn", "webauthn", "zxcvbn")
 
 
 def _need_the_extra() -> None:
@@ -175,12 +197,10 @@ def _need_the_extra() -> None:
 
 _EXPOSED = """\
 mindglm console: WARNING: this listens beyond this machine without TLS: passwords and transcripts cross the network in \
-the clear. Listen on 127.0.0.1 behind a TLS proxy and set MINDGLM_CONSOLE_URL to its https address (docs/console.md).
-"""
+the clear. Listen on 127.0.0.1 behind a TLS proxy and set MINDGLM_CONSOLE_URL to its https address (docs/console.md)."""
 _CANNOT_LISTEN = """\
 mindglm console: {listen} cannot be listened on. Another process, perhaps another console, has it: stop it, or set \
-MINDGLM_CONSOLE_LISTEN to another one.
-"""
+MINDGLM_CONSOLE_LISTEN to another one."""
 _ONE_FACTOR = """\
-mindglm console: WARNING: MINDGLM_CONSOLE_SECOND_FACTOR=offered: a stolen password is enough to read what people wrote.
-"""
+mindglm console: WARNING: MINDGLM_CONSOLE_SECOND_FACTOR=offered: a stolen password is enough to read what people \
+wrote."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mindglm import language
+
 if TYPE_CHECKING:
     from worker.settings import WorkerSettings
 
@@ -40,7 +42,7 @@ def convert(
 
     with _refusals():
         write(source.expanduser(), target.expanduser())
-        typer.echo(f"{target} holds the native form; set MINDGLM_MODEL to it.")
+        language.echo(f"{target} holds the native form; set MINDGLM_MODEL to it.")
 
 
 @app.command(epilog="Example: mindglm model merge ~/MindGLM ~/my-lora ~/MindGLM-mine")
@@ -54,7 +56,7 @@ def merge(
 
     with _refusals():
         write(source.expanduser(), adapter.expanduser(), target.expanduser())
-        typer.echo(f"{target} holds the merged model; set MINDGLM_MODEL to it.")
+        language.echo(f"{target} holds the merged model; set MINDGLM_MODEL to it.")
 
 
 @app.command(epilog="Example: mindglm model check --model ~/MindGLM")
@@ -70,20 +72,20 @@ def check(
         report = examine(settings, capacity=at_once, texts=_SAMPLE)
     typer.echo(f"engine        {_engine_in_words(settings)}")
     verdict = "as it should be" if report.is_exact_enough else "TOO LARGE: do not serve this model with this engine"
-    typer.echo(
+    language.echo(
         f"model         {report.model_version}, {report.dtype} on {report.device}, prompt {report.prompt_version}"
     )
-    typer.echo(f"loaded in     {report.load_seconds:.1f} s; memory {report.memory_gib:.2f} GiB")
-    typer.echo(f"cache         {report.cache_tokens} tokens")
-    typer.echo(f"error         {report.parity_error:.1e} of the logits, {verdict}")
+    language.echo(f"loaded in     {report.load_seconds:.1f} s; memory {report.memory_gib:.2f} GiB")
+    language.echo(f"cache         {report.cache_tokens} tokens")
+    language.echo(f"error         {report.parity_error:.1e} of the logits, {verdict}")
     if report.full_loss is None:
-        typer.echo(f"loss          {report.loss:.3f} nats per token of eight replies")
+        language.echo(f"loss          {report.loss:.3f} nats per token of eight replies")
     else:
-        typer.echo(f"loss          {report.loss:.3f} nats per token of eight replies")
-        typer.echo(f"              {report.full_loss:.3f} without MINDGLM_QUANTIZE")
-    typer.echo(f"first token   {report.first_token_seconds:.2f} s")
+        language.echo(f"loss          {report.loss:.3f} nats per token of eight replies")
+        language.echo(f"              {report.full_loss:.3f} without MINDGLM_QUANTIZE")
+    language.echo(f"first token   {report.first_token_seconds:.2f} s")
     for count, speed in report.tokens_per_second.items():
-        typer.echo(f"speed         {speed:.0f} tokens/s with {count} at once")
+        language.echo(f"speed         {speed:.0f} tokens/s with {count} at once")
     for text, reply in report.conversation:
         typer.echo(f"\n求助者: {text}\n支持者: {reply}")
     raise typer.Exit(not report.is_exact_enough)
@@ -108,12 +110,12 @@ def probe(
         tokenizer = load_tokenizer(examined.directory, has_prefix=True)
         found = measure(loaded, tokenizer, read, instruction=settings.instruction, max_replies=replies)
     for style, loss in found.losses.items():
-        typer.echo(f"{style:<10} {loss:.4f} nats per token of the supporter's words")
-    typer.echo(f"difference ±{found.standard_error:.4f} (standard error, {found.reply_count} replies)")
+        language.echo(f"{style:<10} {loss:.4f} nats per token of the supporter's words")
+    language.echo(f"difference ±{found.standard_error:.4f} (standard error, {found.reply_count} replies)")
     if found.better is None:
-        typer.echo("No clear difference: leave MINDGLM_PROMPT_STYLE as it is.")
+        language.echo("No clear difference: leave MINDGLM_PROMPT_STYLE as it is.")
     else:
-        typer.echo(f"Set MINDGLM_PROMPT_STYLE={found.better}.")
+        language.echo(f"Set MINDGLM_PROMPT_STYLE={found.better}.")
 
 
 def _engine_in_words(settings: "WorkerSettings") -> str:
@@ -142,5 +144,5 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except ModelUnusable as error:
-        typer.echo(f"mindglm: {error}", err=True)
+        language.echo(f"mindglm: {error}", to_stderr=True)
         raise typer.Exit(1) from None

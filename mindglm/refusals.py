@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 import typer
 
+from mindglm import language
+
 
 @contextmanager
 def refusals() -> Iterator[None]:
@@ -19,10 +21,10 @@ def refusals() -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise _missing(error) from None
     except (TrainingTrouble, ModelUnusable) as error:
-        typer.echo(f"mindglm: {error}", err=True)
+        language.echo(f"mindglm: {error}", to_stderr=True)
         raise typer.Exit(1) from None
 
 
 def _missing(error: ModuleNotFoundError) -> typer.Exit:
-    typer.echo(f"mindglm: {error.name} is not installed: pip install 'mindglm-bot[local,training]'", err=True)
+    language.echo(f"mindglm: {error.name} is not installed: pip install 'mindglm-bot[local,training]'", to_stderr=True)
     return typer.Exit(1)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
+from mindglm import language
 from mindglm.refusals import refusals
 from mindglm.train_data import Data, Target
 from mindglm.train_data import app as data_commands
@@ -54,7 +55,7 @@ def pretrain(
         inputs = {"corpus": data, "tokenizer": tokenizer, "from": source or "scratch"}
         made = _recipe(PretrainRecipe, target, recipe, inputs, resume=resume, hours=hours, steps=steps)
         phase.pretrain(
-            target, data=data, tokenizer=tokenizer, recipe=made, source=source, is_resumed=resume, say=typer.echo
+            target, data=data, tokenizer=tokenizer, recipe=made, source=source, is_resumed=resume, say=language.echo
         )
 
 
@@ -81,7 +82,7 @@ def sft(
             return
         inputs = {"model": model, "corpus": data}
         made = _recipe(SftRecipe, target, recipe, inputs, resume=resume, full=full, hours=hours, steps=steps)
-        phase.tune(target, model=model, data=data, recipe=made, is_resumed=resume, say=typer.echo)
+        phase.tune(target, model=model, data=data, recipe=made, is_resumed=resume, say=language.echo)
 
 
 @app.command(
@@ -107,7 +108,7 @@ def reward(
         inputs = {"model": model, "compared": " ".join(map(str, compared))}
         made = _recipe(RewardRecipe, target, recipe, inputs, resume=resume, full=full, hours=hours, steps=steps)
         phase.train_reward(
-            target, model=model, learned=compared, held_out=held_out, recipe=made, is_resumed=resume, say=typer.echo
+            target, model=model, learned=compared, held_out=held_out, recipe=made, is_resumed=resume, say=language.echo
         )
 
 
@@ -132,7 +133,7 @@ def ppo(
         inputs = {"model": model, "reward model": reward_model, "corpus": data}
         made = _recipe(PpoRecipe, target, recipe, inputs, resume=resume, full=full, hours=hours, steps=steps)
         phase.train_ppo(
-            target, model=model, reward_model=reward_model, data=data, recipe=made, is_resumed=resume, say=typer.echo
+            target, model=model, reward_model=reward_model, data=data, recipe=made, is_resumed=resume, say=language.echo
         )
 
 
@@ -159,7 +160,7 @@ def dpo(
         inputs = {"model": model, "compared": " ".join(map(str, compared))}
         made = _recipe(DpoRecipe, target, recipe, inputs, resume=resume, full=full, hours=hours, steps=steps)
         phase.train_dpo(
-            target, model=model, learned=compared, held_out=held_out, recipe=made, is_resumed=resume, say=typer.echo
+            target, model=model, learned=compared, held_out=held_out, recipe=made, is_resumed=resume, say=language.echo
         )
 
 
@@ -197,8 +198,8 @@ def evaluate(
             judge_model=judge_model,
             judge_key=judge_key,
         )
-        phase.evaluate(plan, target, recipe=TuningRecipe(lora=None), say=typer.echo)
-        typer.echo(f"{target / 'report.html'}")
+        phase.evaluate(plan, target, recipe=TuningRecipe(lora=None), say=language.echo)
+        language.echo(f"{target / 'report.html'}")
 
 
 @app.command(epilog="Example: mindglm train estimate --tokens 40000000")
@@ -254,14 +255,14 @@ def _estimate(
     device = settle(made)
     flops = teraflops * 1e12 if teraflops else arithmetic.measured_flops(made, device)
     found = arithmetic.estimate(arithmetic.shape_of(model), made, flops=flops)
-    typer.echo(f"parameters   {found.parameters / 1e6:,.0f} M, of which {found.trained / 1e6:,.1f} M learn")
-    typer.echo(f"memory       {found.total_gib:.1f} GiB: weights {found.weights_gib:.1f}, optimiser", nl=False)
-    typer.echo(
-        f" {found.optimiser_gib:.1f}, activations {found.activations_gib:.1f}, logits {found.logits_gib:.1f}", nl=False
+    language.echo(f"parameters   {found.parameters / 1e6:,.0f} M, of which {found.trained / 1e6:,.1f} M learn")
+    language.echo(
+        f"memory       {found.total_gib:.1f} GiB: weights {found.weights_gib:.1f}, "
+        f"optimiser {found.optimiser_gib:.1f}, activations {found.activations_gib:.1f}, "
+        f"logits {found.logits_gib:.1f}, rollouts {found.rollouts_gib:.1f}"
     )
-    typer.echo(f", rollouts {found.rollouts_gib:.1f}" if found.rollouts_gib else "")
     hours = found.seconds_per_million * tokens / 1e6 / 3600
-    typer.echo(
+    language.echo(
         f"time         {hours:.1f} hours for {tokens / 1e6:.1f} M tokens at {flops / 1e12:.2f} TFLOPS on {device}"
     )
 

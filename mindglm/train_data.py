@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mindglm import language
 from mindglm.refusals import refusals
 
 app = typer.Typer()
@@ -50,7 +51,7 @@ def tokenizer(
         dialogues = corpus.load(data).train[::every]
         texts = (text for dialogue in dialogues for exchange in dialogue.exchanges for text in exchange)
         vocabulary.save(vocabulary.train(texts, size=size, instruction=INSTRUCTION), target)
-        typer.echo(f"{target} holds a tokenizer of at most {size} ids.")
+        language.echo(f"{target} holds a tokenizer of at most {size} ids.")
 
 
 @app.command(epilog="Example: mindglm train compare comparisons --data corpus")
@@ -70,7 +71,7 @@ def compare(
         target.mkdir(parents=True, exist_ok=True)
         for name, side, wanted in (("train", read.train, count), ("held_out", read.held_out, count // 10)):
             made = write_preferences(target / f"{name}.jsonl.gz", synthetic(side, count=wanted, seed=seed))
-            typer.echo(f"{target / name}.jsonl.gz: {made} synthetic comparisons")
+            language.echo(f"{target / name}.jsonl.gz: {made} synthetic comparisons")
 
 
 @app.command(epilog="Example: MINDGLM_TRAINING_KEY=$(mindglm key) mindglm train feedback ratings.sealed")
@@ -89,6 +90,6 @@ def feedback(target: Annotated[Path, typer.Argument(help="A new file, sealed wit
         try:
             with database.begin() as session:
                 found = source.comparisons(session, master_keys(settings), settings)
-            typer.echo(f"{target}: {source.write_sealed(target, found, key)} comparisons")
+            language.echo(f"{target}: {source.write_sealed(target, found, key)} comparisons")
         finally:
             database.close()

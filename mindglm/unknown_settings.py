@@ -1,6 +1,6 @@
 """Says at the start which ``MINDGLM_*`` variables nothing reads: a misspelt setting does nothing."""
 
-import sys
+from mindglm import language
 
 
 def warn() -> None:
@@ -8,5 +8,9 @@ def warn() -> None:
     from mindglm.doctor.variables import unknown
 
     for name, likely in unknown():
-        hint = f"; did you mean {likely}?" if likely else ""
-        sys.stderr.write(f"mindglm: {name} is set, but there is no such setting{hint}\n")
+        language.echo(
+            f"mindglm: {name} is set, but there is no such setting; did you mean {likely}?"
+            if likely
+            else f"mindglm: {name} is set, but there is no such setting",
+            to_stderr=True,
+        )

@@ -19,6 +19,7 @@ from dialogue.process.opening import upgrade_own
 from dialogue.process.settings import DialogueSettings
 from dialogue.storage import schema
 from mindglm import pieces, unknown_settings
+from mindglm.language import say
 from mindglm.supervise import FinalExit, Kept, Program
 
 _WORKER_GRACE_SECONDS = 50.0
@@ -31,14 +32,15 @@ def run(settings: DialogueSettings) -> int:
     unknown_settings.warn()
     names = configured()
     if not names:
-        choices = "".join(
-            f"\n  {channel.name}: set {registry.process_of(channel).switched_on_by}" for channel in registry.platforms()
-        )
-        console.print(f"No channel is configured:{choices}\nOr talk in the terminal: mindglm chat")
+        console.print(say("No channel is configured:"))
+        for channel in registry.platforms():
+            console.print(say(f"  {channel.name}: set {registry.process_of(channel).switched_on_by}"))
+        console.print(say("Or talk in the terminal: mindglm chat"))
         return ExitStatus.USAGE
     registry.check_accounts(settings)
     if settings.consent == "off":
-        console.print("[bold]MINDGLM_CONSENT=off: messages are stored and answered without asking for consent.[/]")
+        warning = "MINDGLM_CONSENT=off: messages are stored and answered without asking for consent."
+        console.print(say(warning), style="bold")
     with _alone_in(home.home(settings)):
         return _run(settings, names, console)
 
@@ -57,7 +59,7 @@ def _run(settings: DialogueSettings, names: list[str], console: Console) -> int:
     try:
         asyncio.run(supervise(programs, console))
     except FinalExit as error:
-        console.print(f"{error.name} cannot run: {error}", markup=False)
+        console.print(say(f"{error.name} cannot run: {error}"), markup=False)
         return ExitStatus.CONFIG
     return ExitStatus.OK
 
@@ -112,4 +114,4 @@ async def supervise(programs: list[Program], console: Console) -> None:
 
 
 def _report(console: Console, name: str, line: str) -> None:
-    console.print(f"{time.strftime('%H:%M:%S')}  [bold]{name:<10}[/]{line}")
+    console.print(f"{time.strftime('%H:%M:%S')}  [bold]{name:<10}[/]{say(line)}")

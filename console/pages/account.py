@@ -32,7 +32,11 @@ def change_password(visit: PageRequest) -> Response:
     with visit.services.database.begin() as session:
         accounts.set_password(session, member.id, digest, actor=visit.staff.actor, now=visit.now)
         cookie = sessions.open_for(
-            session, member.id, visit.services.lifetimes, now=visit.now, verified_at=visit.staff.verified_at,
+            session,
+            member.id,
+            visit.services.lifetimes,
+            now=visit.now,
+            verified_at=visit.staff.verified_at,
             opened_by=visit.staff.opened_by,
         )
     response = visit.go("/account", notice="saved")

@@ -1,13 +1,12 @@
-"""Signing in, unlocking and connecting an account through single sign-on; `console.single_sign_on` does the protocol."""
+"""Signing in, unlocking and connecting an account through single sign-on (`console.single_sign_on`)."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 from sqlalchemy.orm import Session
 from starlette.responses import RedirectResponse, Response
 
-from console import accounts, identities, sessions, sign_in_throttle, signing_in
+from console import identities, sessions, sign_in_throttle, signing_in
 from console.gate import PageRoute
 from console.identities import IdentityTaken
 from console.pages import signing
@@ -121,7 +120,9 @@ def _opened(visit: PageRequest, session: Session, identity: Identity, member: St
         and at is not None
         and visit.now - at <= lifetimes.idle
     )
-    signing_in.note(session, action="staff_signed_in", actor=member.name, address=visit.address, now=visit.now, way=_WAY)
+    signing_in.note(
+        session, action="staff_signed_in", actor=member.name, address=visit.address, now=visit.now, way=_WAY
+    )
     return sessions.open_for(
         session,
         member.id,
@@ -183,9 +184,7 @@ def _max_age(visit: PageRequest, purpose: Purpose) -> timedelta | None:
     return visit.services.lifetimes.idle if visit.services.settings.oidc_second_factor == "provider" else None
 
 
-def _denied(
-    visit: PageRequest, denial: Denial, *, session: Session | None = None, name: str | None = None
-) -> Response:
+def _denied(visit: PageRequest, denial: Denial, *, session: Session | None = None, name: str | None = None) -> Response:
     log.warning("single_sign_on_denied", reason=denial, address=visit.address)
     note = {"action": signing_in.FAILED, "actor": name, "address": visit.address, "now": visit.now}
     if session is not None:

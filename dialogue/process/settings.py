@@ -60,8 +60,7 @@ class DialogueSettings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            wrong = "; ".join(f"MINDGLM_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
-            raise Misconfigured(wrong) from None
+            raise Misconfigured("; ".join(_told(item["loc"], item["msg"]) for item in error.errors())) from None
 
     home: Path = Field(
         default_factory=lambda: user_data_path("mindglm"),
@@ -261,3 +260,8 @@ class DialogueSettings(BaseSettings):
     def _are_hours(cls, value: str) -> str:
         DutyHours.parse(value)
         return value
+
+
+def _told(place: tuple[int | str, ...], message: str) -> str:
+    """What is wrong with a setting; with several together, the message names them itself."""
+    return f"MINDGLM_{str(place[0]).upper()}: {message}" if place else message.removeprefix("Value error, ")

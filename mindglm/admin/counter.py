@@ -9,13 +9,28 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
+from mindglm import language
+
 if TYPE_CHECKING:
     from dialogue.admin.office import Actor, Office
     from dialogue.process.settings import DialogueSettings
     from dialogue.storage.database import Database
 
 AsJson = Annotated[bool, typer.Option("--json", help="For machines: one JSON document on stdout.")]
-Why = Annotated[str | None, typer.Option("--why", help="The reason, kept in the audit; at most 255 characters.")]
+MAX_REASON_LENGTH = 255
+
+
+def a_reason(text: str | None) -> str | None:
+    """A reason that says something; one that is not given is not asked about here."""
+    if text is not None and not 0 < len(text.strip()) <= MAX_REASON_LENGTH:
+        raise typer.BadParameter("a reason of 1 to 255 characters")
+    return text.strip() if text is not None else None
+
+
+_WHY_HELP = "The reason, kept in the audit; at most 255 characters."
+Why = Annotated[str | None, typer.Option("--why", callback=a_reason, help=_WHY_HELP)]
+Reason = Annotated[str, typer.Option("--why", callback=a_reason, help=_WHY_HELP)]
+"""Where staff must say why: what a person wrote or asked for is opened, or cannot be undone."""
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 NOT_CONFIRMED = 2
@@ -65,8 +80,9 @@ def confirm(question: str, *, yes: bool) -> None:
     """Ask for confirmation before a destructive action; a script must pass `--yes`."""
     if yes:
         return
+    asked = language.say(question)
     if not sys.stdin.isatty():
-        typer.echo(f"{question} There is no terminal to ask on: pass --yes.", err=True)
+        language.echo(f"{asked} There is no terminal to ask on: pass --yes.", to_stderr=True)
         raise typer.Exit(NOT_CONFIRMED)
-    if not typer.confirm(question):
+    if not typer.confirm(asked):
         raise typer.Exit(NOT_CONFIRMED)

@@ -2,7 +2,6 @@
 
 import getpass
 import signal
-import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mindglm import language
 from mindglm.admin.counter import AsJson
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _write_for_ever(
             _tell(_write(database, directory, keep), as_json=as_json)
             last_at = datetime.now(UTC)
         except DialogueError as error:
-            sys.stderr.write(f"mindglm admin backup: {error}\n")
+            language.echo(f"mindglm admin backup: {error}", to_stderr=True)
             last_at = datetime.now(UTC) - period + _RETRY
 
 

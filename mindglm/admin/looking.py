@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -56,8 +57,13 @@ def sessions(
     ] = None,
     standing: Annotated[str | None, typer.Option("--state", help="open, waiting, taken_over or closed.")] = None,
     min_tier: Annotated[int, typer.Option(help="Of this tier or higher.", min=0, max=3)] = 0,
-    since: Annotated[datetime | None, typer.Option(formats=_DATES, help="Opened then or later, local time.")] = None,
-    before: Annotated[datetime | None, typer.Option(formats=_DATES, help="Opened before then, local time.")] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(formats=_DATES, help="Opened then or later, in the zone of MINDGLM_CONSOLE_TIME_ZONE."),
+    ] = None,
+    before: Annotated[
+        datetime | None, typer.Option(formats=_DATES, help="Opened before then, in the same zone.")
+    ] = None,
     person: Annotated[str | None, typer.Option(help="channel:user id, or the beginning of an id.")] = None,
     after: Annotated[str | None, typer.Option(help="The next page: the id of this page's last line.")] = None,
     limit: Limit = 50,
@@ -74,8 +80,8 @@ def sessions(
             channel=channel,
             standing=_standing(standing),
             min_tier=min_tier,
-            opened_from=since.astimezone() if since else None,
-            opened_before=before.astimezone() if before else None,
+            opened_from=_in_zone(since, counter.settings.console_time_zone),
+            opened_before=_in_zone(before, counter.settings.console_time_zone),
             person_id=find.person(session, person) if person else None,
         )
         cursor = None
@@ -180,6 +186,11 @@ def audit(
         printing.as_json(entries)
         return
     tables.audit(entries)
+
+
+def _in_zone(moment: datetime | None, zone: str) -> datetime | None:
+    """As it is typed, a time of the operator's zone: the one in which tables show times."""
+    return moment.replace(tzinfo=ZoneInfo(zone)) if moment is not None else None
 
 
 def _standing(word: str | None) -> "ConversationStatus | None":

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mindglm import language
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -37,9 +39,9 @@ def fields(value: "DataclassInstance") -> dict[str, Any]:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Cells are not parsed as markup, so that people's input cannot colour the terminal."""
-    shown = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    shown = Table(title=language.say(title), title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        shown.add_column(column, overflow="fold")
+        shown.add_column(language.say(column), overflow="fold")
     for row in rows:
         shown.add_row(*(Text(cell(value)) for value in row))
     Console(highlight=False).print(shown)
@@ -47,7 +49,12 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
 
 def line(text: str) -> None:
     """One line for people."""
-    Console(highlight=False).print(text, markup=False)
+    Console(highlight=False).print(language.say(text), markup=False)
+
+
+def verbatim(text: str) -> None:
+    """What a person wrote; never looked up as a sentence of ours."""
+    Console(highlight=False).print(cell(text), markup=False)
 
 
 def cell(value: object) -> str:

@@ -1,7 +1,6 @@
 """Commands for people's rights and for the life of texts and keys: export, delete, complaints, purge …"""
 
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,8 @@ from uuid import UUID
 
 import typer
 
-from mindglm.admin.counter import AdminContext, AsJson, Yes, confirm
+from mindglm import language
+from mindglm.admin.counter import AdminContext, AsJson, Reason, Yes, a_reason, confirm
 
 if TYPE_CHECKING:
     from dialogue.telemetry.heartbeat import Identity
@@ -20,7 +20,6 @@ _BATCH = 200
 _FORGET_SECONDS = 10.0
 
 Person = Annotated[str, typer.Argument(help="channel:user id, or the beginning of a conversation's or person's id.")]
-Reason = Annotated[str, typer.Option("--why", help="The reason, kept in the audit; at most 255 characters.")]
 ComplaintId = Annotated[str, typer.Argument(help="A complaint's whole id, as `complaints` prints it.")]
 
 
@@ -92,12 +91,13 @@ def delete(
                 now=utc_now(),
             )
         days = _copies_days(counter)
-    copies = f" Encrypted copies in logs and backups are gone in {days} days at the latest." if days else ""
-    _done(
-        {"person_id": person_id, "copies_days": days},
-        f"Erased: nobody can read their data here any more.{copies}",
-        json=json,
-    )
+    message = "Erased: nobody can read their data here any more."
+    if days:
+        message = (
+            "Erased: nobody can read their data here any more. "
+            f"Encrypted copies in logs and backups are gone in {days} days at the latest."
+        )
+    _done({"person_id": person_id, "copies_days": days}, message, json=json)
 
 
 def erasures(
@@ -105,12 +105,14 @@ def erasures(
     again: Annotated[
         Path | None, typer.Option(help="After a restore: erase again the people in this file, an earlier output.")
     ] = None,
+    json: Annotated[bool, typer.Option("--json", help="It is always JSON; for scripts that say so everywhere.")] = True,
 ) -> None:
     """The ids of erased people, as JSON: keep it with your backups, which may still contain them."""
     from dialogue.rights import erasure
     from dialogue.storage.clock import utc_now
     from mindglm.admin import printing
 
+    del json
     with AdminContext.open() as counter:
         if again is None:
             with counter.database.read() as session:
@@ -148,7 +150,6 @@ def complaint(
     """Read a complaint, or settle it; both are audited."""
     from dialogue.rights import complaints as kept
     from dialogue.storage.clock import utc_now
-    from mindglm.admin import printing
 
     which = _uuid(complaint_id)
     with AdminContext.open() as counter, counter.database.begin() as session:
@@ -164,7 +165,7 @@ def complaint(
         raise typer.Exit(0 if is_settled else 1)
     if words is None:
         _fail("There is no such complaint.")
-    _done({"id": which, "text": words.text}, printing.cell(words.text or "(its words are deleted)"), json=json)
+    _show({"id": which, "text": words.text}, words.text, otherwise="(its words are deleted)", json=json)
 
 
 def contact(
@@ -181,7 +182,6 @@ def contact(
     from dialogue.admin import find
     from dialogue.rights import emergency_contacts as contacts
     from dialogue.storage.clock import utc_now
-    from mindglm.admin import printing
 
     with AdminContext.open() as counter, counter.database.begin() as session:
         person_id = find.person(session, person)
@@ -190,14 +190,16 @@ def contact(
         )
         if told and text is not None:
             contacts.note_told(session, person_id, by=counter.actor.name, reason=why, now=utc_now())
-    shown = printing.cell(text) if text is not None else "They named nobody."
-    _done({"person_id": person_id, "contact": text}, shown, json=json)
+    _show({"person_id": person_id, "contact": text}, text, otherwise="They named nobody.", json=json)
 
 
 def unread(
     *,
     update_id: Annotated[str | None, typer.Option("--id", help="Show this one; the whole id, as it is listed.")] = None,
-    why: Annotated[str | None, typer.Option("--why", help="The reason, kept in the audit; needed to read one.")] = None,
+    why: Annotated[
+        str | None,
+        typer.Option("--why", callback=a_reason, help="The reason, kept in the audit; needed to read one."),
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """What platforms sent and the program could not read: a list, or one of them as it came; reading is audited."""
@@ -224,7 +226,7 @@ def unread(
         person_id, content = shown
         whom = Whom(person_id=person_id)
         audit.note(session, actor=counter.actor.name, action=Action.READ, whom=whom, reason=why, now=now)
-    _done({"person_id": person_id, "content": content}, content, json=json)
+    _show({"person_id": person_id, "content": content}, content, otherwise="", json=json)
 
 
 def purge(*, json: AsJson = False) -> None:
@@ -364,8 +366,20 @@ def _uuid(text: str) -> UUID:
 
 
 def _fail(message: str) -> NoReturn:
-    sys.stderr.write(f"mindglm admin: {message}\n")
+    language.echo(f"mindglm admin: {message}", to_stderr=True)
     raise typer.Exit(1)
+
+
+def _show(result: Mapping[str, object], words: str | None, *, otherwise: str, json: bool) -> None:
+    """What a person wrote, as they wrote it."""
+    from mindglm.admin import printing
+
+    if json:
+        printing.as_json(result)
+    elif words:
+        printing.verbatim(words)
+    else:
+        printing.line(otherwise)
 
 
 def _done(result: Mapping[str, object], message: str, *, json: bool) -> None:

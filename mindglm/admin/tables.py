@@ -10,6 +10,7 @@ from dialogue.admin.overview import Overview
 from dialogue.admin.record import Record, Utterance
 from dialogue.core.unparsed import KeptUpdate
 from mindglm.admin import printing
+from mindglm.language import say
 
 
 def overview(figures: Overview, *, now: datetime) -> None:
@@ -18,14 +19,14 @@ def overview(figures: Overview, *, now: datetime) -> None:
         "",
         ("", "now", "oldest"),
         [
-            ("turns waiting for an answer", figures.waiting_count, waited),
-            ("turns being generated", figures.generating_count, ""),
-            ("texts to be sent", figures.owed_count, owed),
-            ("turns that failed, last 24 hours", figures.failed_turn_count, ""),
-            ("deliveries that failed, last 24 hours", figures.failed_delivery_count, ""),
-            ("open conversations", figures.open_count, ""),
-            *((f"  of them with tier {tier}", count, "") for tier, count in sorted(figures.open_by_tier.items())),
-            ("  of them held by a human", figures.taken_over_count, ""),
+            (say("turns waiting for an answer"), figures.waiting_count, waited),
+            (say("turns being generated"), figures.generating_count, ""),
+            (say("texts to be sent"), figures.owed_count, owed),
+            (say("turns that failed, last 24 hours"), figures.failed_turn_count, ""),
+            (say("deliveries that failed, last 24 hours"), figures.failed_delivery_count, ""),
+            (say("open conversations"), figures.open_count, ""),
+            *((say(f"  of them with tier {tier}"), count, "") for tier, count in sorted(figures.open_by_tier.items())),
+            (say("  of them held by a human"), figures.taken_over_count, ""),
         ],
     )
 
@@ -60,14 +61,17 @@ def record(shown: Record) -> None:
         "",
         ("", ""),
         [
-            ("id", one.id),
-            ("person", f"{one.channel}:{one.user_id}{' (blocked)' if one.blocked_at else ''}"),
-            ("person's id", one.person_id),
-            ("state", one.standing),
-            ("tier", one.tier),
-            ("opened", one.opened_at),
-            ("closed", f"{printing.cell(one.closed_at)}{f' by {one.closed_by}' if one.closed_by else ''}"),
-            ("held by", one.taken_over_by),
+            (say("id"), one.id),
+            (
+                say("person"),
+                say(f"{one.channel}:{one.user_id} (blocked)") if one.blocked_at else f"{one.channel}:{one.user_id}",
+            ),
+            (say("person's id"), one.person_id),
+            (say("state"), one.standing),
+            (say("tier"), one.tier),
+            (say("opened"), one.opened_at),
+            (say("closed"), _closed(one.closed_at, one.closed_by)),
+            (say("held by"), one.taken_over_by),
         ],
     )
     printing.table(
@@ -127,6 +131,10 @@ def unparsed(found: Sequence[KeptUpdate]) -> None:
         ("received", "channel", "from", "error", "read", "id"),
         [(one.received_at, one.channel, one.user_id, one.error, one.read_at, one.id) for one in found],
     )
+
+
+def _closed(at: datetime | None, by: str | None) -> str:
+    return say(f"{printing.cell(at)}, closed by {by}") if by else printing.cell(at)
 
 
 def _seconds(since: datetime | None, now: datetime) -> str:

@@ -3,11 +3,15 @@
 import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from bot.channels.findings import CheckResult, note, ok, warn
+from bot.channels.findings import CheckResult, fail, note, ok, warn
 from dialogue.process.duty_hours import DutyHours
 from dialogue.process.region import directory_of
 from mindglm.doctor.findings import Patient
+
+if TYPE_CHECKING:
+    from console.settings import ConsoleSettings
 
 
 def examine(patient: Patient) -> Iterator[CheckResult]:
@@ -38,3 +42,21 @@ def _console() -> Iterator[CheckResult]:
             yield warn("console_proxies", listen=settings.console_listen)
         if settings.console_second_factor != "required":
             yield warn("console_one_factor")
+        yield from _single_sign_on(settings)
+
+
+def _single_sign_on(settings: "ConsoleSettings") -> Iterator[CheckResult]:
+    """Whether staff could sign in through it now. Needs no account there."""
+    from console.single_sign_on import CALLBACK_PATH, ProviderUnavailable, provider_of
+
+    provider = provider_of(settings)
+    if provider is None:
+        return
+    if settings.console_url is None:
+        yield warn("oidc_no_url", path=CALLBACK_PATH)
+    try:
+        provider.check()
+    except ProviderUnavailable as error:
+        yield fail("oidc_unavailable", issuer=provider.issuer, error=type(error.__cause__ or error).__name__)
+    else:
+        yield ok("oidc", issuer=provider.issuer, callback=f"{settings.console_url or ''}{CALLBACK_PATH}")

@@ -25,6 +25,10 @@ PUBLIC, VIEWER, COUNSELLOR, ADMIN = None, Role.VIEWER, Role.COUNSELLOR, Role.ADM
 MATRIX: dict[tuple[str, str], Role | None] = {
     ("GET", "/sign-in"): PUBLIC,
     ("POST", "/sign-in"): PUBLIC,
+    ("GET", "/sign-in/oidc"): PUBLIC,
+    ("GET", "/sign-in/oidc/callback"): PUBLIC,
+    ("GET", "/sign-in/oidc/leave"): PUBLIC,
+    ("POST", "/account/oidc"): VIEWER,
     ("GET", "/welcome/{token}"): PUBLIC,
     ("POST", "/welcome/{token}"): PUBLIC,
     ("POST", "/sign-out"): VIEWER,
@@ -87,6 +91,8 @@ MATRIX: dict[tuple[str, str], Role | None] = {
     ("POST", "/staff"): ADMIN,
     ("POST", "/staff/{id}/link"): ADMIN,
     ("POST", "/staff/{id}/role"): ADMIN,
+    ("POST", "/staff/{id}/email"): ADMIN,
+    ("POST", "/staff/{id}/disconnect"): ADMIN,
     ("POST", "/staff/{id}/disable"): ADMIN,
     ("POST", "/staff/{id}/enable"): ADMIN,
 }
@@ -164,6 +170,8 @@ def test_every_page_opens_for_its_roles_only_and_every_form_needs_its_token(hous
 def _expected_of_get(page: PageRoute, role: Role | None, *, may: bool) -> int:
     if page.path == "/welcome/{token}":
         return 410
+    if page.path.startswith("/sign-in/oidc"):
+        return 404  # no single sign-on is set
     if page.path == "/sign-in":
         return 200 if role is None else 303
     if page.path == "/sign-in/second":

@@ -1,7 +1,6 @@
 """Single sign-on against a real provider on loopback."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
@@ -305,7 +304,7 @@ def test_who_is_signed_in_connects_their_own_account_without_an_address(centre: 
     page = browser.get("/account")
     departing = browser.post("/account/oidc", token=form_token(page))
     assert departing.status_code == 200
-    url = departing.text.partition('0; url=')[2].partition('"')[0].replace("&amp;", "&")
+    url = departing.text.partition("0; url=")[2].partition('"')[0].replace("&amp;", "&")
     assert browser.get(agree(url, "s-chen")).headers["location"] == "/account?notice=saved"
     other = centre.browser()
     sign_in(other, "s-chen")
@@ -313,7 +312,7 @@ def test_who_is_signed_in_connects_their_own_account_without_an_address(centre: 
     # and nobody else connects what is hers
     lin = centre.browser(Role.COUNSELLOR)
     departing = lin.post("/account/oidc")
-    url = departing.text.partition('0; url=')[2].partition('"')[0].replace("&amp;", "&")
+    url = departing.text.partition("0; url=")[2].partition('"')[0].replace("&amp;", "&")
     assert lin.get(agree(url, "s-chen")).status_code == 409
 
 
@@ -377,4 +376,3 @@ def test_without_a_provider_there_is_nothing_of_it(house: House) -> None:
 def test_settings_that_cannot_work_are_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         ConsoleSettings(**wrong)  # type: ignore[arg-type] # as from the environment
-

@@ -37,7 +37,7 @@ from dialogue.messages import InboundMessage
 from dialogue.process.region import directory_of
 from dialogue.storage.vault import PersonKey
 from dialogue.window import trim
-from tests.fuzz import bot_api
+from tests.fuzz import bot_api, sign_on
 from tests.fuzz.console import console
 from tests.fuzz.desk import desk, order
 from tests.fuzz.mutation import Mutator
@@ -270,6 +270,9 @@ TARGETS: dict[str, tuple[Target, int]] = {
     "console pages": (console_looks, 1),
     "console forms": (console_forms, 1),
     "console forgeries": (console_forgeries, 1),
+    "single sign-on's callback": (sign_on.callback, 2),
+    "ID tokens": (sign_on.id_token, 1),
+    "authenticator codes": (sign_on.app_code, 2),
 }
 """Each with its share of the inputs: what is slow gets fewer."""
 

@@ -13,10 +13,15 @@ from uuid import UUID
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from dialogue.states import Role
 from dialogue.storage.clock import utc_now
 from tests.console import demo
+from tests.console.conftest import House
+from tests.console.e2e.served import ServedHouse
 from tests.patience import wait_until
 from tests.road.harness import Road, road
+
+Open = Callable[..., Page]
 
 ROOT = Path(__file__).parents[3]
 SCREENSHOTS = ROOT / "screenshots"
@@ -118,6 +123,40 @@ def console(busy_road: Road) -> Iterator[ConsoleProcess]:
     process = ConsoleProcess(busy_road.home, busy_road.environment)
     yield process
     process.close()
+
+
+@pytest.fixture
+def served(house: House) -> Iterator[ServedHouse]:
+    house.hire("fang", Role.COUNSELLOR)
+    with ServedHouse(house) as opened:
+        yield opened
+
+
+@pytest.fixture
+def open_desk(chromium: Browser, served: ServedHouse) -> Iterator[Open]:
+    """Each call is a browser of its own; a script that fails, fails the test."""
+    contexts: list[BrowserContext] = []
+    troubles: list[str] = []
+
+    def open_one(name: str, *, width: int = 1280, color_scheme: str = "light", script: str = "") -> Page:
+        context = chromium.new_context(
+            base_url=served.url,
+            viewport={"width": width, "height": 860},
+            locale="zh-CN",
+            color_scheme=color_scheme,  # type: ignore[arg-type] # one of Playwright's words
+            permissions=["notifications"],
+        )
+        contexts.append(context)
+        context.add_init_script(script)
+        page = context.new_page()
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        sign_in(page, name)
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert troubles == []
 
 
 def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:

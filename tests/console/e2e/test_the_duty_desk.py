@@ -1,59 +1,23 @@
 """A counsellor's day at the duty desk: two counsellors, three crises, a hand-over, an idle hour, a lost line."""
 
 import re
-from collections.abc import Callable, Iterator
 from uuid import UUID
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from dialogue.admin import audit
 from dialogue.admin.cases import open_cases
-from dialogue.states import Role
 from tests.console import demo
 from tests.console.conftest import PASSWORD, House
-from tests.console.e2e.conftest import keep, sign_in
+from tests.console.e2e.conftest import Open, keep
 from tests.console.e2e.served import ServedHouse
 from tests.console.test_cases import alarm
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
-Open = Callable[..., Page]
 DRAFT = "我是林老师，我在听。"
-
-
-@pytest.fixture
-def served(house: House) -> Iterator[ServedHouse]:
-    house.hire("fang", Role.COUNSELLOR)
-    with ServedHouse(house) as opened:
-        yield opened
-
-
-@pytest.fixture
-def open_desk(chromium: Browser, served: ServedHouse) -> Iterator[Open]:
-    """Each call is a browser of its own; a script that fails, fails the test."""
-    contexts: list[BrowserContext] = []
-    troubles: list[str] = []
-
-    def open_one(name: str, *, width: int = 1280, color_scheme: str = "light") -> Page:
-        context = chromium.new_context(
-            base_url=served.url,
-            viewport={"width": width, "height": 860},
-            locale="zh-CN",
-            color_scheme=color_scheme,  # type: ignore[arg-type] # one of Playwright's words
-            permissions=["notifications"],
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        sign_in(page, name)
-        return page
-
-    yield open_one
-    for context in contexts:
-        context.close()
-    assert troubles == []
 
 
 def row(conversation_id: UUID) -> str:
