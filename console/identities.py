@@ -11,7 +11,7 @@ from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from console.single_sign_on import Identity, folded_email
+from console.single_sign_on import VerifiedIdentity, folded_email
 from dialogue.admin import audit
 from dialogue.admin.audit import Whom
 from dialogue.errors import DialogueError
@@ -28,7 +28,7 @@ class IdentityTaken(DialogueError):
     """That identity is connected to another member, or the member to another identity."""
 
 
-def member(session: Session, identity: Identity) -> Staff | None:
+def member(session: Session, identity: VerifiedIdentity) -> Staff | None:
     """The member that is connected to this identity, whether or not they may sign in."""
     return session.scalar(
         select(Staff)
@@ -37,7 +37,7 @@ def member(session: Session, identity: Identity) -> Staff | None:
     )
 
 
-def expected(session: Session, identity: Identity) -> Staff | None:
+def expected(session: Session, identity: VerifiedIdentity) -> Staff | None:
     """The member with that verified address, if they are not connected yet."""
     if identity.email is None:
         return None
@@ -45,7 +45,7 @@ def expected(session: Session, identity: Identity) -> Staff | None:
     return session.scalar(select(Staff).where(Staff.email == identity.email, ~is_connected))
 
 
-def connect(session: Session, staff_id: UUID, identity: Identity, *, actor: str, now: datetime) -> None:
+def connect(session: Session, staff_id: UUID, identity: VerifiedIdentity, *, actor: str, now: datetime) -> None:
     """From now on that subject is this member; raises `IdentityTaken`."""
     values = {"issuer": identity.issuer, "subject": identity.subject, "staff_id": staff_id, "connected_at": now}
     try:

@@ -111,7 +111,7 @@ class PendingSignIn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class VerifiedIdentity:
     """Whom the provider signed in. `email` only if the provider has verified it."""
 
     issuer: str
@@ -180,7 +180,7 @@ class IdentityProvider:
             )
         return str(made["url"])
 
-    def identity(self, pending: PendingSignIn, code: str, *, redirect_uri: str) -> Identity:
+    def identity(self, pending: PendingSignIn, code: str, *, redirect_uri: str) -> VerifiedIdentity:
         """Exchange the code and check the ID token; raises `SignInDenied`, `ProviderUnavailable`."""
         with _reached():
             metadata = self._metadata()
@@ -229,7 +229,7 @@ class IdentityProvider:
             raise SignInDenied(Denial.TOKEN)
         return {key: told[key] for key in ("email", "email_verified") if key in told}
 
-    def _identity(self, claims: Mapping[str, Any]) -> Identity:
+    def _identity(self, claims: Mapping[str, Any]) -> VerifiedIdentity:
         subject, email, methods = claims["sub"], claims.get("email"), claims.get("amr")
         if not isinstance(subject, str) or not 0 < len(subject) <= 255:  # noqa: PLR2004 - OpenID Connect Core, section 2
             raise SignInDenied(Denial.TOKEN)
@@ -238,7 +238,7 @@ class IdentityProvider:
         is_strong = (
             claims.get("acr") in self._acr if self._acr else "mfa" in used or bool(used & _KNOWN and used & _HELD)
         )
-        return Identity(
+        return VerifiedIdentity(
             issuer=self.issuer,
             subject=subject,
             email=folded_email(str(email)) if is_verified else None,

@@ -16,12 +16,12 @@ from console.single_sign_on import (
     CALLBACK_PATH,
     LIFETIME,
     Denial,
-    Identity,
     IdentityProvider,
     PendingSignIn,
     ProviderUnavailable,
     Purpose,
     SignInDenied,
+    VerifiedIdentity,
 )
 from console.visit import BROWSER_COOKIE, OIDC_COOKIE, SESSION_COOKIE, PageRequest, Refused, local_path
 from dialogue.states import Role
@@ -45,7 +45,7 @@ def depart(visit: PageRequest) -> Response:
 def connect(visit: PageRequest) -> Response:
     """Connect one's own account: for providers that verify no addresses."""
     _provider(visit)
-    return _depart(visit, Purpose.CONNECT, "/account")
+    return _depart(visit, Purpose.CONNECT, str(visit.staff.staff_id))
 
 
 def arrive(visit: PageRequest) -> Response:
@@ -87,17 +87,21 @@ def _arrived(visit: PageRequest, provider: IdentityProvider) -> Response:
         return signing.form(visit, status=503, next=pending.target, error=("error_oidc_unavailable", {}))
     with visit.services.database.begin() as session:
         sign_in_throttle.forgive(session, counted)
-    return _connected(visit, identity) if pending.purpose is Purpose.CONNECT else _signed_in(visit, pending, identity)
+    return (
+        _connected(visit, pending, identity)
+        if pending.purpose is Purpose.CONNECT
+        else _signed_in(visit, pending, identity)
+    )
 
 
-def _identity(visit: PageRequest, provider: IdentityProvider, pending: PendingSignIn) -> Identity:
+def _identity(visit: PageRequest, provider: IdentityProvider, pending: PendingSignIn) -> VerifiedIdentity:
     code = visit.query("code")
     if visit.query("error") or not code:
         raise SignInDenied(Denial.CANCELLED)
     return provider.identity(pending, code, redirect_uri=_base(visit) + CALLBACK_PATH)
 
 
-def _signed_in(visit: PageRequest, pending: PendingSignIn, identity: Identity) -> Response:
+def _signed_in(visit: PageRequest, pending: PendingSignIn, identity: VerifiedIdentity) -> Response:
     with visit.services.database.begin() as session:
         member = identities.member(session, identity)
         if member is None and (member := identities.expected(session, identity)) and member.disabled_at is None:
@@ -110,7 +114,7 @@ def _signed_in(visit: PageRequest, pending: PendingSignIn, identity: Identity) -
     return response
 
 
-def _opened(visit: PageRequest, session: Session, identity: Identity, member: Staff) -> str:
+def _opened(visit: PageRequest, session: Session, identity: VerifiedIdentity, member: Staff) -> str:
     """A new session; the provider's second factor counts if it may, and if it is not from an earlier sitting."""
     settings, lifetimes = visit.services.settings, visit.services.lifetimes
     at = identity.authenticated_at
@@ -133,7 +137,7 @@ def _opened(visit: PageRequest, session: Session, identity: Identity, member: St
     )
 
 
-def _unlocked(visit: PageRequest, pending: PendingSignIn, identity: Identity, member: Staff) -> str | None:
+def _unlocked(visit: PageRequest, pending: PendingSignIn, identity: VerifiedIdentity, member: Staff) -> str | None:
     """The idle session goes on, and with it a draft, if the same member gave their password just now."""
     idle, at = visit.idle, identity.authenticated_at
     if pending.purpose is not Purpose.UNLOCK or idle is None or idle.staff_id != member.id or at is None:
@@ -141,8 +145,10 @@ def _unlocked(visit: PageRequest, pending: PendingSignIn, identity: Identity, me
     return idle.cookie(now=visit.now) if at >= pending.began_at - _CLOCKS_DIFFER else None
 
 
-def _connected(visit: PageRequest, identity: Identity) -> Response:
+def _connected(visit: PageRequest, pending: PendingSignIn, identity: VerifiedIdentity) -> Response:
     who = _finished(visit)
+    if pending.target != str(who.staff_id):  # somebody else has signed in here since
+        return _denied(visit, Denial.STATE)
     with visit.services.database.begin() as session:
         member = identities.member(session, identity)
         if member is None or member.id != who.staff_id:

@@ -17,12 +17,12 @@ from joserfc.jwk import ECKey
 from console import second_factor
 from console.settings import ConsoleSettings
 from console.single_sign_on import (
-    Identity,
     IdentityProvider,
     PendingSignIn,
     ProviderUnavailable,
     Purpose,
     SignInDenied,
+    VerifiedIdentity,
 )
 from dialogue.storage.vault import MasterKeys, new_secret
 from tests.fuzz.mutation import Mutator
@@ -44,7 +44,7 @@ class Provider:
         self.console = IdentityProvider(settings)
         self.console._client.client_kwargs["transport"] = httpx2.MockTransport(self._answer)
 
-    def identity(self, pending: PendingSignIn, token: object, user_info: object) -> Identity:
+    def identity(self, pending: PendingSignIn, token: object, user_info: object) -> VerifiedIdentity:
         self.answers = {"/token": token, "/userinfo": user_info}
         return self.console.identity(pending, "code", redirect_uri="https://console.example.org/back")
 

@@ -32,7 +32,7 @@ Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Week:
+class WrittenWeek:
     """Every row of every table, as this version writes them."""
 
     keys: MasterKeys
@@ -40,7 +40,7 @@ class Week:
 
 
 @pytest.fixture(scope="module")
-def week(tmp_path_factory: pytest.TempPathFactory) -> Week:
+def week(tmp_path_factory: pytest.TempPathFactory) -> WrittenWeek:
     """Made once; each older version is given what its schema has room for."""
     keys, url = MasterKeys.parse(new_secret()), sqlite_url(tmp_path_factory.mktemp("week") / "week.db")
     migrate(url)
@@ -53,7 +53,7 @@ def week(tmp_path_factory: pytest.TempPathFactory) -> Week:
     finally:
         database.close()
     assert len([name for name, found in rows.items() if found]) > 12, "the week should be in most tables"
-    return Week(keys, rows)
+    return WrittenWeek(keys, rows)
 
 
 def _fill(database: Database, keys: MasterKeys) -> None:
@@ -77,7 +77,9 @@ def database(each_empty_database: str) -> Iterator[Database]:
 
 
 @pytest.mark.parametrize("revision", OLDER)
-def test_an_older_versions_week_is_all_there_after_the_upgrade(database: Database, week: Week, revision: str) -> None:
+def test_an_older_versions_week_is_all_there_after_the_upgrade(
+    database: Database, week: WrittenWeek, revision: str
+) -> None:
     with database.engine.begin() as connection:
         schema.begin_at(connection, revision)
     kept = _tables_of(database)
