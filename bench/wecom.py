@@ -4,8 +4,9 @@
     python -m bench.wecom --postgres --json
 
 WeCom is the loopback server without its nastiness; adapter and worker are processes of their own, and the model answers
-at once. So the time is the notice, its commit, the pull, the message, the turn and the sending. `notice_ms` is how long
-the callback takes, `refusal_ms` what a wrong signature costs there.
+at once. So the time is the notice, its commit, the pull, the message, the turn and the sending. The person reads for a
+moment before they write again: until then the adapter has marked what it sent. `notice_ms` is how long the callback
+takes, `refusal_ms` what a wrong signature costs there; `..._cpu_ms` is the processor's time for a turn.
 """
 
 import argparse
@@ -37,6 +38,7 @@ from tests.bot.wecom.wire import AES_KEY, CORP_ID, TOKEN, Sent
 _MEBIBYTE = 2**20
 _WARM_WORDS = 30
 _PATIENCE_SECONDS = 30.0
+_READING_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,8 @@ class Row:
     p95_ms: float
     notice_ms: float
     refusal_ms: float
+    adapter_cpu_ms: float
+    worker_cpu_ms: float
     adapter_mib: float
     load: float
 
@@ -66,6 +70,7 @@ class Visitor:
         return [self._ask(f"第{number}句") for number in range(count)]
 
     def _ask(self, text: str) -> float:
+        time.sleep(_READING_SECONDS)
         self._answered.clear()
         began_at = time.perf_counter()
         self._wecom.say("wmBENCH", text)
@@ -104,10 +109,12 @@ def run(*, count: int, is_postgres: bool) -> Row:
             "MINDGLM_WECOM_LISTEN": listen,
         }
         adapter = stack.enter_context(command("wecom", environment, home / "wecom.log", ready="wecom_ready"))
-        stack.enter_context(command("worker", environment, home / "worker.log", ready="worker_ready"))
+        worker = stack.enter_context(command("worker", environment, home / "worker.log", ready="worker_ready"))
         visitor = Visitor(wecom)
         visitor.talk(_WARM_WORDS)
+        busy_before = [_busy_ms(process) for process in (adapter, worker)]
         milliseconds = visitor.talk(count)
+        busy = [_busy_ms(process) for process in (adapter, worker)]
         return Row(
             database="PostgreSQL" if is_postgres else "SQLite",
             turns=count,
@@ -115,6 +122,8 @@ def run(*, count: int, is_postgres: bool) -> Row:
             p95_ms=round(statistics.quantiles(milliseconds, n=20)[-1], 1),
             notice_ms=_notice_ms(wecom.callback_url),
             refusal_ms=_refusal_ms(),
+            adapter_cpu_ms=round((busy[0] - busy_before[0]) / count, 1),
+            worker_cpu_ms=round((busy[1] - busy_before[1]) / count, 1),
             adapter_mib=round(_memory(adapter), 1),
             load=round(os.getloadavg()[0], 1),
         )
@@ -122,6 +131,11 @@ def run(*, count: int, is_postgres: bool) -> Row:
 
 def _memory(process: psutil.Process) -> float:
     return process.memory_info().rss / _MEBIBYTE
+
+
+def _busy_ms(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return (times.user + times.system) * 1000
 
 
 def _notice_ms(url: str, count: int = 200) -> float:

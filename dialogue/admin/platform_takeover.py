@@ -94,7 +94,7 @@ def nobody_came(session: Session, office: Office, address: Address, *, now: date
     budgets.want_platform_human(session, address, now=None)
     conversation_id = conversations.find_open(session, address)
     short_id = find.short_id(session, conversation_id) if conversation_id is not None else "–"
-    text = office.texts.say("alert_nobody_on_duty", id=short_id, channel=address.channel, at=f"{now:%m-%d %H:%M} UTC")
+    text = office.texts.say("alert_nobody_on_duty", id=short_id, channel=address.channel, at=office.clock_time(now))
     alerts.alert(session, office, text, conversation_id=conversation_id, now=now)
 
 

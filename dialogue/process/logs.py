@@ -12,7 +12,18 @@ from structlog.typing import EventDict, Processor
 
 from dialogue.process.settings import DialogueSettings
 
-_QUIET = ("authlib", "httpx", "httpcore", "kombu", "celery", "alembic", "sqlalchemy", "transformers", "opentelemetry")
+_QUIET = (
+    "authlib",
+    "httpx",
+    "httpcore",
+    "kombu",
+    "celery",
+    "alembic",
+    "sqlalchemy",
+    "transformers",
+    "opentelemetry",
+    "urllib3",
+)
 """Libraries whose INFO lines hold URLs with tokens, arguments or noise."""
 
 _PLACES: Final = 5

@@ -61,7 +61,9 @@ class WecomAdapter(Adapter):
             aes_key=given(settings.wecom_aes_key, "MINDGLM_WECOM_AES_KEY"),
             corp_id=corp_id,
         )
-        self._callback = Callback(cipher, self._take_notice, instruments=services.instruments)
+        self._callback = Callback(
+            cipher, self._take_notice, on_misread=self._trouble.misread, instruments=services.instruments
+        )
         self._records = Records(services)
         welcomes = WelcomeCodes()
         self._colleagues = Colleagues(
@@ -162,6 +164,7 @@ class WecomAdapter(Adapter):
         """Those of the app, or of them those that the settings name."""
         found = [account.id for account in await self._api.accounts()]
         self._trouble.answered()
+        self._trouble.tokens(ended_early=self._api.tokens_ended_early())
         wanted = names(self._settings.wecom_accounts)
         served = [account for account in found if not wanted or account in wanted]
         new = [account for account in served if account not in self._accounts]

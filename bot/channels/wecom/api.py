@@ -7,14 +7,15 @@ URL is logged or raised.
 import asyncio
 import re
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import structlog
 
-from bot.channels.wecom.errors import ApiError, Code, Unreachable
+from bot.channels.wecom.client import JsonClient
+from bot.channels.wecom.errors import ApiError, Code
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -23,9 +24,10 @@ _UPLOAD_SECONDS = 60.0
 _RENEW_BEFORE_SECONDS = 300.0
 _QUICK_TRIES = 3
 _QUICK_PAUSE_SECONDS = 0.2
-_MAX_CONNECTIONS = 80
+_MAX_AT_ONCE = 80
 _PAGE = 1000
 _ACCOUNTS_PAGE = 100
+_EARLY_SECONDS = 3600.0
 _CALLERS_IP = re.compile(r"from ip: ([0-9a-fA-F.:]+)")
 
 
@@ -50,18 +52,23 @@ class Api:
     """Every method raises `ApiError` for what WeCom refuses, `Unreachable` where no answer came."""
 
     def __init__(self, *, corp_id: str, secret: str, url: str, max_items: int = _PAGE) -> None:
+        """Raises `Misconfigured`."""
         self._corp_id = corp_id
         self._secret = secret
-        self._url = url.rstrip("/")
         self._max_items = max_items
-        limits = httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=_MAX_CONNECTIONS)
-        self._client = httpx.AsyncClient(timeout=_SECONDS, limits=limits)
+        self._client = JsonClient(url, max_at_once=_MAX_AT_ONCE)
         self._token = ""
+        self._ended_early_at: deque[float] = deque(maxlen=100)
         self._renew_at = 0.0
         self._lock = asyncio.Lock()
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._client.close()
+
+    def tokens_ended_early(self) -> int:
+        """How many of our tokens WeCom has ended before their time, within an hour."""
+        since = time.monotonic() - _EARLY_SECONDS
+        return sum(at > since for at in self._ended_early_at)
 
     async def accounts(self) -> list[Account]:
         """All that our app may use."""
@@ -102,7 +109,7 @@ class Api:
 
     async def upload(self, name: str, content: bytes) -> str:
         """A file that can be sent for three days; returns its media id."""
-        files = {"media": (name, content, "application/octet-stream")}
+        files = {"media": (name, content)}
         answer = await self.call("media/upload", query={"type": "file"}, files=files, seconds=_UPLOAD_SECONDS)
         return str(answer["media_id"])
 
@@ -145,6 +152,8 @@ class Api:
         async with self._lock:
             if not self._is_fresh(instead_of):
                 asked_at = time.monotonic()
+                if instead_of and asked_at < self._renew_at:
+                    self._ended_early_at.append(asked_at)
                 query = {"corpid": self._corp_id, "corpsecret": self._secret}
                 answer = await self._ask("gettoken", None, query, None, _SECONDS)
                 self._token = str(answer["access_token"])
@@ -158,16 +167,7 @@ class Api:
     async def _ask(
         self, path: str, fields: dict[str, Any] | None, query: dict[str, str], files: Any, seconds: float
     ) -> dict[str, Any]:
-        method = "GET" if fields is None and files is None else "POST"
-        try:
-            response = await self._client.request(
-                method, f"{self._url}/{path}", params=query, json=fields, files=files, timeout=seconds
-            )
-            answer = response.json() if response.status_code == httpx.codes.OK else None
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise Unreachable(type(error).__name__) from None  # the text of the error may hold the URL
-        if not isinstance(answer, dict):
-            raise Unreachable(f"HTTP {response.status_code}")
+        answer = await self._client.ask(path, query, fields=fields, files=files, seconds=seconds)
         code = int(answer.get("errcode") or 0)
         if code != Code.OK:
             message = str(answer.get("errmsg", ""))

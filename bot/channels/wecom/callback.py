@@ -37,11 +37,19 @@ Take = Callable[[Notice], Awaitable[None]]
 class Callback:
     """Listens until closed; also serves `/healthz`."""
 
-    def __init__(self, cipher: CallbackCipher, take: Take, *, instruments: Instruments = UNMEASURED) -> None:
+    def __init__(
+        self,
+        cipher: CallbackCipher,
+        take: Take,
+        *,
+        on_misread: Callable[[], None] = lambda: None,
+        instruments: Instruments = UNMEASURED,
+    ) -> None:
+        """`on_misread` is called for what bears our signature and cannot be decrypted."""
         self._answers = instruments.counter(
             "mindglm_callbacks", "Requests at WeCom's callback by outcome: taken, refused, unavailable.", ["outcome"]
         )
-        shared = {"cipher": cipher, "take": take, "count": self._count}
+        shared = {"cipher": cipher, "take": take, "count": self._count, "on_misread": on_misread}
         routes = [URLSpec(r"/healthz", _Alive), URLSpec(rf"{PATH}/?", _Notices, shared), URLSpec(r".*", _Nowhere)]
         self._server = HTTPServer(
             Application(list[Any](routes), log_function=_log_nothing),
@@ -72,10 +80,13 @@ class Callback:
 
 
 class _Notices(RequestHandler):
-    def initialize(self, cipher: CallbackCipher, take: Take, count: Callable[[str], None]) -> None:
+    def initialize(
+        self, cipher: CallbackCipher, take: Take, count: Callable[[str], None], on_misread: Callable[[], None]
+    ) -> None:
         self._cipher = cipher
         self._take = take
         self._count = count
+        self._on_misread = on_misread
 
     def get(self) -> None:
         """WeCom's console checks the URL: the decrypted `echostr` is to come back, and nothing else."""
@@ -116,7 +127,11 @@ class _Notices(RequestHandler):
         )
         if not is_ours:
             raise NotForUs
-        return self._cipher.decrypt(encrypted)
+        try:
+            return self._cipher.decrypt(encrypted)
+        except NotForUs:
+            self._on_misread()
+            raise
 
     def _query(self, name: str) -> bytes:
         return (self.request.query_arguments.get(name) or [b""])[-1]

@@ -51,7 +51,10 @@ async def _ask(settings: WecomSettings) -> list[CheckResult]:
     secret = given(settings.wecom_secret, "MINDGLM_WECOM_SECRET")
     token = given(settings.wecom_callback_token, "MINDGLM_WECOM_CALLBACK_TOKEN")
     aes_key = given(settings.wecom_aes_key, "MINDGLM_WECOM_AES_KEY")
-    api = Api(corp_id=corp_id, secret=secret, url=settings.wecom_api_url)
+    try:
+        api = Api(corp_id=corp_id, secret=secret, url=settings.wecom_api_url)
+    except Misconfigured as error:
+        return [fail("wecom_away", url=settings.wecom_api_url, error=str(error))]
     try:
         CallbackCipher(token=token, aes_key=aes_key, corp_id=corp_id)
         async with asyncio.timeout(_PATIENCE_SECONDS):

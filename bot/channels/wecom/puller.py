@@ -5,8 +5,10 @@ few minutes without one: a notice that was lost costs minutes, never a message.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
@@ -32,6 +34,28 @@ _FIRST_BACK_OFF_SECONDS = 0.5
 _MAX_EMPTY_PAGES = 50
 _EMPTY_PAUSE_SECONDS = 0.5
 """After that many empty pages in a row that promise more: another one is asked for only so often."""
+_LINGER_SECONDS = 0.02
+"""The last cursor is saved so long after what came: a worker that takes it up at once needs the database more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """Where a round of ours ended."""
+
+    cursor: str
+    notice_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A page that was asked for before it was known whether it is ours to take."""
+
+    after: End
+    page: asyncio.Task[PulledPage]
+
+    def fits(self, pull: Pull) -> bool:
+        """Whether nobody pulled or was noticed in between: their message may be younger than the page."""
+        return pull.cursor == self.after.cursor and pull.notice_count == self.after.notice_count + 1
 
 
 class Puller:
@@ -59,8 +83,9 @@ class Puller:
         self._stopping = stopping
         self._every = timedelta(seconds=every_seconds)
         self._rounds: dict[str, asyncio.Task[None]] = {}
-        self._again: set[str] = set()
+        self._again: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._failures: dict[str, int] = {}
+        self._ends: dict[str, End] = {}
         self._not_before: dict[str, float] = {}
 
     async def notice(self, account: str, pull_token: str) -> None:
@@ -71,6 +96,7 @@ class Puller:
             finally:
                 self.wake(account)
             return
+        ahead = self._ask_ahead(account, pull_token)
         try:
             pull = await self._records.notice_and_lease(account, pull_token)
         except EnvironmentFault:
@@ -78,15 +104,24 @@ class Puller:
             raise
         self._not_before.pop(account, None)
         if account in self._rounds:
-            self._again.add(account)
+            self._again[account].set()
         elif pull is not None:
-            self._begin(account, pull)
+            self._begin(account, pull, ahead)
+
+    def _ask_ahead(self, account: str, pull_token: str) -> Ahead | None:
+        """Ask for what follows our own last page while the notice is committed."""
+        end = self._ends.get(account)
+        if end is None:
+            return None
+        page = asyncio.create_task(self._api.pull(account, cursor=end.cursor, token=pull_token))
+        page.add_done_callback(_seen)
+        return Ahead(end, page)
 
     def wake(self, account: str) -> None:
         """Something came there."""
         self._not_before.pop(account, None)
         if account in self._rounds:
-            self._again.add(account)
+            self._again[account].set()
         elif account in self._accounts() and not self._stopping.is_set():
             self._begin(account)
 
@@ -113,22 +148,22 @@ class Puller:
             if account not in self._rounds and self._not_before.get(account, 0) <= now:
                 self._begin(account)
 
-    def _begin(self, account: str, pull: Pull | None = None) -> None:
-        task = self._rounds[account] = asyncio.create_task(self._pull_all(account, pull))
+    def _begin(self, account: str, pull: Pull | None = None, ahead: Ahead | None = None) -> None:
+        task = self._rounds[account] = asyncio.create_task(self._pull_all(account, pull, ahead))
         task.add_done_callback(lambda _: self._ended(account))
 
     def _ended(self, account: str) -> None:
         self._rounds.pop(account, None)
-        if account in self._again:
-            self._again.discard(account)
+        if self._again[account].is_set():
+            self._again[account].clear()
             self.wake(account)
 
-    async def _pull_all(self, account: str, leased: Pull | None) -> None:
-        """Rounds, until nothing new was noticed; `leased` is the first."""
+    async def _pull_all(self, account: str, leased: Pull | None, ahead: Ahead | None) -> None:
+        """Rounds, until nothing new was noticed; `leased` is the first, and `ahead` its first page, if it fits."""
         try:
-            is_behind = leased is None or await self._round(leased)
+            is_behind = leased is None or await self._round(leased, ahead)
             while is_behind and not self._stopping.is_set():
-                self._again.discard(account)
+                self._again[account].clear()
                 pull = await self._records.lease(account)
                 # the process that has it looks again when it is done
                 is_behind = pull is not None and await self._round(pull)
@@ -139,33 +174,42 @@ class Puller:
         else:
             self._failures.pop(account, None)
 
-    async def _round(self, pull: Pull) -> bool:
+    async def _round(self, pull: Pull, ahead: Ahead | None = None) -> bool:
         """Pull one account to its end; whether there is something new by now."""
         keeping = asyncio.create_task(self._keep(pull.account))
         try:
-            return await self._pages(pull)
+            return await self._pages(pull, ahead)
         finally:
             keeping.cancel()
 
-    async def _pages(self, pull: Pull) -> bool:
+    async def _pages(self, pull: Pull, ahead: Ahead | None) -> bool:
         """To the end, or until another process has the lease; whatever happens, the lease is given up."""
         is_finished = False
         try:
-            cursor = await self._all_but_the_last(pull)
+            cursor = await self._all_but_the_last(pull, ahead)
             if cursor is None:
                 return False
+            await self._linger(pull.account)
+            is_behind = await self._records.finish(pull, cursor)
             is_finished = True
-            return await self._records.finish(pull, cursor) or pull.account in self._again
+            self._ends[pull.account] = End(cursor=cursor, notice_count=pull.notice_count)
+            return is_behind or self._again[pull.account].is_set()
         finally:
             if not is_finished:
                 with suppress(EnvironmentFault):
                     await asyncio.shield(self._records.give_up(pull.account))
 
-    async def _all_but_the_last(self, pull: Pull) -> str | None:
+    async def _linger(self, account: str) -> None:
+        """Unless something new came meanwhile."""
+        if not self._stopping.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._again[account].wait(), _LINGER_SECONDS)
+
+    async def _all_but_the_last(self, pull: Pull, ahead: Ahead | None) -> str | None:
         """Take all pages, and save the cursor of each but the last; returns that one, None if it ended before."""
         cursor, empty_count, token = pull.cursor, 0, pull.token
         while True:
-            page, token = await self._page(pull, cursor, token)
+            page, token, ahead = *await self._page(pull, cursor, token, ahead), None
             await self._intake.take(page.items, pull)
             self._trouble.pulled(pull.account, item_count=len(page.items), has_notice=bool(pull.token))
             self._health.heard()
@@ -181,9 +225,11 @@ class Puller:
             if empty_count > _MAX_EMPTY_PAGES:
                 await asyncio.sleep(_EMPTY_PAUSE_SECONDS)
 
-    async def _page(self, pull: Pull, cursor: str | None, token: str) -> tuple[PulledPage, str]:
+    async def _page(self, pull: Pull, cursor: str | None, token: str, ahead: Ahead | None) -> tuple[PulledPage, str]:
         """A token that is refused is done without."""
         try:
+            if ahead is not None and ahead.fits(pull):
+                return await ahead.page, token
             return await self._api.pull(pull.account, cursor=cursor, token=token), token
         except ApiError as error:
             if error.code != Code.BAD_PULL_TOKEN or not token:
@@ -204,3 +250,9 @@ class Puller:
         log.warning("wecom_pull_failed", error=type(error).__name__, code=getattr(error, "code", None), seconds=seconds)
         if isinstance(error, ApiError):
             self._trouble.refused(error, account=account if error.code in ACCOUNT_LOST else "")
+
+
+def _seen(page: asyncio.Task[PulledPage]) -> None:
+    """An error of a page that nobody takes is nobody's."""
+    if not page.cancelled():
+        page.exception()

@@ -8,6 +8,8 @@ from bot.health import Health
 _PAGE = "docs/wecom.md"
 _UNANNOUNCED_PULLS = 2
 """One may be what came while we were away, or a notice that was lost."""
+_MAX_EARLY_ENDS = 5
+"""Of tokens within an hour: WeCom ends one now and then, but not again and again."""
 
 
 class Trouble:
@@ -26,6 +28,25 @@ class Trouble:
         """WeCom accepts us: our address, our secret and our rights are in order."""
         for name in ("ip_not_listed", "no_right", "switched_off", "credentials", "too_often", "refused"):
             self._health.mended(name)
+
+    def tokens(self, *, ended_early: int) -> None:
+        """So many of our access tokens were ended before their time within an hour."""
+        if ended_early > _MAX_EARLY_ENDS:
+            self._health.fault(
+                "tokens",
+                "WeCom ends our access tokens before their time, again and again: another program uses the Secret of "
+                f"this app, or it is being reset; give the other one an app of its own ({_PAGE})",
+            )
+        else:
+            self._health.mended("tokens")
+
+    def misread(self) -> None:
+        """A notice bears our signature and is not encrypted with our key, or not for our organisation."""
+        self._health.fault(
+            "misread",
+            "a notice is signed with MINDGLM_WECOM_CALLBACK_TOKEN, but MINDGLM_WECOM_AES_KEY or MINDGLM_WECOM_CORP_ID "
+            f"does not open it: copy Token and EncodingAESKey from the same page 接收消息 ({_PAGE})",
+        )
 
     def grabbed(self, account: str) -> None:
         """A session was given to a colleague before we could answer, and nobody had asked for one."""
@@ -52,6 +73,7 @@ class Trouble:
 
     def noticed(self, account: str) -> None:
         """The callback was called."""
+        self._health.mended("misread")
         del self._unannounced[account]
         self._health.mended(f"silent {account}")
 

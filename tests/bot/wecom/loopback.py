@@ -12,13 +12,13 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from itertools import count
 from typing import Any, TypeVar
 
-import httpx
-
 from tests.bot.telegram.http import Answer, Dropped, serve
 from tests.bot.wecom import wire
+from tests.bot.wecom.post import post
 from tests.bot.wecom.wire import ACCOUNT, CORP_ID, SECRET, Refusal, Sent
 
 T = TypeVar("T")
@@ -92,6 +92,7 @@ class WeCom:
         self.notice_statuses: list[int] = []
         self.tokens_made = 0
         self.bounce_types: list[int] = []
+        self.spent: set[str] = set()  # people for whom nothing is taken, whatever they write
         self.on_send: Callable[[str, Sent], None] = lambda _person, _sent: None
         self.pulled_at: dict[str, float] = {}
         self._sessions: dict[tuple[str, str], _Session] = defaultdict(_Session)
@@ -115,7 +116,6 @@ class WeCom:
 
     def start(self) -> "WeCom":
         self._thread.start()
-        self._client = self._run(_client())
         self._server = self._run(serve(self._serve))
         self.api_url = f"http://127.0.0.1:{self._server.port}/cgi-bin"
         return self
@@ -230,10 +230,6 @@ class WeCom:
     def state(self, person: str, *, account: str = ACCOUNT) -> int:
         return self._sessions[account, person].state
 
-    def spend(self, person: str, *, account: str = ACCOUNT) -> None:
-        """Nothing more is taken for that person."""
-        self._sessions[account, person].sent_count = _BUDGET
-
     # --- the server
 
     def _of_person(self, person: str, account: str, *, is_noticed: bool = True, **content: Any) -> str:
@@ -262,14 +258,11 @@ class WeCom:
         encrypted = wire.encrypt(wire.notice(account, pull_token, at=int(self.now())))
         url = f"{self.callback_url}?{wire.query(encrypted)}"
         for attempt in range(_TRIES):
-            status = 0
-            try:
-                answer = await self._client.post(url, content=wire.envelope(encrypted), timeout=_ANSWER_SECONDS)
-                status = answer.status_code
-            except httpx.HTTPError:
+            status, _ = await post(url, wire.envelope(encrypted), seconds=_ANSWER_SECONDS)
+            if not status:
                 await asyncio.sleep(0.3)
             self.notice_statuses.append(status)
-            if status == httpx.codes.OK and not (self.nastiness.repeats_notices and attempt == 0):
+            if status == HTTPStatus.OK and not (self.nastiness.repeats_notices and attempt == 0):
                 return
 
     async def _serve(self, path: str, fields: dict[str, Any]) -> Answer:
@@ -391,7 +384,7 @@ class WeCom:
         sent = self._checked(account, fields)
         if session.last_wrote_at is None or self.now() - session.last_wrote_at > _WINDOW_SECONDS:
             raise Refusal(95002, "out of the window")
-        if session.sent_count >= _BUDGET:
+        if session.sent_count >= _BUDGET or person in self.spent:
             raise Refusal(95001, "exceed the limit")
         session.sent_count += 1
         sent.number = session.sent_count
@@ -443,12 +436,7 @@ class WeCom:
         for task in list(self._posts):
             task.cancel()
         await asyncio.gather(*self._posts, return_exceptions=True)
-        await self._client.aclose()
         for task in asyncio.all_tasks():
             if task is not asyncio.current_task():
                 task.cancel()
         await asyncio.sleep(0)
-
-
-async def _client() -> httpx.AsyncClient:
-    return httpx.AsyncClient()

@@ -24,6 +24,8 @@ from tests.bot.wecom import wire
 from tests.bot.wecom.wire import AES_KEY, CORP_ID, TOKEN
 
 _CONNECTIONS = 8
+_TIMED = 10_000
+"""Requests whose time is kept: what a client remembers must not look like memory of the callback."""
 _QUERIES = ("", "msg_signature=&timestamp=&nonce=", "%00%ff=%00", "msg_signature=a&msg_signature=b", "&&&===")
 
 
@@ -84,7 +86,7 @@ async def run(count: int, seed: int) -> int:
     port = callback.listen("127.0.0.1:0")
     me = psutil.Process()
     with structlog.testing.capture_logs() as logs:
-        await _blow(port, count // 10, seed, statuses, [])
+        await _blow(port, count // 10, seed, statuses, seconds)
         before = me.memory_info().rss
         await _blow(port, count - count // 10, seed + 1, statuses, seconds)
         after = me.memory_info().rss
@@ -118,7 +120,8 @@ async def _line(port: int, count: int, seed: int, statuses: Counter[int], second
             writer.close()
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             status = 400  # a request line that is none is answered by closing
-        seconds.append(time.perf_counter() - began)
+        if len(seconds) < _TIMED:
+            seconds.append(time.perf_counter() - began)
         statuses[status] += 1
     writer.close()
 

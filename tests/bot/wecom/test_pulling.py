@@ -1,18 +1,22 @@
 """What comes is pulled: whatever is lost, repeated, empty or without an id."""
 
+import asyncio
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
 from bot.channels.wecom import intake
+from bot.channels.wecom.api import PulledPage
+from bot.channels.wecom.puller import Ahead, End
 from bot.services import BotServices
 from dialogue.core import cursors, unparsed
+from dialogue.core.cursors import Pull
 from dialogue.core.unparsed import KeptUpdate
 from dialogue.storage.clock import utc_now
 from tests.bot.contract.model import Model
 from tests.bot.wecom.clinic import PERSON, Clinic
-from tests.bot.wecom.loopback import WeCom
+from tests.bot.wecom.loopback import Nastiness, WeCom
 from tests.bot.wecom.wire import ACCOUNT
 from tests.patience import until
 
@@ -110,6 +114,39 @@ async def test_a_recalled_message_alone_is_not_answered_at_all(clinic: Clinic, w
     await model.finish(await model.begin())
     await until(lambda: clinic.told("wmPERSON02") == ["收到：在吗"])
     assert clinic.told() == []
+
+
+async def test_the_page_after_our_own_last_one_is_asked_for_once_for_a_notice(
+    clinic: Clinic, wecom: WeCom, model: Model, services: BotServices
+) -> None:
+    wecom.nastiness = Nastiness.calm()
+    await clinic.opens(wecom_pull_seconds=300)
+
+    def is_pulled() -> bool:
+        with services.database.read() as session:
+            return not cursors.due(session, "wecom", [ACCOUNT], every=timedelta(minutes=5), now=utc_now())
+
+    for count in (1, 2, 3):
+        await until(is_pulled)
+        pulls = wecom.calls["kf/sync_msg"]
+        wecom.say(PERSON, f"第{count}句")
+        await until(lambda count=count: len(clinic.told()) == count)  # type: ignore[misc]  # a default binds it
+        assert wecom.calls["kf/sync_msg"] == pulls + 1
+
+
+async def test_a_page_that_was_asked_for_too_early_is_not_taken() -> None:
+    """Another process pulled meanwhile, or was told of something that may be younger than the page."""
+    page = asyncio.create_task(asyncio.sleep(0, PulledPage(items=[], next_cursor="c-9", has_more=False)))
+    ahead = Ahead(End(cursor="c-4", notice_count=7), page)
+
+    def pull(cursor: str | None, notice_count: int) -> Pull:
+        return Pull(account=ACCOUNT, cursor=cursor, token="", notice_count=notice_count, first_seen_at=utc_now())
+
+    assert ahead.fits(pull("c-4", 8))
+    assert not ahead.fits(pull("c-5", 8))
+    assert not ahead.fits(pull("c-4", 9))
+    assert not ahead.fits(pull(None, 8))
+    await page
 
 
 def test_one_process_pulls_at_a_time_and_a_dead_one_holds_nobody_up_for_long(services: BotServices) -> None:
