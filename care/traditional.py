@@ -5,10 +5,12 @@ The conversion is OpenCC's; `care/lexicon/traditional.toml` mends what it gets w
 
 import re
 from functools import cache
-
-from opencc import OpenCC
+from typing import TYPE_CHECKING
 
 from care import lexicon
+
+if TYPE_CHECKING:
+    from opencc import OpenCC
 
 
 def to_traditional(text: str) -> str:
@@ -18,7 +20,9 @@ def to_traditional(text: str) -> str:
 
 
 @cache
-def _converter() -> OpenCC:
+def _converter() -> "OpenCC":
+    from opencc import OpenCC  # costs memory, and most deployments never meet a traditional character
+
     return OpenCC("s2twp")
 
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from console import accounts, sessions
 from console.gate import PageRoute
 from console.visit import PageRequest, Refused, local_path
-from dialogue.admin import assignment, steering, takeover
+from dialogue.admin import assignment, platform_takeover, steering, takeover
 from dialogue.admin.office import Actor, Office
 from dialogue.errors import (
     AlreadyHeld,
@@ -22,6 +22,7 @@ from dialogue.errors import (
     Erased,
     HeldByAnother,
     MessageTooLong,
+    NoPlatformApp,
     NoSuchCase,
     NoSuchConversation,
     NoSuchDelivery,
@@ -42,6 +43,7 @@ _REFUSALS = (
     Erased,
     HeldByAnother,
     MessageTooLong,
+    NoPlatformApp,
     NotFailed,
     NotTakenOver,
     ReasonTooLong,
@@ -171,6 +173,7 @@ PAGES = (
     _about_conversation("reset", steering.reset),
     _about_conversation("close", steering.close),
     _about_conversation("take-over", takeover.take_over),
+    _about_conversation("phone", platform_takeover.request),
     _about_conversation("keep", takeover.keep),
     PageRoute(path="/conversations/{id}/release", method="POST", role=Role.COUNSELLOR, handler=release),
     PageRoute(path="/conversations/{id}/assign", method="POST", role=Role.COUNSELLOR, handler=assign),

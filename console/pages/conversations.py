@@ -10,7 +10,7 @@ from console import accounts, search, views
 from console.gate import PageRoute
 from console.pages import cases
 from console.visit import PageRequest, Refused, as_id
-from dialogue.admin import listing_orders, record
+from dialogue.admin import listing_orders, platform_takeover, record
 from dialogue.admin.cases import handling, open_cases
 from dialogue.admin.listing import ConversationStatus, Wanted
 from dialogue.admin.listing_orders import SortBy
@@ -78,6 +78,7 @@ def one(visit: PageRequest) -> Response:
         case_id = handling.of_conversation(session, shown.conversation.id)
         case = open_cases.one(session, case_id) if case_id is not None else None
         colleagues = accounts.colleagues(session)
+        has_phone = platform_takeover.is_possible(session, shown.conversation.id)
     conversation = shown.conversation
     return visit.page(
         "conversation.html",
@@ -85,6 +86,7 @@ def one(visit: PageRequest) -> Response:
         conversation=conversation,
         is_open=conversation.closed_at is None,
         is_mine=conversation.taken_over_by == visit.staff.actor,
+        has_phone=has_phone,
         case=case,
         **cases.choices(visit, colleagues),
     )

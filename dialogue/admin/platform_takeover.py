@@ -7,7 +7,7 @@ told by us: the person sees who writes.
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from dialogue.admin import alerts, audit, find, takeover
@@ -23,6 +23,9 @@ from dialogue.tables import CONVERSATIONS
 _TOO_LATE = timedelta(hours=1)
 """What the model would have said then is not said when it may speak again."""
 
+_PLACE = select(CONVERSATIONS.c.channel, CONVERSATIONS.c.account, CONVERSATIONS.c.chat_id).where(
+    CONVERSATIONS.c.id == bindparam("conversation_id")
+)
 _MARK = (
     update(CONVERSATIONS)
     .where(CONVERSATIONS.c.id == bindparam("conversation_id"))
@@ -56,6 +59,12 @@ def begin(
         session.execute(_MARK, {"conversation_id": held.id, "holder": holder, "since": now})
         audit.note(session, actor=holder, action=Action.TAKE_OVER, whom=held.whom, reason=None, now=now)
     return waiting
+
+
+def is_possible(session: Session, conversation_id: UUID) -> bool:
+    """Whether the platform has an app of its own in which a colleague may answer."""
+    place = session.execute(_PLACE, {"conversation_id": conversation_id}).first()
+    return place is not None and budgets.has_budget(session, Address.of(place))
 
 
 def request(

@@ -20,9 +20,10 @@ from dialogue.errors import Unreadable
 from dialogue.messages import Address, OwedText
 from dialogue.states import OPEN_DELIVERY_STATES, URGENT_KINDS, DeliveryKind, DeliveryState
 from dialogue.storage.vault import MasterKeys
-from dialogue.tables import DELIVERIES
+from dialogue.tables import DELIVERIES, spelled_out
 
-_HUMAN_KINDS = (DeliveryKind.HUMAN, DeliveryKind.RELAY)
+_HUMAN = spelled_out(DeliveryKind.HUMAN, DeliveryKind.RELAY)
+_URGENT = spelled_out(*URGENT_KINDS)
 _MAX_JOINED = 20
 _BETWEEN = "\n\n"
 
@@ -30,7 +31,7 @@ _BETWEEN = "\n\n"
 def _rank(table: FromClause) -> Any:
     """0 is sent first."""
     kind = table.c.kind
-    return case((kind.in_(URGENT_KINDS), 0), (kind.in_(_HUMAN_KINDS), 1), (kind == DeliveryKind.NOTICE, 3), else_=2)
+    return case((kind.in_(_URGENT), 0), (kind.in_(_HUMAN), 1), (kind == DeliveryKind.NOTICE, 3), else_=2)
 
 
 _OTHER = DELIVERIES.alias()
@@ -57,15 +58,15 @@ _DUE = (
             DELIVERIES.c.account == "",
             DELIVERIES.c.account.in_(bindparam("of_accounts", expanding=True)),
         ),
-        or_(DELIVERIES.c.kind.in_(URGENT_KINDS), ~bindparam("only_urgent", type_=Boolean)),
+        or_(DELIVERIES.c.kind.in_(_URGENT), ~bindparam("only_urgent", type_=Boolean)),
         ~exists().where(
             *_SAME_ADDRESS,
-            _OTHER.c.state.in_(OPEN_DELIVERY_STATES),
+            _OTHER.c.state.in_(spelled_out(*OPEN_DELIVERY_STATES)),
             _OTHER.c.id != DELIVERIES.c.id,
             or_(
                 _rank(_OTHER) < _rank(DELIVERIES),
                 and_(_rank(_OTHER) == _rank(DELIVERIES), _OTHER.c.id < DELIVERIES.c.id),
-                and_(_OTHER.c.state == DeliveryState.SENDING, DELIVERIES.c.kind.not_in(URGENT_KINDS)),
+                and_(_OTHER.c.state == DeliveryState.SENDING, DELIVERIES.c.kind.not_in(_URGENT)),
             ),
         ),
     )
@@ -110,7 +111,7 @@ _FOLLOWED = (
         DELIVERIES.c.chat_id == bindparam("of_chat"),
         DELIVERIES.c.account.in_((bindparam("of_account"), "")),
         DELIVERIES.c.state == DeliveryState.PENDING,
-        DELIVERIES.c.kind.not_in(URGENT_KINDS),
+        DELIVERIES.c.kind.not_in(_URGENT),
     )
     .limit(1)
 )

@@ -8,6 +8,8 @@ from sqlalchemy import select, update
 
 from dialogue.admin import audit
 from dialogue.admin.cases import open_cases
+from dialogue.core import budgets
+from dialogue.messages import Address
 from dialogue.states import DeliveryState, Role, TurnState
 from dialogue.tables import Conversation, Delivery, Turn
 from dialogue.telemetry.heartbeat import Identity, beat
@@ -108,6 +110,24 @@ def test_a_human_takes_over_says_something_once_and_gives_back(house: House, ids
         assert session.get_one(Conversation, ids[-1]).taken_over_by is None
     assert [entry.action for entry in entries if entry.actor == "console:lin"][-1] == "take_over"
     assert "我来" in {entry.reason for entry in entries}
+
+
+def test_a_chat_is_handed_over_to_a_phone_only_where_the_platform_has_an_app(house: House) -> None:
+    browser = house.browser(Role.COUNSELLOR)
+    heard = house.rooms.heard("你好")
+    place = f"/conversations/{heard.conversation_id}"
+    assert f"{place}/phone" not in browser.get(place).text
+    assert browser.post(f"{place}/phone").status_code == 409
+    with house.services.database.begin() as session:
+        address = Address.of(session.get_one(Conversation, heard.conversation_id))
+        budgets.free(session, address.channel, [address])  # as where sending is limited
+    assert f"{place}/phone" in browser.get(place).text
+    assert browser.post(f"{place}/phone", reason="电话").headers["location"] == f"{place}?notice=phone"
+    assert "两分钟" in browser.get(f"{place}?notice=phone").text
+    with house.services.database.read() as session:
+        assert [address for address, _ in budgets.wanting_platform_humans(session, address.channel)] == [address]
+        (entry,) = audit.entries(session, action="hand_over", conversation_id=heard.conversation_id)
+    assert (entry.actor, entry.reason) == ("console:lin", "电话")
 
 
 def test_reset_close_block_and_unblock(house: House) -> None:

@@ -72,6 +72,7 @@ MATRIX: dict[tuple[str, str], Role | None] = {
     ("POST", "/conversations/{id}/reset"): COUNSELLOR,
     ("POST", "/conversations/{id}/close"): COUNSELLOR,
     ("POST", "/conversations/{id}/take-over"): COUNSELLOR,
+    ("POST", "/conversations/{id}/phone"): COUNSELLOR,
     ("POST", "/conversations/{id}/release"): COUNSELLOR,
     ("POST", "/conversations/{id}/assign"): COUNSELLOR,
     ("POST", "/conversations/{id}/print"): COUNSELLOR,

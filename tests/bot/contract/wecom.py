@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -29,15 +30,16 @@ def settings_for(wecom: WeCom, **more: object) -> WecomSettings:
         free.bind(("127.0.0.1", 0))
         listen = "{}:{}".format(*free.getsockname())
     wecom.callback_url = f"http://{listen}/wecom"
-    return WecomSettings(
-        wecom_corp_id=CORP_ID,
-        wecom_secret=SecretStr(SECRET),
-        wecom_callback_token=SecretStr(TOKEN),
-        wecom_aes_key=SecretStr(AES_KEY),
-        wecom_listen=listen,
-        wecom_api_url=wecom.api_url,
-        **{"wecom_pull_seconds": 0.2, **more},  # type: ignore[arg-type]  # of several fields
-    )
+    usual: dict[str, Any] = {
+        "wecom_corp_id": CORP_ID,
+        "wecom_secret": SecretStr(SECRET),
+        "wecom_callback_token": SecretStr(TOKEN),
+        "wecom_aes_key": SecretStr(AES_KEY),
+        "wecom_listen": listen,
+        "wecom_api_url": wecom.api_url,
+        "wecom_pull_seconds": 0.2,
+    }
+    return WecomSettings(**(usual | more))
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from bot.channels.runtime import Runtime
 from bot.channels.wecom.adapter import open_adapter
 from bot.channels.wecom.api import Api
 from bot.services import BotServices
+from dialogue.core import unparsed
 from dialogue.errors import Misconfigured
 from tests.bot.contract.model import Model
 from tests.bot.contract.wecom import settings_for
@@ -144,13 +145,14 @@ async def test_two_processes_renew_a_token_once_each_and_nobody_is_refused(wecom
 
 
 async def test_what_colleagues_take_back_or_switch_is_nothing_of_ours(
-    clinic: Clinic, wecom: WeCom, model: Model
+    clinic: Clinic, wecom: WeCom, model: Model, services: BotServices
 ) -> None:
     """Events that we know and that ask nothing of us, and one that nobody knows yet."""
-    runtime = await clinic.opens()
+    await clinic.opens()
     wecom.event(ACCOUNT, "servicer_recall_msg", external_userid=PERSON, recall_msgid="sm-1", servicer_userid="lisi")
     wecom.event(ACCOUNT, "reject_customer_msg_switch_change", external_userid=PERSON, reject_switch=1)
     wecom.event(ACCOUNT, "of_the_future", external_userid=PERSON)
     wecom.say(PERSON, "我睡不着")
     await until(lambda: clinic.told() == ["收到：我睡不着"])
-    assert runtime.faults() == []
+    with services.database.read() as session:
+        assert unparsed.kept(session, limit=9) == []
