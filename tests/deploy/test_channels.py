@@ -9,6 +9,8 @@ import yaml
 from bootstrap.environment import IMAGES
 from bot.channels import registry
 from bot.channels.channel import Channel
+from bot.channels.wecom import callback
+from bot.channels.wecom.settings import WecomSettings
 from tests.deploy.compose import COMPOSE, ROOT, SERVICES
 from tests.test_house import PROJECT
 
@@ -76,3 +78,24 @@ def test_there_is_a_page_about_it_that_the_index_leads_to(channel: Channel[Any])
     assert (ROOT / "docs" / f"{channel.name}.md").is_file()
     assert f"{channel.name}.md" in (ROOT / "docs" / "index.md").read_text("utf-8")
     assert f"mindglm {channel.name}" in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_caddy_puts_tls_before_the_callback_of_wecom_and_lets_nothing_else_through() -> None:
+    caddy = (ROOT / "deploy" / "caddy" / "Caddyfile").read_text("utf-8")
+    assert f"path {callback.PATH}\n" in caddy
+    assert f"{{$MINDGLM_WECOM_UPSTREAM:{WecomSettings().wecom_listen}}}" in caddy
+    assert "handle {\n\t\trespond 404" in caddy
+    assert "output discard" in caddy, "the log would hold signatures and addresses"
+
+
+def test_what_the_page_of_wecom_adds_to_compose_fits_it() -> None:
+    page = (ROOT / "docs" / "wecom.md").read_text("utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    added = yaml.safe_load(example)["services"]["caddy"]
+    wecom = SERVICES["wecom"]
+    port = wecom["environment"]["MINDGLM_WECOM_LISTEN"].rpartition(":")[2]
+    assert added["environment"]["MINDGLM_WECOM_UPSTREAM"] == f"wecom:{port}"
+    assert added["profiles"] == wecom["profiles"]
+    assert set(added["networks"]) <= set(wecom["networks"])
+    mounted = added["volumes"][0].split(":")[0]
+    assert (ROOT / mounted).is_file()
