@@ -64,6 +64,11 @@ def localized(texts: Texts, language: str | None) -> Texts:
     return Texts(texts.locale, {key: to_traditional(sentence) for key, sentence in texts.sentences.items()})
 
 
+def spelled(text: str, language: str | None) -> str:
+    """A text that is filled in, in the language's script."""
+    return to_traditional(text) if _of_tag(language) == TRADITIONAL else text
+
+
 @cache
 def _spoken(language: str, default_locale: str) -> Texts:
     return localized(load(locale_of(language, default_locale)), language)

@@ -94,7 +94,7 @@ class Board:
                 await asyncio.wait_for(changed.wait(), ALIVE_SECONDS)
 
     async def _read_on(self) -> None:
-        while True:
+        while self._follower_count:  # a cancellation may be swallowed by what it calls
             before = self._snapshot
             after = await run_in_threadpool(self._read)
             self._snapshot = after

@@ -48,7 +48,8 @@ class InboundMessage:
 
     `text` is their own words. `quoted` is what they answer or cite of somebody else, `forwarded` what they passed on:
     both are given to the model, marked as not theirs. `beside` has strings of theirs that are no words, such as a
-    file's name: they are screened and not kept. `language` is a BCP 47 tag of what they read, where the platform tells.
+    file's name: they are screened and not kept. `shown_reference` is how the platform's sender finds the message again,
+    to show a human what is no text. `language` is a BCP 47 tag of what they read, where the platform tells.
     `account` is the bot's own account on the channel; `external_id` is unique for channel and account. `reply_to_id`:
     the platform's id of the message that this one answers, where the platform tells. `is_private`: nobody but the
     person reads what is said at `address`. `allowance`: on a channel where sending has a budget, what this message
@@ -68,6 +69,7 @@ class InboundMessage:
     beside: str = field(default="", repr=False)
     language: str | None = None
     reply_to_id: str | None = None
+    shown_reference: str | None = None
     allowance: Allowance | None = None
     is_late: bool = False
     can_hand_over: bool = False

@@ -15,6 +15,7 @@ from types import FrameType
 
 from care import texts
 from dialogue.errors import DialogueError
+from dialogue.process.exit_status import ExitStatus, status_of
 from dialogue.process.home import keep_private
 from dialogue.process.region import directory_of
 from dialogue.process.settings import DialogueSettings
@@ -52,15 +53,15 @@ def run(settings: DialogueSettings, *, has_worker: bool, has_timings: bool) -> i
     except Leave:
         if not trouble:
             status("\n" + words.say("console_interrupted"))
-            return 128 + signal.SIGINT
+            return ExitStatus.INTERRUPTED
         status(f"\nmindglm chat: {trouble[0]}")
+        return ExitStatus.CONFIG
     except BrokenPipeError:
         return _leave_the_pipe()
     except DialogueError as error:
         status(f"mindglm chat: {trouble[0] if trouble else error}")
-    else:
-        return 0
-    return 1
+        return ExitStatus.CONFIG if trouble else status_of(error)
+    return ExitStatus.OK
 
 
 def status(line: str) -> None:
@@ -132,7 +133,7 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
 def _leave_the_pipe() -> int:
     """The reader of our output is gone; Python must not complain again when it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return ExitStatus.OK
 
 
 def _read_and_write_utf8() -> None:

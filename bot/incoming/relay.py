@@ -10,10 +10,35 @@ from dialogue.admin.takeover import Held
 
 def pass_on(situation: Situation, text: str, *, tier: int = 0) -> None:
     """Relay words to the admin's chat; one who answers in the console reads them there."""
+    held = _held(situation)
+    if held is not None and held.relay_to is not None:
+        office = situation.rules.office
+        takeover.relay(situation.session, office, held, text, to=held.relay_to, tier=tier, now=situation.now)
+
+
+def may_show(situation: Situation) -> bool:
+    """Of somebody who may be heard, to a human who answers them."""
+    person = situation.person
+    return situation.is_held_by_a_human and person.blocked_at is None and situation.rules.gate.is_open(person)
+
+
+def show(situation: Situation) -> bool:
+    """Show the admin what cannot be read, in their chat on the same platform; whether they can see it there."""
+    held, message = _held(situation), situation.message
+    if held is None or held.relay_to is None or message.shown_reference is None:
+        return False
+    to = held.relay_to
+    if to.channel != message.address.channel or to.account not in {"", message.account}:
+        return False
+    takeover.show(situation.session, held, message.shown_reference, to=to, sent_at=message.sent_at, now=situation.now)
+    return True
+
+
+def _held(situation: Situation) -> Held | None:
     held = situation.conversation
-    if held is None or held.relay_to is None:
-        return
-    conversation = Held(
+    if held is None or held.holder is None:
+        return None
+    return Held(
         id=held.id,
         person_id=situation.person.id,
         address=situation.message.address,
@@ -21,8 +46,6 @@ def pass_on(situation: Situation, text: str, *, tier: int = 0) -> None:
         relay_to=held.relay_to,
         key=situation.person.key,
     )
-    office = situation.rules.office
-    takeover.relay(situation.session, office, conversation, text, to=held.relay_to, tier=tier, now=situation.now)
 
 
 def tell_of_the_end(situation: Situation) -> None:

@@ -29,7 +29,7 @@ from dialogue.core import budgets, conversations, danger_course, people
 from dialogue.core.conversations import OpenConversation
 from dialogue.core.intake import StoredWords
 from dialogue.core.people import KnownPerson
-from dialogue.core.recent_words import recent_words
+from dialogue.core.recent_words import recent_texts, recent_words
 from dialogue.messages import InboundMessage
 from dialogue.process.duty_hours import DutyHours
 
@@ -202,6 +202,7 @@ def load(session: Session, rules: Rules, what: What, message: InboundMessage, *,
             beside=message.beside,
             max_length=rules.max_message_length,
             context=context,
+            said_before=lambda: recent_texts(session, person, now=now),
         ),
         person=person,
         conversation=conversation,

@@ -1,7 +1,7 @@
 """Interpretations of what a message says, each computed once and only on demand.
 
 Commands, answers and questions are read in the person's own words alone. Danger is looked for in everything: in what is
-somebody else's it is danger to somebody else.
+somebody else's it is danger to somebody else, until the person says that they wrote it.
 """
 
 from collections.abc import Callable
@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from bot.incoming.urgency import screen_at_length
-from care import disclosure, identity
+from care import authorship, disclosure, identity
 from care.disclosure import Answer
 from care.identity import Asked
 from care.screening import Context, Route, Screening, Tier, screen_safely
 from care.subject import Subject
 from dialogue.core import commands
-from dialogue.core.cited import marked
+from dialogue.core.cited import marked, others_words
 from dialogue.core.cleaning import clean
 from dialogue.core.commands import Command
 from dialogue.errors import EmptyMessage, MessageTooLong
@@ -38,6 +38,8 @@ class Words:
     beside: str = field(default="", repr=False)
     context: Callable[[], Context] = field(default=Context, repr=False)
     """What the message is heard in; asked for once, when the words are screened."""
+    said_before: Callable[[], tuple[str, ...]] = field(default=tuple, repr=False)
+    """The person's last messages as they are kept, oldest first; asked for only where authorship is in question."""
 
     @property
     def fault(self) -> EmptyMessage | MessageTooLong | None:
@@ -91,7 +93,19 @@ class Words:
             if others:
                 theirs = _of_somebody_else(screen_at_length(others))
                 found = theirs if theirs.tier > found.tier else found
+        if self._claimed:
+            claimed = screen_at_length(self._claimed)
+            found = claimed if claimed.tier and claimed.tier >= found.tier else found
         return replace(found, age=own.age, learnt=own.learnt)
+
+    @cached_property
+    def _claimed(self) -> str:
+        """What seemed somebody else's, and the person says with it, after it or just before that it is theirs."""
+        if authorship.is_claimed(self.raw):
+            return self.quoted or "\n".join(filter(None, map(others_words, self.said_before())))
+        if self.forwarded and authorship.is_claimed("".join(self.said_before()[-1:])):
+            return self.forwarded
+        return ""
 
     @cached_property
     def _cleaned(self) -> str | EmptyMessage | MessageTooLong:

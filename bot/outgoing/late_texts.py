@@ -12,8 +12,9 @@ from functools import partial
 from bot.executors import Executors, PriorityExecutor
 from bot.outgoing.courier import FORBIDDEN, Sender, TryLater, Undeliverable
 from care.hotlines import Directory
+from care.languages import spelled, spoken
 from care.texts import Texts
-from dialogue.core import sending
+from dialogue.core import pending, sending
 from dialogue.errors import DatabaseUnavailable, Erased, Unreadable, WrongSecretKey
 from dialogue.messages import OwedText
 from dialogue.rights import export, personal_data
@@ -61,35 +62,44 @@ class LateTexts:
     copies_days: int = 0
     clock: Clock = utc_now
 
-    def farewell(self, *, is_gone: bool) -> str:
+    def language_of(self, owed: OwedText) -> str | None:
+        """What the delivery's recipient is spoken to in."""
+        with self.database.read() as session:
+            return pending.language_of(session, owed.id)
+
+    def texts_in(self, language: str | None) -> Texts:
+        return spoken(self.texts, language)
+
+    def farewell(self, language: str | None, *, is_gone: bool) -> str:
         """What is said when there is no key any more; `is_gone`: no file within our reach holds it."""
         days = self.copies_days if is_gone else max(1, self.copies_days)
-        fillings = self.directory.fillings(self.texts.locale)
+        texts = self.texts_in(language)
+        fillings = self.directory.fillings(texts.locale)
         if days:
-            return self.texts.say("rights_farewell_copies", days=days, **fillings)
-        return self.texts.say("rights_farewell", **fillings)
+            return spelled(texts.say("rights_farewell_copies", days=days, **fillings), language)
+        return spelled(texts.say("rights_farewell", **fillings), language)
 
-    def caption(self, part: Part) -> str:
+    def caption(self, part: Part, texts: Texts) -> str:
         """What stands beside the files."""
-        notice = self.texts.say("disclosure_export")
+        notice = texts.say("disclosure_export")
         if part.count == 1:
-            return self.texts.say("rights_export_caption", notice=notice)
-        return self.texts.say("rights_export_part", number=part.number, count=part.count, notice=notice)
+            return texts.say("rights_export_caption", notice=notice)
+        return texts.say("rights_export_part", number=part.number, count=part.count, notice=notice)
 
-    def regret(self, reason: str) -> str:
+    def regret(self, reason: str, texts: Texts) -> str:
         """What is said when the files, or some of them, could not be sent."""
-        return self.texts.say("rights_export_unknown" if reason == sending.UNKNOWN else "rights_export_failed")
+        return texts.say("rights_export_unknown" if reason == sending.UNKNOWN else "rights_export_failed")
 
     def gather(self, owed: OwedText) -> PersonalData:
         """All stored data of the delivery's recipient; raises `DialogueError`."""
         with self.database.read() as session:
             return personal_data.of_delivery(session, self.keys, owed.id)
 
-    def files(self, data: PersonalData, part: Part) -> tuple[File, File]:
-        return export.files(data, self.texts, part=part, now=self.clock())
+    def files(self, data: PersonalData, part: Part, texts: Texts) -> tuple[File, File]:
+        return export.files(data, texts, part=part, now=self.clock())
 
-    def readable(self, data: PersonalData) -> str:
-        return export.as_text(data, self.texts, now=self.clock())
+    def readable(self, data: PersonalData, texts: Texts) -> str:
+        return export.as_text(data, texts, now=self.clock())
 
     def prolong(self, owed: OwedText, seconds: float) -> None:
         """Nobody else settles the delivery for so long."""
@@ -133,20 +143,24 @@ class LateTextSender:
 
     async def _farewell(self, owed: OwedText) -> OwedText:
         """They are told once it is true; who waited for long is told what is true."""
+        language = None
         try:
+            language = await self._executor.run(partial(self._pen.language_of, owed))
             is_gone = await self._executor.run(self._pen.forget)
         except DatabaseUnavailable:
             if owed.attempt < _FORGET_ATTEMPTS:
                 raise TryLater(_FORGET_AGAIN_SECONDS) from None
             is_gone = False
-        return replace(owed, text=self._pen.farewell(is_gone=is_gone))
+        return replace(owed, text=self._pen.farewell(language, is_gone=is_gone))
 
     async def _send_export(self, owed: OwedText) -> str | None:
+        texts = self._pen.texts
         try:
+            texts = self._pen.texts_in(await self._executor.run(partial(self._pen.language_of, owed)))
             if self._send_files is not None:
-                return await self._send_as_files(owed, self._send_files)
+                return await self._send_as_files(owed, texts, self._send_files)
             return await self._sender.send(
-                owed if owed.text else await self._executor.run(partial(self._written, owed))
+                owed if owed.text else await self._executor.run(partial(self._written, owed, texts))
             )
         except DatabaseUnavailable:
             raise TryLater from None
@@ -157,24 +171,24 @@ class LateTextSender:
         except Undeliverable as refusal:
             if refusal.reason == FORBIDDEN:
                 raise
-            raise Undeliverable(refusal.reason, telling=self._pen.regret(refusal.reason)) from None
+            raise Undeliverable(refusal.reason, telling=self._pen.regret(refusal.reason, texts)) from None
 
-    async def _send_as_files(self, owed: OwedText, send_files: SendFiles) -> str | None:
+    async def _send_as_files(self, owed: OwedText, texts: Texts, send_files: SendFiles) -> str | None:
         if self._running_count >= MAX_EXPORTS:
             raise TryLater(_BUSY_SECONDS)
         self._running_count += 1
         try:
-            return await self._make_and_send(owed, send_files)
+            return await self._make_and_send(owed, texts, send_files)
         finally:
             self._running_count -= 1
 
-    async def _make_and_send(self, owed: OwedText, send_files: SendFiles) -> str | None:
-        part, files = await self._executor.run(partial(self._files_of, owed))
+    async def _make_and_send(self, owed: OwedText, texts: Texts, send_files: SendFiles) -> str | None:
+        part, files = await self._executor.run(partial(self._files_of, owed, texts))
         seconds = upload_seconds(sum(len(file.content) for file in files)) + _LEASE_GRACE_SECONDS
         await self._executor.run(partial(self._pen.prolong, owed, seconds))
-        return await send_files(replace(owed, text=self._pen.caption(part)), files)
+        return await send_files(replace(owed, text=self._pen.caption(part, texts)), files)
 
-    def _files_of(self, owed: OwedText) -> tuple[Part, tuple[File, File]]:
+    def _files_of(self, owed: OwedText, texts: Texts) -> tuple[Part, tuple[File, File]]:
         """Of the part that `owed` stands for, or of the first one if it was not split before."""
         data = self._pen.gather(owed)
         if owed.text:
@@ -184,9 +198,9 @@ class LateTextSender:
             part = parts[0]
             if len(parts) > 1:
                 self._pen.split(owed, [one.written() for one in parts])
-        return part, self._pen.files(data, part)
+        return part, self._pen.files(data, part, texts)
 
-    def _written(self, owed: OwedText) -> OwedText:
-        text = self._pen.readable(self._pen.gather(owed))
+    def _written(self, owed: OwedText, texts: Texts) -> OwedText:
+        text = self._pen.readable(self._pen.gather(owed), texts)
         parts = self._split(text) if self._split is not None else [text]
         return replace(owed, text=text) if len(parts) == 1 else self._pen.split(owed, parts)

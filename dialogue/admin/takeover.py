@@ -13,7 +13,7 @@ from dialogue.admin import audit, find
 from dialogue.admin.audit import Action, Whom
 from dialogue.admin.cases import handling
 from dialogue.admin.office import Actor, Office
-from dialogue.core import conversations, history, outbox
+from dialogue.core import conversations, history, outbox, shown
 from dialogue.core.cleaning import clean
 from dialogue.errors import (
     AlreadyHeld,
@@ -24,6 +24,7 @@ from dialogue.errors import (
 )
 from dialogue.messages import Address
 from dialogue.states import DeliveryKind
+from dialogue.storage.ids import id_named
 from dialogue.storage.vault import PersonKey
 from dialogue.tables import CONVERSATIONS, DELIVERIES, PEOPLE, Delivery
 
@@ -229,6 +230,13 @@ def relay(session: Session, office: Office, held: Held, text: str, *, to: Addres
     short_id = find.short_id(session, held.id)
     head = office.texts.say("takeover_relay_at_risk" if tier else "takeover_relay", id=short_id, tier=tier)
     _owe(session, held, to, f"{head}\n{text}", DeliveryKind.RELAY, now=now)
+
+
+def show(session: Session, held: Held, reference: str, *, to: Address, sent_at: datetime, now: datetime) -> None:
+    """Owe the holder the sight of something that is no text, once; `reference` is the platform's name of it."""
+    once = id_named(f"{held.id} {reference}", at=sent_at)
+    if session.get(Delivery, once) is None:
+        _owe(session, held, to, shown.mark(reference), DeliveryKind.RELAY, delivery_id=once, now=now)
 
 
 def held_by(session: Session, holder: str) -> list[UUID]:

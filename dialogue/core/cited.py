@@ -7,7 +7,7 @@ import re
 
 _QUOTED = "〔引用别人的话：{}〕"
 _FORWARDED = "〔转发别人的话：{}〕"
-_MARKED = re.compile(r"〔(?:引用|转发)别人的话：[^〔〕]*〕\n?")
+_MARKED = re.compile(r"〔(?:引用|转发)别人的话：(?P<others>[^〔〕]*)〕\n?")
 _INNER = str.maketrans("〔〕", "（）")
 
 
@@ -20,3 +20,9 @@ def marked(others: str, own: str, *, is_forwarded: bool) -> str:
 def own_words(text: str) -> str:
     """What the person wrote themselves of a text that is stored; empty if it is all somebody else's."""
     return _MARKED.sub("", text, count=1) if text.startswith("〔") else text
+
+
+def others_words(text: str) -> str:
+    """What stands marked as somebody else's in a text that is stored."""
+    found = _MARKED.match(text)
+    return found["others"] if found else ""

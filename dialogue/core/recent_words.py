@@ -28,6 +28,11 @@ _LATEST = (
 
 def recent_words(session: Session, person: KnownPerson, *, now: datetime) -> tuple[str, ...]:
     """The person's last messages of the last minutes that are kept, oldest first; without commands and marks."""
-    rows = session.execute(_LATEST, {"person_id": person.id, "since": now - BREATH}).all()
-    texts = (own_words(person.key.open(row.text, row=row.id, column="messages.text")) for row in reversed(rows))
+    texts = map(own_words, recent_texts(session, person, now=now))
     return tuple(text for text in texts if text not in _MARKS and text.strip("\ufffc\ufffd\N{NO ENTRY}"))
+
+
+def recent_texts(session: Session, person: KnownPerson, *, now: datetime) -> tuple[str, ...]:
+    """The same as they are kept: with somebody else's words, marked, and with commands."""
+    rows = session.execute(_LATEST, {"person_id": person.id, "since": now - BREATH}).all()
+    return tuple(person.key.open(row.text, row=row.id, column="messages.text") for row in reversed(rows))

@@ -3,7 +3,7 @@
 import os
 from enum import IntEnum
 
-from dialogue.errors import DatabaseUnavailable, DialogueError, Misconfigured, SchemaMismatch
+from dialogue.errors import DialogueError, EnvironmentFault, Misconfigured, SchemaMismatch
 
 
 class ExitStatus(IntEnum):
@@ -24,7 +24,7 @@ def status_of(error: BaseException) -> ExitStatus:
     """The status with which an expected error ends a process."""
     if isinstance(error, Misconfigured | SchemaMismatch):
         return ExitStatus.CONFIG
-    if isinstance(error, DatabaseUnavailable):
+    if isinstance(error, EnvironmentFault):
         return ExitStatus.TEMPFAIL
     if isinstance(error, DialogueError):
         return ExitStatus.FAILED

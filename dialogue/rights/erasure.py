@@ -39,7 +39,7 @@ _IS_THEIRS = CONVERSATIONS.c.person_id == bindparam("of_person")
 _THEIR_CONVERSATIONS = select(CONVERSATIONS.c.id).where(_IS_THEIRS)
 _THEIR_MESSAGES = select(MESSAGES.c.id).where(MESSAGES.c.person_id == bindparam("of_person"))
 _LOCK = (
-    select(PEOPLE.c.erased_at, PEOPLE.c.data_key)
+    select(PEOPLE.c.erased_at, PEOPLE.c.data_key, PEOPLE.c.language)
     .where(PEOPLE.c.id == bindparam("of_person"))
     .with_for_update(key_share=True)
 )
@@ -112,7 +112,10 @@ _FORGET_PLACE = (
     .values(chat_id=bindparam("new_chat_id"), course=None, purged_at=bindparam("now"))
 )
 _FORGET_BUDGETS = delete(SEND_BUDGETS).where(SEND_BUDGETS.c.person_id == bindparam("of_person"))
-_SCRUBBED = update(PEOPLE).where(PEOPLE.c.id == bindparam("of_person")).values(scrubbed_at=bindparam("now"))
+_STILL_SPEAKS = update(PEOPLE).where(PEOPLE.c.id == bindparam("of_person")).values(language=bindparam("of_language"))
+_SCRUBBED = (
+    update(PEOPLE).where(PEOPLE.c.id == bindparam("of_person")).values(scrubbed_at=bindparam("now"), language=None)
+)
 
 
 def erase(
@@ -148,6 +151,8 @@ def erase(
     ):
         session.execute(statement, theirs)
     people.set_aside(session, person_id, now=now)
+    if farewell_to is not None:  # which is to be said in their language; that too is forgotten with their files
+        session.execute(_STILL_SPEAKS, {"of_person": person_id, "of_language": person.language})
     audit.note(session, actor=actor, action=ERASED, whom=Whom(person_id), reason=reason, now=now)
     if farewell_to is None:
         return None

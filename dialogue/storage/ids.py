@@ -1,5 +1,6 @@
 """Row ids that sort by the time they were made (RFC 9562, version 7), so that order needs no second column."""
 
+import hashlib
 import os
 import threading
 from datetime import UTC, datetime
@@ -24,6 +25,13 @@ def new_id() -> UUID:
     milliseconds, fraction = divmod(ticks, 1 << _COUNTER_BITS)
     random = int.from_bytes(os.urandom(8)) & ((1 << _RANDOM_BITS) - 1)
     return UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 0b10 << 62 | random)
+
+
+def id_named(name: str, *, at: datetime) -> UUID:
+    """A version 7 UUID of that moment that is the same for the same name, so that something is written once."""
+    bits = int.from_bytes(hashlib.sha256(name.encode()).digest()[:10])
+    fraction, random = bits >> 68, bits & ((1 << _RANDOM_BITS) - 1)
+    return UUID(int=int(at.timestamp() * 1000) << 80 | 7 << 76 | fraction << 64 | 0b10 << 62 | random)
 
 
 def made_at(id_: UUID) -> datetime:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
+from dialogue.process.exit_status import ExitStatus
 from mindglm import language
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ Reason = Annotated[str, typer.Option("--why", callback=a_reason, help=_WHY_HELP)
 """Where staff must say why: what a person wrote or asked for is opened, or cannot be undone."""
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
-NOT_CONFIRMED = 2
+NOT_CONFIRMED = ExitStatus.USAGE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,5 +85,9 @@ def confirm(question: str, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         language.echo(f"{asked} There is no terminal to ask on: pass --yes.", to_stderr=True)
         raise typer.Exit(NOT_CONFIRMED)
-    if not typer.confirm(asked):
+    try:
+        is_confirmed = typer.confirm(asked)
+    except typer.Abort:
+        is_confirmed = False
+    if not is_confirmed:
         raise typer.Exit(NOT_CONFIRMED)

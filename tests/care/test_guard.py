@@ -112,6 +112,21 @@ def test_a_reply_may_quote_the_persons_own_line_and_number() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("said", "reply"),
+    [
+        ("我妈妈从来不听我说话，我很难受", "你说“我妈妈从来不听我说话”，这句话里有很多委屈。"),
+        ("我妈妈从来不听我说话，我很难受", "你提到「我妈妈从来不听我说话」，听着很委屈。"),
+        ("从初中就这样了", "从2019-2023年，这么长的日子你都一个人撑着。"),
+        ("从初中就这样了", "2019年到2023年，四年多，真不容易。"),
+        ("我考了两次", "2022～2023两年都在准备考试，很辛苦。"),
+        ("我爸爸说我没用", "爸爸说“你没用”的时候，你心里是什么感觉？"),
+    ],
+)
+def test_harmless_words_beside_quotes_and_years_are_not_blocked(said: str, reply: str) -> None:
+    assert not GUARD.judge(reply, is_finished=True, said=said).is_blocked
+
+
 def test_a_person_cannot_have_the_reply_claim_to_be_human() -> None:
     assert GUARD.judge("好的，我是真人。", is_finished=True, said="我是真人").is_blocked
     assert GUARD.judge("好的，我是真人。", is_finished=True, said="请你跟我说我是真人").is_blocked

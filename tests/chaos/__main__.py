@@ -4,7 +4,7 @@
     python -m tests.chaos --seeds 1 2 3 4 5 --seconds 300
     python -m tests.chaos --seeds 7 --seconds 600 --hold-seconds 30 --lease-seconds 20 --json
 
-The first seven lines of the table must be zero. `marked_unknown` counts texts that may or may not have left when an
+The first nine lines of the table must be zero. `marked_unknown` counts texts that may or may not have left when an
 adapter was killed: they are not sent again, and an admin sees them.
 """
 

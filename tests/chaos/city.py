@@ -91,6 +91,8 @@ class City:
     database: Database
     secret: Path
     """The file that holds the master keys, the newest first."""
+    groups: dict[int, list[int]] = field(default_factory=dict)
+    """Of each person who talks in a group on Telegram: the ids that the group has had, the present one last."""
     hands: ThreadPoolExecutor  # one thread that stays: servers end with the thread that started them
     postgres_lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -120,6 +122,19 @@ class City:
                     key_rotation.rotate(session, keys, after=key_rotation.BEGINNING, limit=10_000)
                     return
             time.sleep(1)
+
+    def upgrade_group(self, who: int, *, is_told: bool) -> None:
+        """It becomes a supergroup; nobody is told in the chat, or everybody is. Nothing, if it is one."""
+        if len(self.groups[who]) > 1:
+            return
+        before = self.groups[who][0]
+        after = before - 1_000_000
+        self.telegram.moved[before] = after
+        self.groups[who].append(after)
+        if is_told:
+            self.telegram.message(who, {"id": before, "type": "group", "title": "组"}, migrate_to_chat_id=after)
+            there = {"id": after, "type": "supergroup", "title": "组"}
+            self.telegram.message(who, there, migrate_from_chat_id=before)
 
     def restart_postgres(self, *, away_seconds: float) -> None:
         """Killed, away for a while, there again."""
@@ -207,6 +222,7 @@ def city(home: Path, *, lease_seconds: float, reply_seconds: float) -> Iterator[
             "MINDGLM_TELEGRAM_TOKEN": TOKEN,
             "MINDGLM_TELEGRAM_API_URL": telegram.api_url,
             "MINDGLM_TELEGRAM_FEEDBACK": "false",
+            "MINDGLM_TELEGRAM_GROUPS": "true",
             "MINDGLM_TELEGRAM_MESSAGES_PER_SECOND": "1000",
             "MINDGLM_TELEGRAM_CHAT_MESSAGES_PER_SECOND": "1000",
             "MINDGLM_WECHAT_ENDPOINT": gateway.endpoint,

@@ -25,8 +25,18 @@ class Platform(Protocol):
     def seen(self, who: int) -> list[str]:
         """What they see of the bot's words, in order."""
 
+    def chat_ids(self, who: int) -> list[str]:
+        """Of their chat with the bot, as the database has them."""
+
     def repeat_some(self, chance: random.Random) -> None:
         """The platform tells once more, out of order, what it told before."""
+
+
+class Groups(Platform, Protocol):
+    """A platform on which people talk in groups."""
+
+    def found(self, who: int) -> None:
+        """Somebody adds the bot to a group of theirs."""
 
 
 class Role(StrEnum):
@@ -71,16 +81,24 @@ class Somebody:
         return f"{self.platform.name}{self.who}"
 
     @property
-    def chat_id(self) -> str:
-        """As the database has it."""
-        return {"telegram": "", "wechat": "wxid_", "wecom": "wm"}[self.platform.name] + str(self.who)
+    def chat_ids(self) -> list[str]:
+        """As the database has them; a group that moved has had two."""
+        return self.platform.chat_ids(self.who)
 
 
 class Crowd:
     """Everybody, driven by one thread, so that a seed gives the same people the same words."""
 
     def __init__(
-        self, platforms: list[Platform], *, seed: int, talkers: int, in_danger: int, gap_seconds: float
+        self,
+        platforms: list[Platform],
+        *,
+        groups: Groups,
+        seed: int,
+        talkers: int,
+        in_danger: int,
+        in_groups: int,
+        gap_seconds: float,
     ) -> None:
         self.people: list[Somebody] = []
         self._chance = random.Random(f"crowd {seed}")
@@ -92,6 +110,9 @@ class Crowd:
             role = Role.TALKER if number < talkers else Role.IN_DANGER
             platform = platforms[number % len(platforms)]
             self.people.append(Somebody(number + 1, platform, role, now + self._chance.uniform(0, gap_seconds)))
+        for who in range(len(self.people) + 1, len(self.people) + in_groups + 1):
+            groups.found(who)
+            self.people.append(Somebody(who, groups, Role.TALKER, now + self._chance.uniform(0, gap_seconds)))
 
     def start(self) -> None:
         self._thread.start()
@@ -103,7 +124,9 @@ class Crowd:
 
     def say_more(self, chats: set[str]) -> bool:
         """Where a platform limits what is sent, those for whom something waits write once more; whether anybody did."""
-        waiting = [person for person in self.people if person.role is Role.TALKER and person.chat_id in chats]
+        waiting = [
+            person for person in self.people if person.role is Role.TALKER and not chats.isdisjoint(person.chat_ids)
+        ]
         for person in waiting:
             line = Line(f"{person.name}的第{len(person.lines)}句")
             person.lines.append(line)

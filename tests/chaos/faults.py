@@ -144,6 +144,11 @@ def _admin_blocks_the_bot(city: City, _chance: random.Random, seconds: float) ->
     city.telegram.blocked.discard(ADMIN)
 
 
+def _group_is_upgraded(city: City, chance: random.Random, _seconds: float) -> None:
+    if city.groups:
+        city.upgrade_group(chance.choice(sorted(city.groups)), is_told=chance.random() < 0.5)
+
+
 def _keys_are_rotated(city: City, _chance: random.Random, seconds: float) -> None:
     """As an operator does it: every process gets the new key and is restarted, then all data keys are wrapped anew."""
     city.add_master_key()
@@ -170,6 +175,7 @@ FAULTS = (
     Fault("Redis has no replicas", _redis_has_no_replicas),
     Fault("an admin blocks the bot", _admin_blocks_the_bot),
     Fault("keys are rotated", _keys_are_rotated),
+    Fault("a group becomes a supergroup", _group_is_upgraded),
     Fault("WeChat's line breaks", _wechat_breaks),
     Fault("WeCom refuses", _wecom_refuses),
     Fault("slow network", _network_is_slow),

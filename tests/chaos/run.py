@@ -11,10 +11,11 @@ from pathlib import Path
 import psutil
 
 from care import texts
-from tests.chaos.city import City, city
+from dialogue.storage.vault import MasterKeys
+from tests.chaos.city import ADMIN, SECOND_ADMIN, City, city
 from tests.chaos.crowd import Crowd, Platform
 from tests.chaos.faults import FAULTS, Fault
-from tests.chaos.platforms import OnTelegram, OnWeChat, OnWeCom
+from tests.chaos.platforms import InGroups, OnTelegram, OnWeChat, OnWeCom
 from tests.chaos.verdict import Verdict, held_chats, judge
 
 _LANES = 2
@@ -31,6 +32,7 @@ class Plan:
     seconds: float
     talkers: int = 36
     in_danger: int = 4
+    in_groups: int = 3
     gap_seconds: float = 5.0
     hold_seconds: float = 6.0
     lease_seconds: float = 6.0
@@ -70,7 +72,13 @@ def _live(built: City, plan: Plan) -> Outcome:
     wecom = OnWeCom(built.wecom, more=words.say("delivery_more_waits"))
     platforms: list[Platform] = [OnTelegram(built.telegram), OnWeChat(built.gateway), wecom]
     crowd = Crowd(
-        platforms, seed=plan.seed, talkers=plan.talkers, in_danger=plan.in_danger, gap_seconds=plan.gap_seconds
+        platforms,
+        groups=InGroups(built.telegram, built.groups),
+        seed=plan.seed,
+        talkers=plan.talkers,
+        in_danger=plan.in_danger,
+        in_groups=plan.in_groups,
+        gap_seconds=plan.gap_seconds,
     )
     possible = [fault for fault in FAULTS if fault.is_possible(built)]
     schedule = _Schedule(possible, seed=plan.seed)
@@ -83,10 +91,13 @@ def _live(built: City, plan: Plan) -> Outcome:
     _wait_until_quiet(built, crowd)
     if crowd.say_more(held_chats(built.database)):
         _wait_until_quiet(built, crowd)
+    built.rotate_keys(within_seconds=60)
     verdict = judge(
         crowd,
         built.database,
         built.outages,
+        newest_key=MasterKeys.parse(built.secret.read_text()).current_id,
+        told_to_admins=[text for admin in (ADMIN, SECOND_ADMIN) for text in built.telegram.texts(admin)],
         apology=words.say("error_failed"),
         goodbye=words.say("command_end"),
     )
@@ -174,7 +185,7 @@ def _wait_until_quiet(built: City, crowd: Crowd) -> None:
     while time.monotonic() < deadline:
         time.sleep(2)
         seen = sum(len(person.platform.seen(person.who)) for person in crowd.people)
-        verdict = judge(crowd, built.database, built.outages, apology="", goodbye="")
+        verdict = judge(crowd, built.database, built.outages, newest_key="", told_to_admins=[], apology="", goodbye="")
         if seen == before and not verdict.unfinished and not verdict.unanswered:
             return
         before = seen

@@ -1,23 +1,31 @@
 """What came of it, judged by what people saw on the platforms."""
 
+import re
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 
 from sqlalchemy import func, select
 
+from dialogue.core import danger_course
 from dialogue.states import OPEN_TURN_STATES, DeliveryState
 from dialogue.storage.database import Database
-from dialogue.tables import Delivery, Turn
+from dialogue.tables import AuditEntry, Delivery, Turn
+from dialogue.upkeep import key_rotation
 from tests.chaos.city import DATABASE, REPLY
 from tests.chaos.crowd import Call, Crowd, Role, Somebody
 from tests.chaos.keeper import Outages
 
 UNKNOWN = "unknown"
+_ID = re.compile(r"\b[0-9a-f]{8,32}\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Counts over everybody. The first seven must be zero."""
+    """Counts over everybody. The first nine must be zero.
+
+    `untold_alarms` are conversations in danger of which no admin heard, `under_old_keys` people whose data key was not
+    wrapped anew after the last rotation.
+    """
 
     unanswered: int
     twice: int
@@ -26,6 +34,8 @@ class Verdict:
     after_the_end: int
     unanswered_calls: int
     unfinished: int
+    untold_alarms: int
+    under_old_keys: int
     said: int
     answered: int
     ended: int
@@ -38,25 +48,34 @@ class Verdict:
 
     @property
     def is_good(self) -> bool:
-        return (
-            not any(
-                (
-                    self.unanswered,
-                    self.twice,
-                    self.out_of_order,
-                    self.foreign,
-                    self.after_the_end,
-                    self.unanswered_calls,
-                )
+        return not any(
+            (
+                self.unanswered,
+                self.twice,
+                self.out_of_order,
+                self.foreign,
+                self.after_the_end,
+                self.unanswered_calls,
+                self.unfinished,
+                self.untold_alarms,
+                self.under_old_keys,
             )
-            and not self.unfinished
         )
 
     def numbers(self) -> dict[str, float]:
         return {name: value for name, value in asdict(self).items() if isinstance(value, int | float)}
 
 
-def judge(crowd: Crowd, database: Database, outages: Outages, *, apology: str, goodbye: str) -> Verdict:
+def judge(
+    crowd: Crowd,
+    database: Database,
+    outages: Outages,
+    *,
+    newest_key: str,
+    told_to_admins: list[str],
+    apology: str,
+    goodbye: str,
+) -> Verdict:
     """After everything was mended and has become quiet."""
     unknown = _unknown_by_chat(database)
     counts: Counter[str] = Counter()
@@ -64,7 +83,7 @@ def judge(crowd: Crowd, database: Database, outages: Outages, *, apology: str, g
     for person in crowd.people:
         if person.role is Role.TALKER:
             reading = _Reading(person, apology=apology, goodbye=goodbye)
-            found = reading.judge(marked=unknown[person.chat_id])
+            found = reading.judge(marked=sum(unknown[chat_id] for chat_id in person.chat_ids))
             counts.update(found)
             bad = [f"{name} {count}" for name, count in found.items() if name in _BAD and count]
             examples += [f"{person.name}: {', '.join([*bad, *reading.told])}"] if bad else []
@@ -74,6 +93,8 @@ def judge(crowd: Crowd, database: Database, outages: Outages, *, apology: str, g
         **{name: counts[name] for name in (*_BAD, "answered", "ended", "apologies")},
         unanswered_calls=sum(call.answered_at is None for call in calls),
         unfinished=_unfinished(database),
+        untold_alarms=_untold_alarms(database, told_to_admins),
+        under_old_keys=_under_old_keys(database, newest_key),
         said=crowd.said,
         marked_unknown=sum(unknown.values()),
         calls=len(calls),
@@ -142,6 +163,26 @@ def _call_seconds(calls: list[Call], outages: Outages) -> tuple[list[float], lis
         else:
             after.append(max(0.0, call.answered_at - max(back_at, call.said_at)))
     return alone, after
+
+
+def _untold_alarms(database: Database, told: list[str]) -> int:
+    """An admin is told by the beginning of the conversation's id."""
+    beginnings = {word for text in told for word in _ID.findall(text)}
+    with database.read() as session:
+        alarmed = set(
+            session.scalars(
+                select(AuditEntry.conversation_id).where(
+                    AuditEntry.action == danger_course.ALARM, AuditEntry.conversation_id.is_not(None)
+                )
+            )
+        )
+    hexes = [conversation_id.hex for conversation_id in alarmed if conversation_id is not None]
+    return sum(not any(one.startswith(beginning) for beginning in beginnings) for one in hexes)
+
+
+def _under_old_keys(database: Database, newest_key: str) -> int:
+    with database.read() as session:
+        return sum(count for key_id, count in key_rotation.wrapped_by(session).items() if key_id != newest_key)
 
 
 def _unknown_by_chat(database: Database) -> Counter[str]:

@@ -12,12 +12,12 @@ import structlog
 from telegram.error import BadRequest, InvalidToken, TelegramError
 
 from bot.channels.runtime import Adapter, AdapterContext, Runtime
-from bot.channels.telegram import menu
 from bot.channels.telegram.bot_api import accepted, connect, refused, wait_seconds, webhook_secret
 from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.flood_limits import Limiter, Pace, SharedSlots
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.manifest import MANIFEST
+from bot.channels.telegram.menu import Menus
 from bot.channels.telegram.polling import Poller
 from bot.channels.telegram.presses import Presses
 from bot.channels.telegram.progress import Progress
@@ -85,6 +85,7 @@ class TelegramAdapter(Adapter):
             texts_in=partial(_texts_in, settings.locale),
             latest_notice=self._records.latest_notice,
         )
+        self._menus = Menus(self._api, default_locale=settings.locale)
         self._telegram_sender = self._new_sender(context.begin)
         super().__init__(
             self._telegram_sender,
@@ -124,6 +125,7 @@ class TelegramAdapter(Adapter):
     async def close(self) -> None:
         await self._live.close()
         await self._presses.close()
+        await self._menus.close()
         await self._slots.close()
         with contextlib.suppress(TelegramError):
             await self._api.shutdown()
@@ -160,6 +162,7 @@ class TelegramAdapter(Adapter):
             are_groups_served=self._settings.telegram_groups,
             shown=self._live,
             buttons=self._presses,
+            menus=self._menus,
             on_moved=self._records.move,
         )
 
@@ -193,7 +196,7 @@ class TelegramAdapter(Adapter):
 
     async def _offer_menu(self) -> None:
         try:
-            await menu.offer(self._api, self._settings.locale)
+            await self._menus.offer()
         except TelegramError as error:
             log.warning("menu_not_offered", error=type(error).__name__)
 

@@ -57,6 +57,12 @@ class Buttons(Protocol):
     def retire(self, place: TelegramChat, notice_id: int | None) -> None: ...
 
 
+class Menus(Protocol):
+    """The lists of commands that people are shown."""
+
+    def show(self, place: TelegramChat, *, told: str | None, language: str | None) -> None: ...
+
+
 class Intake:
     """Each chat's updates are processed in order, different chats' in parallel.
 
@@ -71,6 +77,7 @@ class Intake:
         are_groups_served: bool,
         shown: Shown,
         buttons: Buttons,
+        menus: Menus,
         on_moved: Callable[[int, int], Awaitable[None]],
     ) -> None:
         self._inbox = inbox
@@ -78,6 +85,7 @@ class Intake:
         self._are_groups_served = are_groups_served
         self._shown = shown
         self._buttons = buttons
+        self._menus = menus
         self._on_moved = on_moved
         self._chat_locks = PerChatLocks()
 
@@ -110,7 +118,10 @@ class Intake:
         match event:
             case Said(message):
                 message = with_delay(message, now=utc_now())
-                self._hear(message.address, await self._inbox.receive(message))
+                receipt = await self._inbox.receive(message)
+                place = TelegramChat.at(message.address)
+                self._menus.show(place, told=message.language, language=receipt.language)
+                self._hear(message.address, receipt)
             case Revised(message, original_id, is_addressed):
                 revised = await self._inbox.revise(message, original_id=original_id, is_addressed=is_addressed)
                 self._hear(message.address, revised)
@@ -135,7 +146,7 @@ class Intake:
                 await self._choose(event)
             case Ordered(message=message):
                 self._hear(message.address, await self._inbox.receive(message))
-                self._buttons.answer(event.callback_id, "thanks", message.language)
+                self._buttons.answer(event.callback_id, "button_ordered", message.language)
             case Pressed(is_known=is_known):
                 key = "button_of_another" if is_known else "button_unknown"
                 self._buttons.answer(event.callback_id, key, event.language)

@@ -24,6 +24,7 @@ from bot.channels.telegram.formatting import send_formatted
 from bot.channels.telegram.uploads import Uploads
 from bot.outgoing.courier import FORBIDDEN, TryLater, Undeliverable
 from care.texts import Texts
+from dialogue.core import shown
 from dialogue.core.sending import UNKNOWN
 from dialogue.messages import OwedText
 from dialogue.rights.export import File
@@ -87,6 +88,8 @@ class TelegramSender:
 
     async def send(self, text: OwedText) -> str | None:
         place = TelegramChat.at(text.address)
+        if text.kind is DeliveryKind.RELAY and (reference := shown.reference_in(text.text)) is not None:
+            return await self._in_turn(place, text, partial(self._copy, text, reference))
         placeholder = await self._placeholder(text)
         return await self._in_turn(place, text, partial(self._replace_or_say, text, placeholder, place.chat_id))
 
@@ -152,6 +155,20 @@ class TelegramSender:
             raise
         except TelegramError as error:
             raise _fate(error, may_be_repeated=text.kind in REPEATABLE_KINDS) from None
+
+    async def _copy(self, text: OwedText, reference: str, place: TelegramChat) -> str:
+        """What a person showed, without their name, which staff are not to learn from us."""
+        chat_id, _, message_id = reference.partition(":")
+        try:
+            with told_before_it_leaves(partial(self._depart, place, text.id)):
+                copied = await self._bot.copy_message(
+                    place.chat_id, int(chat_id), int(message_id), message_thread_id=place.thread_id
+                )
+        except (RetryAfter, Forbidden, BadRequest, ChatMigrated):
+            raise
+        except TelegramError as error:
+            raise _fate(error, may_be_repeated=True) from None
+        return str(copied.message_id)
 
     async def _depart(self, place: TelegramChat, delivery_id: UUID) -> None:
         await self._limiter.depart(str(place.chat_id), self._paces(place))

@@ -246,6 +246,7 @@ def _inbound(message: Raw, account: Account, content: Content, *, suffix: str = 
         sent_at=_sent_at(message),
         is_private=is_private,
         reply_to_id=_message_id(section(message, "reply_to_message")),
+        shown_reference=_external_id(message),
     )
 
 

@@ -142,6 +142,15 @@ class Puppet(PuppetService):  # type: ignore[misc]  # wechaty has no types
         )
         return sent.id or None
 
+    async def show(self, conversation_id: str, message_id: str) -> str | None:
+        """Send what came in a message, a picture or a voice, to somebody else; it is not kept here.
+
+        Returns the platform's id of it, which some puppets do not tell.
+        """
+        came = await self.call("message_file", id=message_id)
+        sent = await self.call("message_send_file", conversation_id=conversation_id, filebox=came.filebox)
+        return sent.id or None
+
     async def _version(self) -> str:
         try:
             return str((await self.call("version")).version)

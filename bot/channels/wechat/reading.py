@@ -117,6 +117,7 @@ def read(payload: Payload, account: Account, *, are_rooms_served: bool, now: dat
         quoted=spoken.quoted if form is Form.TEXT else "",
         sent_at=sent_at,
         is_private=place.room_id is None,
+        shown_reference=payload.id,
     )
     return Said(message) if form is Form.TEXT else Showed(message)
 

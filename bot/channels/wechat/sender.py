@@ -17,9 +17,10 @@ from bot.channels.wechat.contacts import Contacts
 from bot.channels.wechat.pace import Pace
 from bot.channels.wechat.puppet import LineBroken, Puppet, PuppetTrouble
 from bot.outgoing.courier import TryLater, Undeliverable
+from dialogue.core import shown
 from dialogue.core.sending import UNKNOWN
 from dialogue.messages import OwedText
-from dialogue.states import REPEATABLE_KINDS
+from dialogue.states import REPEATABLE_KINDS, DeliveryKind
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -62,8 +63,12 @@ class WechatSender:
         place = WechatChat.at(text.address)
         if not puppet.is_durable:
             self._begin(text.id)
+        reference = shown.reference_in(text.text) if text.kind is DeliveryKind.RELAY else None
         try:
-            message_id = await puppet.say(place.conversation_id, words, delivery_id=text.id, mentions=mentions)
+            if reference is not None:
+                message_id = await puppet.show(place.conversation_id, reference)
+            else:
+                message_id = await puppet.say(place.conversation_id, words, delivery_id=text.id, mentions=mentions)
         except LineBroken as trouble:
             if trouble.never_left or puppet.is_durable or text.kind in REPEATABLE_KINDS:
                 raise TryLater(_NO_LINE_SECONDS) from None

@@ -24,6 +24,7 @@ from bot.channels.wecom.settings import WecomSettings, given, names
 from bot.channels.wecom.trouble import Trouble, describe
 from bot.channels.wecom.welcome import WelcomeCodes
 from bot.health import Listening
+from bot.refusals import Refusals
 from bot.services import BotServices
 from dialogue.errors import DatabaseUnavailable, Misconfigured
 
@@ -32,6 +33,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _RETRY_SECONDS = 1.0
 _MAX_RETRY_SECONDS = 30.0
 _ACCOUNTS_SECONDS = 300.0
+_REFUSAL_SECONDS = 300.0
+"""As long as WeCom must refuse what it once accepted before that is believed."""
 
 
 def open_adapter(services: BotServices, settings: WecomSettings, home: Path) -> Runtime:
@@ -48,6 +51,7 @@ class WecomAdapter(Adapter):
         self._health = context.health
         self._stopping = context.stopping
         self._trouble = Trouble(context.health)
+        self._refusals = Refusals(patience_seconds=_REFUSAL_SECONDS, was_accepted=context.health.has_heard_before())
         self._accounts: list[str] = []
         self._relist = asyncio.Event()
         corp_id = given(settings.wecom_corp_id, "MINDGLM_WECOM_CORP_ID")
@@ -109,7 +113,7 @@ class WecomAdapter(Adapter):
         await self._puller.run()
 
     def beside(self) -> Iterable[Coroutine[Any, Any, None]]:
-        return self._colleagues.run(), self._watch_accounts()
+        return self._colleagues.run(), self._colleagues.watch_duty(), self._watch_accounts()
 
     async def pending_updates(self) -> int | None:
         """WeCom does not say how much it holds; 0 where it answers at all, for then everything is pulled."""
@@ -142,18 +146,22 @@ class WecomAdapter(Adapter):
                 self._relist.set()
 
     async def _insist(self) -> bool:
-        """Until WeCom has told which accounts there are; False when stopped first."""
+        """Until WeCom has told which accounts there are; False when stopped first.
+
+        Raises `Misconfigured` once WeCom has refused us for minutes: platforms do so while they are ill.
+        """
         seconds = _RETRY_SECONDS
         while not self._stopping.is_set():
             try:
                 await self._list_accounts()
             except ApiError as error:
-                if error.code in (*REFUSED_FOR_GOOD, *NO_RIGHTS, *SWITCHED_OFF):
-                    raise Misconfigured(describe(error)[1]) from None
                 self._trouble.refused(error)
+                if error.code in (*REFUSED_FOR_GOOD, *NO_RIGHTS, *SWITCHED_OFF) and self._refusals.refused():
+                    raise Misconfigured(describe(error)[1]) from None
             except (Unreachable, DatabaseUnavailable) as error:
                 log.warning("wecom_unreachable", error=str(error), seconds=seconds)
             else:
+                self._refusals.accepted()
                 return True
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), seconds)

@@ -77,18 +77,15 @@ class Colleagues:
         return state
 
     async def run(self) -> None:
-        """Until cancelled."""
-        duty = asyncio.create_task(self._watch_duty())
-        try:
-            while True:
-                with suppress(ApiError, Unreachable, EnvironmentFault):
-                    for address, wanted_at in await self._records.wanting_humans():
-                        await self._give(address, wanted_at)
-                await asyncio.sleep(_LOOK_SECONDS)
-        finally:
-            duty.cancel()
+        """Give chats to colleagues, until cancelled."""
+        while True:
+            with suppress(ApiError, Unreachable, EnvironmentFault):
+                for address, wanted_at in await self._records.wanting_humans():
+                    await self._give(address, wanted_at)
+            await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _watch_duty(self) -> None:
+    async def watch_duty(self) -> None:
+        """Learn who is on duty and which chats they still have, until cancelled."""
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._again.wait(), _DUTY_SECONDS)

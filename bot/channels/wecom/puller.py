@@ -180,7 +180,7 @@ class Puller:
         try:
             return await self._pages(pull, ahead)
         finally:
-            keeping.cancel()
+            await end_tasks((keeping,))  # one that went on would hold the lease for ever
 
     async def _pages(self, pull: Pull, ahead: Ahead | None) -> bool:
         """To the end, or until another process has the lease; whatever happens, the lease is given up."""

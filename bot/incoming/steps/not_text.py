@@ -1,4 +1,4 @@
-"""Something that cannot be read: said so once for several in a row; an admin who answers here is told that it came."""
+"""Something that cannot be read: said so once in a row; an admin who answers here sees it or hears of it."""
 
 from dataclasses import replace
 
@@ -13,6 +13,7 @@ _MARK = "\N{OBJECT REPLACEMENT CHARACTER}"
 def decide(situation: Situation) -> Outcome:
     if not isinstance(situation.what, NotText | Aside):
         return situation
+    is_shown = isinstance(situation.what, NotText) and relay.may_show(situation) and relay.show(situation)
     if situation.words.screening_at_length.tier >= Tier.ACTIVE:
         # a file's name, or a topic's, is the person's choice: danger in it is answered as words are
         words = replace(situation.words, raw=situation.words.beside, beside="")
@@ -22,5 +23,7 @@ def decide(situation: Situation) -> Outcome:
     if not situation.rules.gate.is_open(situation.person):
         return consent_question.ask(situation, None)
     if situation.is_held_by_a_human:
-        relay.pass_on(situation, situation.rules.texts.say("takeover_not_text"))
-    return answers.say_once(situation, situation.rules.texts.say("error_not_text"), mark=_MARK)
+        key = "takeover_shown" if is_shown else "takeover_not_text"
+        relay.pass_on(situation, situation.rules.texts.say(key))
+    key = "error_not_text_but_shown" if is_shown else "error_not_text"
+    return answers.say_once(situation, situation.rules.texts.say(key), mark=_MARK)

@@ -1,11 +1,14 @@
 """The platform delivers a message a second time: it was stored before, and nothing happens."""
 
+from bot.incoming import relay
 from bot.incoming.receipt import Receipt
-from bot.incoming.situation import Outcome, Situation
+from bot.incoming.situation import NotText, Outcome, Situation
 from dialogue.core import intake
 
 
 def decide(situation: Situation) -> Outcome:
-    if intake.is_repeat(situation.session, situation.message):
-        return Receipt(is_repeat=True)
-    return situation
+    if not intake.is_repeat(situation.session, situation.message):
+        return situation
+    if isinstance(situation.what, NotText) and relay.may_show(situation):
+        relay.show(situation)  # another picture of an album
+    return Receipt(is_repeat=True)

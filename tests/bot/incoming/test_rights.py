@@ -124,6 +124,29 @@ async def test_an_export_holds_what_was_said_and_says_what_a_model_wrote(service
     assert "人工智能" in platform.sent[-1]
 
 
+@pytest.mark.parametrize(
+    ("said", "confirmation", "in_the_export", "in_the_farewell"),
+    [
+        ("我這幾天都睡不著覺", "確認刪除", "匯出", "刪除"),
+        ("I have not slept well for days", "confirm delete", "conversation", "deleted"),
+        ("我这几天都睡不着觉", "确认删除", "导出", "删除"),
+    ],
+)
+@pytest.mark.parametrize("has_files", [True, False])
+async def test_a_farewell_and_an_export_are_in_the_persons_language_and_script(
+    services: BotServices, *, said: str, confirmation: str, in_the_export: str, in_the_farewell: str, has_files: bool
+) -> None:
+    for text in (said, "/export"):
+        await say(services, text)
+    platform = await delivered(services, has_files=has_files)
+    read = "".join([*platform.sent, *(file.content.decode() for file in platform.files)])
+    assert in_the_export in read.lower()
+    for text in ("/delete", confirmation):
+        await say(services, text)
+    (farewell,) = (await delivered(services, has_files=has_files)).sent[-1:]
+    assert in_the_farewell in farewell.lower()
+
+
 async def test_an_export_is_never_stored_where_files_can_be_sent(services: BotServices) -> None:
     await say(services, SECRET)
     await say(services, "/export")

@@ -41,7 +41,7 @@ def house() -> Iterator[Clinic]:
 @pytest.fixture(scope="module")
 def guarded_house() -> Iterator[Clinic]:
     """The same, where everybody is asked for consent first."""
-    with running_house(MINDGLM_CONSENT="required") as clinic:
+    with running_house(MINDGLM_CONSENT="required", MINDGLM_TELEGRAM_GROUPS="true") as clinic:
         yield clinic
 
 

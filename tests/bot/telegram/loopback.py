@@ -41,6 +41,8 @@ class Telegram:
         self.thanked: list[str] = []
         self.toasts: dict[str, str] = {}
         self.moved: dict[int, int] = {}
+        self.menus: dict[int, str] = {}
+        self.copies: dict[int, list[tuple[int, int]]] = defaultdict(list)
         self.gone_topics: set[int] = set()
         self.rang: list[int] = []
         self.no_draft_chats: set[int] = set()
@@ -238,7 +240,10 @@ class Telegram:
         return BOT
 
     async def _do_setMyCommands(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
-        self.commands[fields.get("language_code", "")] = [command["command"] for command in fields["commands"]]
+        if chat_id := fields.get("scope", {}).get("chat_id"):
+            self.menus[int(chat_id)] = " ".join(command["description"] for command in fields["commands"])
+        else:
+            self.commands[fields.get("language_code", "")] = [command["command"] for command in fields["commands"]]
         return True
 
     async def _do_answerCallbackQuery(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
@@ -282,6 +287,12 @@ class Telegram:
         self.shown_drafts.pop(chat_id, None)
         self.on_sent(chat_id, sent)
         return shown_as(chat_id, sent)
+
+    async def _do_copyMessage(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
+        self._next_message_id += 1
+        copied = (int(fields["from_chat_id"]), int(fields["message_id"]))
+        self.copies[int(fields["chat_id"])].append(copied)
+        return {"message_id": self._next_message_id}
 
     async def _do_sendMediaGroup(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
         chat_id = int(fields["chat_id"])

@@ -55,6 +55,23 @@ def test_an_alarm_leads_to_a_takeover_and_back(open_clinic: Callable[..., Clinic
         assert words not in clinic.logs()
 
 
+def test_voice_and_pictures_are_shown_to_the_human_who_holds_the_conversation(
+    open_clinic: Callable[..., Clinic],
+) -> None:
+    clinic = open_clinic(MINDGLM_ADMINS=f"telegram:{ADMIN}").open()
+    clinic.telegram.write(PERSON, "我最近一直想自杀")
+    clinic.telegram.press(ADMIN, last(clinic, ADMIN, "风险等级 2"), 0)
+    last(clinic, PERSON, "由真人咨询师和你说话")
+    chat: dict[str, Any] = {"id": PERSON, "type": "private", "first_name": "人"}
+    file = {"file_id": "a", "file_unique_id": "b"}
+    shown = [clinic.telegram.message(PERSON, chat, photo=[file], media_group_id="13") for _ in range(2)]
+    shown.append(clinic.telegram.message(PERSON, chat, voice=file))
+    wait_until(lambda: sorted(clinic.telegram.copies[ADMIN]) == [(PERSON, one) for one in shown], 20)
+    last(clinic, ADMIN, "原样转给你")
+    last(clinic, PERSON, "TA 能看到")
+    assert sum("TA 能看到" in text for text in clinic.telegram.texts(PERSON)) == 1
+
+
 def test_a_reset_from_the_chat_cancels_the_reply_that_is_being_generated(open_clinic: Callable[..., Clinic]) -> None:
     clinic = open_clinic(MINDGLM_ADMINS=f"telegram:{ADMIN}", MINDGLM_SCRIPTED_DELAY_SECONDS="30").open()
     clinic.telegram.write(PERSON, "我睡不着")

@@ -14,7 +14,9 @@ from dialogue.messages import Address
 from dialogue.storage.clock import utc_now
 from dialogue.tables import AuditEntry, Conversation
 from tests.bot.telegram.clinic import Clinic
-from tests.bot.telegram.wire import Sent
+from tests.bot.telegram.loopback import Telegram
+from tests.bot.telegram.wire import BOT, Sent
+from tests.patience import wait_until
 
 _ids = itertools.count(5000)
 WORDS = texts.load("zh")
@@ -40,6 +42,10 @@ class Client:
     def read(self, count: int) -> list[str]:
         self._read += count
         return self._clinic.wait_for(self.id, self._read)[self._read - count : self._read]
+
+    @property
+    def telegram(self) -> Telegram:
+        return self._clinic.telegram
 
     @property
     def last(self) -> Sent:
@@ -112,6 +118,52 @@ def test_a_child_is_told_where_to_find_help(client: Client) -> None:
     client.write("/start")
     (words,) = client.press(client.last, 2, answers=1)
     assert "12355" in words
+
+
+ADULT, MINOR, CHILD, DECLINE = range(4)
+
+
+def test_each_button_under_the_notice_says_what_happened_and_spent_ones_go_away(client: Client) -> None:
+    telegram = client.telegram
+    client.write("/start")
+    notice = client.last
+    datas = list(notice.buttons)
+
+    def toast(button: int) -> str:
+        press = telegram.press(client.id, notice, 0, data=datas[button])
+        wait_until(lambda: press in telegram.toasts, 20)
+        return telegram.toasts[press]
+
+    assert "同意" in toast(ADULT)
+    wait_until(lambda: notice.buttons == [], 20)
+    assert "之前已经同意" in toast(ADULT)
+    assert "同意" in toast(MINOR)  # an age that was a mistake is mended
+    assert "不同意" in toast(DECLINE)
+    client.read(3)
+    client.write("/start")
+    notice, datas = client.last, list(client.last.buttons)
+    assert "年龄" in toast(CHILD)
+    wait_until(lambda: notice.buttons == [], 20)
+
+
+def test_in_a_group_a_stranger_who_presses_is_told_alone_that_the_button_is_not_theirs(
+    guarded_house: Clinic,
+) -> None:
+    telegram, asked, stranger = guarded_house.telegram, next(_ids), next(_ids)
+    group = {"id": -asked, "type": "group", "title": "组"}
+    telegram.message(asked, group, text=f"@{BOT['username']} 你好")
+    guarded_house.wait_for(-asked, 1)
+    (notice,) = telegram.sent[-asked]
+    theirs = telegram.press(stranger, notice, DECLINE, chat=group)
+    unknown = telegram.press(stranger, notice, 0, chat=group, data="consent:of:tomorrow")
+    wait_until(lambda: {theirs, unknown} <= telegram.toasts.keys(), 20)
+    assert "给别人" in telegram.toasts[theirs]
+    assert "失效" in telegram.toasts[unknown]
+    assert len(notice.buttons) == 4
+    assert len(telegram.sent[-asked]) == 1
+    mine = telegram.press(asked, notice, ADULT, chat=group)
+    wait_until(lambda: mine in telegram.toasts and notice.buttons == [], 20)
+    assert "同意" in telegram.toasts[mine]
 
 
 def test_a_whole_crisis_rises_through_each_tier_and_eases_again(known: Client) -> None:

@@ -1,15 +1,18 @@
 """`kill -9` of the adapter at each step: everything is stored, answered, in order, and nothing twice."""
 
 import os
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from dialogue.process.exit_status import ExitStatus
 from tests.bot.telegram.clinic import AdapterProcess, Clinic
 from tests.bot.telegram.loopback import Telegram
 from tests.patience import wait_until
+from tests.services import zygote
 
 UPDATES = int(os.environ.get("TEST_TELEGRAM_UPDATES", "200"))
 PEOPLE = 100
@@ -115,6 +118,19 @@ def test_killed_again_and_again(clinic: Clinic, telegram: Telegram) -> None:
         victim.kill()
     clinic.start_adapter()
     assert_everybody_was_answered_once_and_in_order(clinic, may_be_unknown=3)
+
+
+def test_a_stop_that_never_comes_ends_by_itself_says_what_it_waits_for_and_has_a_status_of_its_own(
+    open_clinic: Callable[..., Clinic],
+) -> None:
+    clinic = open_clinic()
+    log = clinic.home / "stuck.log"
+    process = zygote.start("tests.bot.telegram.stuck", environment={**os.environ, **clinic.environment}, log=log)
+    wait_until(lambda: "telegram_ready" in log.read_text(), 30)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == ExitStatus.STUCK
+    assert "stop_took_too_long" in log.read_text()
+    assert "never_ends" in log.read_text() or "_serve" in log.read_text()
 
 
 def test_stopped_gently_it_finishes_and_loses_nothing(clinic: Clinic, telegram: Telegram) -> None:

@@ -188,6 +188,15 @@ def test_voice_is_excused_once_and_a_sticker_is_read(slow: Clinic, who: int) -> 
     assert any("😢" in text for text in texts)
 
 
+def test_telegrams_longest_message_is_answered(slow: Clinic, who: int) -> None:
+    longest = "今天也一样，" * 682 + "没睡。"
+    longest += "好" * (4096 - len(longest))
+    slow.telegram.write(who, longest)
+    wait_until(lambda: "收到" in "".join(slow.telegram.texts(who)), 40)
+    wait_until(slow.is_quiet, 20)
+    assert "".join(slow.telegram.texts(who)).replace("\n", "").count("今天也一样，") == 682
+
+
 def test_a_person_is_spoken_to_in_their_own_language_and_script(slow: Clinic, who: int) -> None:
     traditional, english, hinted = who, next(_ids), next(_ids)
     slow.telegram.write(traditional, "你們會怎樣處理我說的話")
@@ -200,6 +209,9 @@ def test_a_person_is_spoken_to_in_their_own_language_and_script(slow: Clinic, wh
     slow.telegram.push(
         message={"message_id": 1, "from": sender, "chat": chat, "date": 1_790_000_000, "text": "/privacy"}
     )
+    wait_until(lambda: {traditional, english} <= slow.telegram.menus.keys(), 20)
+    assert "資料" in slow.telegram.menus[traditional]
+    assert "Export my data" in slow.telegram.menus[english]
     wait_until(lambda: any("encrypt" in text.lower() for text in slow.telegram.texts(english)), 30)
     wait_until(lambda: any("加密" in text for text in slow.telegram.texts(traditional)), 30)
     (privacy,) = (text for text in slow.telegram.texts(traditional) if "加密" in text)

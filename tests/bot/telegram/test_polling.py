@@ -86,6 +86,9 @@ class Unseen:
     def retire(self, place: TelegramChat, notice_id: int | None) -> None:
         """There are no buttons."""
 
+    def show(self, place: TelegramChat, *, told: str | None, language: str | None) -> None:
+        """Nobody looks."""
+
 
 async def _stay(_before: int, _after: int) -> None:
     """Nobody moves."""
@@ -140,6 +143,7 @@ async def test_after_an_outage_the_words_of_somebody_in_danger_overtake_all_that
         are_groups_served=False,
         shown=Unseen(),
         buttons=Unseen(),
+        menus=Unseen(),
         on_moved=_stay,
     )
     calm = [said(number, who=number) for number in range(1, 100)]

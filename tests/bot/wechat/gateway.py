@@ -69,6 +69,7 @@ class Gateway:
     def __init__(self, *, is_durable: bool = False) -> None:
         self.is_durable = is_durable
         self.sent: list[Sent] = []
+        self.files: list[tuple[str, str]] = []
         self.calls: list[str] = []
         self.acknowledged: list[str] = []
         self.accepted: list[str] = []
@@ -170,6 +171,8 @@ class Gateway:
             "MessagePayload": self._on_message_payload,
             "ContactPayload": self._on_contact_payload,
             "MessageSendText": self._on_message_send_text,
+            "MessageFile": self._on_message_file,
+            "MessageSendFile": self._on_message_send_file,
             "FriendshipPayload": self._on_friendship_payload,
             "FriendshipAccept": self._on_friendship_accept,
         }
@@ -271,6 +274,13 @@ class Gateway:
         if self.is_durable:
             response.id = known[0] if known else f"sent-{len(self.sent)}"
         return response
+
+    async def _on_message_file(self, request: Any) -> Any:
+        return _protocol().MessageFileResponse(filebox=f"the file of {request.id}")
+
+    async def _on_message_send_file(self, request: Any) -> Any:
+        self.files.append((request.conversation_id, request.filebox))
+        return _protocol().MessageSendFileResponse(id=f"file-{len(self.files)}")
 
     async def _on_friendship_payload(self, request: Any) -> Any:
         contact_id = self.friend_requests[request.id]

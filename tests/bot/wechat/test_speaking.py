@@ -17,7 +17,7 @@ from bot.channels.wechat import CHANNEL
 from bot.channels.wechat.puppet import Happening
 from bot.outgoing.journal import Journal
 from bot.services import BotServices
-from dialogue.core import claiming, outbox, people
+from dialogue.core import claiming, outbox, people, shown
 from dialogue.messages import Address, InboundMessage
 from dialogue.states import DeliveryKind, DeliveryState
 from dialogue.storage.clock import utc_now
@@ -67,6 +67,26 @@ def owe_crisis(services: BotServices, text: str) -> None:
             conversation_id=None,
             now=utc_now(),
         )
+
+
+async def test_a_picture_is_shown_to_the_human_who_holds_the_conversation(
+    services: BotServices, gateway: Gateway, start: Start
+) -> None:
+    with services.database.begin() as session:
+        person = people.locked(session, services.keys, channel=CHANNEL, user_id="wxid_wang", now=utc_now())
+        outbox.owe(
+            session,
+            person.key,
+            person_id=person.id,
+            address=Address(channel=CHANNEL, chat_id="wxid_admin"),
+            text=shown.mark("message-7"),
+            kind=DeliveryKind.RELAY,
+            conversation_id=None,
+            now=utc_now(),
+        )
+    await start(gateway)
+    await until(lambda: gateway.files == [("wxid_admin", "the file of message-7")])
+    assert gateway.texts("wxid_admin") == []
 
 
 def fates(rooms: Rooms) -> list[tuple[str, str | None]]:

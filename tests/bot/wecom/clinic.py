@@ -22,12 +22,12 @@ class Clinic:
     def __init__(self, services: BotServices, wecom: WeCom, home: Path) -> None:
         self.services = services
         self.wecom = wecom
-        self._home = home
+        self.home = home
         self._running: list[Running] = []
 
     async def opens(self, **settings: Any) -> Runtime:
         """An adapter listens."""
-        runtime = open_adapter(self.services, settings_for(self.wecom, **settings), self._home)
+        runtime = open_adapter(self.services, settings_for(self.wecom, **settings), self.home)
         self._running.append(await Running(runtime).listens())
         return runtime
 
