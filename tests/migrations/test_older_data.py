@@ -26,7 +26,7 @@ from tests.services.migrated import migrate
 
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
 OLDER = schema.known()[:-1]
-CONVERSATIONS = 30
+CONVERSATIONS = 10
 
 Rows = list[dict[str, Any]]
 
@@ -101,7 +101,7 @@ def _tables_of(database: Database) -> list[Table]:
     there = set(found.get_table_names())
     tables = []
     for model in Model.metadata.sorted_tables:
-        if model.name in there:
+        if model.name in there - {"compatibility"}:  # which the migrations write
             names = {column["name"] for column in found.get_columns(model.name)}
             columns = [Column(each.name, each.type, primary_key=each.primary_key) for each in model.columns]
             tables.append(Table(model.name, metadata, *(each for each in columns if each.name in names)))
