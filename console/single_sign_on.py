@@ -121,7 +121,7 @@ class VerifiedIdentity:
     authenticated_at: datetime | None
 
 
-class _Client(OAuth2Mixin, OpenIDMixin, BaseApp):
+class _Client(OAuth2Mixin, OpenIDMixin, BaseApp):  # type: ignore[misc] # Authlib tells no types
     """Authlib's client with its synchronous transport; kept for all sign-ins, with the provider's metadata and keys."""
 
     client_cls = OAuth2Client

@@ -192,13 +192,16 @@ def _max_age(visit: PageRequest, purpose: Purpose) -> timedelta | None:
 
 def _denied(visit: PageRequest, denial: Denial, *, session: Session | None = None, name: str | None = None) -> Response:
     log.warning("single_sign_on_denied", reason=denial, address=visit.address)
-    note = {"action": signing_in.FAILED, "actor": name, "address": visit.address, "now": visit.now}
     if session is not None:
-        signing_in.note(session, **note, way=_WAY)
+        _note_denial(session, visit, name)
     elif denial is not Denial.STATE:  # which anybody can bring about, without an account anywhere
         with visit.services.database.begin() as own:
-            signing_in.note(own, **note, way=_WAY)
+            _note_denial(own, visit, name)
     return signing.form(visit, status=_STATUS[denial], next="/", error=(f"error_oidc_{denial}", {}))
+
+
+def _note_denial(session: Session, visit: PageRequest, name: str | None) -> None:
+    signing_in.note(session, action=signing_in.FAILED, actor=name, address=visit.address, now=visit.now, way=_WAY)
 
 
 def _limits(visit: PageRequest) -> sign_in_throttle.Limits:
