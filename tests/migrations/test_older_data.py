@@ -132,5 +132,5 @@ def _read_as_staff_do(database: Database, keys: MasterKeys) -> None:
                 *(words for pair in demo.TALK for words in pair),
             }
         person_id = page.conversations[0].person_id
-        assert personal_data.gather(session, keys, person_id)
+        assert personal_data.gather(session, keys, person_id).talks
         assert audit.entries(session, limit=10)
