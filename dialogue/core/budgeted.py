@@ -48,16 +48,14 @@ _DUE = (
         DELIVERIES.c.chat_id,
         DELIVERIES.c.kind,
         DELIVERIES.c.grant_id,
+        exists()
+        .where(*_SAME_ADDRESS, _OTHER.c.state == DeliveryState.PENDING, _OTHER.c.id != DELIVERIES.c.id)
+        .label("has_others"),
     )
     .where(
         DELIVERIES.c.channel == bindparam("of_channel"),
         DELIVERIES.c.state == DeliveryState.PENDING,
         DELIVERIES.c.next_attempt_at <= bindparam("now"),
-        or_(
-            bindparam("serves_all", type_=Boolean),
-            DELIVERIES.c.account == "",
-            DELIVERIES.c.account.in_(bindparam("of_accounts", expanding=True)),
-        ),
         or_(DELIVERIES.c.kind.in_(_URGENT), ~bindparam("only_urgent", type_=Boolean)),
         ~exists().where(
             *_SAME_ADDRESS,
@@ -72,6 +70,9 @@ _DUE = (
     )
     .order_by(_rank(DELIVERIES), DELIVERIES.c.id)
     .limit(bindparam("max_count"))
+)
+_DUE_ON = _DUE.where(
+    or_(DELIVERIES.c.account == "", DELIVERIES.c.account.in_(bindparam("of_accounts", expanding=True)))
 )
 _STILL_PENDING = (
     select(DELIVERIES.c.id)
@@ -144,17 +145,11 @@ def claim_within_budget(
     Texts of one kind and conversation are joined while one message `fits`. `accounts` None: on all of its accounts.
     `may_be_repeated`: the platform takes each delivery once, so one whose fate is unknown is sent again.
     """
-    due = session.execute(
-        _DUE,
-        {
-            "of_channel": channel,
-            "max_count": limit,
-            "only_urgent": only_urgent,
-            "serves_all": accounts is None,
-            "of_accounts": list(accounts or ()),
-            "now": now,
-        },
-    ).all()
+    wanted = {"of_channel": channel, "max_count": limit, "only_urgent": only_urgent, "now": now}
+    if accounts is None:
+        due = session.execute(_DUE, wanted).all()
+    else:
+        due = session.execute(_DUE_ON, {**wanted, "of_accounts": list(accounts)}).all()
     if not due:
         return Claimed()
     # the budgets before the rows: a message that renews one may go on to lock what is owed there
@@ -179,7 +174,7 @@ def claim_within_budget(
             budget.left -= 1
         for text in opened(session, keys, claimed, owner=owner, now=now):
             is_new = text.attempt == 1 and row.grant_id is None
-            whole = _joined(session, keys, claimed[0], text, fits) if is_new else text
+            whole = _joined(session, keys, claimed[0], text, fits) if is_new and row.has_others else text
             result.texts.append(replace(_within(session, whole, budget), is_new=is_new))
     return result
 

@@ -5,7 +5,7 @@ A message renews the allowance of its address. What was sent by it is counted fr
 the platform itself refuses: it may know better than our count.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -33,12 +33,11 @@ _AT_ADDRESS = (
 _LOCKED = select(SEND_BUDGETS).where(*_AT_ADDRESS).with_for_update()
 _FREE = (
     select(SEND_BUDGETS)
-    .where(
-        SEND_BUDGETS.c.channel == bindparam("of_channel"),
-        SEND_BUDGETS.c.chat_id.in_(bindparam("chat_ids", expanding=True)),
-    )
+    .where(SEND_BUDGETS.c.channel == bindparam("of_channel"))
     .with_for_update(skip_locked=True)  # a message renews it just now: the next look finds it
 )
+_FREE_OF_ONE = _FREE.where(SEND_BUDGETS.c.chat_id == bindparam("of_chat"))
+_FREE_OF_SEVERAL = _FREE.where(SEND_BUDGETS.c.chat_id.in_(bindparam("chat_ids", expanding=True)))
 _RENEW = (
     update(SEND_BUDGETS)
     .where(SEND_BUDGETS.c.id == bindparam("budget_id"))
@@ -82,12 +81,11 @@ _HOLD = (
 _HOLD_ORDINARY = _HOLD.where(DELIVERIES.c.kind.not_in(spelled_out(*URGENT_KINDS)))
 _SPENT = (
     select(DELIVERIES.c.grant_id, func.count())
-    .where(
-        DELIVERIES.c.grant_id.in_(bindparam("grant_ids", expanding=True)),
-        DELIVERIES.c.state.in_(spelled_out(*_SPENT_STATES)),
-    )
+    .where(DELIVERIES.c.state.in_(spelled_out(*_SPENT_STATES)))
     .group_by(DELIVERIES.c.grant_id)
 )
+_SPENT_OF_ONE = _SPENT.where(DELIVERIES.c.grant_id == bindparam("of_grant"))
+_SPENT_OF_SEVERAL = _SPENT.where(DELIVERIES.c.grant_id.in_(bindparam("grant_ids", expanding=True)))
 _HAS_BUDGET = select(SEND_BUDGETS.c.id).where(*_AT_ADDRESS)
 _HOLDER = select(SEND_BUDGETS.c.platform_holder).where(*_AT_ADDRESS)
 _GIVE_AWAY = (
@@ -312,10 +310,8 @@ def _is_newer(budget: Any, since: datetime) -> bool:
 def _find(
     session: Session, channel: str, wanted: list[Address], accounts: Collection[str] | None
 ) -> dict[Address, Budget]:
-    rows = session.execute(_FREE, {"of_channel": channel, "chat_ids": [address.chat_id for address in wanted]}).all()
-    spent: dict[UUID, int] = (
-        dict(session.execute(_SPENT, {"grant_ids": [row.grant_id for row in rows]}).all()) if rows else {}
-    )
+    rows = _rows(session, channel, {address.chat_id for address in wanted})
+    spent = _spent(session, {row.grant_id for row in rows})
     budgets = [_budget(row, spent.get(row.grant_id, 0)) for row in rows]
     budgets.sort(key=lambda budget: budget.granted_at)
     by_address = {budget.address: budget for budget in budgets}
@@ -326,6 +322,22 @@ def _find(
         for address in wanted
         if (budget := by_address.get(address) if address.account else newest.get(address)) is not None
     }
+
+
+def _rows(session: Session, channel: str, chat_ids: set[str]) -> Sequence[Any]:
+    """One chat is the usual number; a list of values is written into its statement anew each time."""
+    if len(chat_ids) == 1:
+        return session.execute(_FREE_OF_ONE, {"of_channel": channel, "of_chat": next(iter(chat_ids))}).all()
+    return session.execute(_FREE_OF_SEVERAL, {"of_channel": channel, "chat_ids": list(chat_ids)}).all()
+
+
+def _spent(session: Session, grant_ids: set[UUID]) -> dict[UUID, int]:
+    """How much was sent by each grant."""
+    if not grant_ids:
+        return {}
+    if len(grant_ids) == 1:
+        return dict(session.execute(_SPENT_OF_ONE, {"of_grant": next(iter(grant_ids))}).all())
+    return dict(session.execute(_SPENT_OF_SEVERAL, {"grant_ids": list(grant_ids)}).all())
 
 
 def _budget(row: Any, spent: int) -> Budget:

@@ -4,7 +4,7 @@ Urgent texts have a queue of their own: a reply that the platform refuses for a 
 number behind it. Nothing but another export waits for an export, which may be sent for minutes.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -90,9 +90,11 @@ _CLAIM_ON_CHANNEL = CLAIM.where(DELIVERIES.c.id.in_(select(_DUE.cte("due").c.id)
 _CLAIM_IN_CHAT = CLAIM.where(
     DELIVERIES.c.id.in_(select(_DUE.where(DELIVERIES.c.chat_id == bindparam("of_chat")).cte("due").c.id))
 )
-_OTHER_PARTS = select(DELIVERIES.c.turn_id, DELIVERIES.c.part, DELIVERIES.c.platform_message_id).where(
-    DELIVERIES.c.turn_id.in_(bindparam("turn_ids", expanding=True)), DELIVERIES.c.state != DeliveryState.JOINED
+_PARTS = select(DELIVERIES.c.turn_id, DELIVERIES.c.part, DELIVERIES.c.platform_message_id).where(
+    DELIVERIES.c.state != DeliveryState.JOINED
 )
+_PARTS_OF_ONE = _PARTS.where(DELIVERIES.c.turn_id == bindparam("of_turn"))
+_PARTS_OF_SEVERAL = _PARTS.where(DELIVERIES.c.turn_id.in_(bindparam("turn_ids", expanding=True)))
 
 
 def claim_due(
@@ -154,10 +156,19 @@ class _Beside:
     def __init__(self, session: Session, turn_ids: list[UUID]) -> None:
         self.placeholders: dict[UUID, str] = {}
         self.last_parts: dict[UUID, int] = {}
-        for turn_id, part, platform_message_id in session.execute(_OTHER_PARTS, {"turn_ids": turn_ids}):
+        for turn_id, part, platform_message_id in self._parts(session, turn_ids):
             if part == PLACEHOLDER_PART:
                 self.placeholders[turn_id] = platform_message_id
             self.last_parts[turn_id] = max(part, self.last_parts.get(turn_id, 0))
+
+    @staticmethod
+    def _parts(session: Session, turn_ids: list[UUID]) -> Iterable[Any]:
+        """One is the usual number; a list of values is written into its statement anew each time."""
+        if not turn_ids:
+            return ()
+        if len(turn_ids) == 1:
+            return session.execute(_PARTS_OF_ONE, {"of_turn": turn_ids[0]})
+        return session.execute(_PARTS_OF_SEVERAL, {"turn_ids": turn_ids})
 
 
 def _text_of(delivery: Any, keys: MasterKeys, wrapped: bytes | None) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import bindparam, case, or_, select, update
 from sqlalchemy.orm import Session
 
 from dialogue.storage.database import insert_or_ignore
@@ -18,7 +18,7 @@ from dialogue.storage.ids import new_id
 from dialogue.tables import CHANNEL_CURSORS
 
 _AT = (CHANNEL_CURSORS.c.channel == bindparam("of_channel"), CHANNEL_CURSORS.c.account == bindparam("of_account"))
-_NOTICE = (
+_NOTE = (
     update(CHANNEL_CURSORS)
     .where(*_AT)
     .values(
@@ -27,21 +27,25 @@ _NOTICE = (
         pull_token=bindparam("new_token"),
         pull_until=bindparam("until"),
     )
-    .returning(CHANNEL_CURSORS.c.id)
+)
+_NOTICE = _NOTE.returning(CHANNEL_CURSORS.c.id)
+_BY_OWNER = bindparam("by_owner", type_=CHANNEL_CURSORS.c.owner.type)
+_LEASED_UNTIL = bindparam("leased_until", type_=CHANNEL_CURSORS.c.lease_until.type)
+_MAY_LEASE = or_(
+    CHANNEL_CURSORS.c.lease_until.is_(None),
+    CHANNEL_CURSORS.c.lease_until <= bindparam("now"),
+    CHANNEL_CURSORS.c.owner == _BY_OWNER,
 )
 _LEASE = (
     update(CHANNEL_CURSORS)
-    .where(
-        *_AT,
-        or_(
-            CHANNEL_CURSORS.c.lease_until.is_(None),
-            CHANNEL_CURSORS.c.lease_until <= bindparam("now"),
-            CHANNEL_CURSORS.c.owner == bindparam("by_owner"),
-        ),
-    )
-    .values(owner=bindparam("by_owner"), lease_until=bindparam("until"))
+    .where(*_AT, _MAY_LEASE)
+    .values(owner=_BY_OWNER, lease_until=_LEASED_UNTIL)
     .returning(CHANNEL_CURSORS)
 )
+_NOTICE_AND_LEASE = _NOTE.values(
+    owner=case((_MAY_LEASE, _BY_OWNER), else_=CHANNEL_CURSORS.c.owner),
+    lease_until=case((_MAY_LEASE, _LEASED_UNTIL), else_=CHANNEL_CURSORS.c.lease_until),
+).returning(CHANNEL_CURSORS)
 _OWNED = update(CHANNEL_CURSORS).where(*_AT, CHANNEL_CURSORS.c.owner == bindparam("by_owner"))
 _PROLONG = _OWNED.values(lease_until=bindparam("until")).returning(CHANNEL_CURSORS.c.id)
 _ADVANCE = _OWNED.values(cursor=bindparam("new_cursor")).returning(CHANNEL_CURSORS.c.id)
@@ -90,6 +94,28 @@ def notice(session: Session, channel: str, account: str, *, token: str, valid_fo
         session.execute(_NOTICE, values)
 
 
+def notice_and_lease(
+    session: Session,
+    channel: str,
+    account: str,
+    *,
+    token: str,
+    valid_for: timedelta,
+    owner: UUID,
+    seconds: float,
+    now: datetime,
+) -> Pull | None:
+    """Both at once, for whoever wrote waits: the right to pull for so long; None while another process has it."""
+    until = now + timedelta(seconds=seconds)
+    values = {**_at(channel, account), "new_token": token, "until": now + valid_for, "now": now}
+    values |= {"by_owner": owner, "leased_until": until}
+    row = session.execute(_NOTICE_AND_LEASE, values).first()
+    if row is None:
+        know(session, channel, account, now=now)
+        row = session.execute(_NOTICE_AND_LEASE, values).one()
+    return _pull(row, now) if row.owner == owner else None
+
+
 def know(session: Session, channel: str, account: str, *, now: datetime) -> None:
     """From now on that account is pulled."""
     values = {"id": new_id(), "channel": channel, "account": account, "first_seen_at": now}
@@ -99,7 +125,8 @@ def know(session: Session, channel: str, account: str, *, now: datetime) -> None
 def lease(session: Session, channel: str, account: str, *, owner: UUID, seconds: float, now: datetime) -> Pull | None:
     """The right to pull for so long; None while another process has it."""
     until = now + timedelta(seconds=seconds)
-    row = session.execute(_LEASE, {**_at(channel, account), "by_owner": owner, "until": until, "now": now}).first()
+    values = {**_at(channel, account), "by_owner": owner, "leased_until": until, "now": now}
+    row = session.execute(_LEASE, values).first()
     return None if row is None else _pull(row, now)
 
 

@@ -180,6 +180,9 @@ def key_of(session: Session, keys: MasterKeys, person_id: UUID) -> PersonKey:
 
 def wrapped_keys_of(session: Session, person_ids: set[UUID]) -> dict[UUID, bytes | None]:
     """The wrapped data keys of several people; None for erased ones."""
+    if len(person_ids) == 1:
+        (person_id,) = person_ids
+        return {person_id: session.scalar(_DATA_KEY, {"person_id": person_id})}
     return {row.id: row.data_key for row in session.execute(_DATA_KEYS, {"person_ids": list(person_ids)})}
 
 

@@ -33,13 +33,19 @@ class Records:
         self._owner = uuid4()
 
     async def notice_and_lease(self, account: str, pull_token: str) -> Pull | None:
-        """Both in one transaction: whoever wrote waits for each. None while another process pulls."""
-
-        def write(session: Session, now: datetime) -> Pull | None:
-            cursors.notice(session, CHANNEL, account, token=pull_token, valid_for=PULL_TOKEN_LASTS, now=now)
-            return cursors.lease(session, CHANNEL, account, owner=self._owner, seconds=LEASE_SECONDS, now=now)
-
-        return await self._write(write)
+        """None while another process pulls."""
+        return await self._write(
+            lambda session, now: cursors.notice_and_lease(
+                session,
+                CHANNEL,
+                account,
+                token=pull_token,
+                valid_for=PULL_TOKEN_LASTS,
+                owner=self._owner,
+                seconds=LEASE_SECONDS,
+                now=now,
+            )
+        )
 
     async def notice(self, account: str, pull_token: str) -> None:
         await self._write(

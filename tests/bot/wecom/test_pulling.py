@@ -1,10 +1,11 @@
 """What comes is pulled: whatever is lost, repeated, empty or without an id."""
 
 import asyncio
-from datetime import timedelta
-from uuid import uuid4
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy.orm import Session
 
 from bot.channels.wecom import intake
 from bot.channels.wecom.api import PulledPage
@@ -80,6 +81,26 @@ async def test_words_from_before_the_first_start_are_kept_and_answered_by_one_se
     wecom.say(PERSON, "现在好一点")
     await until(lambda: clinic.told()[1:] == ["收到：现在好一点"])
     assert clinic.stored() == 3
+
+
+async def test_only_the_accounts_that_the_settings_name_are_pulled(clinic: Clinic, wecom: WeCom, model: Model) -> None:
+    wecom.accounts["wkOTHER"] = "别的账号"
+    await clinic.opens(wecom_accounts=f"{ACCOUNT}, wkGONE")
+    wecom.say(PERSON, "我睡不着", account="wkOTHER")
+    wecom.say(PERSON, "在吗")
+    await until(lambda: clinic.told() == ["收到：在吗"])
+    assert set(wecom.pulled_at) == {ACCOUNT}
+
+
+async def test_one_person_has_a_chat_at_each_account_and_is_answered_there(
+    clinic: Clinic, wecom: WeCom, model: Model
+) -> None:
+    wecom.accounts["wkOTHER"] = "别的账号"
+    await clinic.opens()
+    wecom.say(PERSON, "我睡不着")
+    wecom.say(PERSON, "在吗", account="wkOTHER")
+    await until(lambda: clinic.told() == ["收到：我睡不着"])
+    await until(lambda: wecom.texts(PERSON, account="wkOTHER") == ["收到：在吗"])
 
 
 async def test_tokens_that_end_early_are_renewed_once_for_all(clinic: Clinic, wecom: WeCom, model: Model) -> None:
@@ -162,6 +183,33 @@ def test_one_process_pulls_at_a_time_and_a_dead_one_holds_nobody_up_for_long(ser
         assert not cursors.advance(session, "wecom", ACCOUNT, owner=ours, cursor="c-9")
         assert cursors.advance(session, "wecom", ACCOUNT, owner=theirs, cursor="c-1")
         assert cursors.saved_cursor(session, "wecom", ACCOUNT) == "c-1"
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_notice_brings_the_right_to_pull_unless_another_process_has_it(
+    services: BotServices, *, is_known: bool
+) -> None:
+    ours, theirs, now = uuid4(), uuid4(), utc_now()
+
+    def noticed(session: Session, owner: UUID, *, at: datetime = now) -> Pull | None:
+        lasts = timedelta(minutes=10)
+        return cursors.notice_and_lease(
+            session, "wecom", ACCOUNT, token="T", valid_for=lasts, owner=owner, seconds=6, now=at
+        )
+
+    with services.database.begin() as session:
+        if is_known:
+            cursors.know(session, "wecom", ACCOUNT, now=now)
+        pull = noticed(session, ours)
+        assert pull is not None
+        assert (pull.notice_count, pull.token) == (1, "T")
+        assert noticed(session, theirs) is None
+        assert cursors.advance(session, "wecom", ACCOUNT, owner=ours, cursor="c-1")
+        again = noticed(session, ours)
+        assert again is not None
+        assert again.notice_count == 3
+        assert noticed(session, theirs, at=now + timedelta(seconds=7)) is not None
+        assert not cursors.advance(session, "wecom", ACCOUNT, owner=ours, cursor="c-9")
 
 
 def test_a_notice_during_a_pull_is_seen_at_its_end(services: BotServices) -> None:
