@@ -39,7 +39,7 @@ _LINGER_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class End:
+class RoundEnd:
     """Where a round of ours ended."""
 
     cursor: str
@@ -47,10 +47,10 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
-class Ahead:
+class EarlyPage:
     """A page that was asked for before it was known whether it is ours to take."""
 
-    after: End
+    after: RoundEnd
     page: asyncio.Task[PulledPage]
 
     def fits(self, pull: Pull) -> bool:
@@ -85,7 +85,7 @@ class Puller:
         self._rounds: dict[str, asyncio.Task[None]] = {}
         self._again: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._failures: dict[str, int] = {}
-        self._ends: dict[str, End] = {}
+        self._ends: dict[str, RoundEnd] = {}
         self._not_before: dict[str, float] = {}
 
     async def notice(self, account: str, pull_token: str) -> None:
@@ -108,14 +108,14 @@ class Puller:
         elif pull is not None:
             self._begin(account, pull, ahead)
 
-    def _ask_ahead(self, account: str, pull_token: str) -> Ahead | None:
+    def _ask_ahead(self, account: str, pull_token: str) -> EarlyPage | None:
         """Ask for what follows our own last page while the notice is committed."""
         end = self._ends.get(account)
         if end is None:
             return None
         page = asyncio.create_task(self._api.pull(account, cursor=end.cursor, token=pull_token))
         page.add_done_callback(_seen)
-        return Ahead(end, page)
+        return EarlyPage(end, page)
 
     def wake(self, account: str) -> None:
         """Something came there."""
@@ -148,7 +148,7 @@ class Puller:
             if account not in self._rounds and self._not_before.get(account, 0) <= now:
                 self._begin(account)
 
-    def _begin(self, account: str, pull: Pull | None = None, ahead: Ahead | None = None) -> None:
+    def _begin(self, account: str, pull: Pull | None = None, ahead: EarlyPage | None = None) -> None:
         task = self._rounds[account] = asyncio.create_task(self._pull_all(account, pull, ahead))
         task.add_done_callback(lambda _: self._ended(account))
 
@@ -158,7 +158,7 @@ class Puller:
             self._again[account].clear()
             self.wake(account)
 
-    async def _pull_all(self, account: str, leased: Pull | None, ahead: Ahead | None) -> None:
+    async def _pull_all(self, account: str, leased: Pull | None, ahead: EarlyPage | None) -> None:
         """Rounds, until nothing new was noticed; `leased` is the first, and `ahead` its first page, if it fits."""
         try:
             is_behind = leased is None or await self._round(leased, ahead)
@@ -174,7 +174,7 @@ class Puller:
         else:
             self._failures.pop(account, None)
 
-    async def _round(self, pull: Pull, ahead: Ahead | None = None) -> bool:
+    async def _round(self, pull: Pull, ahead: EarlyPage | None = None) -> bool:
         """Pull one account to its end; whether there is something new by now."""
         keeping = asyncio.create_task(self._keep(pull.account))
         try:
@@ -182,7 +182,7 @@ class Puller:
         finally:
             await end_tasks((keeping,))  # one that went on would hold the lease for ever
 
-    async def _pages(self, pull: Pull, ahead: Ahead | None) -> bool:
+    async def _pages(self, pull: Pull, ahead: EarlyPage | None) -> bool:
         """To the end, or until another process has the lease; whatever happens, the lease is given up."""
         is_finished = False
         try:
@@ -192,7 +192,7 @@ class Puller:
             await self._linger(pull.account)
             is_behind = await self._records.finish(pull, cursor)
             is_finished = True
-            self._ends[pull.account] = End(cursor=cursor, notice_count=pull.notice_count)
+            self._ends[pull.account] = RoundEnd(cursor=cursor, notice_count=pull.notice_count)
             return is_behind or self._again[pull.account].is_set()
         finally:
             if not is_finished:
@@ -205,7 +205,7 @@ class Puller:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._again[account].wait(), _LINGER_SECONDS)
 
-    async def _all_but_the_last(self, pull: Pull, ahead: Ahead | None) -> str | None:
+    async def _all_but_the_last(self, pull: Pull, ahead: EarlyPage | None) -> str | None:
         """Take all pages, and save the cursor of each but the last; returns that one, None if it ended before."""
         cursor, empty_count, token = pull.cursor, 0, pull.token
         while True:
@@ -225,7 +225,9 @@ class Puller:
             if empty_count > _MAX_EMPTY_PAGES:
                 await asyncio.sleep(_EMPTY_PAUSE_SECONDS)
 
-    async def _page(self, pull: Pull, cursor: str | None, token: str, ahead: Ahead | None) -> tuple[PulledPage, str]:
+    async def _page(
+        self, pull: Pull, cursor: str | None, token: str, ahead: EarlyPage | None
+    ) -> tuple[PulledPage, str]:
         """A token that is refused is done without."""
         try:
             if ahead is not None and ahead.fits(pull):

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from bot.channels.wecom import intake
 from bot.channels.wecom.api import PulledPage
-from bot.channels.wecom.puller import Ahead, End
+from bot.channels.wecom.puller import EarlyPage, RoundEnd
 from bot.services import BotServices
 from dialogue.core import cursors, unparsed
 from dialogue.core.cursors import Pull
@@ -158,7 +158,7 @@ async def test_the_page_after_our_own_last_one_is_asked_for_once_for_a_notice(
 async def test_a_page_that_was_asked_for_too_early_is_not_taken() -> None:
     """Another process pulled meanwhile, or was told of something that may be younger than the page."""
     page = asyncio.create_task(asyncio.sleep(0, PulledPage(items=[], next_cursor="c-9", has_more=False)))
-    ahead = Ahead(End(cursor="c-4", notice_count=7), page)
+    ahead = EarlyPage(RoundEnd(cursor="c-4", notice_count=7), page)
 
     def pull(cursor: str | None, notice_count: int) -> Pull:
         return Pull(account=ACCOUNT, cursor=cursor, token="", notice_count=notice_count, first_seen_at=utc_now())
