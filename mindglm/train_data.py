@@ -1,7 +1,7 @@
 """The part of ``mindglm train`` that makes what is learned from: corpus, tokenizer, comparisons."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -52,6 +52,24 @@ def tokenizer(
         texts = (text for dialogue in dialogues for exchange in dialogue.exchanges for text in exchange)
         vocabulary.save(vocabulary.train(texts, size=size, instruction=INSTRUCTION), target)
         language.echo(f"{target} holds a tokenizer of at most {size} ids.")
+
+
+@app.command(epilog="Example: mindglm train export swift --for ms-swift --model ~/MindGLM --data corpus")
+def export(
+    target: Target,
+    model: Annotated[Path, typer.Option(help="The directory of the model that is to be trained.")],
+    *,
+    tool: Annotated[Literal["ms-swift", "llama-factory"], typer.Option("--for", help="Which tool will train.")],
+    data: Annotated[Path | None, typer.Option(help="A corpus of `mindglm train data`.")] = None,
+    compared: Annotated[list[Path] | None, typer.Option(help="Comparisons for DPO; several times.")] = None,
+) -> None:
+    """Write examples and recipes for a tool that trains on several GPUs; what comes back is served here."""
+    with refusals():
+        from training import export as phase
+
+        for name, count in phase.export(target, model=model, tool=tool, data=data, compared=compared or ()).items():
+            typer.echo(f"{target / name}.jsonl: {count} examples")
+        typer.echo(f"{target}/*.yaml: how to train with them, in the first line of each")
 
 
 @app.command(epilog="Example: mindglm train compare comparisons --data corpus")

@@ -136,11 +136,16 @@ def load(source: Path, recipe: TuningRecipe, *, device: torch.device, adapter: P
 def tokenizer_of(source: Path) -> Tokenizer:
     """The tokenizer of a model that is prompted in rounds. Raises `TrainingTrouble`."""
     examined = _examined(source)
-    if not _is_in_rounds(examined):
+    if not is_in_rounds(examined):
         raise TrainingTrouble(
             f"{source} is not prompted in ChatGLM2's rounds; only such a tokenizer can begin a model."
         )
     return load_tokenizer(source, has_prefix=True)
+
+
+def is_in_rounds(examined: Examined) -> bool:
+    """Whether a model is prompted in ChatGLM2's rounds."""
+    return examined.is_chatglm2 or _ROUNDS_MARK in (examined.chat_template or "")
 
 
 def _encoder(examined: Examined, model: PreTrainedModel, recipe: TuningRecipe) -> Encoder:
@@ -152,7 +157,7 @@ def _encoder(examined: Examined, model: PreTrainedModel, recipe: TuningRecipe) -
         )
     except ModelUnusable as error:
         raise TrainingTrouble(str(error)) from error
-    if _is_in_rounds(examined):
+    if is_in_rounds(examined):
         return Encoder(tokenizer=prompter.tokenizer, instruction=recipe.instruction, end_id=_end_id(model))
     written = None if recipe.instruction == INSTRUCTION else recipe.instruction
     told = Instructions(written=written).of(prompter.version, tier=0)
@@ -203,10 +208,6 @@ def _examined(source: Path) -> Examined:
         return examine(source)
     except ModelUnusable as error:
         raise TrainingTrouble(str(error)) from error
-
-
-def _is_in_rounds(examined: Examined) -> bool:
-    return examined.is_chatglm2 or _ROUNDS_MARK in (examined.chat_template or "")
 
 
 def _end_id(model: PreTrainedModel) -> int:
