@@ -22,6 +22,9 @@ def decide(situation: Situation) -> Outcome:
         return Receipt()
     if not situation.rules.gate.is_open(situation.person):
         return consent_question.ask(situation, None)
+    if situation.platform_holder is not None:  # who sees it there; a sentence of ours would come when they have ended
+        answers.store(situation, _MARK)
+        return Receipt()
     if situation.is_held_by_a_human:
         key = "takeover_shown" if is_shown else "takeover_not_text"
         relay.pass_on(situation, situation.rules.texts.say(key))

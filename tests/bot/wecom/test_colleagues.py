@@ -41,6 +41,22 @@ async def test_the_end_of_the_session_gives_it_back_and_the_next_word_is_answere
     await until(lambda: clinic.told()[1:] == ["收到：我又来了"])
 
 
+async def test_a_voice_that_a_colleague_hears_is_not_excused_by_us_later(
+    clinic: Clinic, wecom: WeCom, model: Model
+) -> None:
+    await clinic.opens()
+    wecom.say(PERSON, "我睡不着")
+    await until(lambda: len(clinic.told()) == 1)
+    wecom.grab(PERSON, "lisi")
+    await until(lambda: clinic.holders() == ["wecom:lisi"])
+    wecom.show(PERSON, kind="voice")
+    await until(lambda: clinic.stored() == 2)
+    wecom.end(PERSON)
+    await until(lambda: clinic.holders() == [])
+    wecom.say(PERSON, "我又来了")
+    await until(lambda: clinic.told()[1:] == ["收到：我又来了"])
+
+
 async def test_a_colleagues_own_words_are_a_sign_too(clinic: Clinic, wecom: WeCom, model: Model) -> None:
     await clinic.opens()
     wecom.say(PERSON, "我睡不着")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.channels.runtime import Runtime
+from bot.channels.wecom import adapter
 from bot.channels.wecom.adapter import open_adapter
 from bot.channels.wecom.api import Api
 from bot.services import BotServices
@@ -34,6 +35,14 @@ async def send(wecom: WeCom, plain: bytes, *, aes_key: str = wire.AES_KEY) -> in
     return status
 
 
+@pytest.fixture
+def _believes_refusals_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that last are `test_refusals`."""
+    monkeypatch.setattr(adapter, "_REFUSAL_SECONDS", 0.0)
+    monkeypatch.setattr(adapter, "_RETRY_SECONDS", 0.01)
+
+
+@pytest.mark.usefixtures("_believes_refusals_at_once")
 @pytest.mark.parametrize(
     ("call", "code", "hint"),
     [
