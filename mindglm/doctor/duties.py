@@ -42,10 +42,10 @@ def _console() -> Iterator[CheckResult]:
             yield warn("console_proxies", listen=settings.console_listen)
         if settings.console_second_factor != "required":
             yield warn("console_one_factor")
-        yield from _single_sign_on(settings)
+        yield from single_sign_on(settings)
 
 
-def _single_sign_on(settings: "ConsoleSettings") -> Iterator[CheckResult]:
+def single_sign_on(settings: "ConsoleSettings") -> Iterator[CheckResult]:
     """Whether staff could sign in through it now. Needs no account there."""
     from console.single_sign_on import CALLBACK_PATH, ProviderUnavailable, provider_of
 
