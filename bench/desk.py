@@ -7,8 +7,10 @@ The console runs in this process and the desks ask it over HTTP on loopback, so 
 """
 
 import argparse
+import contextlib
 import http.client
 import json
+import socket
 import statistics
 import sys
 import tempfile
@@ -26,6 +28,7 @@ from bot.channels import registry
 from console import accounts, sessions
 from console.app import create_app
 from console.services import ConsoleServices
+from console.sessions import Lifetimes
 from console.settings import ConsoleSettings
 from console.visit import SESSION_COOKIE
 from dialogue.admin import alerts
@@ -33,7 +36,7 @@ from dialogue.admin.office import Office
 from dialogue.states import Role
 from dialogue.storage import schema
 from dialogue.storage.clock import utc_now
-from dialogue.storage.database import connect, sqlite_url
+from dialogue.storage.database import Database, connect, sqlite_url
 from dialogue.storage.vault import new_secret
 from dialogue.tables import CONVERSATIONS
 from tests.builders import Rooms
@@ -49,15 +52,24 @@ class OpenDesk:
     address: tuple[str, int]
     cookie: str
     seen_at: dict[int, float] = field(default_factory=dict)
+    _connection: http.client.HTTPConnection | None = None
 
     def listen(self) -> None:
-        connection = http.client.HTTPConnection(*self.address)
+        """Until the console or `close` ends it."""
+        self._connection = connection = http.client.HTTPConnection(*self.address)
         headers = {"Accept": "text/event-stream", "Cookie": f"{SESSION_COOKIE}={self.cookie}"}
-        connection.request("GET", "/duty/events", headers=headers)
-        for line in connection.getresponse():
-            if line.startswith(b"data: "):
-                count = json.loads(line.removeprefix(b"data: ")).get("unattended")
-                self.seen_at.setdefault(count, time.perf_counter())
+        with contextlib.suppress(http.client.HTTPException, OSError, ValueError):
+            connection.request("GET", "/duty/events", headers=headers)
+            for line in connection.getresponse():
+                if line.startswith(b"data: "):
+                    count = json.loads(line.removeprefix(b"data: ")).get("unattended")
+                    self.seen_at.setdefault(count, time.perf_counter())
+        connection.close()
+
+    def close(self) -> None:
+        if self._connection is not None and self._connection.sock is not None:
+            with contextlib.suppress(OSError):
+                self._connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def main() -> int:
@@ -72,10 +84,12 @@ def main() -> int:
         while not server.started:
             time.sleep(0.01)
         address = server.servers[0].sockets[0].getsockname()[:2]
-        desks = [OpenDesk(address, cookie) for cookie in _sign_in(services, arguments.desks)]
+        desks = [
+            OpenDesk(address, cookie) for cookie in sign_in(services.database, services.lifetimes, arguments.desks)
+        ]
         for desk in desks:
             threading.Thread(target=desk.listen, daemon=True).start()
-        _wait_until_all_saw(desks, 0)
+        wait_until_all_saw(desks, 0)
         seconds = [second for number in range(1, arguments.alarms + 1) for second in _alarm(services, desks, number)]
         services.board.end()
         server.should_exit = True
@@ -100,11 +114,11 @@ def _alarm(services: ConsoleServices, desks: list[OpenDesk], number: int) -> lis
         session.execute(update(CONVERSATIONS).where(CONVERSATIONS.c.id == conversation_id).values(tier=3))
         alerts.alarm(session, office, conversation_id, tier=3, is_urgent=False, now=utc_now())
     committed_at = time.perf_counter()
-    _wait_until_all_saw(desks, number)
+    wait_until_all_saw(desks, number)
     return [desk.seen_at[number] - committed_at for desk in desks]
 
 
-def _wait_until_all_saw(desks: list[OpenDesk], count: int) -> None:
+def wait_until_all_saw(desks: list[OpenDesk], count: int) -> None:
     end = time.perf_counter() + _PATIENCE_SECONDS
     while not all(count in desk.seen_at for desk in desks):
         if time.perf_counter() > end:
@@ -125,14 +139,15 @@ def _services(home: Path, url: str) -> ConsoleServices:
     return ConsoleServices.open(settings, channels=registry.labels())
 
 
-def _sign_in(services: ConsoleServices, count: int) -> list[str]:
+def sign_in(database: Database, lifetimes: Lifetimes, count: int) -> list[str]:
+    """The cookies of so many counsellors."""
     cookies = []
-    with services.database.begin() as session:
+    with database.begin() as session:
         for number in range(count):
             staff_id = accounts.add(
                 session, name=f"desk{number}", role=Role.COUNSELLOR, locale="zh", actor="bench", now=utc_now()
             )
-            cookies.append(sessions.open_for(session, staff_id, services.lifetimes, now=utc_now()))
+            cookies.append(sessions.open_for(session, staff_id, lifetimes, now=utc_now()))
     return cookies
 
 

@@ -3,6 +3,7 @@
     python -m bench.road                          # the embedded default: SQLite and a private Valkey
     python -m bench.road --postgres               # PostgreSQL from the tests' wheel
     python -m bench.road --database-url URL --broker-url URL
+    python -m bench.road --desks 20               # each line twice: without, and with so many open duty desks
 
 Each person says something, waits for the answer, and goes on. The scripted engine answers at once, so the time from
 `receive` to `send` is the overhead. Bot side in this process, one worker process beside it.
@@ -13,11 +14,12 @@ import asyncio
 import json
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -27,9 +29,11 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import house
+from bench.desk import OpenDesk, sign_in, wait_until_all_saw
 from bot.outgoing.courier import Courier
 from bot.outgoing.listener import Listener
 from bot.services import BotServices
+from console.sessions import Lifetimes
 from dialogue.messages import Address, InboundMessage, OwedText
 from dialogue.process.home import database_url
 from dialogue.process.settings import DialogueSettings
@@ -37,6 +41,8 @@ from dialogue.storage import schema
 from dialogue.storage.vault import new_secret
 
 CHANNEL = "bench"
+CONSOLE = "127.0.0.1:8099"
+_LIFETIMES = Lifetimes(whole=timedelta(hours=12), idle=timedelta(hours=12), requires_second=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +51,7 @@ class Row:
 
     database: str
     people: int
+    desks: int
     turns: int
     turns_per_second: float
     p50_ms: float
@@ -77,6 +84,7 @@ async def measure(
     database: str,
     people: int,
     seconds: float,
+    desks: int = 0,
     processes: Mapping[str, psutil.Process] | None = None,
 ) -> Row:
     """Let `people` talk for `seconds`; the processor time of `processes` (worker, database) is counted."""
@@ -96,6 +104,7 @@ async def measure(
     return Row(
         database=database,
         people=people,
+        desks=desks,
         turns=len(latencies),
         turns_per_second=round(len(latencies) / took_seconds, 1),
         p50_ms=round(statistics.median(latencies) * 1000, 1),
@@ -174,9 +183,32 @@ def _services(arguments: argparse.Namespace, home: Path) -> Iterator[tuple[BotSe
         processes["worker"] = stack.enter_context(
             house.command("worker", environment, home / "worker.log", ready="worker_ready")
         )
+        if arguments.desks:
+            environment |= {"MINDGLM_CONSOLE_LISTEN": CONSOLE, "MINDGLM_CONSOLE_SECOND_FACTOR": "offered"}
+            processes["console"] = stack.enter_context(
+                house.command("console", environment, home / "console.log", ready="console_ready")
+            )
         services = BotServices.open(settings)
         stack.callback(services.close)
         yield services, processes
+
+
+@contextmanager
+def _open_desks(cookies: list[str]) -> Iterator[None]:
+    """Duty desks that listen to the console, each in a thread of this process."""
+    host, _, port = CONSOLE.rpartition(":")
+    desks = [OpenDesk((host, int(port)), cookie) for cookie in cookies]
+    threads = [threading.Thread(target=desk.listen, daemon=True) for desk in desks]
+    for thread in threads:
+        thread.start()
+    wait_until_all_saw(desks, 0)
+    try:
+        yield
+    finally:
+        for desk in desks:
+            desk.close()
+        for thread in threads:
+            thread.join(5)
 
 
 def main() -> None:
@@ -184,6 +216,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, nargs="+", default=[1, 20, 80])
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--concurrency", type=int, default=32, help="conversations at once in the worker")
+    parser.add_argument("--desks", type=int, default=0, help="duty desks open in the console")
     parser.add_argument("--postgres", action="store_true", help="start a PostgreSQL from the tests' wheel")
     parser.add_argument("--database-url")
     parser.add_argument("--broker-url")
@@ -198,10 +231,20 @@ def main() -> None:
     ):
         name = services.database.engine.dialect.name
         asyncio.run(measure(services, database=name, people=4, seconds=1))  # warm
-        rows = [
-            asyncio.run(measure(services, database=name, people=people, seconds=arguments.seconds, processes=processes))
-            for people in arguments.people
-        ]
+        cookies = sign_in(services.database, _LIFETIMES, arguments.desks)
+        rows = []
+        for people in arguments.people:
+            for count in (0, len(cookies)) if cookies else (0,):
+                with _open_desks(cookies[:count]):
+                    row = measure(
+                        services,
+                        database=name,
+                        people=people,
+                        seconds=arguments.seconds,
+                        desks=count,
+                        processes=processes,
+                    )
+                    rows.append(asyncio.run(row))
     if arguments.json:
         print(json.dumps([asdict(row) for row in rows]))
         return
