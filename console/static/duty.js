@@ -34,7 +34,9 @@ function showLost(isLost) {
   if (isLost && banner.hidden) ring();
   banner.hidden = !isLost;
   document.body.classList.toggle("is-lost", isLost);
-  if (isLost) document.title = "⚠ " + live.dataset.title;
+  if (!isLost) return;
+  document.title = "⚠ " + live.dataset.title;
+  document.getElementById("alive").textContent = live.dataset.offline.replace("{at}", known ? known.clock : "–");
 }
 
 async function showTable() {

@@ -81,6 +81,7 @@ def test_it_rings_while_the_desk_is_locked_and_when_the_line_is_lost(served: Ser
     served.cut()
     expect(lin.locator("#lost")).to_be_visible(timeout=30_000)
     expect(lin).to_have_title(re.compile("^⚠"))
+    expect(lin.locator("#alive")).to_contain_text("未连接")
     assert notes(lin) >= before + 3
     served.mend()
     expect(lin.locator("#lost")).to_be_hidden(timeout=30_000)
@@ -111,6 +112,7 @@ def test_a_conversation_is_printed_for_a_referral(served: ServedHouse, open_desk
     for gone in ("header", ".unprinted", "form"):
         assert not [one for one in lin.locator(gone).all() if one.is_visible()], f"{gone} is on paper"
     assert lin.evaluate("getComputedStyle(document.body).backgroundColor") in {"rgb(255, 255, 255)", "rgba(0, 0, 0, 0)"}
+    assert lin.evaluate("getComputedStyle(document.querySelector('.said')).borderTopWidth") == "0px"
     keep(lin, "printed")
     file = tmp_path / "referral.pdf"
     lin.pdf(path=file, format="A4")
