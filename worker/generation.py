@@ -22,6 +22,8 @@ from worker.streams import Stream
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+_BROKE_OFF = "broke_off"
+"""Why a reply is asked for again whose length cut it off within its first sentences."""
 _FILTERED = "content_filter"
 """Why a reply is blocked that the model's server cut off: what is left of it was not meant as a whole."""
 
@@ -43,7 +45,7 @@ class ReplyPolicy:
 
 
 class _Blocked(Exception):
-    """The guard rejected this reply."""
+    """This reply is not for the person, by the guard or because it broke off."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -75,21 +77,24 @@ class Generation:
         self._thinks_aloud = False  # this model's thoughts begin unmarked
 
     def reply_to(self, turn: ClaimedTurn) -> FinishedReply:
-        """A blocked reply is generated once more; if that is blocked too, a written text replaces it."""
+        """A blocked reply is generated once more; if that is blocked too, a written text replaces it.
+
+        One that breaks off again is sent as far as it goes, and says so.
+        """
         try:
-            return self._generate(turn)
+            return self._generate(turn, may_ask_again=True)
         except _Blocked as blocked:
             self._meters.blocked.add(reason=blocked.reason)
             log.warning("reply_blocked", reason=blocked.reason)
         try:
-            return self._generate(turn)
+            return self._generate(turn, may_ask_again=False)
         except _Blocked as blocked:
             self._meters.blocked.add(reason=blocked.reason)
             log.warning("reply_replaced", reason=blocked.reason)
             key = "guard_replacement_in_danger" if turn.tier >= Tier.ACTIVE else "guard_replacement"
             return self._finished(languages.spoken(self._texts, turn.language).say(key))
 
-    def _generate(self, turn: ClaimedTurn) -> FinishedReply:
+    def _generate(self, turn: ClaimedTurn, *, may_ask_again: bool) -> FinishedReply:
         request = Request(
             id=str(turn.id),
             instruction=self._policy.instructions.of(self._engine.prompt_version, tier=turn.tier),
@@ -110,7 +115,7 @@ class Generation:
                 self.pace.add(progress.reply_tokens - token_count)
                 token_count = progress.reply_tokens
                 if stream.is_due or progress.finish is not None:
-                    cleaned = self._cleaned(progress)
+                    cleaned = self._cleaned(progress, may_ask_again=may_ask_again)
                     is_finished = cleaned.is_cut or progress.finish is not None
                     stream.show(self._showable(turn, cleaned.text, is_finished=is_finished))
                     text = cleaned.text
@@ -120,7 +125,7 @@ class Generation:
             raise EngineError("The engine ended without any text.")
         return self._finished(text, progress, first_token_at)
 
-    def _cleaned(self, progress: Progress) -> CleanedReply:
+    def _cleaned(self, progress: Progress, *, may_ask_again: bool) -> CleanedReply:
         """What of it is meant for the person; its end, where the length cut it off, is mended or said."""
         if progress.finish is Finish.FILTERED:
             raise _Blocked(_FILTERED)
@@ -130,6 +135,8 @@ class Generation:
         if progress.finish is not Finish.LENGTH or cleaned.is_cut or not ended_in_the_middle(cleaned.text):
             return cleaned
         kept = up_to_its_last_sentence(cleaned.text)
+        if kept is None and may_ask_again:
+            raise _Blocked(_BROKE_OFF)
         return replace(cleaned, text=kept or f"{cleaned.text}……\n{self._texts.say('reply_cut_off')}")
 
     def _showable(self, turn: ClaimedTurn, text: str, *, is_finished: bool) -> str:

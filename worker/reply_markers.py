@@ -129,7 +129,7 @@ def _may_become_a_marker(tail: str, *, is_start: bool, before: str) -> bool:
     if before.isascii() and before.isalpha():
         return False
     is_at_line = is_start or "\n" in tail or tail[0] == "#"
-    labels = (*OUR_LABELS, *LEADING_LABELS, *THEIR_LABELS) if is_at_line else INSIDE_LABELS
+    labels: tuple[str, ...] = (*OUR_LABELS, *LEADING_LABELS, *THEIR_LABELS) if is_at_line else INSIDE_LABELS
     if is_start:
         labels += _THOUGHT_LABELS
     return any(label.startswith(word.rstrip("* _\t")) for label in labels)

@@ -359,17 +359,27 @@ def test_what_was_not_meant_for_people_is_neither_sent_nor_remembered(
     assert engine.requests[1].history == [Exchange("你好", reply)]
 
 
+BROKEN = "你可以慢慢地说给我听"
+
+
 @pytest.mark.parametrize(
-    ("raw", "reply"), [("我在听。你可以", "我在听。"), ("你可以慢慢地说给我听", "你可以慢慢地说给我听……\n（话太长")]
+    ("raws", "reply"),
+    [
+        (["我在听。你可以"], "我在听。"),
+        ([BROKEN, "我在听。你可以"], "我在听。"),
+        ([BROKEN, BROKEN], f"{BROKEN}……\n（话太长"),
+    ],
 )
-def test_a_reply_that_its_length_cut_off_ends_well_or_says_so(
-    rooms: Rooms, replies: Callable[[FakeEngine], Replies], raw: str, reply: str
+def test_a_reply_that_its_length_cut_off_ends_well_is_asked_for_again_or_says_so(
+    rooms: Rooms, replies: Callable[[FakeEngine], Replies], raws: list[str], reply: str
 ) -> None:
     rooms.heard()
-    replies(Unready(Finish.LENGTH, raw)).look()
+    engine = Unready(Finish.LENGTH, *raws)
+    replies(engine).look()
     (said,) = owed(rooms)
     assert said.startswith(reply)
     assert (said == reply) is (reply == "我在听。")
+    assert len(engine.requests) == len(raws)
 
 
 def test_after_an_outage_of_hours_people_are_told_so(rooms: Rooms, replies: Callable[[FakeEngine], Replies]) -> None:

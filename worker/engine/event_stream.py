@@ -90,17 +90,22 @@ def _stream_event(event: dict[str, Any]) -> StreamEvent:
     usage = event.get("usage") or {}
     return StreamEvent(
         _text(choice.get("text")) or _text(said.get("content")),
-        _finish(choice.get("finish_reason")),
+        Finish.FILTERED if said.get("refusal") else _finish(choice.get("finish_reason")),
         usage.get("prompt_tokens"),
         usage.get("completion_tokens"),
     )
 
 
 def _text(content: object) -> str:
-    """Some servers send a list of parts; what they send as reasoning stands elsewhere and is not read."""
+    """Some servers send a list of parts; what they send as reasoning, there or elsewhere, is not read."""
     if isinstance(content, list):
-        return "".join(str(one.get("text") or "") for one in content if isinstance(one, dict))
+        parts_of_text = (one for one in content if isinstance(one, dict) and not _is_thought(one))
+        return "".join(str(one.get("text") or "") for one in parts_of_text)
     return content if isinstance(content, str) else ""
+
+
+def _is_thought(part: dict[str, Any]) -> bool:
+    return any(word in str(part.get("type")).lower() for word in ("think", "reason"))
 
 
 def _finish(reason: object) -> Finish | None:

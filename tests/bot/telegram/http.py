@@ -14,6 +14,7 @@ from tests.services.listening import ListeningServer
 _JSON_FIELDS = {
     "reply_markup",
     "reply_parameters",
+    "scope",
     "link_preview_options",
     "allowed_updates",
     "commands",

@@ -139,8 +139,8 @@ def test_each_button_under_the_notice_says_what_happened_and_spent_ones_go_away(
     assert "之前已经同意" in toast(ADULT)
     assert "同意" in toast(MINOR)  # an age that was a mistake is mended
     assert "不同意" in toast(DECLINE)
-    client.read(3)
-    client.write("/start")
+    client.write("/start", answers=0)
+    wait_until(lambda: client.last is not notice and len(client.last.buttons) == len(datas), 20)
     notice, datas = client.last, list(client.last.buttons)
     assert "年龄" in toast(CHILD)
     wait_until(lambda: notice.buttons == [], 20)

@@ -4,7 +4,10 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import select
 
+from dialogue.core import people
+from dialogue.tables import Message, Person
 from tests.bot.telegram.clinic import Clinic
 from tests.bot.telegram.conftest import running_house
 from tests.bot.telegram.loopback import Telegram
@@ -189,12 +192,16 @@ def test_voice_is_excused_once_and_a_sticker_is_read(slow: Clinic, who: int) -> 
 
 
 def test_telegrams_longest_message_is_answered(slow: Clinic, who: int) -> None:
-    longest = "今天也一样，" * 682 + "没睡。"
-    longest += "好" * (4096 - len(longest))
+    days = "".join(f"第{number}天也没睡好。" for number in range(1, 400))
+    longest = days + "后来也是" * ((4096 - len(days)) // 4) + "…" * ((4096 - len(days)) % 4)
+    assert len(longest) == 4096
     slow.telegram.write(who, longest)
-    wait_until(lambda: "收到" in "".join(slow.telegram.texts(who)), 40)
-    wait_until(slow.is_quiet, 20)
-    assert "".join(slow.telegram.texts(who)).replace("\n", "").count("今天也一样，") == 682
+    wait_until(lambda: any("收到：第1天也没睡好。" in text for text in slow.telegram.texts(who)), 40)
+    with slow.database.read() as session:
+        stored = session.scalars(select(Message).join(Person).where(Person.user_id == str(who))).one()
+        assert stored.text is not None
+        key = people.key_of(session, slow.keys, stored.person_id)
+        assert key.open(stored.text, row=stored.id, column="messages.text") == longest
 
 
 def test_a_person_is_spoken_to_in_their_own_language_and_script(slow: Clinic, who: int) -> None:

@@ -97,6 +97,7 @@ def reply(stream: bytes, **options: Any) -> Progress:
         (event("我在", finish_reason="") + event("听。", finish_reason=None) + END, "我在听。"),
         (b'data: {"choices": [], "prompt_filter_results": []}\n\n' + event("我在听。") + END, "我在听。"),
         (event([{"type": "text", "text": "我在听。"}]) + END, "我在听。"),  # type: ignore[arg-type]  # as Mistral sends it
+        (event([{"type": "thinking", "text": "想"}]) + event("我在听。") + END, "我在听。"),  # type: ignore[arg-type]  # the same
         (
             b'data: {"choices": [{"delta": {"reasoning_content": "\xe6\x83\xb3", "content": null}}]}\n\n'
             + event("我在听。")
@@ -123,6 +124,11 @@ def test_a_content_type_proves_nothing(content_type: str | None) -> None:
 @pytest.mark.parametrize("reason", ["content_filter", "sensitive", "SAFETY"])
 def test_a_reply_that_a_filter_broke_off_says_so(reason: str) -> None:
     assert reply(event("我") + event(finish_reason=reason) + DONE).finish is Finish.FILTERED
+
+
+def test_a_refusal_beside_the_content_is_no_reply() -> None:
+    stream = b'data: {"choices": [{"delta": {"content": null, "refusal": "no"}}]}\n\n'
+    assert reply(stream + END).finish is Finish.FILTERED
 
 
 def test_a_question_that_a_filter_refuses_is_no_failure_of_the_server() -> None:
