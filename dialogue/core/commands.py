@@ -69,10 +69,14 @@ _BY_WORDS = {
     "汇出我的数据": Command.EXPORT,
     "/导出": Command.EXPORT,
     "export my data": Command.EXPORT,
+    "export all my data": Command.EXPORT,
     "删除我的数据": Command.DELETE,
     "删除我的资料": Command.DELETE,
     "/删除": Command.DELETE,
+    "删除我的所有数据": Command.DELETE,
+    "删除我的所有资料": Command.DELETE,
     "delete my data": Command.DELETE,
+    "delete all my data": Command.DELETE,
     "确认删除": Command.CONFIRM_DELETE,
     "confirm delete": Command.CONFIRM_DELETE,
     "投诉": Command.COMPLAIN,
@@ -113,8 +117,8 @@ def parse(text: str) -> Command | None:
     """The command that the whole message is, if it is one: in either script and width, with any emoji around it."""
     folded = _folded(text)
     words = _EDGE.sub("", folded)
-    if words in _BY_WORDS:
-        return _BY_WORDS[words]
+    if (named := _BY_WORDS.get(words) or _BY_WORDS.get(words.removeprefix("/"))) is not None:
+        return named
     slash = _SLASH_COMMAND.fullmatch(folded.strip()) or _SLASH_COMMAND.fullmatch(words)
     if slash is not None:
         rest = _EDGE.sub("", (slash["rest"] or "").strip())

@@ -415,8 +415,8 @@ HARMLESS = (
 def test_what_would_do_harm_never_reaches_the_person(
     rooms: Rooms, replies: Callable[[FakeEngine], Replies], said: str
 ) -> None:
-    received = rooms.heard("我最近很难受")
-    replies(FakeEngine(said, said)).answer(received.conversation_id)
+    rooms.heard("我最近很难受")
+    replies(FakeEngine(said, said)).look()
     assert owed(rooms) == [texts.load("zh").say("guard_replacement")]
 
 
@@ -424,6 +424,6 @@ def test_what_would_do_harm_never_reaches_the_person(
 def test_a_careful_reply_reaches_the_person_as_it_is(
     rooms: Rooms, replies: Callable[[FakeEngine], Replies], said: str
 ) -> None:
-    received = rooms.heard("我妈妈从来不听我说话")
-    replies(FakeEngine(said)).answer(received.conversation_id)
+    rooms.heard("我妈妈从来不听我说话")
+    replies(FakeEngine(said)).look()
     assert owed(rooms) == [said]

@@ -105,6 +105,9 @@ def test_no_text_breaks_the_reading_of_commands(text: str) -> None:
         ("不同意用於改進", Command.SHARE_NO),
         ("ＥＸＰＯＲＴ　ＭＹ　ＤＡＴＡ", Command.EXPORT),
         ("emergency contact", Command.CONTACT),
+        ("／結束對話！", Command.END),
+        ("刪除我的所有資料", Command.DELETE),
+        ("Delete all my data!", Command.DELETE),
         ("Delete my data, please", None),
     ],
 )
