@@ -82,6 +82,8 @@ class Turns(Protocol):
 
     async def reply_to(self, turn_id: UUID) -> int | None: ...
 
+    async def is_next(self, turn_id: UUID, place: TelegramChat) -> bool: ...
+
     async def placeholder_of(self, turn_id: UUID) -> int | None: ...
 
     async def note_placeholder(self, turn_id: UUID, message_id: int) -> None: ...
@@ -294,25 +296,28 @@ class Progress:
         if not await self._has_room(waiting.place, Urgency.EDIT):
             return False
         try:
-            await self._put_placeholder(waiting, text)
+            return await self._put_placeholder(waiting, text)
         except RetryAfter as error:
             await self._limiter.flooded(str(waiting.place.chat_id), retry_seconds(error))
             raise
-        return True
 
-    async def _put_placeholder(self, waiting: _Waiting, text: str) -> None:
+    async def _put_placeholder(self, waiting: _Waiting, text: str) -> bool:
+        """The reply will stand in its place, so it must not stand before a text that was owed earlier."""
         place = waiting.place
         if waiting.placeholder is None:
             waiting.placeholder = await self._turns.placeholder_of(waiting.turn_id)
         if waiting.placeholder is not None:
             await self._bot.edit_message_text(text, place.chat_id, waiting.placeholder)
-            return
+            return True
+        if not await self._turns.is_next(waiting.turn_id, place):
+            return False
         # it rings now: the edit that puts the reply in its place does not
         message = await self._bot.send_message(
             place.chat_id, text, message_thread_id=place.thread_id, reply_parameters=await self._reply(waiting)
         )
         waiting.placeholder = message.message_id
         await self._turns.note_placeholder(waiting.turn_id, message.message_id)
+        return True
 
     async def _reply(self, waiting: _Waiting) -> ReplyParameters | None:
         """In a group it must be seen who is answered."""

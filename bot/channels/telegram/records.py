@@ -43,6 +43,10 @@ class Records:
     async def is_awaited(self, turn_id: UUID) -> bool:
         return await self._read(lambda session: pending.is_awaited(session, turn_id))
 
+    async def is_next(self, turn_id: UUID, place: TelegramChat) -> bool:
+        """Whether the reply to that turn is the next text that is said there."""
+        return await self._read(lambda session: pending.unanswered(session, place.address())[:1] == [turn_id])
+
     async def open_partial(self, turn_id: UUID, sealed: bytes) -> str | None:
         """The words of a growing reply; raises `DialogueError` for what cannot be opened."""
         opened = await self._read(lambda session: history.open_partial(session, self._keys, turn_id, sealed))
