@@ -14,7 +14,7 @@ from telegram.error import BadRequest, InvalidToken, TelegramError
 from bot.channels.runtime import Adapter, AdapterContext, Runtime
 from bot.channels.telegram.bot_api import accepted, connect, refused, wait_seconds, webhook_secret
 from bot.channels.telegram.chat import TelegramChat
-from bot.channels.telegram.flood_limits import Limiter, Pace, SharedSlots
+from bot.channels.telegram.flood_limits import Limiter, Pace
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.manifest import MANIFEST
 from bot.channels.telegram.menu import Menus
@@ -24,6 +24,7 @@ from bot.channels.telegram.progress import Progress
 from bot.channels.telegram.records import Records
 from bot.channels.telegram.sender import TelegramSender
 from bot.channels.telegram.settings import TelegramSettings
+from bot.channels.telegram.shared_slots import SharedSlots
 from bot.channels.telegram.stale_placeholders import StalePlaceholders
 from bot.channels.telegram.updates import ALLOWED, Account
 from bot.health import Listening

@@ -24,6 +24,7 @@ from dialogue.process.proxies import choose
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 POLL_SECONDS = 25
+_WITHOUT_PREVIEW = {"link_preview_options": {"is_disabled": True}}
 
 _MAX_BACK_OFF_SECONDS = 30.0
 _MAX_BACK_OFF_WHEN_AWAY_SECONDS = 1.0
@@ -56,10 +57,24 @@ def accepted(refusals: Refusals, health: Health) -> None:
 
 
 class BotApi(Bot):
-    """A bot that hands over updates as Telegram sent them, so that one odd update cannot hold up the others."""
+    """A bot that hands over updates as Telegram sent them, so that one odd update cannot hold up the others.
+
+    For what is done with every turn it makes no objects of answers either. Fields are those of the Bot API; None is
+    left out. Raises `TelegramError`.
+    """
+
+    async def say(self, chat_id: int, text: str, **fields: Any) -> int:
+        """Send a message; returns its id."""
+        message = await self._post("sendMessage", {"chat_id": chat_id, "text": text, **_WITHOUT_PREVIEW, **fields})
+        return int(message["message_id"])
+
+    async def say_instead(self, chat_id: int, message_id: int, text: str, **fields: Any) -> None:
+        """Put another text into a message of ours."""
+        where = {"chat_id": chat_id, "message_id": message_id}
+        await self._post("editMessageText", {**where, "text": text, **_WITHOUT_PREVIEW, **fields})
 
     async def raw_updates(self, offset: int | None) -> list[dict[str, Any]]:
-        """Long poll; whatever lies before `offset` is confirmed by it. Raises `TelegramError`."""
+        """Long poll; whatever lies before `offset` is confirmed by it."""
         updates = await self._post(
             "getUpdates",
             {"offset": offset, "timeout": POLL_SECONDS, "allowed_updates": ALLOWED},

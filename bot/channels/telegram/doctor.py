@@ -38,12 +38,12 @@ async def _ask(settings: TelegramSettings) -> list[CheckResult]:
 
     try:
         api = connect(settings)
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            await api.initialize()
-            try:
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await api.initialize()
                 return [ok("telegram", username=api.bot.username), *_webhook(settings, await api.get_webhook_info())]
-            finally:
-                await api.shutdown()
+        finally:
+            await api.shutdown()  # also when it could not be asked
     except (InvalidToken, TokenRefused):
         return [fail("telegram_token_refused")]
     except Misconfigured as error:

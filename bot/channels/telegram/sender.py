@@ -11,16 +11,16 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
-from telegram import Bot, InlineKeyboardMarkup, LinkPreviewOptions, Message, MessageEntity, ReplyParameters
+from telegram import InlineKeyboardMarkup
 from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
 
 from bot.admission import URGENT
 from bot.channels.telegram import CHANNEL, buttons
-from bot.channels.telegram.bot_api import is_topic_gone, never_arrived, retry_seconds
+from bot.channels.telegram.bot_api import BotApi, is_topic_gone, never_arrived, retry_seconds
 from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.connections import told_before_it_leaves
 from bot.channels.telegram.flood_limits import Limiter, Pace, Urgency
-from bot.channels.telegram.formatting import send_formatted
+from bot.channels.telegram.formatting import Entities, send_formatted
 from bot.channels.telegram.uploads import Uploads
 from bot.outgoing.courier import FORBIDDEN, TryLater, Undeliverable
 from care.texts import Texts
@@ -34,12 +34,15 @@ from dialogue.storage.ids import made_at
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 _LATE = timedelta(minutes=3)
 _NOT_MODIFIED = "not modified"
 _MAX_MOVES = 3
 _STILL_THERE = timedelta(seconds=30)
 _IS_GONE = ("message to edit not found", "message can't be edited", "message_id_invalid")
+
+
+Reply = dict[str, Any]
+"""ReplyParameters of the Bot API."""
 
 
 class Shown(Protocol):
@@ -57,7 +60,7 @@ class TelegramSender:
     def __init__(
         self,
         *,
-        bot: Bot,
+        bot: BotApi,
         limiter: Limiter,
         paces: Callable[[TelegramChat], Pace],
         shown: Shown,
@@ -174,31 +177,28 @@ class TelegramSender:
         await self._limiter.depart(str(place.chat_id), self._paces(place))
         self._begin(delivery_id)
 
-    async def _send_message(self, place: TelegramChat, text: OwedText, reply: ReplyParameters | None) -> str:
+    async def _send_message(self, place: TelegramChat, text: OwedText, reply: Reply | None) -> str:
         only_to = _only_to(place, text)
         buttons_under = await self._buttons(place, text)
 
-        async def send(
-            words: str, entities: Sequence[MessageEntity] | None, *, to: dict[str, Any] | None = only_to
-        ) -> Message:
-            return await self._bot.send_message(
+        async def send(words: str, entities: Entities | None, *, to: int | None = only_to) -> int:
+            return await self._bot.say(
                 place.chat_id,
                 words,
                 entities=entities,
                 message_thread_id=place.thread_id,
                 reply_markup=buttons_under,
                 reply_parameters=reply,
-                link_preview_options=_NO_PREVIEW,
-                api_kwargs=to,
+                receiver_user_id=to,
             )
 
         try:
-            return str((await send_formatted(text, send)).message_id)
+            return str(await send_formatted(text, send))
         except BadRequest as error:
             if only_to is None or is_topic_gone(error):
                 raise
         # not in this chat: better seen by all than by nobody
-        return str((await send_formatted(text, partial(send, to=None))).message_id)
+        return str(await send_formatted(text, partial(send, to=None)))
 
     async def _replace(self, place: TelegramChat, text: OwedText, message_id: int) -> str:
         """An edit is safe to repeat when its outcome is unknown; if the placeholder is gone, sends a new message."""
@@ -224,16 +224,10 @@ class TelegramSender:
         text: OwedText,
         message_id: int,
         words: str,
-        entities: Sequence[MessageEntity] | None,
-    ) -> Message | bool:
-        return await self._bot.edit_message_text(
-            words,
-            place.chat_id,
-            message_id,
-            entities=entities,
-            reply_markup=await self._buttons(place, text),
-            link_preview_options=_NO_PREVIEW,
-        )
+        entities: Entities | None,
+    ) -> None:
+        buttons_under = await self._buttons(place, text)
+        await self._bot.say_instead(place.chat_id, message_id, words, entities=entities, reply_markup=buttons_under)
 
     async def _buttons(self, place: TelegramChat, text: OwedText) -> InlineKeyboardMarkup | None:
         if not text.is_last:
@@ -247,19 +241,19 @@ class TelegramSender:
             return buttons.rating(text.turn_id)
         return None
 
-    async def _reply_parameters(self, place: TelegramChat, text: OwedText) -> ReplyParameters | None:
+    async def _reply_parameters(self, place: TelegramChat, text: OwedText) -> Reply | None:
         """In a group, and minutes after the question, it must be seen what is answered."""
         if text.turn_id is None or text.part or (place.is_private and not self._is_late(text.turn_id)):
             return None
         message_id = await self._reply_to(text.turn_id)
-        return ReplyParameters(message_id, allow_sending_without_reply=True) if message_id else None
+        return {"message_id": message_id, "allow_sending_without_reply": True} if message_id else None
 
     @staticmethod
     def _is_late(turn_id: UUID) -> bool:
         return utc_now() - made_at(turn_id) > _LATE
 
 
-def _only_to(place: TelegramChat, text: OwedText) -> dict[str, Any] | None:
+def _only_to(place: TelegramChat, text: OwedText) -> int | None:
     """In a group: whom alone the notice and words of danger are shown to, since Bot API 10.2; older servers ignore it.
 
     Telegram does not promise that somebody who is offline gets them, so only to somebody who wrote just now.
@@ -268,7 +262,7 @@ def _only_to(place: TelegramChat, text: OwedText) -> dict[str, Any] | None:
     is_fresh = utc_now() - made_at(text.id) < _STILL_THERE
     if place.is_private or place.user_id is None or not (is_private_matter and is_fresh):
         return None
-    return {"receiver_user_id": place.user_id}
+    return place.user_id
 
 
 def _priority(text: OwedText) -> int:

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.channels.telegram.flood_limits import Limiter, LocalSlots, Pace, SharedSlots, Slots, Urgency
+from bot.channels.telegram.flood_limits import Limiter, LocalSlots, Pace, Slots, Urgency
+from bot.channels.telegram.shared_slots import SharedSlots
 from bot.outgoing.courier import TryLater
 from tests.services.valkey import ValkeyServer
 
