@@ -23,6 +23,7 @@ from bot.meters import SENT, UNMETERED, BotMeters
 from bot.outgoing.claims import AllThatIsDue, Claims
 from dialogue.broker.signals import Signals
 from dialogue.core import sending
+from dialogue.core.sending import SentText
 from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import OwedText
 from dialogue.states import REPEATABLE_KINDS, URGENT_KINDS
@@ -38,14 +39,16 @@ _MAX_URGENT_WAIT_SECONDS = 1.0
 """Longest backoff for urgent texts where the platform names no time."""
 _URGENT_PLACES = 16
 """Slots for urgent texts beyond `max_at_once`: a slow platform may occupy all the others."""
+_MANY = 8
+_MOMENT_SECONDS = 0.01
 _MAX_BREAKS = 20
 """Attempts for a text that must arrive when its sender raises an unexpected error."""
 
 FORBIDDEN = "forbidden"
 """The reason where nothing at all can be sent to a person any more."""
 
-Outcome = Callable[[Session], None]
-"""Writes down what became of one text."""
+Outcome = SentText | Callable[[Session], None]
+"""What became of one text: it was sent, or something else that the function writes down."""
 
 OnFailed = Callable[[Session, OwedText, str], None]
 """Called in the transaction that marks a text as failed, with the reason."""
@@ -159,9 +162,15 @@ class Courier:
             if not await self._start_due():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), self._poll_seconds)
+            await self._gather()
         await self._wait_for(self._sending)
         await self._mark_only()
         self._is_stopping = False
+
+    async def _gather(self) -> None:
+        """While many texts are on their way, what happens to them in a moment is written down at once."""
+        if len(self._sending) >= _MANY:
+            await asyncio.sleep(_MOMENT_SECONDS)
 
     async def deliver_due(self) -> int:
         """Send what is due now, all addresses at once; returns how many texts were tried."""
@@ -218,13 +227,7 @@ class Courier:
             count(sending.UNKNOWN)
             return self._failed(text, sending.UNKNOWN)
         count(SENT)
-        return partial(
-            sending.mark_sent,
-            delivery_id=text.id,
-            owner=self._owner,
-            platform_message_id=platform_message_id,
-            now=self._clock(),
-        )
+        return SentText(delivery_id=text.id, platform_message_id=platform_message_id, sent_at=self._clock())
 
     def _count(self, text: OwedText, began_ns: int, outcome: str) -> None:
         self._meters.sent(self._sender.name, text, outcome, began_ns=began_ns, ended_ns=epoch_ns())
@@ -277,8 +280,10 @@ class Courier:
 
     def _in_one_transaction(self, outcomes: list[Outcome], places: int | None) -> list[OwedText]:
         with self._database.begin() as session:
-            for mark in outcomes:
-                mark(session)
+            sending.mark_all_sent(session, [one for one in outcomes if isinstance(one, SentText)], owner=self._owner)
+            for outcome in outcomes:
+                if not isinstance(outcome, SentText):
+                    outcome(session)
             if self._may_hold_more:
                 sending.take_back(session, self._owner, held=self._held)
             return self._claim(session, places) if places is not None and places > -_URGENT_PLACES else []

@@ -108,6 +108,15 @@ _SHORTEN = update(DELIVERIES).where(DELIVERIES.c.id == bindparam("delivery_id"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SentText:
+    """A text that the platform took, with the id that it gave it, if it gave one."""
+
+    delivery_id: UUID
+    platform_message_id: str | None
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bounced:
     """A text that was sent and did not arrive."""
 
@@ -145,8 +154,25 @@ def mark_sent(
     session: Session, delivery_id: UUID, *, owner: UUID, platform_message_id: str | None, now: datetime
 ) -> None:
     """The platform took it."""
-    values = {"new_platform_message_id": platform_message_id, "now": now}
-    session.execute(_MARK_SENT, {"delivery_id": delivery_id, "by_owner": owner, **values})
+    one = SentText(delivery_id=delivery_id, platform_message_id=platform_message_id, sent_at=now)
+    mark_all_sent(session, [one], owner=owner)
+
+
+def mark_all_sent(session: Session, texts: Sequence[SentText], *, owner: UUID) -> None:
+    """The platform took them: one statement for all."""
+    if texts:
+        session.execute(
+            _MARK_SENT,
+            [
+                {
+                    "delivery_id": text.delivery_id,
+                    "by_owner": owner,
+                    "new_platform_message_id": text.platform_message_id,
+                    "now": text.sent_at,
+                }
+                for text in sorted(texts, key=lambda text: text.delivery_id)
+            ],
+        )
 
 
 def mark_failed(session: Session, delivery_id: UUID, *, owner: UUID, error: str) -> bool:
