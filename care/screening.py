@@ -76,6 +76,15 @@ class Screening:
         return self.age is not None and self.age < ADULT
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What was found in a text by itself, before it is known what it is heard in."""
+
+    text: str = field(repr=False)
+    plain: str = field(repr=False)  # normalised
+    alone: Screening
+
+
 DETECTOR_REASON: Final = "detector"
 ANSWER_REASON: Final = "answer"
 TOGETHER_REASON: Final = "together"
@@ -107,17 +116,34 @@ _NOTHING_SPECIAL: Final = "今天过得还可以"
 
 def screen(text: str, *, context: Context = _NOWHERE, detector: Detector | None = None) -> Screening:
     """Screen one message; `detector` defaults to the shipped one."""
+    return screen_in_context(read(text, detector=detector), context)
+
+
+def read(text: str, *, detector: Detector | None = None) -> Reading:
+    """The part of a screening that needs no context, and takes the longest."""
     plain = normalise(text)
-    alone = _read(plain, detector)
+    return Reading(text=text, plain=plain, alone=_read(plain, detector))
+
+
+def screen_in_context(reading: Reading, context: Context) -> Screening:
+    """The rest of it."""
+    plain = reading.plain
     learnt = understand(plain, context.asked)
-    found = replace(_answered(_reported(alone, learnt, context), learnt, context), learnt=learnt)
+    found = replace(_answered(_reported(reading.alone, learnt, context), learnt, context), learnt=learnt)
     return _protecting(_with_what_came_before(found, plain, context), context)
 
 
-def screen_safely(text: str, *, context: Context = _NOWHERE, detector: Detector | None = None) -> Screening:
-    """Screen, whatever breaks: a failing detector leaves the rules, a failing screen counts as tier 1."""
+def screen_safely(
+    text: str, *, context: Context = _NOWHERE, detector: Detector | None = None, reading: Reading | None = None
+) -> Screening:
+    """Screen, whatever breaks: a failing detector leaves the rules, a failing screen counts as tier 1.
+
+    `reading` spares reading the text again, if it is of this text.
+    """
     try:
-        return screen(text, context=context, detector=detector)
+        if reading is None or reading.text != text:
+            reading = read(text, detector=detector)
+        return screen_in_context(reading, context)
     except Exception as error:  # noqa: BLE001 - the last line before a person in danger goes unanswered
         return Screening(
             tier=Tier.DISTRESS,

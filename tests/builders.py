@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import func, select
 
-from dialogue.core import claiming, conversations, intake, people, sending, turns
+from dialogue.core import arrival, claiming, conversations, intake, people, sending, turns
 from dialogue.core.intake import Received
 from dialogue.core.turn_claims import claim_open
 from dialogue.core.turns import ClaimedTurn, FinishedReply
@@ -86,7 +86,7 @@ class Rooms:
             person = people.locked(
                 session, self.keys, channel=inbound.address.channel, user_id=inbound.user_id, now=self.clock()
             )
-            if intake.is_repeat(session, inbound):
+            if arrival.look(session, person, inbound, now=self.clock()).is_repeat:
                 return None
             conversation_id = conversations.open_for(session, person, inbound.address, now=self.clock())
             return intake.append_to_turn(session, person, inbound, conversation_id, text=inbound.text, now=self.clock())

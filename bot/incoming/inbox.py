@@ -19,11 +19,11 @@ from bot.incoming.limits import UNLIMITED, Limits
 from bot.incoming.receipt import Receipt
 from bot.incoming.second_reader import SecondReader
 from bot.incoming.situation import Aside, Button, Edit, NotText, Rules, Spoken, Text, What
-from bot.incoming.urgency import screen_at_length
+from bot.incoming.urgency import priority_of, read_once
 from bot.meters import UNMETERED, BotMeters
 from bot.staff.desk import Desk
 from care.disclosure import Answer
-from care.screening import Tier
+from care.screening import Reading
 from care.scripts import Voice
 from care.texts import Texts
 from dialogue.admin import takeover
@@ -141,10 +141,10 @@ class Inbox:
         """The person blocked the bot, or is gone: end their conversation, and send nothing more of it."""
         await self._executor.run(partial(self._leave, address))
 
-    def receive_blocking(self, message: InboundMessage) -> Receipt:
+    def receive_blocking(self, message: InboundMessage, *, reading: Reading | None = None) -> Receipt:
         """The same as `receive`, for callers that have a thread to spend."""
         began_ns = epoch_ns()
-        receipt = self.decide_blocking(Text(), message)
+        receipt = self.decide_blocking(Text(), message, reading=reading)
         self._meters.took_in(
             message.address.channel,
             receipt.turn_id,
@@ -154,10 +154,10 @@ class Inbox:
         )
         return receipt
 
-    def decide_blocking(self, what: What, message: InboundMessage) -> Receipt:
-        """One message, in one transaction; raises `DatabaseUnavailable`."""
+    def decide_blocking(self, what: What, message: InboundMessage, *, reading: Reading | None = None) -> Receipt:
+        """One message, in one transaction; raises `DatabaseUnavailable`. `reading`: of its text, if there is one."""
         with self._database.begin() as session:
-            loaded = situation.load(session, self.rules, what, message, now=self._clock())
+            loaded = situation.load(session, self.rules, what, message, reading=reading, now=self._clock())
             receipt = replace(decisions.decide(loaded), language=loaded.person.language)
         self._count(message, receipt)
         if self._second_reader is not None and isinstance(what, Text):
@@ -172,17 +172,18 @@ class Inbox:
         )
         return receipt
 
-    def _decide_if_known(self, what: Edit, message: InboundMessage) -> Receipt:
+    def _decide_if_known(self, what: Edit, message: InboundMessage, *, reading: Reading | None = None) -> Receipt:
         with self._database.read() as session:
             is_known = intake.is_known(session, message, external_id=what.original_id)
-        return self.decide_blocking(what, message) if is_known else Receipt()
+        return self.decide_blocking(what, message, reading=reading) if is_known else Receipt()
 
-    async def _run(self, call: Callable[[], Receipt], message: InboundMessage) -> Receipt:
+    async def _run(self, call: Callable[..., Receipt], message: InboundMessage) -> Receipt:
         """In the order of the danger in the words, which is known before the database is asked."""
-        is_ordered = self._executor.is_full
-        said = f"{message.text}\n{message.beside}\n{message.forwarded}"
-        priority = screen_at_length(said).tier if is_ordered else Tier.NONE
-        return await self._executor.run(call, priority=priority)
+        if not self._executor.is_full:
+            return await self._executor.run(call)
+        reading = read_once(message)
+        priority = priority_of(message, reading)
+        return await self._executor.run(partial(call, reading=reading), priority=priority)
 
     def _rate(self, channel: str, user_id: str, turn_id: UUID, value: int) -> bool:
         with self._database.begin() as session:

@@ -20,16 +20,17 @@ from care import languages
 from care.age import AgeBand
 from care.course import Assessment, Course, context_of
 from care.disclosure import Answer
-from care.screening import Context, Tier
+from care.screening import Context, Reading, Tier
 from care.scripts import Voice
 from care.texts import Texts
 from care.visit import Attendance, attend
 from dialogue.admin.office import Office
 from dialogue.core import budgets, conversations, danger_course, people
+from dialogue.core.arrival import look
 from dialogue.core.conversations import OpenConversation
 from dialogue.core.intake import StoredWords
 from dialogue.core.people import KnownPerson
-from dialogue.core.recent_words import recent_texts, recent_words
+from dialogue.core.recent_words import as_kept, opened
 from dialogue.messages import InboundMessage
 from dialogue.process.duty_hours import DutyHours
 
@@ -117,6 +118,8 @@ class Situation:
     course: Course
     """How danger ran for that person, in this conversation and before it."""
     now: datetime
+    is_repeat: bool = False
+    """The platform delivers it once more: it is stored."""
     replaces: StoredWords | None = None
     """The message that this edit changes, while it is unanswered."""
     platform_holder: str | None = None
@@ -171,8 +174,19 @@ Outcome = Receipt | Situation
 """What a step returns: what became of the message, or the situation that it passes on."""
 
 
-def load(session: Session, rules: Rules, what: What, message: InboundMessage, *, now: datetime) -> Situation:
-    """Lock the person, or make them, and read what is open at the address. Raises `WrongSecretKey`, `Unreadable`."""
+def load(
+    session: Session,
+    rules: Rules,
+    what: What,
+    message: InboundMessage,
+    *,
+    reading: Reading | None = None,
+    now: datetime,
+) -> Situation:
+    """Lock the person, or make them, and read what is open at the address. Raises `WrongSecretKey`, `Unreadable`.
+
+    `reading`: of the message's text, if it was read before.
+    """
     person = people.locked(
         session, rules.office.keys, channel=message.address.channel, user_id=message.user_id, now=now
     )
@@ -183,12 +197,12 @@ def load(session: Session, rules: Rules, what: What, message: InboundMessage, *,
         people.speaks(session, person, language)
         person = replace(person, language=language)
     rules = rules.said_in(language)
-    conversation = conversations.open_at(session, message.address)
+    arrival = look(session, person, message, now=now)
+    conversation = arrival.conversation
     course = danger_course.course_of(person, conversation)
 
     def context() -> Context:
-        recent = recent_words(session, person, now=now)
-        return context_of(course, now, recent=recent, band=person.age_band)
+        return context_of(course, now, recent=opened(person, arrival.latest), band=person.age_band)
 
     return Situation(
         session=session,
@@ -202,11 +216,13 @@ def load(session: Session, rules: Rules, what: What, message: InboundMessage, *,
             beside=message.beside,
             max_length=rules.max_message_length,
             context=context,
-            said_before=lambda: recent_texts(session, person, now=now),
+            said_before=lambda: as_kept(person, arrival.latest),
+            reading=reading,
         ),
         person=person,
         conversation=conversation,
         course=course,
+        is_repeat=arrival.is_repeat,
         now=now,
         platform_holder=_platform_holder(session, message),
     )

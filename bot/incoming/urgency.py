@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from bot.admission import URGENT
-from care.screening import Screening, screen_safely
+from care.screening import Reading, Screening, read, screen_safely
+from dialogue.messages import InboundMessage
 
 _PIECE = 4096
 """Characters of a long text that are screened at a time."""
@@ -11,6 +12,23 @@ _OVERLAP = 200
 """Characters: a sentence that stands on the border of two pieces is whole in one of them."""
 _MAX_PIECES = 12
 """More than Telegram's longest formatted message (32,768 characters); of what is longer both ends are screened."""
+
+
+def read_once(message: InboundMessage) -> Reading | None:
+    """The message's own words, read to be screened now and in their context; None where they are not all there is."""
+    if message.beside or message.forwarded or len(message.text) > _PIECE:
+        return None
+    try:
+        return read(message.text)
+    except Exception:  # noqa: BLE001 - whoever screens for good finds out why
+        return None
+
+
+def priority_of(message: InboundMessage, reading: Reading | None) -> int:
+    """The tier of the danger in a message's words."""
+    if reading is not None:
+        return screen_safely(message.text, reading=reading).tier
+    return screen_at_length(f"{message.text}\n{message.beside}\n{message.forwarded}").tier
 
 
 def screen_at_length(text: str) -> Screening:

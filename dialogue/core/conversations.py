@@ -21,7 +21,7 @@ _IN_CHAT = (
     CONVERSATIONS.c.chat_id == bindparam("chat_id"),
 )
 # the address's own, or else one that was opened before the channel named its accounts
-_OPEN = (
+OPEN = (
     select(
         CONVERSATIONS.c.id,
         CONVERSATIONS.c.account,
@@ -35,6 +35,7 @@ _OPEN = (
     .order_by(CONVERSATIONS.c.account.desc())
     .limit(1)
 )
+"""Of the address columns."""
 _NAME_ACCOUNT = (
     update(CONVERSATIONS)
     .where(CONVERSATIONS.c.id == bindparam("conversation_id"))
@@ -100,14 +101,14 @@ class OpenConversation:
 
 def find_open(session: Session, address: Address) -> UUID | None:
     """The taken-over conversation at that address, if any."""
-    conversation_id: UUID | None = session.scalar(_OPEN, address.columns())
+    conversation_id: UUID | None = session.scalar(OPEN, address.columns())
     return conversation_id
 
 
 def open_at(session: Session, address: Address) -> OpenConversation | None:
     """As `open_at`, with who answers in it."""
-    row = session.execute(_OPEN, address.columns()).first()
-    return _conversation(row) if row is not None else None
+    row = session.execute(OPEN, address.columns()).first()
+    return conversation_of(row, row.course) if row is not None else None
 
 
 def open_for(session: Session, person: KnownPerson, address: Address, *, now: datetime) -> UUID:
@@ -168,11 +169,12 @@ def stop(session: Session, address: Address, turn_id: UUID, *, now: datetime) ->
     return True
 
 
-def _conversation(row: Any) -> OpenConversation:
+def conversation_of(row: Any, sealed_course: bytes | None) -> OpenConversation:
+    """From a row of `OPEN`."""
     return OpenConversation(
         id=row.id,
         account=row.account,
-        sealed_course=row.course,
+        sealed_course=sealed_course,
         holder=row.taken_over_by,
         relay_to=relay_address(row),
     )

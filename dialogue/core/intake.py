@@ -16,11 +16,6 @@ from dialogue.storage import after_commit
 from dialogue.storage.ids import new_id
 from dialogue.tables import MESSAGES, TURNS
 
-_REPEAT = select(MESSAGES.c.id).where(
-    MESSAGES.c.channel == bindparam("channel"),
-    MESSAGES.c.account == bindparam("account"),
-    MESSAGES.c.external_id == bindparam("external_id"),
-)
 _STORED = (
     select(
         MESSAGES.c.id,
@@ -64,7 +59,7 @@ _DISCARD_EMPTY_TURN = (
 _NEWEST = (
     select(MESSAGES.c.id, MESSAGES.c.text, MESSAGES.c.received_at)
     .where(MESSAGES.c.person_id == bindparam("of_person"))
-    .order_by(MESSAGES.c.id.desc())
+    .order_by(MESSAGES.c.received_at.desc(), MESSAGES.c.id.desc())
     .limit(1)
 )
 _STORE = insert(MESSAGES)
@@ -128,12 +123,6 @@ class StoredWords:
     def is_settled(self) -> bool:
         """Whether it was answered, refused or obeyed."""
         return not self.is_held and self.state not in OPEN_TURN_STATES
-
-
-def is_repeat(session: Session, message: InboundMessage) -> bool:
-    """Whether this external id was stored before."""
-    place = {"channel": message.address.channel, "account": message.account, "external_id": message.external_id}
-    return session.scalar(_REPEAT, place) is not None
 
 
 def stored(session: Session, person: KnownPerson, message: InboundMessage, *, external_id: str) -> StoredWords | None:

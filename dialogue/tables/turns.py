@@ -81,6 +81,8 @@ class Message(Table):
         Index("ix_messages_turn_id", "turn_id"),
         # erasure and export
         Index("ix_messages_person_id", "person_id"),
+        # the last words of a person, read with each message
+        Index("ix_messages_person_id_received_at", "person_id", "received_at"),
         # the sweep looks at words that wait for a consent only
         Index("ix_messages_expires_at", "expires_at", **only_where("expires_at IS NOT NULL")),
         # the housekeeper deletes texts that belong to no conversation by their own age

@@ -16,7 +16,7 @@ def decide(situation: Situation) -> Outcome:
     stored = intake.stored(situation.session, situation.person, situation.message, external_id=what.original_id)
     if stored is None:
         return situation
-    if intake.is_repeat(situation.session, situation.message):
+    if situation.is_repeat:
         return Receipt(is_repeat=True)
     if situation.words.fault is None and situation.words.text == stored.text:
         return Receipt()

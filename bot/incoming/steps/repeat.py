@@ -3,11 +3,10 @@
 from bot.incoming import relay
 from bot.incoming.receipt import Receipt
 from bot.incoming.situation import NotText, Outcome, Situation
-from dialogue.core import intake
 
 
 def decide(situation: Situation) -> Outcome:
-    if not intake.is_repeat(situation.session, situation.message):
+    if not situation.is_repeat:
         return situation
     if isinstance(situation.what, NotText) and relay.may_show(situation):
         relay.show(situation)  # another picture of an album
