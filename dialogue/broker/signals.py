@@ -3,7 +3,7 @@
 A process also wakes its own couriers directly, so that crisis words never wait for Redis.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -79,32 +79,46 @@ class Signals:
 
     def owe(self, channels: Iterable[str]) -> None:
         """Wake the couriers of these channels, the one in this process first."""
-        for channel in channels:
-            for where, wake in list(self._nearby):
-                if where == channel:
-                    wake()
-            self._publish(owed(channel), b"")
+        self.tell(owed_channels=channels)
 
     def cancel(self, turn_ids: Iterable[UUID]) -> None:
         """Tell every worker to stop generating these turns."""
-        for turn_id in turn_ids:
-            self._publish(CANCEL, turn_id.bytes)
+        self.tell(cancelled_turn_ids=turn_ids)
+
+    def tell(self, *, owed_channels: Iterable[str] = (), cancelled_turn_ids: Iterable[UUID] = ()) -> None:
+        """Both, in one round trip."""
+        told = []
+        for channel in owed_channels:
+            for where, wake in list(self._nearby):
+                if where == channel:
+                    wake()
+            told.append((owed(channel), b""))
+        self._publish(*told, *((CANCEL, turn_id.bytes) for turn_id in cancelled_turn_ids))
 
     def show(self, channel: str, turn_id: UUID, sealed: bytes) -> None:
         """The reply so far, sealed by its person's key."""
-        self._publish(partial(channel), turn_id.bytes + sealed)
+        self._publish((partial(channel), turn_id.bytes + sealed))
 
     def close(self) -> None:
         self._redis.close()
 
-    def _publish(self, topic: str, payload: bytes) -> None:
-        if self._rest.is_on:
+    def _publish(self, *hints: tuple[str, bytes]) -> None:
+        if not hints or self._rest.is_on:
             return
         try:
-            self._redis.publish(topic, payload)
+            self._send(hints)
         except RedisError as error:
             self._rest.begin()
-            log.debug("signal_lost", topic=topic, error=type(error).__name__)
+            log.debug("signal_lost", topics=[topic for topic, _ in hints], error=type(error).__name__)
+
+    def _send(self, hints: Sequence[tuple[str, bytes]]) -> None:
+        if len(hints) == 1:
+            self._redis.publish(*hints[0])
+            return
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for topic, payload in hints:
+                pipeline.publish(topic, payload)
+            pipeline.execute()
 
 
 def read_partial(payload: bytes) -> tuple[UUID, bytes]:

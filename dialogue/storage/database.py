@@ -1,5 +1,7 @@
 """Database access for PostgreSQL and SQLite: one transaction per use case, committed only here."""
 
+import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -7,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Dialect, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, InvalidatePoolError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from dialogue.errors import DatabaseDamaged, DatabaseUnavailable, Misconfigured
 from dialogue.storage import after_commit
@@ -38,6 +40,8 @@ _DAMAGED = ("malformed", "file is not a database")
 """SQLITE_CORRUPT and SQLITE_NOTADB: https://www.sqlite.org/rescode.html"""
 _READ_ONLY = {"mindglm_read_only": True}
 _THRESHOLD = "prepare_threshold"
+_USED_AT = "mindglm_used_at"
+_FRESH_SECONDS = 1.0
 _BARE = {"mindglm_bare": True}
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -120,9 +124,9 @@ def connect(
     """
     try:
         parsed, is_pooled, threshold = _without_preparing(make_url(url))
-        options: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": True, "pool_size": pool_size}
+        options: dict[str, Any] = {"hide_parameters": True, "pool_size": pool_size}
         if parsed.get_backend_name() == "sqlite":
-            options |= {"connect_args": {"timeout": _BUSY_SECONDS, "check_same_thread": False}, "pool_pre_ping": False}
+            options |= {"connect_args": {"timeout": _BUSY_SECONDS, "check_same_thread": False}}
         elif threshold is not None:
             options |= {"connect_args": threshold}
         engine = create_engine(parsed, max_overflow=pool_size, **options)
@@ -132,6 +136,9 @@ def connect(
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     elif engine.dialect.name == "postgresql":
+        for moment in ("connect", "checkin"):
+            event.listen(engine, moment, _note_use)
+        event.listen(engine, "checkout", partial(_ask_if_idle, engine.dialect))
         settings = _session_settings(lock_seconds)
         if is_pooled:
             event.listen(engine, "begin", partial(_set_locally, settings))
@@ -195,6 +202,27 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
     for pragma in _SQLITE_PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _note_use(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+    record.info[_USED_AT] = time.monotonic()
+
+
+def _ask_if_idle(
+    dialect: Dialect, connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: PoolProxiedConnection
+) -> None:
+    """Whether the server still holds a connection that was unused for a while; the pool opens others if not.
+
+    One that was used just now is not asked: that would be a round trip more in every transaction.
+    """
+    if time.monotonic() - record.info.get(_USED_AT, -math.inf) < _FRESH_SECONDS:
+        return
+    try:
+        is_alive = dialect.do_ping(connection)
+    except dialect.loaded_dbapi.Error:
+        is_alive = False
+    if not is_alive:
+        raise InvalidatePoolError
 
 
 def _without_preparing(url: URL) -> tuple[URL, bool, dict[str, Any] | None]:
