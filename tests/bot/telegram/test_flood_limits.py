@@ -132,6 +132,14 @@ async def test_two_processes_share_one_pace(redis_url: str) -> None:
     await asyncio.gather(one.close(), other.close())
 
 
+async def test_what_is_asked_at_once_is_asked_on_one_connection(redis_url: str) -> None:
+    slots = SharedSlots.connect(redis_url, "42")
+    waits = await asyncio.gather(*(slots.ask(f"{number}", FAST, TEXT) for number in range(50)))
+    assert len({slot.wait_ms for slot in waits}) > 40
+    assert len(slots._redis.connection_pool._available_connections) == 1
+    await slots.close()
+
+
 async def test_without_redis_each_process_keeps_the_pace_by_itself(valkey_server: ValkeyServer) -> None:
     slots = SharedSlots.connect(valkey_server.url, "42")
     await take(slots, "a")

@@ -2,13 +2,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import uuid4
 
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from dialogue.core import outbox, people, sending
-from dialogue.core.sending import back_off_seconds
+from dialogue.core.sending import SentText, back_off_seconds
 from dialogue.messages import Address
 from dialogue.states import DeliveryKind, DeliveryState
-from dialogue.tables import Person
+from dialogue.tables import Delivery, Person
 from tests.builders import CHANNEL, Rooms
 
 ME, OTHER = uuid4(), uuid4()
@@ -54,6 +54,22 @@ def test_one_address_gets_its_texts_one_after_the_other(rooms: Rooms) -> None:
     with rooms.database.begin() as session:
         sending.mark_sent(session, first.id, owner=ME, platform_message_id="7", now=rooms.clock())
     assert [text.text for text in rooms.due(owner=OTHER)] == ["二"]
+
+
+def test_texts_that_were_sent_together_are_marked_in_one_statement(rooms: Rooms) -> None:
+    for who in ("小王", "小李", "小赵"):
+        owe(rooms, "一", who=who)
+    taken = [
+        SentText(delivery_id=one.id, platform_message_id="7", sent_at=rooms.clock()) for one in rooms.due(owner=ME)
+    ]
+    statements: list[str] = []
+    event.listen(rooms.database.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
+    with rooms.database.begin() as session:
+        sending.mark_all_sent(session, taken, owner=ME)
+        sending.mark_all_sent(session, [], owner=ME)
+    assert len([each for each in statements if each.startswith("UPDATE")]) == 1
+    with rooms.database.read() as session:
+        assert set(session.scalars(select(Delivery.state))) == {DeliveryState.SENT}
 
 
 def test_a_text_that_is_put_off_holds_back_the_later_ones(rooms: Rooms) -> None:
