@@ -83,13 +83,17 @@ def understand(plain: str, asked: Iterable[Asks]) -> frozenset[Learnt]:
         if tell.may_be_in(characters) and tell.pattern.search(plain):
             told.add(learnt)
     answer = plain.strip(_SURROUNDINGS)
-    if len(answer) <= SHORT_ANSWER:
-        told |= _answered(answer, tuple(asked))
+    if len(answer) <= SHORT_ANSWER and (fits := _fitting(answer)):
+        told |= _answered(fits, tuple(asked))
     return frozenset(told)
 
 
-def _answered(answer: str, asked: tuple[Asks, ...]) -> set[Learnt]:
-    fits = {name for name, pattern in _answers().items() if pattern.fullmatch(answer)}
+def _fitting(answer: str) -> set[str]:
+    characters = frozenset(answer)
+    return {name for name, one in _answers().items() if one.may_be_in(characters) and one.pattern.fullmatch(answer)}
+
+
+def _answered(fits: set[str], asked: tuple[Asks, ...]) -> set[Learnt]:
     if Asks.ALONE in asked and "alone" in fits and not set(asked) & {Asks.PLAN, Asks.THOUGHT}:
         return {Learnt.ALONE}
     if told := _details(fits, set(asked)):
@@ -121,8 +125,8 @@ def _details(fits: set[str], asked: set[Asks]) -> set[Learnt]:
 
 
 @cache
-def _answers() -> dict[str, re.Pattern[str]]:
-    return {name: re.compile(pattern) for name, pattern in lexicon.load("answers")["answers"].items()}
+def _answers() -> dict[str, Prefiltered]:
+    return {name: prefiltered(re.compile(pattern)) for name, pattern in lexicon.load("answers")["answers"].items()}
 
 
 @cache

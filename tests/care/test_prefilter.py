@@ -20,7 +20,7 @@ def shipped() -> list[Prefiltered]:
     risk, identity, answers = lexicon.load("risk"), lexicon.load("identity"), lexicon.load("answers")
     written = [lexicon.expand(rule["pattern"], risk["words"]) for rule in risk["rule"]]
     written += [lexicon.expand(way, identity["words"]) for one in identity["question"] for way in one["patterns"]]
-    written += answers["tells"].values()
+    written += [*answers["tells"].values(), *answers["answers"].values()]
     written += [one["written"] for one in lexicon.load("spelling")["disguise"]]
     return [prefiltered(re.compile(pattern)) for pattern in written]
 
