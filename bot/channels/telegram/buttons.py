@@ -1,10 +1,9 @@
-"""Buttons under our messages and their callback data: at most 64 bytes, never anybody's words."""
+"""Keyboard under our messages and their callback data: at most 64 bytes, never anybody's words."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
-
-from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from care.age import AgeBand
 from care.disclosure import Answer
@@ -21,6 +20,11 @@ _ANSWERS = {
 _CONSENT = re.compile(rf"consent:(?P<answer>{'|'.join(_ANSWERS)})(?::(?P<user>[1-9]\d{{0,18}}))?")
 
 
+KeyboardButton = dict[str, str]
+Keyboard = dict[str, list[Sequence[KeyboardButton]]]
+"""InlineKeyboardMarkup of the Bot API."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsentButton:
     """What a button under the notice answers, and whose it is; None for anybody's."""
@@ -29,16 +33,9 @@ class ConsentButton:
     user_id: int | None = None
 
 
-def rating(turn_id: UUID) -> InlineKeyboardMarkup:
+def rating(turn_id: UUID) -> Keyboard:
     """Under a reply."""
-    return InlineKeyboardMarkup(
-        [
-            [
-                InlineKeyboardButton("👍", callback_data=f"rate:1:{turn_id.hex}"),
-                InlineKeyboardButton("👎", callback_data=f"rate:-1:{turn_id.hex}"),
-            ]
-        ]
-    )
+    return _rows([_pressed("👍", f"rate:1:{turn_id.hex}"), _pressed("👎", f"rate:-1:{turn_id.hex}")])
 
 
 def read_rating(data: str) -> tuple[UUID, int] | None:
@@ -47,15 +44,10 @@ def read_rating(data: str) -> tuple[UUID, int] | None:
     return (UUID(hex=found["turn"]), int(found["value"])) if found else None
 
 
-def consent(texts: Texts, *, user_id: int | None = None) -> InlineKeyboardMarkup:
+def consent(texts: Texts, *, user_id: int | None = None) -> Keyboard:
     """Under the question for consent; in a group, for the person who is asked."""
     whose = f":{user_id}" if user_id is not None else ""
-    return InlineKeyboardMarkup(
-        [
-            [InlineKeyboardButton(texts.say(f"disclosure_button_{name}"), callback_data=f"consent:{name}{whose}")]
-            for name in _ANSWERS
-        ]
-    )
+    return _rows(*([_pressed(texts.say(f"disclosure_button_{name}"), f"consent:{name}{whose}")] for name in _ANSWERS))
 
 
 def read_consent(data: str) -> ConsentButton | None:
@@ -66,14 +58,22 @@ def read_consent(data: str) -> ConsentButton | None:
     return ConsentButton(answer=_ANSWERS[found["answer"]], user_id=int(found["user"]) if found["user"] else None)
 
 
-def alert(texts: Texts, conversation_id: UUID, link: str) -> InlineKeyboardMarkup:
+def alert(texts: Texts, conversation_id: UUID, link: str) -> Keyboard:
     """Under an alert to an admin; `link` opens the console, if it is not empty."""
-    take = InlineKeyboardButton(texts.say("alert_button_take"), callback_data=f"take:{conversation_id.hex}")
-    opening = [InlineKeyboardButton(texts.say("alert_button_open"), url=link)] if link else []
-    return InlineKeyboardMarkup([[take, *opening]])
+    take = _pressed(texts.say("alert_button_take"), f"take:{conversation_id.hex}")
+    opening = [{"text": texts.say("alert_button_open"), "url": link}] if link else []
+    return _rows([take, *opening])
 
 
 def read_order(data: str) -> str | None:
     """What an admin would have written instead of pressing."""
     found = _TAKE.fullmatch(data)
     return f"/admin takeover {found['conversation']}" if found else None
+
+
+def _pressed(text: str, data: str) -> KeyboardButton:
+    return {"text": text, "callback_data": data}
+
+
+def _rows(*rows: Sequence[KeyboardButton]) -> Keyboard:
+    return {"inline_keyboard": list(rows)}

@@ -11,7 +11,6 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
-from telegram import InlineKeyboardMarkup
 from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
 
 from bot.admission import URGENT
@@ -229,7 +228,7 @@ class TelegramSender:
         buttons_under = await self._buttons(place, text)
         await self._bot.say_instead(place.chat_id, message_id, words, entities=entities, reply_markup=buttons_under)
 
-    async def _buttons(self, place: TelegramChat, text: OwedText) -> InlineKeyboardMarkup | None:
+    async def _buttons(self, place: TelegramChat, text: OwedText) -> buttons.Keyboard | None:
         if not text.is_last:
             return None
         if text.kind is DeliveryKind.CONSENT:

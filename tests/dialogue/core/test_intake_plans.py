@@ -19,7 +19,7 @@ WHO = "小王"
 _PAST = text(
     "INSERT INTO messages (id, person_id, conversation_id, turn_id, channel, account, external_id, text, sent_at,"
     " received_at) SELECT gen_random_uuid(), person_id, conversation_id, turn_id, channel, account,"
-    " 'past-' || number, text, sent_at - number * interval '1 minute', received_at - number * interval '1 minute'"
+    " 'past-' || number, text, sent_at - number * interval '1 hour', received_at - number * interval '1 hour'"
     " FROM generate_series(1, :count) AS number, (SELECT * FROM messages LIMIT 1) AS one"
 )
 
