@@ -1,16 +1,15 @@
 """How a reply looks, and when it names what it answers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
 import pytest
-from telegram import MessageEntity
 from telegram.error import BadRequest
 
 from bot.channels.telegram.chat import TelegramChat
-from bot.channels.telegram.formatting import send_formatted
+from bot.channels.telegram.formatting import Entities, send_formatted
 from bot.channels.telegram.sender import TelegramSender
 from dialogue.messages import Address, OwedText
 from dialogue.states import DeliveryKind
@@ -34,8 +33,8 @@ class Api:
         self.sent: list[tuple[str, list[str]]] = []
         self._refusals = list(refusals)
 
-    async def send(self, words: str, entities: Sequence[MessageEntity] | None) -> int:
-        self.sent.append((words, [entity.type for entity in entities or ()]))
+    async def send(self, words: str, entities: Entities | None) -> int:
+        self.sent.append((words, [entity["type"] for entity in entities or ()]))
         if self._refusals:
             raise BadRequest(self._refusals.pop(0))
         return len(self.sent)
@@ -81,7 +80,7 @@ async def test_minutes_after_the_question_an_answer_quotes_it() -> None:
     late = owed("我在", turn_id=first_id_at(utc_now() - timedelta(minutes=4)))
     quoted = await sender._reply_parameters(place, late)
     assert quoted is not None
-    assert quoted.message_id == 41
+    assert quoted["message_id"] == 41
     assert await sender._reply_parameters(place, owed("我在", turn_id=new_id())) is None
 
 
