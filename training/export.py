@@ -166,7 +166,7 @@ class _Swift:
             tuned = {**common, **files, "num_train_epochs": 2, "learning_rate": 1e-4, "output_dir": "sft"}
             _recipe(target / "sft.yaml", "NPROC_PER_NODE=4 swift sft sft.yaml", tuned)
         if "dpo" in counts:
-            files: dict[str, Any] = {"rlhf_type": "dpo", "dataset": "dpo.jsonl", "beta": 0.1}
+            files = {"rlhf_type": "dpo", "dataset": "dpo.jsonl", "beta": 0.1}
             tuned = {**common, **files, "num_train_epochs": 1, "learning_rate": 5e-6, "output_dir": "dpo"}
             _recipe(target / "dpo.yaml", "NPROC_PER_NODE=4 swift rlhf dpo.yaml", tuned)
 
