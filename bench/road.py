@@ -236,7 +236,7 @@ def main() -> None:
         for people in arguments.people:
             for count in (0, len(cookies)) if cookies else (0,):
                 with _open_desks(cookies[:count]):
-                    row = measure(
+                    measured = measure(
                         services,
                         database=name,
                         people=people,
@@ -244,7 +244,7 @@ def main() -> None:
                         desks=count,
                         processes=processes,
                     )
-                    rows.append(asyncio.run(row))
+                    rows.append(asyncio.run(measured))
     if arguments.json:
         print(json.dumps([asdict(row) for row in rows]))
         return
