@@ -77,7 +77,7 @@ class Screening:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class TextReading:
     """What was found in a text by itself, before it is known what it is heard in."""
 
     text: str = field(repr=False)
@@ -119,13 +119,13 @@ def screen(text: str, *, context: Context = _NOWHERE, detector: Detector | None 
     return screen_in_context(read(text, detector=detector), context)
 
 
-def read(text: str, *, detector: Detector | None = None) -> Reading:
+def read(text: str, *, detector: Detector | None = None) -> TextReading:
     """The part of a screening that needs no context, and takes the longest."""
     plain = normalise(text)
-    return Reading(text=text, plain=plain, alone=_read(plain, detector))
+    return TextReading(text=text, plain=plain, alone=_read(plain, detector))
 
 
-def screen_in_context(reading: Reading, context: Context) -> Screening:
+def screen_in_context(reading: TextReading, context: Context) -> Screening:
     """The rest of it."""
     plain = reading.plain
     learnt = understand(plain, context.asked)
@@ -134,7 +134,7 @@ def screen_in_context(reading: Reading, context: Context) -> Screening:
 
 
 def screen_safely(
-    text: str, *, context: Context = _NOWHERE, detector: Detector | None = None, reading: Reading | None = None
+    text: str, *, context: Context = _NOWHERE, detector: Detector | None = None, reading: TextReading | None = None
 ) -> Screening:
     """Screen, whatever breaks: a failing detector leaves the rules, a failing screen counts as tier 1.
 

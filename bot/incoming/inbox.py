@@ -23,7 +23,7 @@ from bot.incoming.urgency import priority_of, read_once
 from bot.meters import UNMETERED, BotMeters
 from bot.staff.desk import Desk
 from care.disclosure import Answer
-from care.screening import Reading
+from care.screening import TextReading
 from care.scripts import Voice
 from care.texts import Texts
 from dialogue.admin import takeover
@@ -141,7 +141,7 @@ class Inbox:
         """The person blocked the bot, or is gone: end their conversation, and send nothing more of it."""
         await self._executor.run(partial(self._leave, address))
 
-    def receive_blocking(self, message: InboundMessage, *, reading: Reading | None = None) -> Receipt:
+    def receive_blocking(self, message: InboundMessage, *, reading: TextReading | None = None) -> Receipt:
         """The same as `receive`, for callers that have a thread to spend."""
         began_ns = epoch_ns()
         receipt = self.decide_blocking(Text(), message, reading=reading)
@@ -154,7 +154,7 @@ class Inbox:
         )
         return receipt
 
-    def decide_blocking(self, what: What, message: InboundMessage, *, reading: Reading | None = None) -> Receipt:
+    def decide_blocking(self, what: What, message: InboundMessage, *, reading: TextReading | None = None) -> Receipt:
         """One message, in one transaction; raises `DatabaseUnavailable`. `reading`: of its text, if there is one."""
         with self._database.begin() as session:
             loaded = situation.load(session, self.rules, what, message, reading=reading, now=self._clock())
@@ -172,7 +172,7 @@ class Inbox:
         )
         return receipt
 
-    def _decide_if_known(self, what: Edit, message: InboundMessage, *, reading: Reading | None = None) -> Receipt:
+    def _decide_if_known(self, what: Edit, message: InboundMessage, *, reading: TextReading | None = None) -> Receipt:
         with self._database.read() as session:
             is_known = intake.is_known(session, message, external_id=what.original_id)
         return self.decide_blocking(what, message, reading=reading) if is_known else Receipt()

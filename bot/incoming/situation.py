@@ -20,7 +20,7 @@ from care import languages
 from care.age import AgeBand
 from care.course import Assessment, Course, context_of
 from care.disclosure import Answer
-from care.screening import Context, Reading, Tier
+from care.screening import Context, TextReading, Tier
 from care.scripts import Voice
 from care.texts import Texts
 from care.visit import Attendance, attend
@@ -180,7 +180,7 @@ def load(
     what: What,
     message: InboundMessage,
     *,
-    reading: Reading | None = None,
+    reading: TextReading | None = None,
     now: datetime,
 ) -> Situation:
     """Lock the person, or make them, and read what is open at the address. Raises `WrongSecretKey`, `Unreadable`.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from bot.admission import URGENT
-from care.screening import Reading, Screening, read, screen_safely
+from care.screening import Screening, TextReading, read, screen_safely
 from dialogue.messages import InboundMessage
 
 _PIECE = 4096
@@ -14,7 +14,7 @@ _MAX_PIECES = 12
 """More than Telegram's longest formatted message (32,768 characters); of what is longer both ends are screened."""
 
 
-def read_once(message: InboundMessage) -> Reading | None:
+def read_once(message: InboundMessage) -> TextReading | None:
     """The message's own words, read to be screened now and in their context; None where they are not all there is."""
     if message.beside or message.forwarded or len(message.text) > _PIECE:
         return None
@@ -24,7 +24,7 @@ def read_once(message: InboundMessage) -> Reading | None:
         return None
 
 
-def priority_of(message: InboundMessage, reading: Reading | None) -> int:
+def priority_of(message: InboundMessage, reading: TextReading | None) -> int:
     """The tier of the danger in a message's words."""
     if reading is not None:
         return screen_safely(message.text, reading=reading).tier

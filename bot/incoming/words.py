@@ -12,7 +12,7 @@ from bot.incoming.urgency import screen_at_length
 from care import authorship, disclosure, identity
 from care.disclosure import Answer
 from care.identity import Asked
-from care.screening import Context, Reading, Route, Screening, Tier, screen_safely
+from care.screening import Context, Route, Screening, TextReading, Tier, screen_safely
 from care.subject import Subject
 from dialogue.core import commands
 from dialogue.core.cited import marked, others_words
@@ -40,7 +40,7 @@ class Words:
     """What the message is heard in; asked for once, when the words are screened."""
     said_before: Callable[[], tuple[str, ...]] = field(default=tuple, repr=False)
     """The person's last messages as they are kept, oldest first; asked for only where authorship is in question."""
-    reading: Reading | None = field(default=None, repr=False)
+    reading: TextReading | None = field(default=None, repr=False)
     """Of the raw text, if it was read before."""
 
     @property
