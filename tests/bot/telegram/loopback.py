@@ -101,16 +101,17 @@ class Telegram:
 
     def message(self, user_id: int, chat: dict[str, Any], *, is_bot: bool = False, **fields: Any) -> int:
         self._next_message_id += 1
+        message_id = self._next_message_id  # the bot's own messages take the next ones meanwhile
         self.written.append(fields.get("text", ""))
         message = {
-            "message_id": self._next_message_id,
+            "message_id": message_id,
             "from": {"id": user_id, "is_bot": is_bot, "first_name": "人"},
             "chat": chat,
             "date": int(time.time()),
             **fields,
         }
         self.push(message=message)
-        return self._next_message_id
+        return message_id
 
     def edit(self, user_id: int, message_id: int, text: str) -> None:
         chat = {"id": user_id, "type": "private", "first_name": "人"}
