@@ -7,6 +7,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -48,5 +49,7 @@ def _discard_those_of_dead_processes() -> None:
     """A run that is killed leaves its files."""
     for left in _SHARED_MEMORY.glob(f"{_NAME}*"):
         pid = left.name.removeprefix(_NAME)
-        if left.stat().st_uid == os.geteuid() and pid.isdecimal() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(left, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another run discards it at the same time, or its own has just ended
+            is_ours = left.stat().st_uid == os.geteuid()
+            if is_ours and pid.isdecimal() and not psutil.pid_exists(int(pid)):
+                shutil.rmtree(left, ignore_errors=True)
