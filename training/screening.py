@@ -187,7 +187,7 @@ def fit_heads(
     shape = (len(texts), len(used))
     scale = torch.tensor(scales) * (counts >= RARE)[columns]
     present = torch.sparse_csr_tensor(torch.tensor([*starts, len(ids)]), columns, scale, shape)
-    transposed = present.to_sparse_coo().t().to_sparse_csr()
+    transposed = present.to_sparse_coo().t().to_sparse_csr()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     target = torch.tensor(targets, dtype=torch.float32)
     importance = torch.tensor([weight for _, weight in texts]).unsqueeze(1) / len(texts)
     penalty = PENALTY / len(texts)

@@ -32,7 +32,7 @@ class CompletionOutcome(StrEnum):
     NOT_STORED = "not_stored"  # the database was away for too long: the lease ends, and a worker answers anew
 
 
-class Completions:
+class CompletionWriter:
     """The first thread that comes stores for all who come meanwhile; those go away at once.
 
     `ended` is told the outcome of each; `all_ended` follows the last of them.

@@ -18,7 +18,7 @@ from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
 from dialogue.storage.ids import made_at
 from dialogue.storage.vault import MasterKeys
-from worker.completions import CompletionOutcome, Completions, write_patiently
+from worker.completions import CompletionOutcome, CompletionWriter, write_patiently
 from worker.dispatcher import Dispatcher
 from worker.engine.port import Cancelled, Engine, EngineAway, EngineError, PromptTooLong
 from worker.generation import Generation, ReplyPolicy
@@ -69,7 +69,7 @@ class Replies:
             before_look=ring_taken,
             ring_on=ring_on,
         )
-        self._completions = Completions(
+        self._completions = CompletionWriter(
             database=database,
             owner=leases.owner,
             executor=executor,
@@ -149,7 +149,7 @@ class Replies:
         self._end(turn)
 
     def _stored(self, completion: Completion, outcome: CompletionOutcome) -> None:
-        """`Completions` tells it; the thread may be another turn's."""
+        """`CompletionWriter` tells it; the thread may be another turn's."""
         turn, reply = completion.turn, completion.reply
         if outcome is not CompletionOutcome.NOT_STORED:
             self._meters.ended.add(outcome=outcome.value)

@@ -3,7 +3,7 @@
 Rows that others have locked are left for the next look, so that no claim ever waits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -120,9 +120,8 @@ def claim_open(
     if not claimed:
         return []
     conversation_ids = [turn.conversation_id for turn in claimed]
-    places: dict[UUID, Row[Any]] = {
-        place.id: place for place in session.execute(_CONVERSATIONS, {"conversation_ids": conversation_ids})
-    }
+    found: Iterable[Any] = session.execute(_CONVERSATIONS, {"conversation_ids": conversation_ids})
+    places: dict[UUID, Row[Any]] = {place.id: place for place in found}
     people: dict[UUID, PersonKey] = {}
     for turn in claimed:
         place = places[turn.conversation_id]

@@ -27,8 +27,8 @@ def test_an_admin_who_answers_is_told_that_something_came(talk: Talk) -> None:
 def test_an_admin_on_the_same_platform_sees_each_picture_once_and_the_person_is_told_so(talk: Talk) -> None:
     talk.admin = Address(channel=CHANNEL, chat_id="9")
     talk.taken_over()
-    for reference in ("7:1", "7:2", "7:2"):
-        picture = replace(talk.message("", external_id="album"), shown_reference=reference)
+    for place in ("7:1", "7:2", "7:2"):
+        picture = replace(talk.message("", external_id="album"), shown_reference=place)
         talk.answered(decisions.decide, picture, what=NotText())
     relayed = talk.owed(to=talk.admin)
     seen = [reference for text in relayed if (reference := shown.reference_in(text))]
