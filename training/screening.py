@@ -17,6 +17,7 @@ import math
 import random
 import re
 import sys
+import warnings
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -186,7 +187,9 @@ def fit_heads(
     used, columns, counts = torch.unique(torch.tensor(ids), return_inverse=True, return_counts=True)
     shape = (len(texts), len(used))
     scale = torch.tensor(scales) * (counts >= RARE)[columns]
-    present = torch.sparse_csr_tensor(torch.tensor([*starts, len(ids)]), columns, scale, shape)
+    with warnings.catch_warnings(), torch.sparse.check_sparse_tensor_invariants(enable=True):
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta", category=UserWarning)
+        present = torch.sparse_csr_tensor(torch.tensor([*starts, len(ids)]), columns, scale, shape)
     transposed = present.to_sparse_coo().t().to_sparse_csr()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     target = torch.tensor(targets, dtype=torch.float32)
     importance = torch.tensor([weight for _, weight in texts]).unsqueeze(1) / len(texts)

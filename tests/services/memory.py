@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 
 _SHARED_MEMORY = Path("/dev/shm")
-_NAME = "mindglm-tests-"
+_NAME = "mg-"
+"""Short: a socket's path has 107 bytes at most, and pytest's own directories take most of them."""
 _NEEDED_BYTES = 4 * 1024**3
 
 

@@ -22,6 +22,7 @@ from urllib3.exceptions import HTTPError, LocationParseError
 from urllib3.util import make_headers, parse_url
 
 from bot.channels.wecom.errors import Unreachable
+from bot.executors import PriorityExecutor
 from dialogue.errors import Misconfigured
 
 
@@ -33,11 +34,12 @@ class JsonClient:
         logging.getLogger("urllib3.connection").setLevel(logging.ERROR)  # warns of headers with the address
         self._url = url.rstrip("/")
         self._connections = _connections(self._url, max_at_once)
-        self._threads = ThreadPoolExecutor(max_at_once, thread_name_prefix="api")
+        self._threads = PriorityExecutor("api", threads=max_at_once)
 
     async def close(self) -> None:
         """Returns when the requests under way have ended."""
-        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
+        with ThreadPoolExecutor(1) as waiting:
+            await asyncio.wrap_future(waiting.submit(self._threads.close))
         self._connections.clear()
 
     async def ask(
@@ -51,7 +53,7 @@ class JsonClient:
     ) -> dict[str, Any]:
         """POST `fields` as JSON, or `files` by name and content; GET without either. Raises `Unreachable`."""
         call = partial(self._ask, path, query, fields, files, seconds)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        return await self._threads.run(call)
 
     def _ask(
         self,

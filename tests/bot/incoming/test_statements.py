@@ -53,9 +53,9 @@ def test_nothing_is_asked_twice(talk: Talk, text: str) -> None:
     assert [one for one, count in Counter(asked).items() if count > 1] == []
 
 
-def test_a_plain_text_costs_five_questions_and_one_write(talk: Talk) -> None:
+def test_a_plain_text_costs_three_questions_and_one_write(talk: Talk) -> None:
     talk.rooms.heard("你好", who=talk.who)
     statements(talk, PLAIN)  # which writes the visit and the label of the day
     kinds = [statement.split()[0] for statement, _ in statements(talk, PLAIN)]
     print(f"\na plain text: {Counter(kinds)}")  # noqa: T201 - the figure of decision 92
-    assert Counter(kinds) == {"SELECT": 5, "INSERT": 1}
+    assert Counter(kinds) == {"SELECT": 3, "INSERT": 1}

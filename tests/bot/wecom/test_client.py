@@ -110,7 +110,7 @@ async def test_headers_that_are_none_are_not_logged_with_the_address(caplog: pyt
 
 
 async def test_the_proxy_of_the_environment_is_used(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("http_proxy", f"http://somebody:pass%40word@127.0.0.1:{platform.server.port}")
+    monkeypatch.setenv("http_proxy", f"http://somebody:p%40ssword@127.0.0.1:{platform.server.port}")
     monkeypatch.setenv("no_proxy", "")
     client = JsonClient("http://qyapi.example/cgi-bin", max_at_once=1)
     assert await client.ask("gettoken", {}, seconds=5) == {"errcode": 0}
