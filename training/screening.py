@@ -187,7 +187,7 @@ def fit_heads(
     used, columns, counts = torch.unique(torch.tensor(ids), return_inverse=True, return_counts=True)
     shape = (len(texts), len(used))
     scale = torch.tensor(scales) * (counts >= RARE)[columns]
-    with warnings.catch_warnings(), torch.sparse.check_sparse_tensor_invariants(enable=True):
+    with warnings.catch_warnings(), torch.sparse.check_sparse_tensor_invariants(enable=True):  # type: ignore[no-untyped-call]  # torch leaves it untyped
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta", category=UserWarning)
         present = torch.sparse_csr_tensor(torch.tensor([*starts, len(ids)]), columns, scale, shape)
     transposed = present.to_sparse_coo().t().to_sparse_csr()  # type: ignore[no-untyped-call]  # torch leaves it untyped
