@@ -24,7 +24,7 @@ def shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_temporary_files_lie_in_a_directory_of_this_run(shared: Path) -> None:
     memory.use_memory()
-    assert tempfile.gettempdir() == os.environ["TMPDIR"] == str(shared / f"mindglm-tests-{os.getpid()}")
+    assert tempfile.gettempdir() == os.environ["TMPDIR"] == str(shared / f"mg-{os.getpid()}")
 
 
 def test_what_is_set_stays(monkeypatch: pytest.MonkeyPatch, shared: Path) -> None:
@@ -42,7 +42,7 @@ def test_where_there_is_no_room_the_disk_is_used(monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_a_killed_run_left_is_discarded_and_what_another_one_uses_is_not(shared: Path) -> None:
-    left, used = shared / f"mindglm-tests-{2**30}", shared / "mindglm-tests-1"
+    left, used = shared / f"mg-{2**30}", shared / "mindglm-tests-1"
     for directory in (left, used):
         directory.mkdir()
     memory.use_memory()
