@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from bot.channels.wecom.client import JsonClient
+from bot.channels.wecom.client import CONTENT, JsonClient
 from bot.channels.wecom.errors import ApiError, Code
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -27,6 +27,7 @@ _QUICK_PAUSE_SECONDS = 0.2
 _MAX_AT_ONCE = 80
 _PAGE = 1000
 _ACCOUNTS_PAGE = 100
+_ENDINGS = {"image": "jpg", "voice": "amr", "video": "mp4"}
 _EARLY_SECONDS = 3600.0
 _CALLERS_IP = re.compile(r"from ip: ([0-9a-fA-F.:]+)")
 
@@ -107,11 +108,16 @@ class Api:
         listed = answer.get("servicer_list") or []
         return [one["userid"] for one in listed if one.get("userid") and one.get("status") == 0]
 
-    async def upload(self, name: str, content: bytes) -> str:
-        """A file that can be sent for three days; returns its media id."""
+    async def upload(self, name: str, content: bytes, *, kind: str = "file") -> str:
+        """Something that can be sent for three days; returns its media id."""
         files = {"media": (name, content)}
-        answer = await self.call("media/upload", query={"type": "file"}, files=files, seconds=_UPLOAD_SECONDS)
+        answer = await self.call("media/upload", query={"type": kind}, files=files, seconds=_UPLOAD_SECONDS)
         return str(answer["media_id"])
+
+    async def copy(self, kind: str, media_id: str) -> str:
+        """What a person sent, as something that we may send; nothing of it is kept here. Returns its media id."""
+        answer = await self.call("media/get", query={"media_id": media_id}, seconds=_UPLOAD_SECONDS)
+        return await self.upload(f"{kind}.{_ENDINGS.get(kind, 'bin')}", answer[CONTENT], kind=kind)
 
     async def call(
         self,

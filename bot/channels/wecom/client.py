@@ -17,13 +17,16 @@ from urllib.parse import unquote, urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import certifi
-from urllib3 import PoolManager, ProxyManager, Timeout
+from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Timeout
 from urllib3.exceptions import HTTPError, LocationParseError
 from urllib3.util import make_headers, parse_url
 
 from bot.channels.wecom.errors import Unreachable
 from bot.executors import PriorityExecutor
 from dialogue.errors import Misconfigured
+
+CONTENT = "content"
+"""The only field of an answer that is no JSON: its bytes."""
 
 
 class JsonClient:
@@ -51,7 +54,10 @@ class JsonClient:
         files: Mapping[str, tuple[str, bytes]] | None = None,
         seconds: float,
     ) -> dict[str, Any]:
-        """POST `fields` as JSON, or `files` by name and content; GET without either. Raises `Unreachable`."""
+        """POST `fields` as JSON, or `files` by name and content; GET without either. Raises `Unreachable`.
+
+        An answer that is a file, by its Content-Disposition, is its bytes under `CONTENT`.
+        """
         call = partial(self._ask, path, query, fields, files, seconds)
         return await self._threads.run(call)
 
@@ -73,12 +79,21 @@ class JsonClient:
                 retries=False,
                 redirect=False,
             )
-            answer = response.json() if response.status == HTTPStatus.OK else None
+            answer = _read(response)
         except (HTTPError, HTTPException, OSError, ValueError) as error:
             raise Unreachable(type(error).__name__) from None  # the text of the error may hold the address
         if not isinstance(answer, dict):
             raise Unreachable(f"HTTP {response.status}")
         return answer
+
+
+def _read(response: BaseHTTPResponse) -> Any:
+    """Raises `ValueError` for what is neither JSON nor a file."""
+    if response.status != HTTPStatus.OK:
+        return None
+    if "content-disposition" in response.headers:
+        return {CONTENT: response.data}
+    return response.json()
 
 
 def _connections(url: str, count: int) -> PoolManager:

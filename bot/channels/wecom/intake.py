@@ -175,6 +175,7 @@ class Intake:
             text=said.text if isinstance(said, Wrote) else "",
             forwarded=said.forwarded if isinstance(said, Wrote) else "",
             beside=said.beside if isinstance(said, Showed) else "",
+            shown_reference=said.medium if isinstance(said, Showed) else None,
             sent_at=said.sent_at,
             is_private=True,
             allowance=MANIFEST.capabilities.allowance(said.sent_at),

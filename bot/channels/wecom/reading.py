@@ -17,6 +17,8 @@ _ENTRY_SECONDS = 20
 _BEGINS, _MOVES, _ENDS, _REOPENS = 1, 2, 3, 4
 """`change_type` of session_status_change."""
 _UNKNOWN_COLLEAGUE = "somebody"
+MEDIA = ("image", "voice", "video", "file")
+"""What can be fetched, and sent again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +35,16 @@ class Wrote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Showed:
-    """Something of a person that is no text; `beside` has the strings that came with it, such as a link's title."""
+    """Something of a person that is no text; `beside` has the strings that came with it, such as a link's title.
+
+    `medium` is the kind and the id of what WeCom keeps for three days, with a colon between them.
+    """
 
     chat: WecomChat
     message_id: str
     sent_at: datetime
     beside: str = field(default="", repr=False)
+    medium: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +131,7 @@ def read(item: Mapping[str, Any], account: str) -> Happened:
     if item.get("msgtype") == "merged_msg" and (passed_on := _merged(_inside(item, "merged_msg"))):
         return Wrote(chat=chat, message_id=_id(item), sent_at=_at(item), text="", forwarded=passed_on)
     if item.get("msgtype") != "text":
-        return Showed(chat=chat, message_id=_id(item), sent_at=_at(item), beside=_beside(item))
+        return Showed(chat=chat, message_id=_id(item), sent_at=_at(item), beside=_beside(item), medium=_medium(item))
     words = _inside(item, "text")
     return Wrote(
         chat=chat,
@@ -214,6 +220,12 @@ def _beside(item: Mapping[str, Any]) -> str:
     """The strings of a person's own choice in what is no text."""
     inside = _inside(item, str(item.get("msgtype")))
     return "\n".join(str(inside[name]) for name in _NAMES if inside.get(name))
+
+
+def _medium(item: Mapping[str, Any]) -> str | None:
+    kind = str(item.get("msgtype"))
+    media_id = _inside(item, kind).get("media_id")
+    return f"{kind}:{media_id}" if kind in MEDIA and media_id else None
 
 
 _NAMES = ("title", "desc", "name", "address", "file_name")

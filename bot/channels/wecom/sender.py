@@ -6,7 +6,7 @@ https://developer.work.weixin.qq.com/document/path/94677
 import io
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,7 @@ from bot.channels.wecom.welcome import WelcomeCodes
 from bot.executors import PriorityExecutor
 from bot.outgoing.courier import TryLater, Undeliverable, WaitForPerson
 from care.texts import Texts
+from dialogue.core import shown
 from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import OwedText
 from dialogue.rights.export import File
@@ -80,18 +81,31 @@ class WecomSender:
         self._refusals: Counter[UUID] = Counter()
 
     async def send(self, text: OwedText) -> str | None:
+        if text.kind is DeliveryKind.RELAY and (medium := shown.reference_in(text.text)) is not None:
+            return await self._deliver(text, await self._copied(text, medium))
         return await self._deliver(text, self._content(text))
 
     async def send_files(self, text: OwedText, files: Sequence[File]) -> str | None:
         """All files in one archive with the text beside them: one message is one of the five."""
         content = await self._packing.run(partial(_packed, text.text, files))
+        media_id = await self._stored(text, self._api.upload(_ARCHIVE, content))
+        return await self._deliver(text, {"msgtype": "file", "file": {"media_id": media_id}})
+
+    async def _copied(self, text: OwedText, medium: str) -> dict[str, Any]:
+        """What a person showed, for the human who answers them."""
+        kind, _, media_id = medium.partition(":")
+        return {"msgtype": kind, kind: {"media_id": await self._stored(text, self._api.copy(kind, media_id))}}
+
+    async def _stored(self, text: OwedText, storing: Awaitable[str]) -> str:
+        """The media id; raises what a courier understands."""
         try:
-            media_id = await self._api.upload(_ARCHIVE, content)
+            return await storing
         except Unreachable:
             raise TryLater from None
         except ApiError as error:
+            if error.code == Code.MEDIA_GONE:
+                raise Undeliverable("media_gone") from None
             raise self._put_off(error, text) from None
-        return await self._deliver(text, {"msgtype": "file", "file": {"media_id": media_id}})
 
     async def _deliver(self, text: OwedText, content: dict[str, Any]) -> str:
         """Raises what a courier understands; a repeat that WeCom has already is as good as sent."""

@@ -134,8 +134,10 @@ class WeCom:
         content = {"content": text, **({"menu_id": menu_id} if menu_id else {})}
         return self._of_person(person, account, msgtype="text", text=content, **fields)
 
-    def show(self, person: str, *, account: str = ACCOUNT, kind: str = "voice") -> str:
-        shown: dict[str, Any] = {kind: {"media_id": "M1"}}
+    def show(self, person: str, *, account: str = ACCOUNT, kind: str = "voice", content: bytes = b"#!AMR") -> str:
+        media_id = f"theirs-{next(self._numbers)}"
+        self._files[media_id] = content
+        shown: dict[str, Any] = {kind: {"media_id": media_id}}
         return self._of_person(person, account, msgtype=kind, **shown)
 
     def choose(self, person: str, number: int, *, account: str = ACCOUNT) -> str:
@@ -283,6 +285,8 @@ class WeCom:
             answer = {"errcode": refusal.code, "errmsg": refusal.message}
         if fault is not None and fault.kind == "drop_after":
             raise Dropped
+        if "file" in answer:
+            return Answer(200, answer["file"], 'image/jpeg\r\nContent-disposition: attachment; filename="x.jpg"')
         return Answer(200, json.dumps({"errcode": 0, "errmsg": "ok", **answer}).encode())
 
     def _next_fault(self, call: str) -> _Fault | None:
@@ -307,6 +311,7 @@ class WeCom:
             "kf/service_state/trans": self._transfer,
             "kf/servicer/list": self._list_servicers,
             "media/upload": self._upload,
+            "media/get": self._download,
         }
         if call not in answers:
             raise Refusal(40066, "invalid url")
@@ -327,6 +332,11 @@ class WeCom:
         media_id = f"media-{next(self._numbers)}"
         self._files[media_id] = fields["media"]
         return {"media_id": media_id}
+
+    def _download(self, fields: dict[str, Any]) -> dict[str, Any]:
+        if fields["media_id"] not in self._files:
+            raise Refusal(40007, "invalid media_id")
+        return {"file": self._files[fields["media_id"]]}
 
     def _make_token(self, fields: dict[str, Any]) -> dict[str, Any]:
         if fields.get("corpid") != CORP_ID:

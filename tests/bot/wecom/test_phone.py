@@ -135,6 +135,21 @@ async def test_crisis_words_that_wecom_takes_no_more_are_a_case_and_an_alarm_and
     assert "收到" not in clinic.told()[0]
 
 
+@pytest.mark.parametrize("kind", ["voice", "image", "video", "file"])
+async def test_what_a_person_shows_is_shown_to_the_admin_who_holds_the_conversation(
+    clinic: Clinic, wecom: WeCom, model: Model, services: BotServices, kind: str
+) -> None:
+    await clinic.opens()
+    wecom.say(PERSON, "我睡不着")
+    await until(lambda: clinic.told() == ["收到：我睡不着"])
+    wecom.say(ADMIN, f"/admin takeover {short_id(services)}")
+    await until(lambda: "你已接手" in "".join(clinic.told(ADMIN)))
+    wecom.show(PERSON, kind=kind, content=b"what was shown")
+    await until(lambda: [one.file for one in wecom.seen(ADMIN) if one.kind == kind] == [b"what was shown"])
+    await until(lambda: services.texts.say("takeover_shown") in "".join(clinic.told(ADMIN)))
+    await until(lambda: services.texts.say("error_not_text_but_shown") in "".join(clinic.told()))
+
+
 async def test_where_the_platform_has_no_colleagues_the_admin_is_told_so(
     clinic: Clinic, wecom: WeCom, services: BotServices
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from bot.channels.wecom.chat import WecomChat
 from bot.channels.wecom.reading import (
+    MEDIA,
     DutyChanged,
     Entered,
     Happened,
@@ -56,7 +57,8 @@ def test_words_and_choices() -> None:
 
 @pytest.mark.parametrize("kind", ["image", "voice", "video", "file", "channels_shop_order", "meeting", "of the future"])
 def test_what_is_no_text(kind: str) -> None:
-    assert person_wrote(kind, {"media_id": "M"}) == Showed(chat=CHAT, message_id="fm-9001", sent_at=AT)
+    medium = f"{kind}:M" if kind in MEDIA else None
+    assert person_wrote(kind, {"media_id": "M"}) == Showed(chat=CHAT, message_id="fm-9001", sent_at=AT, medium=medium)
 
 
 def test_strings_beside_what_is_no_text_are_heard() -> None:

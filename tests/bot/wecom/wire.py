@@ -39,6 +39,7 @@ class Sent:
     text: str
     choices: list[str] = field(default_factory=list)  # ids of a menu
     file: bytes = b""
+    kind: str = "text"
     number: int = 0  # after the person's last message; 0: by a code
     state: int = 0
 
@@ -90,10 +91,11 @@ def read_content(fields: Mapping[str, Any], files: Mapping[str, bytes]) -> Sent:
             text = fields["text"]["content"]
             _check(text, 2048, "text.content")
             return Sent(message_id=message_id, text=text)
-        case "file":
-            if fields["file"]["media_id"] not in files:
+        case "file" | "image" | "voice" | "video" as kind:
+            media_id = fields[kind]["media_id"]
+            if media_id not in files or media_id.startswith("theirs-"):  # only what we have uploaded may be sent
                 raise Refusal(40007, "invalid media_id")
-            return Sent(message_id=message_id, text="", file=files[fields["file"]["media_id"]])
+            return Sent(message_id=message_id, text="", file=files[media_id], kind=kind)
         case "msgmenu":
             return _menu(message_id, fields["msgmenu"])
     raise Refusal(40008, "invalid msgtype")
