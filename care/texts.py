@@ -17,6 +17,7 @@ class Texts:
         return self.sentences[key].format(**values)
 
 
+@cache
 def load(locale: str) -> Texts:
     """Read `care/locales/<locale>.toml`."""
     data = (files("care") / "locales" / f"{locale}.toml").read_text("utf-8")

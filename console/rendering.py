@@ -25,17 +25,24 @@ class Templates:
     """Renders `console/templates/*.html`."""
 
     def __init__(self) -> None:
-        self._environment = Environment(
-            loader=PackageLoader("console"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._environment.globals["static"] = static
+        self._environment = _environment()
 
     def render(self, template: str, visit: "PageRequest", values: dict[str, Any]) -> str:
         return self._environment.get_template(template).render(_context(visit) | values)
+
+
+@cache
+def _environment() -> Environment:
+    """One for the process: it keeps the compiled templates."""
+    environment = Environment(
+        loader=PackageLoader("console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["static"] = static
+    return environment
 
 
 def _context(visit: "PageRequest") -> dict[str, Any]:

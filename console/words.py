@@ -1,6 +1,7 @@
 """The console's texts by locale, from data files; never in code or templates."""
 
 import tomllib
+from functools import cache
 from importlib.resources import files
 
 from care.texts import Texts
@@ -8,6 +9,7 @@ from care.texts import Texts
 LOCALES = ("zh", "en")
 
 
+@cache
 def load() -> dict[str, Texts]:
     """Read `console/locales/*.toml`."""
     directory = files("console") / "locales"

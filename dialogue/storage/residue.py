@@ -16,7 +16,6 @@ MAX_REWRITTEN_BYTES = 32 * 1024 * 1024
 """Largest table that PostgreSQL writes anew; nobody else can use the table meanwhile (decision 0104)."""
 _LOCK_SECONDS = 0.1
 _CHECKPOINT_SECONDS = 0.2
-_BUSY_SECONDS = 15
 _PAGES_A_STEP = 500
 _MAX_STEPS = 40
 _MIN_FREE_PAGES = 1000
@@ -31,11 +30,12 @@ def truncate_wal(database: Database) -> bool:
     if database.engine.dialect.name != "sqlite":
         return True
     with database.outside_transactions() as connection:
+        milliseconds = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {_CHECKPOINT_SECONDS * 1000:.0f}")
         try:
             is_busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
         finally:
-            connection.exec_driver_sql(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000}")
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds}")
     return not is_busy
 
 

@@ -79,6 +79,7 @@ def test_cross_validation_never_judges_a_text_with_a_classifier_that_saw_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training.screening, "ITERATIONS", 2)
+    monkeypatch.setattr(training.screening, "VARIANTS", 1)
     file = tmp_path / "texts.json"
     rows = [{"text": "好想死啊" * (1 + n % 3), "labels": ["被动自杀意图"]} for n in range(6)]
     rows += [{"text": "晚饭吃面" * (1 + n % 3), "labels": [UNRELATED]} for n in range(6)]

@@ -93,7 +93,9 @@ def form_token(page: Response) -> str:
 
 @pytest.fixture
 def house(tmp_path: Path, password_digest: str) -> Iterator[House]:
-    yield from _opened(sqlite_url(tmp_path / "test.db"), tmp_path, password_digest)
+    url = sqlite_url(tmp_path / "test.db")
+    migrate(url)
+    yield from _opened(url, tmp_path, password_digest)
 
 
 @pytest.fixture
@@ -103,7 +105,6 @@ def any_house(each_database: str, tmp_path: Path, password_digest: str) -> Itera
 
 
 def _opened(url: str, home: Path, digest: str) -> Iterator[House]:
-    migrate(url)
     clock = FakeClock()
     settings = ConsoleSettings(
         home=home / "home",

@@ -1,7 +1,7 @@
 """A made-up week in a small practice, for tests and pictures: nobody in it is real."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -38,10 +38,14 @@ class Week:
     keys: MasterKeys
     now: datetime
     chance: random.Random
+    rows: dict[Any, list[dict[str, Any]]] = field(default_factory=dict)
 
     def fill(self, count: int) -> list[UUID]:
         """Conversations over the last seven days, the newest last; returns their ids."""
-        return [self._conversation(number, count) for number in range(count)]
+        ids = [self._conversation(number, count) for number in range(count)]
+        for table, rows in self.rows.items():
+            self.session.execute(insert(table), rows)
+        return ids
 
     def _id(self, moment: datetime) -> UUID:
         return UUID(int=first_id_at(moment).int | 7 << 76 | 2 << 62 | self.chance.getrandbits(62))
@@ -178,7 +182,7 @@ class Week:
         )
 
     def _add(self, table: Any, **values: Any) -> None:
-        self.session.execute(insert(table).values(**values))
+        self.rows.setdefault(table, []).append(values)
 
 
 def fill(database: Database, keys: MasterKeys, *, now: datetime, count: int = 60) -> list[UUID]:

@@ -43,7 +43,9 @@ from mindglm.doctor.findings import Examination, Patient
 from tests.bot.telegram.loopback import TOKEN, Telegram
 from tests.bot.wechat.gateway import TOKEN as WECHAT_TOKEN
 from tests.bot.wechat.gateway import Gateway
+from tests.services.migrated import migrate
 from tests.services.valkey import ValkeyServer
+from worker.engine import completions
 from worker.engine.selection import Reason
 from worker.settings import WorkerSettings
 
@@ -207,7 +209,7 @@ def test_a_database_that_is_away_is_told(patient: Callable[..., Patient]) -> Non
 def test_a_key_that_does_not_fit_is_told(patient: Callable[..., Patient], tmp_path: Path) -> None:
     url, right, wrong = sqlite_url(tmp_path / "test.db"), new_secret(), new_secret()
     database = connect(url)
-    schema.upgrade(database)
+    migrate(url)
     with database.begin() as session:
         people.locked(session, MasterKeys.parse(right), channel="test", user_id="1", now=utc_now())
     database.close()
@@ -246,7 +248,7 @@ def test_every_master_key_in_use_is_looked_at(patient: Callable[..., Patient], t
     url = sqlite_url(tmp_path / "test.db")
     old, new, other = new_secret(), new_secret(), new_secret()
     with closing(connect(url)) as database:
-        schema.upgrade(database)
+        migrate(url)
         for secret, who in ((old, "1"), (new, "2")):
             with database.begin() as session:
                 people.make(session, MasterKeys.parse(secret), channel="test", user_id=who, now=utc_now())
@@ -263,7 +265,7 @@ def test_an_admin_whom_nothing_reaches_is_told(patient: Callable[..., Patient], 
     url, secret = sqlite_url(tmp_path / "test.db"), new_secret()
     place = patient(MINDGLM_DATABASE_URL=url, MINDGLM_SECRET_KEY=secret, MINDGLM_ADMINS="telegram:1")
     with closing(connect(url)) as database:
-        schema.upgrade(database)
+        migrate(url)
         assert keys(stores.examine_admins, place) == {"admin_untried": Grade.WARN}
         office = Office(keys=MasterKeys.parse(secret), texts=texts.load("zh"), admins=admins.parse("telegram:1"))
         for state, key, grade in (("failed", "admin_unreached", Grade.FAIL), ("sent", "admin_reached", Grade.OK)):
@@ -276,7 +278,7 @@ def test_an_admin_whom_nothing_reaches_is_told(patient: Callable[..., Patient], 
 def test_a_worker_that_was_killed_is_told(patient: Callable[..., Patient], tmp_path: Path) -> None:
     url = sqlite_url(tmp_path / "test.db")
     database = connect(url)
-    schema.upgrade(database)
+    migrate(url)
     place = patient(MINDGLM_DATABASE_URL=url)
     assert keys(stores.examine_processes, place) == {"process_no_worker": Grade.NOTE}
     me = Identity(kind="worker", name="celery", host="gpu1", pid=7, version="1")
@@ -371,8 +373,13 @@ def test_half_of_wechat_is_told(patient: Callable[..., Patient]) -> None:
     ],
 )
 def test_what_keeps_the_model_from_answering_is_told(
-    patient: Callable[..., Patient], variables_: dict[str, str], key: str, grade: Grade
+    patient: Callable[..., Patient],
+    monkeypatch: pytest.MonkeyPatch,
+    variables_: dict[str, str],
+    key: str,
+    grade: Grade,
 ) -> None:
+    monkeypatch.setattr(completions, "_START_SECONDS", 0.5)
     assert keys(models.examine, patient(**variables_))[key] is grade
 
 

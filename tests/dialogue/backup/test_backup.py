@@ -23,6 +23,7 @@ from dialogue.storage import schema
 from dialogue.storage.database import Database, connect, sqlite_url
 from dialogue.tables import Conversation, Delivery, Message, Person, Turn
 from tests.builders import Rooms
+from tests.services.migrated import migrate
 
 NOW = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
 WORDS = "我最近总是睡不好"
@@ -45,15 +46,20 @@ def new_database(empty_postgres_database: Callable[[], str], tmp_path: Path) -> 
 
 
 @pytest.fixture
-def rooms(request: pytest.FixtureRequest, new_database: Callable[[str], Database]) -> Rooms:
+def rooms(request: pytest.FixtureRequest, postgres_database: Callable[[], str], tmp_path: Path) -> Iterator[Rooms]:
     """Two people with a turn each, and a third one whose turn waits."""
-    database = new_database(getattr(request, "param", "sqlite"))
-    schema.upgrade(database)
+    if getattr(request, "param", "sqlite") == "postgresql":
+        url = postgres_database()
+    else:
+        url = sqlite_url(tmp_path / "filled.db")
+        migrate(url)
+    database = connect(url)
     filled = Rooms(database)
     filled.answered(WORDS, "我在听", who="小王")
     filled.answered("没有什么", "好的", who="小李")
     filled.heard("还在吗", who="小张")
-    return filled
+    yield filled
+    database.close()
 
 
 from_either = pytest.mark.parametrize("rooms", ["sqlite", "postgresql"], indirect=True)

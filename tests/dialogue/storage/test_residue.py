@@ -15,6 +15,7 @@ from dialogue.storage.clock import utc_now
 from dialogue.storage.database import Database, connect, sqlite_url
 from dialogue.storage.ids import new_id
 from dialogue.tables import PEOPLE, Person
+from tests.services.migrated import migrate
 
 _READABLE = slice(5, 65)
 """Nonce and sealed key: all that somebody with the master key needs of a wrapped key."""
@@ -28,8 +29,8 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 def sqlite(file: Path) -> Iterator[Database]:
     file.parent.mkdir()
+    migrate(sqlite_url(file))
     database = connect(sqlite_url(file))
-    schema.upgrade(database)
     yield database
     database.close()
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.worker.engine.builders import request
 from tests.worker.engine.servers import engine_on
+from worker.engine import completions
 from worker.engine.openai import OpenAI
 from worker.engine.port import EngineFailed, Finish, ModelUnusable, Progress
 
@@ -175,7 +176,10 @@ def test_the_newer_name_of_a_limit_is_used_where_a_server_asks_for_it() -> None:
 @pytest.mark.parametrize(
     "models", [(404, "not found"), (405, ""), (501, ""), (200, "<html>"), (200, '{"object": "x"}')]
 )
-def test_a_server_without_a_list_of_models_is_used_where_the_model_is_named(models: tuple[int, str]) -> None:
+def test_a_server_without_a_list_of_models_is_used_where_the_model_is_named(
+    models: tuple[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completions, "_START_SECONDS", 0.5)
     with connected(Nasty(models=models, stream=event("我在听。") + END), model="qwen") as engine:
         assert list(engine.stream(request()))[-1].text == "我在听。"
         assert engine.model_version == "openai:qwen"
