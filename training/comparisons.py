@@ -12,7 +12,7 @@ from training.trouble import TrainingTrouble
 _STEP = 64  # tokens; few lengths, so that little memory is fragmented
 
 
-class Place(NamedTuple):
+class BatchPosition(NamedTuple):
     """The next batch: of which epoch, how many comparisons in."""
 
     epoch: int = 0
@@ -34,7 +34,7 @@ class Comparisons:
     def __len__(self) -> int:
         return len(self._pairs)
 
-    def batches(self, start: Place) -> Iterator[tuple[Batch, Place]]:
+    def batches(self, start: BatchPosition) -> Iterator[tuple[Batch, BatchPosition]]:
         """Without end."""
         epoch, index = start
         while True:
@@ -43,7 +43,7 @@ class Comparisons:
             while index < len(order):
                 chosen = [self._pairs[number] for number in order[index : index + self._rows]]
                 index += self._rows
-                yield self._batch(chosen), Place(epoch, index)
+                yield self._batch(chosen), BatchPosition(epoch, index)
             epoch, index = epoch + 1, 0
 
     def once(self) -> Iterator[Batch]:

@@ -13,7 +13,7 @@ from torch.nn.functional import logsigmoid
 from transformers import PreTrainedModel
 
 from training import student
-from training.comparisons import Comparisons, Place
+from training.comparisons import BatchPosition, Comparisons
 from training.core.language import hidden_states, reply_log_probabilities
 from training.core.loop import Say, run
 from training.core.muon import Optimiser
@@ -32,7 +32,7 @@ class Preferring:
         self._reference = pupil.reference()
 
     def batches(self, position: tuple[int, ...]) -> Iterator[tuple[Any, tuple[int, ...]]]:
-        return self._learned.batches(Place(*position))
+        return self._learned.batches(BatchPosition(*position))
 
     def loss(self, batch: Batch) -> tuple[Tensor, float]:
         margin = self._margin(batch)

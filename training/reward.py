@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from training import student
-from training.comparisons import Comparisons, Place
+from training.comparisons import BatchPosition, Comparisons
 from training.core.language import hidden_states
 from training.core.loop import Say, run
 from training.core.muon import Optimiser
@@ -104,7 +104,7 @@ class Judging:
         self._model, self._learned, self._held_out = model, learned, held_out
 
     def batches(self, position: tuple[int, ...]) -> Iterator[tuple[Any, tuple[int, ...]]]:
-        return self._learned.batches(Place(*position))
+        return self._learned.batches(BatchPosition(*position))
 
     def loss(self, batch: Batch) -> tuple[Tensor, float]:
         chosen, rejected = self._model(batch).chunk(2)

@@ -25,7 +25,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Hotline:
     """One number, where it was read and when it was last checked."""
 
     number: str
@@ -60,7 +60,7 @@ class Directory:
     region: str
     emergency_words: str
     emergency_words_en: str
-    lines: tuple[Line, ...]
+    lines: tuple[Hotline, ...]
 
     def emergency(self, locale: str) -> str:
         """The emergency numbers as words in a sentence."""
@@ -77,7 +77,7 @@ class Directory:
             "protection": (self.offered(Kind.ABUSE) or helplines)[0].short(locale),
         }
 
-    def offered(self, kind: Kind) -> tuple[Line, ...]:
+    def offered(self, kind: Kind) -> tuple[Hotline, ...]:
         """The lines of a kind that scripts name, best first."""
         return tuple(line for line in self.lines if line.kind is kind and line.is_spoken)
 
@@ -85,7 +85,7 @@ class Directory:
         """Every number as digits only."""
         return frozenset(line.digits for line in self.lines)
 
-    def stale(self, today: date) -> tuple[Line, ...]:
+    def stale(self, today: date) -> tuple[Hotline, ...]:
         """Lines that nobody has checked for a year."""
         return tuple(line for line in self.lines if today - line.checked_on > STALE_AFTER)
 
@@ -111,7 +111,7 @@ def parse(document: str) -> Directory:
         emergency_words=data["emergency_words"],
         emergency_words_en=data["emergency_words_en"],
         lines=tuple(
-            Line(
+            Hotline(
                 number=entry["number"],
                 name=entry["name"],
                 name_en=entry["name_en"],

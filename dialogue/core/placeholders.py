@@ -59,7 +59,7 @@ _TAKEN_DOWN = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stray:
+class StalePlaceholder:
     """A placeholder that no reply will replace; it would stay in the chat."""
 
     id: UUID
@@ -96,16 +96,16 @@ def note(session: Session, turn_id: UUID, *, platform_message_id: str, now: date
     )
 
 
-def strays(session: Session, channel: str, *, since: datetime) -> list[Stray]:
-    """A channel's stray placeholders made since then."""
+def stale(session: Session, channel: str, *, since: datetime) -> list[StalePlaceholder]:
+    """A channel's stale placeholders made since then."""
     rows = session.execute(_STRAYS, {"of_channel": channel, "first_id": first_id_at(since)})
-    return [_stray(row) for row in rows]
+    return [_stale_from(row) for row in rows]
 
 
-def stray_of(session: Session, turn_id: UUID) -> Stray | None:
+def stale_of(session: Session, turn_id: UUID) -> StalePlaceholder | None:
     """The turn's placeholder, if no reply will replace it."""
     row = session.execute(_STRAYS_OF_TURN, {"of_turn": turn_id}).first()
-    return _stray(row) if row is not None else None
+    return _stale_from(row) if row is not None else None
 
 
 def taken_down(session: Session, stray_id: UUID) -> None:
@@ -113,5 +113,5 @@ def taken_down(session: Session, stray_id: UUID) -> None:
     session.execute(_TAKEN_DOWN, {"delivery_id": stray_id})
 
 
-def _stray(row: Any) -> Stray:
-    return Stray(id=row.id, address=Address.of(row), platform_message_id=row.platform_message_id)
+def _stale_from(row: Any) -> StalePlaceholder:
+    return StalePlaceholder(id=row.id, address=Address.of(row), platform_message_id=row.platform_message_id)

@@ -71,13 +71,13 @@ class TelegramAdapter(Adapter):
             patience_seconds=settings.waiting_notice_seconds,
             executor=services.executors.display,
         )
-        self._strays = StalePlaceholders(self._api, self._records)
+        self._stale = StalePlaceholders(self._api, self._records)
         self._live = Progress(
             bot=self._api,
             limiter=self._limiter,
             paces=self._pace,
             turns=self._records,
-            strays=self._strays,
+            stale=self._stale,
             queue=queue,
             on_moved=self._records.move,
         )
@@ -112,7 +112,7 @@ class TelegramAdapter(Adapter):
         await self._receive(self._intake(), on_ready)
 
     def beside(self) -> Iterable[Coroutine[Any, Any, None]]:
-        return self._offer_menu(), self._strays.take_down_all()
+        return self._offer_menu(), self._stale.take_down_all()
 
     async def pending_updates(self) -> int | None:
         try:

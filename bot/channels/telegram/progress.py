@@ -113,7 +113,7 @@ class Progress:
         limiter: Limiter,
         paces: Callable[[TelegramChat], Pace],
         turns: Turns,
-        strays: StalePlaceholders,
+        stale: StalePlaceholders,
         queue: WaitingQueue,
         on_moved: Callable[[int, int], Awaitable[None]],
     ) -> None:
@@ -121,7 +121,7 @@ class Progress:
         self._limiter = limiter
         self._paces = paces
         self._turns = turns
-        self._strays = strays
+        self._stale = stale
         self._queue = queue
         self._waiting: dict[UUID, _Waiting] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -184,7 +184,7 @@ class Progress:
                 if time.monotonic() - checked_at >= _CHECK_SECONDS:
                     checked_at = time.monotonic()
                     if not await self._turns.is_awaited(waiting.turn_id):
-                        await self._strays.take_down(waiting.turn_id)
+                        await self._stale.take_down(waiting.turn_id)
                         break
             except ChatMigrated as moved:
                 await self._follow(waiting, moved.new_chat_id)
@@ -199,7 +199,7 @@ class Progress:
 
     async def _take_down(self, turn_id: UUID) -> None:
         try:
-            await self._strays.take_down(turn_id)
+            await self._stale.take_down(turn_id)
         except (TelegramError, DialogueError) as error:  # the next adapter finds it
             log.debug("placeholder_left_over", turn_id=str(turn_id), error=type(error).__name__)
 

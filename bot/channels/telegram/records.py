@@ -15,7 +15,7 @@ from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.updates import message_id_of
 from bot.executors import Executors, PriorityExecutor
 from dialogue.core import history, moves, pending, placeholders
-from dialogue.core.placeholders import Stray
+from dialogue.core.placeholders import StalePlaceholder
 from dialogue.states import DeliveryKind
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
@@ -79,13 +79,13 @@ class Records:
         message_id = await self._read(lambda session: pending.last_sent(session, place.address(), DeliveryKind.CONSENT))
         return int(message_id) if message_id is not None else None
 
-    async def strays(self, since: datetime) -> list[Stray]:
+    async def stale(self, since: datetime) -> list[StalePlaceholder]:
         """Placeholders made since then that no reply will replace."""
-        return await self._read(lambda session: placeholders.strays(session, CHANNEL, since=since))
+        return await self._read(lambda session: placeholders.stale(session, CHANNEL, since=since))
 
-    async def stray_of(self, turn_id: UUID) -> Stray | None:
+    async def stale_of(self, turn_id: UUID) -> StalePlaceholder | None:
         """The placeholder of that turn, if no reply will replace it."""
-        return await self._read(lambda session: placeholders.stray_of(session, turn_id))
+        return await self._read(lambda session: placeholders.stale_of(session, turn_id))
 
     async def taken_down(self, stray_id: UUID) -> None:
         """Record that the placeholder is gone."""

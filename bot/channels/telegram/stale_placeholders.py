@@ -12,7 +12,7 @@ from telegram.error import BadRequest, Forbidden, TelegramError
 
 from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.records import Records
-from dialogue.core.placeholders import Stray
+from dialogue.core.placeholders import StalePlaceholder
 from dialogue.errors import DatabaseUnavailable
 from dialogue.storage.clock import utc_now
 
@@ -31,21 +31,23 @@ class StalePlaceholders:
 
     async def take_down(self, turn_id: UUID) -> None:
         """That of a turn for which nothing will come any more."""
-        stray = await self._records.stray_of(turn_id)
-        if stray is not None:
-            await self._delete(stray)
+        placeholder = await self._records.stale_of(turn_id)
+        if placeholder is not None:
+            await self._delete(placeholder)
 
     async def take_down_all(self) -> None:
         """Delete those of dead adapters; what fails now is left to the next adapter."""
         try:
-            for stray in await self._records.strays(utc_now() - MAY_BE_DELETED):
-                await self._delete(stray)
+            for placeholder in await self._records.stale(utc_now() - MAY_BE_DELETED):
+                await self._delete(placeholder)
         except (TelegramError, DatabaseUnavailable) as error:
             log.warning("placeholders_left_over", error=type(error).__name__)
 
-    async def _delete(self, stray: Stray) -> None:
+    async def _delete(self, placeholder: StalePlaceholder) -> None:
         try:
-            await self._bot.delete_message(TelegramChat.at(stray.address).chat_id, int(stray.platform_message_id))
+            await self._bot.delete_message(
+                TelegramChat.at(placeholder.address).chat_id, int(placeholder.platform_message_id)
+            )
         except (BadRequest, Forbidden) as error:  # it is gone, or out of reach for good
-            log.debug("placeholder_not_deleted", delivery_id=str(stray.id), error=type(error).__name__)
-        await self._records.taken_down(stray.id)
+            log.debug("placeholder_not_deleted", delivery_id=str(placeholder.id), error=type(error).__name__)
+        await self._records.taken_down(placeholder.id)

@@ -27,7 +27,7 @@ async def test_the_display_of_progress_ends(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(Progress, "_show", swallows_one)
     nothing = cast("Any", None)
     progress = Progress(
-        bot=nothing, limiter=nothing, paces=nothing, turns=nothing, strays=nothing, queue=nothing, on_moved=nothing
+        bot=nothing, limiter=nothing, paces=nothing, turns=nothing, stale=nothing, queue=nothing, on_moved=nothing
     )
     progress.begin(uuid4(), TelegramChat(chat_id=7))
     await asyncio.sleep(0)
