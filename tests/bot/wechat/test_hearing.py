@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, select, text, update
+from structlog.testing import capture_logs
 
 from bot.channels.wechat import intake
 from bot.channels.wechat.puppet import Happening
@@ -311,8 +312,9 @@ async def test_words_wait_for_a_master_key_that_this_process_was_not_given(
     with services.database.begin() as session:
         (person,) = session.execute(select(PEOPLE)).all()
         session.execute(update(PEOPLE).values(data_key=b"else" + person.data_key[KEY_ID_BYTES:]))
-    gateway.say("我想自杀")
-    await asyncio.sleep(0.3)  # three attempts
+    with capture_logs() as logs:
+        gateway.say("我想自杀")
+        await until(lambda: sum(entry["event"] == "wechat_intake_retries" for entry in logs) >= 3)
     with services.database.begin() as session:
         session.execute(update(PEOPLE).values(data_key=person.data_key))
     await until(lambda: len(stored(services)) == 2)
