@@ -4,12 +4,8 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-import structlog
-
 _AGAIN_SECONDS = 0.5
 """Between two cancellations of the same task."""
-
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 async def end_tasks(tasks: Iterable["asyncio.Future[Any]"], *, within_seconds: float = 10.0) -> bool:
@@ -29,6 +25,9 @@ async def end_tasks(tasks: Iterable["asyncio.Future[Any]"], *, within_seconds: f
         if task.done() and not task.cancelled():
             task.exception()  # looked at, or asyncio complains that nobody did
     if pending:
+        import structlog  # not at the top: the supervisor of `mindglm up` does without
+
+        log: structlog.stdlib.BoundLogger = structlog.get_logger()
         log.error("tasks_not_ended", tasks=sorted(_name(task) for task in pending), seconds=within_seconds)
     return not pending
 

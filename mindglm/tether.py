@@ -5,7 +5,6 @@ Linux ties to the *thread* that starts the process, so start it from one that li
 Elsewhere there is no such bond and the command runs as it is.
 """
 
-import ctypes
 import os
 import signal
 import sys
@@ -23,6 +22,8 @@ def tethered(argv: Sequence[str]) -> list[str]:
 
 
 def _main(parent_id: int, argv: list[str]) -> None:
+    import ctypes  # not at the top: the process that starts the command does without
+
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent_id:  # it died before the bond was made
         sys.exit(_STATUS_ORPHANED)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from dialogue.errors import DatabaseDamaged
@@ -26,14 +27,13 @@ def test_without_any_channel_it_says_what_to_set() -> None:
 SCRIPT = """
 import asyncio, sys
 from pathlib import Path
-from rich.console import Console
 from mindglm.supervise import Program
-from mindglm.up import supervise
+from mindglm.supervisor import supervise
 
 def program(name):
     return Program(name=name, argv=[sys.executable, "-c", "import time; time.sleep(600)"], log=Path(f"{name}.log"))
 
-asyncio.run(supervise([program(name) for name in sys.argv[1:]], Console(stderr=True, width=200)))
+asyncio.run(supervise([program(name) for name in sys.argv[1:]]))
 """
 
 
@@ -106,3 +106,46 @@ def test_a_backup_a_day_is_made_unless_none_is_wanted(monkeypatch: pytest.Monkey
     assert backups.argv[-4:] == ["--every-hours", "24", "--keep", "7"]
     monkeypatch.setenv("MINDGLM_BACKUP_KEEP", "0")
     assert pieces.backups(DialogueSettings.read()) is None
+
+
+def test_the_process_that_stays_is_the_same_holds_the_lock_and_is_small(tmp_path: Path) -> None:
+    log, marker = tmp_path / "log", tmp_path / "up.lock"
+    script = f"""
+import sys
+from pathlib import Path
+import sqlalchemy, rich.console
+from dialogue.process.file_lock import try_lock
+from mindglm import supervisor
+from mindglm.supervise import Program
+argv = [sys.executable, "-c", "import time; time.sleep(600)"]
+supervisor.become([Program(name="one", argv=argv, log=Path("one.log"))], try_lock(Path({str(marker)!r})))
+"""
+    with log.open("w") as said:
+        process = subprocess.Popen([sys.executable, "-c", script], stderr=said, cwd=tmp_path)
+    wait_until(lambda: "ready" in log.read_text(), 20)
+    assert psutil.Process(process.pid).memory_info().rss < 25 * 2**20
+    assert try_lock(marker) is None
+    (child,) = psutil.Process(process.pid).children()
+    assert str(marker) not in {file.path for file in child.open_files()}
+    process.terminate()
+    assert process.wait(20) == 0
+    assert not child.is_running()
+    lock = try_lock(marker)
+    assert lock is not None
+    lock.close()
+
+
+def test_a_program_that_can_never_run_ends_it_with_its_own_words(tmp_path: Path) -> None:
+    script = f"""
+import sys
+from pathlib import Path
+from dialogue.process.file_lock import try_lock
+from mindglm import supervisor
+from mindglm.supervise import Program
+argv = [sys.executable, "-c", "import sys; print('the key is wrong'); sys.exit(78)"]
+program = Program(name="worker", argv=argv, log=Path("one.log"), is_notifying=True)
+supervisor.become([program], try_lock(Path({str(tmp_path / "up.lock")!r})))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 78
+    assert done.stderr.splitlines()[-1] == "worker cannot run: the key is wrong"
