@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,14 @@ app = typer.Typer(help="The model: fetch, convert, check and probe its weights."
 _DEFAULT = "ZhangCNN/MindGLM"
 _SAMPLE = ("我最近总是失眠，白天没有精神。", "可能是工作压力太大了，不知道怎么办。")
 
+
+class HubChoice(StrEnum):
+    """Where to fetch from."""
+
+    HUGGINGFACE = "huggingface"
+    MODELSCOPE = "modelscope"
+
+
 Model = Annotated[str | None, typer.Option(help="Hub id or directory. Default: MINDGLM_MODEL, or the bundled one.")]
 
 
@@ -24,12 +33,18 @@ Model = Annotated[str | None, typer.Option(help="Hub id or directory. Default: M
 def fetch(
     hub_id: Annotated[str, typer.Argument(help="The model on the hub.")] = _DEFAULT,
     revision: Annotated[str | None, typer.Option(help="Commit, tag or branch. Default: the newest commit.")] = None,
+    hub: Annotated[HubChoice | None, typer.Option(help="Default: MINDGLM_HUB, or Hugging Face.")] = None,
 ) -> None:
     """Download a model with progress; a second call goes on where the first one ended."""
-    from worker.model.find import fetch_model
+    from worker.model.fetch import fetch_model
+    from worker.settings import WorkerSettings
+
+    def tell(line: str) -> None:
+        typer.echo(line, err=True)
 
     with _refusals():
-        typer.echo(fetch_model(hub_id, revision=revision, is_refreshed=True))
+        place = hub.value if hub is not None else WorkerSettings.read().hub
+        typer.echo(fetch_model(hub_id, revision=revision, hub=place, is_refreshed=True, tell=tell))
 
 
 @app.command(epilog="Example: mindglm model convert ~/MindGLM ~/MindGLM-native")

@@ -26,6 +26,9 @@ class WorkerSettings(DialogueSettings):
     revision: str | None = Field(
         default=None, description="Commit, tag or branch of MINDGLM_MODEL on the hub. Default: its newest commit."
     )
+    hub: Literal["huggingface", "modelscope"] = Field(
+        default="huggingface", description="Where a model that is not here is fetched; HF_ENDPOINT names a mirror."
+    )
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps.")
     prompt_style: Literal["seed", "fullwidth"] = Field(
         default="seed", description="Punctuation of the prompt's frame; `mindglm model probe` measures which fits."

@@ -3,9 +3,7 @@
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
-
-import psutil
+from typing import TYPE_CHECKING, Final
 
 from bot.channels.findings import CheckResult, fail, note, ok, warn
 from dialogue.errors import Misconfigured
@@ -14,11 +12,17 @@ from worker.engine.port import ModelUnusable
 from worker.engine.selection import EngineChoice, Reason, choose_engine
 from worker.settings import WorkerSettings
 
+if TYPE_CHECKING:
+    import torch
+
+    from worker.model.examine import Examined
+
 _GIB: Final = 2**30
 _CACHE_SHARE: Final = 1.15
 """Beside the weights, a cache for the conversations and working memory."""
 
-_BYTES: Final = {"float32": 4, "float16": 2, "bfloat16": 2}
+_QUANTIZED_BYTES: Final = {"int8": 1.05, "int4": 0.65}
+"""Of a number, with its share of the scales and of what is kept in full."""
 _NEEDED: Final = ("torch", "transformers", "safetensors", "tokenizers")
 
 
@@ -95,30 +99,35 @@ def _own(settings: WorkerSettings, *, has_memory: bool = True) -> Iterator[Check
         yield fail("model_adapter", adapter=settings.adapter)
     yield warn("model_bundled") if settings.model is None else ok("model", directory=directory)
     if has_memory:
-        yield from _memory(settings, examined.weight_bytes, str(examined.config.get("torch_dtype") or "float32"))
+        yield from _memory(settings, examined)
 
 
 def _directory(settings: WorkerSettings) -> Path | None:
     """Where the model lies; None for a hub id that was not fetched yet. Raises `ModelUnusable`."""
     from worker.model.find import find_model, is_here
 
-    return find_model(settings.model) if is_here(settings.model) else None
+    if not is_here(settings.model, revision=settings.revision, hub=settings.hub):
+        return None
+    return find_model(settings.model, revision=settings.revision, hub=settings.hub)
 
 
-def _memory(settings: WorkerSettings, weight_bytes: int, stored: str) -> Iterator[CheckResult]:
+def _memory(settings: WorkerSettings, examined: "Examined") -> Iterator[CheckResult]:
     import torch
 
     from worker.model.hardware import choose_device, choose_dtype
+    from worker.model.room import number_count
 
+    stored = str(examined.config.get("dtype") or examined.config.get("torch_dtype") or "float32")
     try:
         device = choose_device(settings.device)
         dtype = choose_dtype(settings.dtype, device=device, stored=getattr(torch, stored, None))
-        free, total = _free(device.type, device.index)
+        free, total = _free(device)
     except (ModelUnusable, RuntimeError, AssertionError, ValueError) as error:
         yield fail("device", device=settings.device, error=type(error).__name__)
         return
-    name = str(dtype).removeprefix("torch.")
-    needed = weight_bytes * _BYTES[name] / _BYTES.get(stored, 4) * _CACHE_SHARE
+    name = settings.quantize or str(dtype).removeprefix("torch.")
+    bytes_each = _QUANTIZED_BYTES[settings.quantize] if settings.quantize else dtype.itemsize
+    needed = number_count(examined) * bytes_each * _CACHE_SHARE
     values = {
         "device": device,
         "dtype": name,
@@ -132,15 +141,11 @@ def _memory(settings: WorkerSettings, weight_bytes: int, stored: str) -> Iterato
         yield warn("memory_taken", **values)
     else:
         yield ok("memory", **values)
-    if device.type == "cpu" and weight_bytes > _GIB:
+    if device.type == "cpu" and examined.weight_bytes > _GIB:
         yield warn("device_slow")
 
 
-def _free(kind: str, index: int | None) -> tuple[int, int]:
-    import torch
+def _free(device: "torch.device") -> tuple[int, int]:
+    from worker.model.room import memory_of
 
-    if kind == "cuda":
-        free, total = torch.cuda.mem_get_info(index)
-        return int(free), int(total)
-    memory = psutil.virtual_memory()
-    return int(memory.available), int(memory.total)
+    return memory_of(device)

@@ -248,6 +248,7 @@ def test_a_managed_server_that_is_killed_is_started_again(tmp_path: Path, monkey
             process.kill()
         with pytest.raises(EngineFailed):
             list(stream)
+        wait(lambda: not engine.is_ready(), seconds=10)
         wait(engine.is_ready, seconds=START_SECONDS)
         assert list(engine.stream(request(WORDS[3], deadline_seconds=120.0)))[-1].finish is not None
     assert servers_of(tmp_path / "home") == []

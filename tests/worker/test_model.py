@@ -4,9 +4,7 @@ import json
 import shutil
 import stat
 from collections.abc import Callable
-from fnmatch import fnmatch
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +18,7 @@ from worker.engine.port import Exchange, ModelUnusable
 from worker.model.check import check
 from worker.model.convert import convert, merge
 from worker.model.examine import examine
-from worker.model.find import BUNDLED, fetch_model, find_model, fingerprint, weight_files
+from worker.model.find import BUNDLED, find_model, fingerprint, weight_files
 from worker.model.hardware import choose_device, choose_dtype, choose_threads
 from worker.model.load import load_model
 from worker.model.probe import probe, read_dialogues
@@ -268,48 +266,6 @@ def test_without_a_name_the_bundled_model_is_found() -> None:
 def test_a_name_that_is_neither_directory_nor_hub_id_is_refused(name: str) -> None:
     with pytest.raises(ModelUnusable, match="neither"):
         find_model(name)
-
-
-def test_fetching_takes_one_format_of_the_weights_and_never_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    import huggingface_hub
-
-    asked: dict[str, Any] = {}
-
-    def download(hub_id: str, **options: Any) -> str:
-        asked.update(options)
-        return f"/cache/{hub_id}"
-
-    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda _self, _hub_id, **_options: listing(100))
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    assert fetch_model("some/model", revision="v1", is_refreshed=True) == Path("/cache/some/model")
-    assert asked["revision"] == "v1"
-    assert asked["ignore_patterns"] == ["*.bin"]
-    assert not any(fnmatch("modeling_chatglm.py", pattern) for pattern in asked["allow_patterns"])
-
-
-def test_a_model_that_cannot_be_fetched_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    import huggingface_hub
-
-    def fail(*_args: object, **_options: object) -> None:
-        raise ConnectionError
-
-    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", fail)
-    with pytest.raises(ModelUnusable, match=r"could not be fetched.*HF_ENDPOINT"):
-        fetch_model("some/model", is_refreshed=True)
-
-
-def listing(size: int) -> SimpleNamespace:
-    """What the hub says of a model with both forms of its weights."""
-    names = ["config.json", "modeling_chatglm.py", "model.safetensors", "pytorch_model.bin"]
-    return SimpleNamespace(siblings=[SimpleNamespace(rfilename=name, size=size) for name in names])
-
-
-def test_a_model_that_does_not_fit_on_the_disk_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    import huggingface_hub
-
-    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda _self, _hub_id, **_options: listing(10**18))
-    with pytest.raises(ModelUnusable, match=r"GiB free.*HF_HOME"):
-        fetch_model("some/model", is_refreshed=True)
 
 
 def test_the_engine_is_checked_against_the_model_it_runs(directory: Path) -> None:

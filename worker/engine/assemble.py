@@ -29,7 +29,7 @@ def assemble(settings: WorkerSettings, *, capacity: int) -> LoadedModel:
 def open_model(settings: WorkerSettings) -> tuple[Examined, PreTrainedModel]:
     """The model that the settings name, on its device, with its adapter. Raises `ModelUnusable`."""
     torch.set_num_threads(choose_threads(settings.threads))
-    examined = examine(find_model(settings.model, revision=settings.revision))
+    examined = examine(find_model(settings.model, revision=settings.revision, hub=settings.hub))
     device = choose_device(settings.device)
     if settings.quantize is None:
         return examined, load_model(examined, dtype=settings.dtype, device=device, adapter=_adapter(settings))

@@ -15,6 +15,7 @@ from worker.model.adapter import merge_adapter
 from worker.model.examine import Examined
 from worker.model.hardware import choose_dtype
 from worker.model.quantized_original import read_full_precision
+from worker.model.room import refuse_too_large
 
 _MAX_NAMED = 4
 _LOADING_ERRORS = (OSError, RuntimeError, ValueError, KeyError, ImportError, EOFError)
@@ -28,6 +29,7 @@ def load_model(
     `dtype` is a name of torch's, or "auto". The model's own code is never run. Raises `ModelUnusable`.
     """
     chosen = choose_dtype(dtype, device=device, stored=_stored_dtype(examined))
+    refuse_too_large(examined, dtype=chosen, device=device)
     try:
         with _quiet():
             bits = examined.config.get("quantization_bit") if examined.is_chatglm2 else None

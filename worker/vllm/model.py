@@ -40,7 +40,7 @@ class Servable:
 
 def servable(settings: WorkerSettings, *, max_context: int) -> Servable:
     """The model that the settings name, converted if needed. Raises `ModelUnusable`."""
-    examined = examine(find_model(settings.model, revision=settings.revision))
+    examined = examine(find_model(settings.model, revision=settings.revision, hub=settings.hub))
     adapter = Path(settings.adapter).expanduser() if settings.adapter else None
     version = version_of(examined.directory, model=settings.model, adapter=adapter)
     if examined.is_chatglm2 or adapter is not None:
