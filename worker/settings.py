@@ -63,7 +63,7 @@ class WorkerSettings(DialogueSettings):
         default=None, ge=1, description="GPUs that share one copy of the model. Default: as few as hold it."
     )
     vllm_start_seconds: float = Field(
-        default=1800, gt=0, description="How long a vLLM server may take until it answers for the first time."
+        default=1200, gt=0, description="How long a vLLM server may take until it answers for the first time."
     )
     openai_base_url: str | None = Field(default=None, description="e.g. http://127.0.0.1:8000/v1")
     openai_api_key: SecretStr | None = Field(default=None, description="Sent as a bearer token.")

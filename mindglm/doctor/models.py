@@ -10,6 +10,7 @@ from dialogue.errors import Misconfigured
 from mindglm.doctor.findings import Patient
 from worker.engine.port import ModelUnusable
 from worker.engine.selection import EngineChoice, Reason, choose_engine
+from worker.model.config_file import is_prefix
 from worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -95,11 +96,15 @@ def _own(settings: WorkerSettings, *, has_memory: bool = True) -> Iterator[Check
     except ModelUnusable as error:
         yield fail("model_unusable", error=error)
         return
-    if settings.adapter and not (Path(settings.adapter).expanduser() / "adapter_config.json").is_file():
+    if settings.adapter and not _is_adapter(Path(settings.adapter).expanduser()):
         yield fail("model_adapter", adapter=settings.adapter)
     yield warn("model_bundled") if settings.model is None else ok("model", directory=directory)
     if has_memory:
         yield from _memory(settings, examined)
+
+
+def _is_adapter(directory: Path) -> bool:
+    return (directory / "adapter_config.json").is_file() or is_prefix(directory)
 
 
 def _directory(settings: WorkerSettings) -> Path | None:

@@ -21,12 +21,13 @@ class ActiveRequest:
     collector: OutputCollector
     text: ReplyText = field(default_factory=ReplyText)
     failures: int = 0
+    virtual_tokens: int = 0  # in front of the prompt
     arrived_at: float = field(default_factory=time.monotonic)
 
     @property
     def reply_tokens(self) -> int:
         """Tokens of the reply so far."""
-        return len(self.sequence.tokens) - self.prompt_tokens
+        return len(self.sequence.tokens) - self.prompt_tokens - self.virtual_tokens
 
     def append(self, token: int) -> None:
         """Append a token of the reply."""

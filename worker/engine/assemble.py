@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
+from worker.engine.glm import can_fuse
 from worker.engine.guidance import Guidance
 from worker.engine.port import ModelUnusable
 from worker.engine.prompter import build_prompter
@@ -13,10 +15,12 @@ from worker.engine.quantized import Bits, quantize
 from worker.engine.sampling import Sampler, Sampling, suppressed_ids
 from worker.engine.sizing import BLOCK_SIZE, fit
 from worker.engine.step_loop import LoadedModel
+from worker.model.config_file import is_prefix, prefix_length
 from worker.model.examine import Examined, examine
 from worker.model.find import find_model, version_of
 from worker.model.hardware import choose_device, choose_threads
 from worker.model.load import load_model
+from worker.model.prefix import read_prefix
 from worker.settings import WorkerSettings
 
 
@@ -31,11 +35,12 @@ def open_model(settings: WorkerSettings) -> tuple[Examined, PreTrainedModel]:
     torch.set_num_threads(choose_threads(settings.threads))
     examined = examine(find_model(settings.model, revision=settings.revision, hub=settings.hub))
     device = choose_device(settings.device)
+    options: dict[str, Any] = {"adapter": _lora(settings), "leaves_prefix": True}
     if settings.quantize is None:
-        return examined, load_model(examined, dtype=settings.dtype, device=device, adapter=_adapter(settings))
+        return examined, load_model(examined, dtype=settings.dtype, device=device, **options)
     bits = _bits(settings, device)
     dtype = settings.dtype if device.type == "cpu" or settings.dtype != "auto" else "float16"
-    model: Any = load_model(examined, dtype=dtype, device=torch.device("cpu"), adapter=_adapter(settings))
+    model: Any = load_model(examined, dtype=dtype, device=torch.device("cpu"), **options)
     quantize(model, bits)
     return examined, model.to(device)
 
@@ -72,10 +77,12 @@ def prepare_model(
     guidance = _guidance(model, settings)
     sequences = 2 if guidance.is_on else 1  # of one request
     sampler = Sampler(sampling, device=model.device)
-    fitted = fit(model, sampler, capacity=sequences * capacity, context=prompter.context)
+    prefix = _prefix(examined, model, settings)
+    fitted = fit(model, sampler, capacity=sequences * capacity, context=prompter.context, prefix=prefix)
+    prefix_tokens = prefix.shape[3] if prefix is not None else 0
     return LoadedModel(
         runner=fitted.runner,
-        prompter=prompter.within(fitted.block_count // sequences * BLOCK_SIZE),
+        prompter=prompter.within((fitted.block_count - prefix_tokens // BLOCK_SIZE) // sequences * BLOCK_SIZE),
         stop_ids=stop_ids,
         model_version=version_of(
             examined.directory, model=settings.model, adapter=_adapter(settings), quantize=settings.quantize
@@ -84,6 +91,7 @@ def prepare_model(
         block_size=BLOCK_SIZE,
         step_tokens=fitted.step_tokens,
         guidance=guidance,
+        prefix_tokens=prefix_tokens,
     )
 
 
@@ -92,6 +100,25 @@ def _guidance(model: PreTrainedModel, settings: WorkerSettings) -> Guidance:
     config: Any = model.generation_config
     recommended = getattr(config, "guidance_scale", None)
     return Guidance(scale=settings.guidance or recommended or 1.0)
+
+
+def _prefix(examined: Examined, model: PreTrainedModel, settings: WorkerSettings) -> Tensor | None:
+    """The P-tuning prefix of the model or of its adapter. Raises `ModelUnusable`."""
+    adapter = _adapter(settings)
+    place = adapter if adapter is not None and is_prefix(adapter) else examined.directory
+    if not prefix_length(place):
+        return None
+    prefix = read_prefix(place, config=model.config)
+    if prefix.shape[3] % BLOCK_SIZE:
+        raise ModelUnusable(f"The P-tuning prefix in {place} must be a multiple of {BLOCK_SIZE} tokens long.")
+    if not can_fuse(model):
+        raise ModelUnusable(f"The P-tuning prefix in {place} is for ChatGLM2, and {settings.model} is another model.")
+    return prefix
+
+
+def _lora(settings: WorkerSettings) -> Path | None:
+    adapter = _adapter(settings)
+    return None if adapter is not None and is_prefix(adapter) else adapter
 
 
 def _adapter(settings: WorkerSettings) -> Path | None:

@@ -98,7 +98,8 @@ class Batched:
             active = ActiveRequest(
                 request_id=request.id,
                 sequence=sequence,
-                prompt_tokens=len(sequence.tokens),
+                prompt_tokens=len(sequence.tokens) - model.prefix_tokens,
+                virtual_tokens=model.prefix_tokens,
                 decoder=model.prompter.tokenizer.decoder(),
                 collector=collector,
             )
@@ -139,8 +140,8 @@ class Batched:
 def _sequence(model: LoadedModel, request: Request) -> TokenSequence:
     prompter = model.prompter
     ids, blind = prompter.pair(request) if model.guidance.is_on else (prompter.ids(request), None)
-    max_length = min(len(ids) + max(request.max_tokens, 1), prompter.context)
+    max_length = min(len(ids) + max(request.max_tokens, 1), prompter.context) + model.prefix_tokens
     if blind is None:
-        return TokenSequence(tokens=ids, max_length=max_length)
-    unconditional = TokenSequence(tokens=blind, max_length=max_length)  # the other one ends both
-    return TokenSequence(tokens=ids, max_length=max_length, unconditional=unconditional)
+        return TokenSequence(tokens=model.prefix_ids + ids, max_length=max_length)
+    unconditional = TokenSequence(tokens=model.prefix_ids + blind, max_length=max_length)  # the other one ends both
+    return TokenSequence(tokens=model.prefix_ids + ids, max_length=max_length, unconditional=unconditional)

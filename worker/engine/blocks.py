@@ -57,6 +57,19 @@ class BlockPool:
             del self._by_key[key]
         return block
 
+    def pin(self, tokens: Sequence[int]) -> None:
+        """Hold the first blocks for ever, as the computed beginning of every sequence that starts with these tokens.
+
+        Comes before anything else is allocated.
+        """
+        parent = ROOT
+        for end in range(self.size, len(tokens) + 1, self.size):
+            block = self.allocate()
+            if block is None:
+                raise ValueError(f"{len(tokens)} pinned tokens do not fit into {self.count} blocks")
+            parent = self.key(parent, tokens[end - self.size : end])
+            self.register(block, parent)
+
     def register(self, block: int, key: bytes) -> None:
         """Make a full block reusable by its prefix; of two equal ones the first is kept."""
         if key not in self._by_key:

@@ -29,8 +29,15 @@ class Runner:
         block_count: int,
         block_size: int,
         max_decoding: int = 0,
+        prefix: Tensor | None = None,
     ) -> None:
-        """`max_decoding`: on a GPU, decode steps of up to that many sequences are recorded as CUDA graphs."""
+        """`max_decoding`: on a GPU, decode steps of up to that many sequences are recorded as CUDA graphs.
+
+        `prefix`: keys and values of virtual tokens, [layers, 2, heads, tokens, width], whole blocks of them. They fill
+        the first blocks; sequences that begin with these blocks have their own position 0 behind them.
+        """
+        self._prefix = prefix
+        self._prefix_tokens = prefix.shape[3] if prefix is not None else 0
         self._sampler = sampler
         self._shape = CacheShape.of(model)
         self._block_size = block_size
@@ -64,10 +71,19 @@ class Runner:
         self._caches = tuple(
             torch.zeros(shape, dtype=self._dtype, device=self._device) for _ in range(self._shape.layers)
         )
+        self._write_prefix()
         if self._max_decoding:
             self._graphs = DecodeGraphs(
                 self.decode, max_size=self._max_decoding, padding_block=self.block_count, device=self._device
             )
+
+    def _write_prefix(self) -> None:
+        if self._prefix is None:
+            return
+        blocks = self._prefix_tokens // self._block_size
+        for cache, layer in zip(self._caches, self._prefix, strict=True):
+            by_block = layer.flatten(0, 1).unflatten(1, (blocks, self._block_size)).transpose(0, 1)
+            cache[:blocks] = by_block.to(device=self._device, dtype=self._dtype)
 
     @torch.inference_mode()
     def warm_up(self, tokens: int) -> None:
@@ -120,7 +136,7 @@ class Runner:
         ids, positions, blocks, asked_rows, table, *tables = numbers
         return self._forward(
             ids,
-            positions,
+            self._own(positions),
             asked_rows,
             self._step(
                 positions,
@@ -134,7 +150,11 @@ class Runner:
         """The logits of one token for each sequence; `table` is [sequences, blocks]. Runs without the host."""
         blocks = table.gather(1, (positions // self._block_size).unsqueeze(1)).squeeze(1)
         rows = torch.arange(len(ids), device=self._device)
-        return self._forward(ids, positions, rows, self._step(positions, blocks, table))
+        return self._forward(ids, self._own(positions), rows, self._step(positions, blocks, table))
+
+    def _own(self, positions: Tensor) -> Tensor:
+        """Positions in the sequence, from those in its blocks."""
+        return positions - self._prefix_tokens if self._prefix_tokens else positions
 
     def _step(
         self, positions: Tensor, blocks: Tensor, table: Tensor, *, prefill: tuple[PrefillChunk, ...] = ()

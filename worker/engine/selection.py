@@ -4,8 +4,10 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Literal
 
+from worker.model.config_file import prefix_length
 from worker.settings import WorkerSettings
 from worker.vllm.command import find_command
 from worker.vllm.gpus import Gpu, visible_gpus
@@ -21,6 +23,7 @@ class Reason(StrEnum):
     BUNDLED = "bundled"  # a model that needs guidance, and no GPU
     QUANTIZED = "quantized"  # MINDGLM_QUANTIZE, which is our own engine's
     GUIDED = "guided"  # MINDGLM_GUIDANCE, as above
+    PREFIX = "prefix"  # a P-tuning prefix, as above
     DEVICE = "device"  # MINDGLM_DEVICE names another device than the GPUs
     NO_VLLM = "no_vllm"
     NO_GPU = "no_gpu"
@@ -52,14 +55,17 @@ def choose_engine(settings: WorkerSettings, *, find_gpus: Callable[[], Sequence[
 
 
 def _against_vllm(settings: WorkerSettings) -> Reason | None:
-    if settings.is_bundled_model:
-        return Reason.BUNDLED
-    if settings.quantize is not None:
-        return Reason.QUANTIZED
-    if (settings.guidance or 1) > 1:
-        return Reason.GUIDED
-    if settings.device not in {"auto", "cuda"}:
-        return Reason.DEVICE
-    if find_command(settings) is None or importlib.util.find_spec("httpx") is None:
-        return Reason.NO_VLLM
-    return None
+    against = {
+        Reason.BUNDLED: settings.is_bundled_model,
+        Reason.QUANTIZED: settings.quantize is not None,
+        Reason.GUIDED: (settings.guidance or 1) > 1,
+        Reason.PREFIX: _has_prefix(settings),
+        Reason.DEVICE: settings.device not in {"auto", "cuda"},
+        Reason.NO_VLLM: find_command(settings) is None or importlib.util.find_spec("httpx") is None,
+    }
+    return next((reason for reason, holds in against.items() if holds), None)
+
+
+def _has_prefix(settings: WorkerSettings) -> bool:
+    places = [Path(place).expanduser() for place in (settings.model, settings.adapter) if place]
+    return any(prefix_length(place) for place in places)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import psutil
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from worker.engine.port import ModelUnusable
@@ -32,8 +33,11 @@ class Fitted:
     step_tokens: int
 
 
-def fit(model: PreTrainedModel, sampler: Sampler, *, capacity: int, context: int) -> Fitted:
-    """A warm runner with the largest cache that is useful and fits. Raises `ModelUnusable`."""
+def fit(
+    model: PreTrainedModel, sampler: Sampler, *, capacity: int, context: int, prefix: Tensor | None = None
+) -> Fitted:
+    """A warm runner with the largest cache that is useful and fits; `prefix` as for it. Raises `ModelUnusable`."""
+    pinned = prefix.shape[3] // BLOCK_SIZE if prefix is not None else 0
     block_bytes = CacheShape.of(model).bytes_per_token(model.dtype) * BLOCK_SIZE
     is_gpu = model.device.type == "cuda"
     step_tokens = _GPU_STEP_TOKENS if is_gpu else _CPU_STEP_TOKENS
@@ -44,24 +48,34 @@ def fit(model: PreTrainedModel, sampler: Sampler, *, capacity: int, context: int
         capacity=capacity,
         block_count=least,
         tokens=min(step_tokens, context) if is_gpu else BLOCK_SIZE,
+        prefix=prefix,
     )
     affordable = _free_bytes(model.device) // block_bytes
     useful = capacity * min(context, _TOKENS_PER_REQUEST) // BLOCK_SIZE
-    block_count = min(useful, affordable)
-    if block_count * BLOCK_SIZE < min(context, _MIN_CACHE_TOKENS):
+    block_count = min(useful + pinned, affordable)
+    if (block_count - pinned) * BLOCK_SIZE < min(context, _MIN_CACHE_TOKENS):
         raise ModelUnusable(
             f"Beside the model, {model.device} has memory for {block_count * BLOCK_SIZE} tokens only. "
             "Free the device, or set MINDGLM_DTYPE to a smaller type."
         )
     runner.resize(block_count)
-    runner.warm_up(min(context, _RECORDED_TOKENS))
+    runner.warm_up(min(context, _RECORDED_TOKENS) + pinned * BLOCK_SIZE)
     return Fitted(runner=runner, block_count=block_count, step_tokens=step_tokens)
 
 
-def _warm(model: PreTrainedModel, sampler: Sampler, *, capacity: int, block_count: int, tokens: int) -> Runner:
+def _warm(
+    model: PreTrainedModel, sampler: Sampler, *, capacity: int, block_count: int, tokens: int, prefix: Tensor | None
+) -> Runner:
     """Run a first step: it selects kernels, takes a GPU's working memory, and shows whether the model can run."""
     try:
-        runner = Runner(model, sampler=sampler, block_count=block_count, block_size=BLOCK_SIZE, max_decoding=capacity)
+        runner = Runner(
+            model,
+            sampler=sampler,
+            block_count=block_count,
+            block_size=BLOCK_SIZE,
+            max_decoding=capacity,
+            prefix=prefix,
+        )
         runner.run([RunnerInput(tokens=[0] * tokens, start=0, blocks=range(block_count), needs_token=True)])
     except OutOfMemory as error:
         raise ModelUnusable(f"{model.device} has no memory left to run the model that it holds.") from error

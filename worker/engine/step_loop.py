@@ -48,6 +48,12 @@ class LoadedModel:
     block_size: int
     step_tokens: int
     guidance: Guidance = field(default_factory=Guidance)
+    prefix_tokens: int = 0
+
+    @property
+    def prefix_ids(self) -> list[int]:
+        """Stand for the virtual tokens in front of every sequence; no real token has such an id."""
+        return list(range(-self.prefix_tokens, 0))
 
 
 class StepLoop:
@@ -184,6 +190,7 @@ class StepLoop:
 
     def _new_scheduler(self) -> Scheduler:
         pool = BlockPool(count=self._model.block_count, size=self._model.block_size)
+        pool.pin(self._model.prefix_ids)
         return Scheduler(pool, max_running=self._capacity, max_tokens=self._step_tokens)
 
 

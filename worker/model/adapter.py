@@ -16,6 +16,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from worker.engine.port import ModelUnusable
+from worker.model.chatglm2 import P_TUNING
+from worker.model.config_file import is_prefix
 from worker.model.examine import refuse_pointers
 
 _ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, ImportError, EOFError)
@@ -69,6 +71,8 @@ def _merge(model: PreTrainedModel, adapter: Path, *, named: Path) -> PreTrainedM
 
 def _config(adapter: Path) -> dict[str, Any]:
     file = adapter / "adapter_config.json"
+    if is_prefix(adapter):
+        raise ModelUnusable(P_TUNING.format(directory=adapter))
     if not file.is_file():
         raise ModelUnusable(f"{adapter} is not a LoRA adapter's directory: it has no adapter_config.json.")
     try:

@@ -36,8 +36,8 @@ _NUMBERS = (
 )
 
 P_TUNING = (
-    "{directory} holds a P-tuning checkpoint (prefix_encoder). A prefix cannot be merged into weights: "
-    "train a LoRA adapter on the same data instead, or take the base model."
+    "{directory} holds a P-tuning prefix (prefix_encoder), which is no weight: it can be neither converted nor merged, "
+    "and vLLM cannot serve it. Our own engine can: MINDGLM_ENGINE=transformers."
 )
 _RENAMES = {
     "transformer.embedding.word_embeddings": "model.embed_tokens",

@@ -63,6 +63,7 @@ def check(settings: WorkerSettings, *, capacity: int, texts: Sequence[str]) -> M
         raise TypeError
     error = _relative_error(_paged_logits(runner, ids, block_size=loaded.block_size), expected)
     loss = _loss(loaded, settings)
+    runner.reset()  # a prefix was overwritten
     engine = Batched(lambda: loaded, capacity=capacity)
     engine.start()
     try:

@@ -92,8 +92,9 @@ def _refuse_chatglm3(directory: Path, config: dict[str, Any]) -> None:
     texts = (file.read_text(encoding="utf-8", errors="replace") for file in said if file.is_file())
     if "chatglm3" in named or any(_CHATGLM3_ROLE in text or "chatglm3" in text.lower() for text in texts):
         raise ModelUnusable(
-            f"{directory} holds ChatGLM3, which this engine cannot prompt. Serve it with vLLM and set "
-            "MINDGLM_ENGINE=openai and MINDGLM_OPENAI_PROMPT=chat, or take a ChatGLM2 model."
+            f"{directory} holds ChatGLM3, or GLM-4 in its older form, which this engine cannot prompt. Serve it with "
+            "vLLM and set MINDGLM_ENGINE=openai and MINDGLM_OPENAI_PROMPT=chat, or take a ChatGLM2 model, or GLM-4's "
+            "newer form (its name ends in -hf)."
         )
 
 

@@ -40,7 +40,8 @@ def fingerprint(directory: Path, *, adapter: Path | None = None) -> str:
     """Twelve characters of a digest of the configuration, the weights and the adapter's; all contents count."""
     files = [directory / "config.json", *weight_files(directory)]
     if adapter is not None:
-        files += [file for file in sorted(adapter.iterdir()) if file.name.startswith("adapter_") and file.is_file()]
+        tuned = [file for file in sorted(adapter.iterdir()) if file.name.startswith("adapter_") and file.is_file()]
+        files += tuned or [adapter / "config.json", *weight_files(adapter)]
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file.name} {_sha256(file)}\n".encode())

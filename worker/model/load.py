@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from transformers.utils import logging
 from worker.engine.port import ModelUnusable
 from worker.model import chatglm2
 from worker.model.adapter import merge_adapter
+from worker.model.config_file import is_prefix
 from worker.model.examine import Examined
 from worker.model.hardware import choose_dtype
 from worker.model.quantized_original import read_full_precision
@@ -22,12 +24,20 @@ _LOADING_ERRORS = (OSError, RuntimeError, ValueError, KeyError, ImportError, EOF
 
 
 def load_model(
-    examined: Examined, *, dtype: str = "auto", device: torch.device, adapter: Path | None = None
+    examined: Examined,
+    *,
+    dtype: str = "auto",
+    device: torch.device,
+    adapter: Path | None = None,
+    leaves_prefix: bool = False,
 ) -> PreTrainedModel:
     """The model in evaluation mode on `device`, with `adapter` (LoRA) merged into it.
 
-    `dtype` is a name of torch's, or "auto". The model's own code is never run. Raises `ModelUnusable`.
+    `dtype` is a name of torch's, or "auto". `leaves_prefix`: a P-tuning prefix is the caller's business, else it is
+    refused. The model's own code is never run. Raises `ModelUnusable`.
     """
+    if leaves_prefix:
+        examined = replace(examined, config={**examined.config, "pre_seq_len": None})
     chosen = choose_dtype(dtype, device=device, stored=_stored_dtype(examined))
     refuse_too_large(examined, dtype=chosen, device=device)
     try:
@@ -41,6 +51,8 @@ def load_model(
         raise _too_large(examined, device) from error
     except _LOADING_ERRORS as error:
         raise ModelUnusable(f"{examined.directory} cannot be loaded: {_first_line(error)}") from error
+    if leaves_prefix:
+        info["unexpected_keys"] = [key for key in info["unexpected_keys"] if "prefix_encoder." not in str(key)]
     _refuse_incomplete(examined.directory, info)
     if adapter is not None:
         model = merge_adapter(model, adapter)
@@ -94,6 +106,11 @@ def _refuse_incomplete(directory: Path, info: dict[str, Any]) -> None:
         keys = sorted(str(key) for key in info[f"{problem}_keys"])
         if not keys:
             continue
+        if problem == "missing" and is_prefix(directory):
+            raise ModelUnusable(
+                f"{directory} holds a P-tuning prefix alone, without its model: set MINDGLM_MODEL to the model and "
+                "MINDGLM_ADAPTER to this directory."
+            )
         named = ", ".join(keys[:_MAX_NAMED]) + (" …" if len(keys) > _MAX_NAMED else "")
         if any("prefix_encoder" in key for key in keys):
             raise ModelUnusable(chatglm2.P_TUNING.format(directory=directory))

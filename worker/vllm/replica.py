@@ -36,7 +36,7 @@ class Launch:
 class Patience:
     """How long is waited for what, in seconds."""
 
-    start: float = 1800
+    start: float = 1200
     progress: float = 15
     look: float = 0.1
     health: float = 5

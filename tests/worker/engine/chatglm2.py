@@ -120,10 +120,17 @@ def tokenizer_model() -> bytes:
     return written.getvalue()
 
 
-def forward(ids: Sequence[int], *, changed: dict[str, Tensor] | None = None, rope_ratio: float = 1) -> Tensor:
+def forward(
+    ids: Sequence[int],
+    *,
+    changed: dict[str, Tensor] | None = None,
+    rope_ratio: float = 1,
+    prefix: Tensor | None = None,
+) -> Tensor:
     """The logits at every position, [tokens, vocabulary], in float32.
 
     `changed` weights replace the usual ones; positions are divided by `rope_ratio`, as ChatGLM2-6B-32k does.
+    `prefix` holds keys and values of virtual tokens, [virtual tokens, layers, 2, groups, width].
     """
     held = {name: value.float() for name, value in (weights() | (changed or {})).items()}
     hidden = held["transformer.embedding.word_embeddings.weight"][torch.tensor(ids)]
@@ -132,7 +139,11 @@ def forward(ids: Sequence[int], *, changed: dict[str, Tensor] | None = None, rop
         normed = _rms_norm(hidden, held[f"{layer}.input_layernorm.weight"])
         qkv = normed @ held[f"{layer}.self_attention.query_key_value.weight"].T
         qkv = qkv + held[f"{layer}.self_attention.query_key_value.bias"]
-        hidden = hidden + _attend(qkv, rope_ratio) @ held[f"{layer}.self_attention.dense.weight"].T
+        hidden = (
+            hidden
+            + _attend(qkv, rope_ratio, None if prefix is None else prefix[:, number])
+            @ held[f"{layer}.self_attention.dense.weight"].T
+        )
         normed = _rms_norm(hidden, held[f"{layer}.post_attention_layernorm.weight"])
         gate, up = (normed @ held[f"{layer}.mlp.dense_h_to_4h.weight"].T).chunk(2, dim=-1)
         hidden = hidden + (silu(gate) * up) @ held[f"{layer}.mlp.dense_4h_to_h.weight"].T
@@ -140,11 +151,11 @@ def forward(ids: Sequence[int], *, changed: dict[str, Tensor] | None = None, rop
     return normed @ held["transformer.output_layer.weight"].T
 
 
-def greedy(ids: Sequence[int], count: int) -> list[int]:
-    """The likeliest continuation, computed anew for every token."""
+def greedy(ids: Sequence[int], count: int, **options: Any) -> list[int]:
+    """The likeliest continuation, computed anew for every token; `options` are those of `forward`."""
     written = list(ids)
     for _ in range(count):
-        written.append(int(forward(written)[-1].argmax()))
+        written.append(int(forward(written, **options)[-1].argmax()))
     return written[len(ids) :]
 
 
@@ -159,7 +170,7 @@ def _rms_norm(values: Tensor, weight: Tensor) -> Tensor:
     return values * scale * weight
 
 
-def _attend(qkv: Tensor, rope_ratio: float) -> Tensor:
+def _attend(qkv: Tensor, rope_ratio: float, prefix: Tensor | None) -> Tensor:
     heads, groups, width = CONFIG["num_attention_heads"], CONFIG["multi_query_group_num"], CONFIG["kv_channels"]
     tokens = len(qkv)
     query, key, value = torch.split(qkv, [heads * width, groups * width, groups * width], dim=-1)
@@ -167,6 +178,9 @@ def _attend(qkv: Tensor, rope_ratio: float) -> Tensor:
     key = _rotate(key.view(tokens, groups, width), rope_ratio)
     value = value.view(tokens, groups, width)
     future = torch.ones(tokens, tokens, dtype=torch.bool).triu(1)
+    if prefix is not None:
+        key, value = torch.cat((prefix[:, 0], key)), torch.cat((prefix[:, 1], value))
+        future = torch.cat((torch.zeros(tokens, len(prefix), dtype=torch.bool), future), dim=1)
     mixed = []
     for head in range(heads):
         group = head // (heads // groups)

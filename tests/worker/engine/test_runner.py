@@ -190,3 +190,39 @@ def test_a_decode_step_of_mindglms_depth_takes_few_operations(sequences: int) ->
     with torch.inference_mode(), CountedOperations() as counted:
         runner.decode(ids, ids + 20, table)
     assert counted.count <= 450
+
+
+_WAITING = {
+    torch.ops.aten._local_scalar_dense,  # .item(), bool(), int()
+    torch.ops.aten.nonzero,
+    torch.ops.aten.masked_select,
+    torch.ops.aten.equal,
+    torch.ops.aten.is_nonzero,
+    torch.ops.aten.multinomial,  # checks its weights
+}
+"""Operations whose result the host must know before it can go on."""
+
+
+class WaitsForTheDevice(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    """Remembers the operations that make the host wait; the copy of the ids at a step's end is not dispatched."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # as above
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.overloadpacket in _WAITING:
+            self.found.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def test_the_host_waits_for_nothing_within_a_step(model: PreTrainedModel) -> None:
+    drawing = Sampling(temperature=0.8, top_p=0.8, top_k=50, suppressed_ids=frozenset({1}))
+    sampler = Sampler(drawing, device=model.device)
+    runner = Runner(model, sampler=sampler, block_count=32, block_size=BLOCK_SIZE)
+    prompts = [RunnerInput(chatglm2.prompt(20), 0, [number, number + 8], needs_token=True) for number in (0, 1)]
+    decoding = [RunnerInput([5], 20, [number, number + 8], needs_token=True) for number in (0, 1)]
+    with torch.inference_mode(), WaitsForTheDevice() as waits:
+        runner.sample(prompts)
+        runner.sample(decoding)
+    assert waits.found == []

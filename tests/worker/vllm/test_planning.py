@@ -47,6 +47,13 @@ def test_vllm_is_taken_where_it_is_installed_and_the_gpu_is_large_enough(
     assert (choice.engine, choice.reason) == (engine, reason)
 
 
+def test_a_prefix_stays_with_our_own_engine(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"pre_seq_len": 128}')
+    for changes in ({"model": str(tmp_path)}, {"model": "a/b", "adapter": str(tmp_path)}):
+        settings = WorkerSettings(vllm_command="vllm serve").model_copy(update=changes)
+        assert choose_engine(settings, find_gpus=lambda: cards(80)).reason is Reason.PREFIX
+
+
 def test_our_own_engine_is_taken_where_vllm_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     choice = choose_engine(WorkerSettings(model="a/b"), find_gpus=lambda: cards(80))
