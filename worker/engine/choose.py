@@ -85,8 +85,18 @@ def _vllm(settings: WorkerSettings) -> Engine:
         with _installed("local"):
             return deploy(settings)
 
-    capacity = settings.concurrency or _SERVER_CAPACITY * (settings.vllm_servers or 1)
+    capacity = settings.concurrency or _SERVER_CAPACITY * _server_count(settings)
     return Vllm(plan, capacity=capacity, patience=Patience(start=settings.vllm_start_seconds))
+
+
+def _server_count(settings: WorkerSettings) -> int:
+    """At most; how many GPUs the model needs is known only once it is here."""
+    from worker.vllm.gpus import visible_gpus
+
+    if settings.vllm_servers is not None:
+        return settings.vllm_servers
+    gpu_count = 0 if settings.device == "cpu" else len(visible_gpus())
+    return max(1, gpu_count // (settings.vllm_gpus_per_server or 1))
 
 
 def _default_capacity(device: str) -> int:

@@ -151,11 +151,11 @@ def forward(
     return normed @ held["transformer.output_layer.weight"].T
 
 
-def greedy(ids: Sequence[int], count: int, **options: Any) -> list[int]:
-    """The likeliest continuation, computed anew for every token; `options` are those of `forward`."""
+def greedy(ids: Sequence[int], count: int) -> list[int]:
+    """The likeliest continuation, computed anew for every token."""
     written = list(ids)
     for _ in range(count):
-        written.append(int(forward(written, **options)[-1].argmax()))
+        written.append(int(forward(written)[-1].argmax()))
     return written[len(ids) :]
 
 

@@ -108,12 +108,17 @@ def engine(tmp_path: Path) -> Iterator[Batched]:
 def test_replies_are_those_of_the_tuned_model(engine: Batched) -> None:
     model = engine._started()
     ids = model.prompter.ids(request("我很累"))
-    written = chatglm2.greedy(ids, 12, prefix=encoder(is_projected=False)[1])
+    assert isinstance(model.runner, Runner)
+    suppressed, written = model.runner._sampler._suppressed, list(ids)
+    for _ in range(12):
+        row = chatglm2.forward(written, prefix=encoder(is_projected=False)[1])[-1]
+        written.append(int(row.index_fill(0, suppressed, float("-inf")).argmax()))
     decoder = model.prompter.tokenizer.decoder()
-    expected = "".join(decoder.push(id_) for id_ in written)
+    expected = "".join(decoder.push(id_) for id_ in written[len(ids) :])
     for _ in range(3):  # again from the shared beginning
         reply = last(engine, request("我很累", max_tokens=12))
-        assert expected.startswith(reply.text.rstrip("\ufffd")[:4])
+        assert len(reply.text) > 3
+        assert expected.strip().startswith(reply.text.rstrip("\ufffd"))
         assert reply.prompt_tokens == len(ids)
         assert reply.reply_tokens <= 12
     assert engine.load.held_blocks == LENGTH // 16
