@@ -74,6 +74,25 @@ def merge(
         language.echo(f"{target} holds the merged model; set MINDGLM_MODEL to it.")
 
 
+@app.command(epilog="Example: mindglm model use calm")
+def use(
+    name: Annotated[str | None, typer.Argument(help="A name of MINDGLM_ADAPTERS, or none. Default: show them.")] = None,
+) -> None:
+    """Change the adapter without a restart: workers of this home finish their replies and load it."""
+    from worker.engine.adapters import adapters_of
+    from worker.settings import WorkerSettings
+
+    adapters = adapters_of(WorkerSettings.read())
+    if adapters is None:
+        typer.echo("mindglm: MINDGLM_ADAPTERS names no adapters, e.g. calm=/models/calm,brief=/models/brief.", err=True)
+        raise typer.Exit(1)
+    if name is not None:
+        adapters.use(name)
+    for known, path in adapters.paths.items():
+        mark = "*" if known == adapters.in_use() else " "
+        typer.echo(f"{mark} {known}{f'  {path}' if path else ''}")
+
+
 @app.command(epilog="Example: mindglm model check --model ~/MindGLM")
 def check(
     model: Model = None,
@@ -145,9 +164,10 @@ def _engine_in_words(settings: "WorkerSettings") -> str:
 
 
 def _settings(model: str | None) -> "WorkerSettings":
+    from worker.engine.adapters import with_adapter_in_use
     from worker.settings import WorkerSettings
 
-    settings = WorkerSettings.read()
+    settings = with_adapter_in_use(WorkerSettings.read())
     return settings if model is None else settings.model_copy(update={"model": model})
 
 

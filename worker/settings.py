@@ -18,7 +18,13 @@ class WorkerSettings(DialogueSettings):
     model: str | None = Field(
         default=None, description="Hub id or directory, e.g. ZhangCNN/MindGLM. Default: the bundled small model."
     )
-    adapter: str | None = Field(default=None, description="Directory of a LoRA adapter for the model.")
+    adapter: str | None = Field(
+        default=None, description="Directory of a LoRA adapter or P-tuning prefix, or a name of MINDGLM_ADAPTERS."
+    )
+    adapters: str | None = Field(
+        default=None,
+        description="Several, by name: calm=/models/calm,brief=/models/brief; `mindglm model use` changes to another.",
+    )
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(default="auto", description="Weights' type.")
     quantize: Literal["int8", "int4"] | None = Field(
         default=None, description="Store the linear layers' weights in fewer bits; int4 on GPUs only."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from bot.channels.findings import CheckResult, fail, note, ok, warn
 from dialogue.errors import Misconfigured
 from mindglm.doctor.findings import Patient
+from worker.engine.adapters import with_adapter_in_use
 from worker.engine.port import ModelUnusable
 from worker.engine.selection import EngineChoice, Reason, choose_engine
 from worker.model.config_file import is_prefix
@@ -29,8 +30,8 @@ _NEEDED: Final = ("torch", "transformers", "safetensors", "tokenizers")
 
 def examine(patient: Patient) -> Iterator[CheckResult]:
     """Loads nothing; fetches nothing."""
-    settings = patient.worker
     try:
+        settings = with_adapter_in_use(patient.worker)
         choice = choose_engine(settings)
     except Misconfigured as error:
         yield fail("engine_setting", error=error)

@@ -24,7 +24,15 @@ def run(*arguments: object) -> Result:
 def test_check_prints_memory_speed_and_a_conversation(tmp_path: Path) -> None:
     result = run("check", "--model", chatglm2.write(tmp_path / "model"), "--at-once", 2)
     assert result.exit_code == 0
-    for word in ("memory", "error", "as it should be", "with 1 at once", "with 2 at once", "支持者:"):
+    for word in (
+        "engine        Our own engine answers",
+        "memory",
+        "error",
+        "as it should be",
+        "with 1 at once",
+        "with 2 at once",
+        "支持者:",
+    ):
         assert word in result.output
 
 
@@ -48,6 +56,6 @@ def test_a_refusal_is_one_line_and_status_1(arguments: tuple[str, ...]) -> None:
     assert result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["fetch", "convert", "merge", "check", "probe"])
+@pytest.mark.parametrize("command", ["fetch", "convert", "merge", "use", "check", "probe"])
 def test_every_command_shows_an_example(command: str) -> None:
     assert f"Example: mindglm model {command}" in run(command, "--help").output

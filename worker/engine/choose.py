@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dialogue.errors import Misconfigured
+from worker.engine.adapters import adapters_of
 from worker.engine.port import Engine, ModelUnusable
 from worker.engine.scripted import Scripted
 from worker.engine.selection import choose_engine
+from worker.engine.switching import Switching
 from worker.settings import WorkerSettings
 
 _SCRIPTED_CAPACITY = 32
@@ -17,6 +19,13 @@ _CPU_CAPACITY = 16
 
 def build(settings: WorkerSettings) -> Engine:
     """An engine that is not started yet. Raises `Misconfigured`."""
+    adapters = adapters_of(settings)
+    if adapters is None:
+        return _build(settings)
+    return Switching(lambda name: _build(adapters.applied(settings, name)), chosen=adapters.in_use)
+
+
+def _build(settings: WorkerSettings) -> Engine:
     engine = choose_engine(settings).engine
     if engine == "scripted":
         return _scripted(settings)
