@@ -35,17 +35,18 @@ class Switching:
         self._open = 0
         self._is_switching = False
         self._broken: str | None = None
+        self._versions = "", ""
         self._loop = Periodic("adapter_switch", self.look, period_seconds=look_seconds, stop_seconds=_STOP_SECONDS)
 
     @property
     def model_version(self) -> str:
-        """Names the weights in use, the adapter's included."""
-        return self._engine.model_version
+        """Names the weights in use, the adapter's included; during a switch those before it."""
+        return self._versions[0]
 
     @property
     def prompt_version(self) -> str:
         """Names the prompt format."""
-        return self._engine.prompt_version
+        return self._versions[1]
 
     @property
     def capacity(self) -> int:
@@ -68,6 +69,7 @@ class Switching:
     def start(self) -> None:
         """Load the model with the adapter in use. Raises `ModelUnusable`."""
         self._engine.start()
+        self._versions = self._engine.model_version, self._engine.prompt_version
         self._loop.start()
 
     def stop(self) -> None:
@@ -126,7 +128,7 @@ class Switching:
             self._restore()
         else:
             self._name, self._refused = wanted, None
-            log.info("adapter_changed", adapter=wanted, model=self._engine.model_version)
+            log.info("adapter_changed", adapter=wanted, model=self.model_version)
 
     def _restore(self) -> None:
         try:
@@ -137,4 +139,5 @@ class Switching:
     def _started(self, name: str) -> Engine:
         engine = self._make(name)
         engine.start()
+        self._versions = engine.model_version, engine.prompt_version
         return engine

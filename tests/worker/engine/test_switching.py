@@ -69,6 +69,7 @@ def test_a_reply_in_progress_finishes_before_the_adapter_is_changed() -> None:
         with pytest.raises(EngineAway):
             next(house.engine.stream(request()))
         assert house.events == ["calm"]
+        assert house.engine.model_version == "tuned+calm"  # heartbeats go on
         house.go_on.set()
         assert pool.submit(list, stream).result()[-1].text == "calm"
     wait_until(house.engine.is_ready)
