@@ -54,7 +54,7 @@ async def test_nothing_is_shown_before_it_is_its_turn() -> None:
         limiter=nothing,
         paces=nothing,
         turns=cast("Any", Turns()),
-        strays=nothing,
+        stale=nothing,
         queue=nothing,
         on_moved=nothing,
     )
