@@ -241,7 +241,8 @@ def train_ppo(
     )
     before = {} if is_resumed else task.measure()
     if before:
-        say("before: " + "  ".join(f"{name} {value:.4f}" for name, value in before.items()))
+        told = "  ".join(f"{name} {value:.4f}" for name, value in before.items())
+        say(f"before: {told}")
     learner = Optimiser.adam(task.learned, rate=recipe.rate, decay=recipe.weight_decay, clip=recipe.clip)
     after = run(task, learner, recipe, directory=target, is_resumed=is_resumed, say=say)
     pupil.save(target)

@@ -40,6 +40,7 @@ def alert(
     from dialogue.states import DeliveryState
     from dialogue.storage.clock import utc_now
     from mindglm.admin import printing
+    from mindglm.codes import label
 
     if not test:
         raise typer.BadParameter("only test alarms can be sent by hand: --test")
@@ -58,7 +59,7 @@ def alert(
         printing.as_json({"admins": told})
     else:
         for admin, fate in told.items():
-            printing.line(f"{admin}: {fate['error'] or fate['state']}")
+            printing.line(f"{admin}: {fate['error'] or label('delivery', fate['state'])}")
     raise typer.Exit(any(fate["state"] != DeliveryState.SENT for fate in told.values()))
 
 

@@ -10,6 +10,7 @@ from dialogue.admin.overview import Overview
 from dialogue.admin.record import Record, Utterance
 from dialogue.core.unparsed import KeptUpdate
 from mindglm.admin import printing
+from mindglm.codes import label
 from mindglm.language import say
 
 
@@ -42,7 +43,7 @@ def sessions(shown: list[Listed], short_ids: dict[UUID, str]) -> None:
             (
                 short_ids[one.id],
                 one.tier,
-                one.standing,
+                label("standing", one.standing),
                 f"{one.channel}:{one.user_id}",
                 one.opened_at,
                 one.last_turn_at,
@@ -67,7 +68,7 @@ def record(shown: Record) -> None:
                 say(f"{one.channel}:{one.user_id} (blocked)") if one.blocked_at else f"{one.channel}:{one.user_id}",
             ),
             (say("person's id"), one.person_id),
-            (say("state"), one.standing),
+            (say("state"), label("standing", one.standing)),
             (say("tier"), one.tier),
             (say("opened"), one.opened_at),
             (say("closed"), _closed(one.closed_at, one.closed_by)),
@@ -80,7 +81,7 @@ def record(shown: Record) -> None:
         [
             (
                 turn.seq,
-                turn.state,
+                label("turn", turn.state),
                 turn.attempt,
                 turn.created_at,
                 turn.first_token_at,
@@ -96,14 +97,22 @@ def record(shown: Record) -> None:
         "\nDeliveries, newest first",
         ("id", "kind", "state", "tries", "made", "sent", "error"),
         [
-            (one.id, one.kind, one.state, one.attempt, one.created_at, one.sent_at, one.error or "")
+            (
+                one.id,
+                label("kind", one.kind),
+                label("delivery", one.state),
+                one.attempt,
+                one.created_at,
+                one.sent_at,
+                one.error or "",
+            )
             for one in shown.deliveries
         ],
     )
     printing.table(
         "\nAudit, newest first",
         ("when", "who", "what", "why"),
-        [(entry.at, entry.actor, entry.action, entry.reason) for entry in shown.entries],
+        [(entry.at, entry.actor, label("audit", entry.action), entry.reason) for entry in shown.entries],
     )
 
 
@@ -118,7 +127,10 @@ def audit(entries: Sequence[Entry]) -> None:
     printing.table(
         "",
         ("when", "who", "what", "conversation", "person", "why"),
-        [(one.at, one.actor, one.action, one.conversation_id, one.person_id, one.reason) for one in entries],
+        [
+            (one.at, one.actor, label("audit", one.action), one.conversation_id, one.person_id, one.reason)
+            for one in entries
+        ],
     )
 
 
@@ -134,7 +146,7 @@ def unparsed(found: Sequence[KeptUpdate]) -> None:
 
 
 def _closed(at: datetime | None, by: str | None) -> str:
-    return say(f"{printing.cell(at)}, closed by {by}") if by else printing.cell(at)
+    return say(f"{printing.cell(at)}, closed by {label('closed_by', by)}") if by else printing.cell(at)
 
 
 def _seconds(since: datetime | None, now: datetime) -> str:

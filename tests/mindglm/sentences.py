@@ -45,8 +45,9 @@ def _templates(node: ast.AST, *, is_settings: bool) -> Iterator[str]:
 
 
 def _is_ours(node: ast.Call) -> bool:
-    """`say` of a locale file takes keys; the log and the training print lines of their own."""
-    return not ast.unparse(node.func).startswith(("texts.", "self.", "spoken.", "words."))
+    """`say` of a locale file takes keys; a log prints lines of its own."""
+    called = ast.unparse(node.func)
+    return called == "self._say" or not called.startswith(("texts.", "self.", "spoken.", "words."))
 
 
 def _texts(arguments: list[ast.expr]) -> Iterator[str]:

@@ -313,5 +313,6 @@ class Loop:
         )
         self._report(at.step, {f"held_out/{name}": value for name, value in found.items()})
         self._keep_best(found)
-        self._say("held out: " + "  ".join(f"{name} {value:.4f}" for name, value in numbers.items()))
+        told = "  ".join(f"{name} {value:.4f}" for name, value in numbers.items())
+        self._say(f"held out: {told}")
         return found
