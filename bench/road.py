@@ -3,7 +3,7 @@
     python -m bench.road                          # the embedded default: SQLite and a private Valkey
     python -m bench.road --postgres               # PostgreSQL from the tests' wheel
     python -m bench.road --database-url URL --broker-url URL
-    python -m bench.road --desks 20               # each line twice: without, and with so many open duty desks
+    python -m bench.road --desks 20 --rounds 5    # each line twice: without, and with so many open duty desks, by turns
 
 Each person says something, waits for the answer, and goes on. The scripted engine answers at once, so the time from
 `receive` to `send` is the overhead. Bot side in this process, one worker process beside it.
@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 from uuid import uuid4
 
@@ -217,6 +218,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--concurrency", type=int, default=32, help="conversations at once in the worker")
     parser.add_argument("--desks", type=int, default=0, help="duty desks open in the console")
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--postgres", action="store_true", help="start a PostgreSQL from the tests' wheel")
     parser.add_argument("--database-url")
     parser.add_argument("--broker-url")
@@ -232,9 +234,10 @@ def main() -> None:
         name = services.database.engine.dialect.name
         asyncio.run(measure(services, database=name, people=4, seconds=1))  # warm
         cookies = sign_in(services.database, _LIFETIMES, arguments.desks)
+        ways = (0, len(cookies)) if cookies else (0,)
         rows = []
-        for people in arguments.people:
-            for count in (0, len(cookies)) if cookies else (0,):
+        for people, number in product(arguments.people, range(arguments.rounds)):
+            for count in ways[:: 1 if number % 2 == 0 else -1]:
                 with _open_desks(cookies[:count]):
                     measured = measure(
                         services,
@@ -252,6 +255,17 @@ def main() -> None:
     for row in rows:
         table.add_row(*map(str, asdict(row).values()))
     Console().print(table)
+    for people in arguments.people if cookies else ():
+        print(_compared([row for row in rows if row.people == people]))
+
+
+def _compared(rows: list[Row]) -> str:
+    """What the desks cost: round by round, with them over without them."""
+    without, beside = ([row for row in rows if bool(row.desks) is is_open] for is_open in (False, True))
+    p50 = sorted(b.p50_ms / a.p50_ms for a, b in zip(without, beside, strict=True))
+    pace = sorted(a.turns_per_second / b.turns_per_second for a, b in zip(without, beside, strict=True))
+    told = (f"{statistics.median(ratios):.3f} [{ratios[0]:.3f}, {ratios[-1]:.3f}]" for ratios in (p50, pace))
+    return f"{rows[0].people} people, with desks / without, median [least, most]: p50 {', time a turn '.join(told)}"
 
 
 if __name__ == "__main__":
