@@ -46,6 +46,7 @@ DANGER: Final = (
     "care/danger_kinds.txt",
     "care/danger_single.txt",
     "care/danger_voices.txt",
+    "care/danger_more.txt",
 )
 ORDINARY: Final = (
     "care/ordinary.txt",
@@ -53,6 +54,7 @@ ORDINARY: Final = (
     "care/ordinary_kinds.txt",
     "care/ordinary_single.txt",
     "care/ordinary_voices.txt",
+    "care/ordinary_more.txt",
     "ordinary.txt",
 )
 PLAIN_WEIGHT: Final = 2.0  # of a sentence that stands for itself
