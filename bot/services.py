@@ -24,7 +24,7 @@ from care.texts import Texts
 from dialogue.admin.office import Office
 from dialogue.admin.takeover_timeout import TakeoverTimeout
 from dialogue.broker.announcer import Announcer
-from dialogue.broker.doorbell import Doorbell, ringing_app
+from dialogue.broker.doorbell import Doorbell
 from dialogue.broker.signals import Signals
 from dialogue.process import home
 from dialogue.process.duty_hours import DutyHours
@@ -78,7 +78,7 @@ class BotServices:
         screening.warm()
         endpoint = Endpoint.of(settings)
         broker_url = home.broker_url(settings)
-        doorbell = Doorbell(ringing_app(broker_url))
+        doorbell = Doorbell(broker_url)
         signals = Signals.connect(broker_url)
         announcer = Announcer(signals, doorbell)
         database, keys = open_database(settings, lock_seconds=_LOCK_SECONDS, announce=announcer)

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from celery import Celery, bootsteps, signals
 from celery.worker import state
 
-from dialogue.broker.doorbell import COMMON_CONFIGURATION, Doorbell
+from dialogue.broker.doorbell import QUEUE, Doorbell
 from dialogue.errors import DialogueError
 from dialogue.process import home
 from dialogue.process.exit_status import ExitStatus, status_of
@@ -25,6 +25,7 @@ from worker.engine.port import Engine, ModelServerUnavailable, ModelUnusable
 from worker.service import WorkerService
 from worker.settings import WorkerSettings
 
+_VISIBILITY_SECONDS = 6 * 3600  # recovery comes from the lease in the database, never from the broker
 _STOP_MARGIN_SECONDS = 30.0
 """What a stop may take besides the time that replies are given to finish."""
 _FORCED_EXIT_SECONDS = 30.0
@@ -35,9 +36,14 @@ def create_app(settings: WorkerSettings) -> Celery:
     """Build the worker; the database and the model are opened when it starts."""
     engine = build(settings)
     broker_transport.install()
-    app = Celery("worker", broker=home.broker_url(settings))
+    broker_url = home.broker_url(settings)
+    app = Celery("worker", broker=broker_url)
     app.conf.update(
-        COMMON_CONFIGURATION,
+        task_default_queue=QUEUE,
+        task_ignore_result=True,
+        task_serializer="json",
+        accept_content=["json"],
+        broker_transport_options={"visibility_timeout": _VISIBILITY_SECONDS, "socket_keepalive": True},
         worker_pool="threads",
         worker_consumer="worker.consumer:DurableConsumer",
         worker_concurrency=1,  # a ring in hand is held while there is no room; turns have threads of their own
@@ -52,7 +58,7 @@ def create_app(settings: WorkerSettings) -> Celery:
         broker_connection_max_retries=None,
         broker_channel_error_retry=True,  # a broker that refuses writes is treated like one that is away
     )
-    model = _Model(settings, engine, Doorbell(app))
+    model = _Model(settings, engine, Doorbell(broker_url))
 
     class ModelStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no types
         """Starts after the pool and before the consumer; stops after the consumer, when no new task arrives."""

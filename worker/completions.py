@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
-from dialogue.core.turn_completions import Completion, complete, complete_held
+from dialogue.core.turn_completions import Completion, Stored, complete, complete_held
 from dialogue.errors import DatabaseUnavailable
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
@@ -35,7 +35,8 @@ class CompletionOutcome(StrEnum):
 class CompletionWriter:
     """The first thread that comes stores for all who come meanwhile; those go away at once.
 
-    `ended` is told the outcome of each; `all_ended` follows the last of them.
+    `ended` is told the outcome of each. `all_ended` follows the last of them, and is told whether a turn of their
+    conversations is known to wait, or may wait.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class CompletionWriter:
         owner: UUID,
         executor: Executor,
         ended: Callable[[Completion, CompletionOutcome], None],
-        all_ended: Callable[[], None],
+        all_ended: Callable[[bool], None],
         clock: Clock = utc_now,
     ) -> None:
         self._database = database
@@ -65,9 +66,10 @@ class CompletionWriter:
             if self._is_storing:
                 return
             self._is_storing = True
+        may_be_followed = False
         while together := self._next():
-            self._store(together)
-        self._all_ended()
+            may_be_followed |= self._store(together)
+        self._all_ended(may_be_followed)
 
     def _next(self) -> list[Completion]:
         with self._lock:
@@ -76,23 +78,27 @@ class CompletionWriter:
             self._is_storing = bool(together)
             return together
 
-    def _store(self, together: Sequence[Completion]) -> None:
-        """Whose row somebody else has locked, or whose values are at fault, holds up nobody else."""
+    def _store(self, together: Sequence[Completion]) -> bool:
+        """Whose row somebody else has locked, or whose values are at fault, holds up nobody else.
+
+        Returns whether a turn of these conversations may wait.
+        """
         try:
             stored = self._retrying(lambda session: complete_held(session, together, **self._by_us()))
         except DatabaseUnavailable as error:
             log.warning("replies_not_stored", count=len(together), error=str(error))
             for completion in together:
                 self._ended(completion, CompletionOutcome.NOT_STORED)
-            return
+            return True
         except SQLAlchemyError as error:
             log.warning("replies_stored_one_by_one", count=len(together), error=type(error).__name__)
-            stored = set()
+            stored = Stored()
         for completion in together:
-            if completion.turn.id in stored:
+            if completion.turn.id in stored.turn_ids:
                 self._ended(completion, CompletionOutcome.ANSWERED)
             else:
                 self._executor.submit(self._store_alone, completion)
+        return stored.is_followed
 
     def _store_alone(self, completion: Completion) -> None:
         outcome = CompletionOutcome.NOT_STORED
@@ -105,7 +111,7 @@ class CompletionWriter:
             log.error("replies_not_stored", count=1, error=type(error).__name__)  # noqa: TRY400 - it may hold texts
         finally:
             self._ended(completion, outcome)
-        self._all_ended()
+        self._all_ended(True)
 
     def _by_us(self) -> dict[str, Any]:
         return {"owner": self._owner, "now": self._clock()}

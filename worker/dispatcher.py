@@ -54,6 +54,8 @@ class Dispatcher:
         self._is_looking = False
         self._is_stopping = False
         self._next_look_at = 0.0
+        self.may_be_more = False
+        """Whether the last look had room for fewer than there may be."""
 
     @property
     def room(self) -> int:
@@ -126,8 +128,9 @@ class Dispatcher:
             self._before_look()
         began_at = time.monotonic()
         room = self.room
-        if room > 0:
-            self._take(self._claim(room))
+        claimed = self._claim(room) if room > 0 else ()
+        self.may_be_more = len(claimed) >= room
+        self._take(claimed)
         now = time.monotonic()
         slow = min(_MAX_SLOW_PAUSE_SECONDS, _SHARE * (now - began_at)) if self.room <= 0 else 0.0
         self._next_look_at = now + max(slow, min(_MAX_PAUSE_SECONDS, _PAUSE_SECONDS_A_TURN * self._turn_count))

@@ -117,7 +117,9 @@ class Generation:
                 if stream.is_due or progress.finish is not None:
                     cleaned = self._cleaned(progress, may_ask_again=may_ask_again)
                     is_finished = cleaned.is_cut or progress.finish is not None
-                    stream.show(self._showable(turn, cleaned.text, is_finished=is_finished))
+                    showable = self._showable(turn, cleaned.text, is_finished=is_finished)
+                    if not is_finished:  # what is finished is sent at once
+                        stream.show(showable)
                     text = cleaned.text
                     if cleaned.is_cut:
                         break

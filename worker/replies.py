@@ -74,7 +74,7 @@ class Replies:
             owner=leases.owner,
             executor=executor,
             ended=self._stored,
-            all_ended=self._dispatcher.look_again,
+            all_ended=self._look_if_more_waits,
             clock=clock,
         )
 
@@ -159,6 +159,10 @@ class Replies:
         elif outcome is CompletionOutcome.DISCARDED:
             log.info("reply_discarded", **_names(turn))
         self._free(turn)
+
+    def _look_if_more_waits(self, may_be_followed: bool) -> None:  # noqa: FBT001 - a callback
+        if may_be_followed or self._dispatcher.may_be_more:
+            self._dispatcher.look_again()
 
     def _end(self, turn: ClaimedTurn) -> None:
         self._free(turn)

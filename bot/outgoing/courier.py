@@ -159,7 +159,7 @@ class Courier:
         """Deliver until stopped; a database that is away is asked again. It may be run again."""
         while not self._is_stopping:
             self._wake.clear()
-            if not await self._start_due():
+            if await self._has_started_all_due():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), self._poll_seconds)
             await self._gather()
@@ -179,18 +179,21 @@ class Courier:
         await self._mark_and_claim(None)
         return len(texts)
 
-    async def _start_due(self) -> int:
+    async def _has_started_all_due(self) -> bool:
+        """False if more may be due: as many were taken as there was room for."""
+        places = self._max_at_once - len(self._sending)
         try:
-            texts = await self._mark_and_claim(self._max_at_once - len(self._sending))
+            texts = await self._mark_and_claim(places)
         except DatabaseUnavailable as error:
             log.warning("outbox_unavailable", error=str(error))
-            return 0
+            return True
         except Exception as error:  # noqa: BLE001 - the outermost loop: the next look may succeed
             log.error("outbox_failed", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold texts
-            return 0
+            return True
         for text in texts:
             self._start(text)
-        return len(texts)
+        limit = _limit(places)
+        return not limit or len(texts) < limit
 
     def _start(self, text: OwedText) -> asyncio.Task[None]:
         task = asyncio.create_task(self._deliver(text))
@@ -286,14 +289,14 @@ class Courier:
                     outcome(session)
             if self._may_hold_more:
                 sending.take_back(session, self._owner, held=self._held)
-            return self._claim(session, places) if places is not None and places > -_URGENT_PLACES else []
+            return self._claim(session, places) if places is not None and _limit(places) else []
 
     def _claim(self, session: Session, places: int) -> list[OwedText]:
         return self._claims.take(
             session,
             owner=self._owner,
             lease_seconds=_LEASE_SECONDS,
-            limit=places if places > 0 else places + _URGENT_PLACES,
+            limit=_limit(places),
             only_urgent=places <= 0,
             now=self._clock(),
         )
@@ -308,3 +311,8 @@ class Courier:
     async def _wait_for(tasks: set[asyncio.Task[None]]) -> None:
         if tasks:
             await asyncio.wait(tasks)
+
+
+def _limit(places: int) -> int:
+    """How many texts may be claimed, of urgent ones more than there are places."""
+    return places if places > 0 else max(0, places + _URGENT_PLACES)

@@ -5,13 +5,9 @@ rings again. The flag ends by itself, so that one whose ring was lost silences o
 """
 
 from collections.abc import Iterable
-from typing import Any
 from uuid import UUID
 
 import structlog
-from celery import Celery
-from celery.exceptions import CeleryError
-from kombu.exceptions import KombuError
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import NoPermissionError, RedisError
@@ -19,6 +15,7 @@ from redis.retry import Retry
 
 from dialogue.broker.circuit_breaker import CircuitBreaker
 from dialogue.broker.signals import redis_url
+from dialogue.broker.task_message import task_message
 
 REPLY_TASK = "reply"
 QUEUE = "mindglm"
@@ -28,43 +25,20 @@ RUNG = "mindglm:rung"
 _RUNG_MILLISECONDS = 1000
 """Less than `dialogue.upkeep.lost_rings` waits before it rings for a turn again."""
 
-_SECONDS_TO_CONNECT = 1.0
-_VISIBILITY_SECONDS = 6 * 3600  # recovery comes from the lease in the database, never from the broker
-
-COMMON_CONFIGURATION: dict[str, Any] = {
-    "task_default_queue": QUEUE,
-    "task_ignore_result": True,
-    "task_serializer": "json",
-    "accept_content": ["json"],
-    "broker_transport_options": {"visibility_timeout": _VISIBILITY_SECONDS, "socket_keepalive": True},
-}
-"""Celery settings that sender and worker must share."""
+_TIMEOUT_SECONDS = 1.0
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
-
-
-def ringing_app(broker_url: str) -> Celery:
-    """A Celery application that only sends; it fails at once when the broker is down."""
-    app = Celery("mindglm", broker=broker_url, set_as_current=False)
-    app.conf.update(COMMON_CONFIGURATION)
-    app.conf.broker_transport_options = COMMON_CONFIGURATION["broker_transport_options"] | {
-        "socket_connect_timeout": _SECONDS_TO_CONNECT,
-        "socket_timeout": _SECONDS_TO_CONNECT,
-        "max_retries": 0,
-    }
-    return app
 
 
 class Doorbell:
     """Sends the task, and takes its flag away; thread-safe. Does nothing for a while after the broker failed."""
 
-    def __init__(self, app: Celery) -> None:
-        self._app = app
+    def __init__(self, broker_url: str) -> None:
         self._rest = CircuitBreaker()
         self._redis = Redis.from_url(
-            redis_url(app.conf.broker_url),
-            socket_timeout=_SECONDS_TO_CONNECT,
-            socket_connect_timeout=_SECONDS_TO_CONNECT,
+            redis_url(broker_url),
+            socket_timeout=_TIMEOUT_SECONDS,
+            socket_connect_timeout=_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 1),
         )
 
@@ -80,8 +54,8 @@ class Doorbell:
             self._failed(conversation_id, error)
             return
         try:
-            self._app.send_task(REPLY_TASK, args=[str(conversation_id)], queue=QUEUE, retry=False)
-        except (KombuError, CeleryError, RedisError, OSError) as error:
+            self._redis.lpush(QUEUE, task_message(REPLY_TASK, [str(conversation_id)], queue=QUEUE))
+        except (RedisError, OSError) as error:
             self.taken()
             self._failed(conversation_id, error)
 
@@ -94,7 +68,6 @@ class Doorbell:
 
     def close(self) -> None:
         self._redis.close()
-        self._app.close()
 
     def _failed(self, conversation_id: UUID, error: Exception) -> None:
         self._rest.begin()

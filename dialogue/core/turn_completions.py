@@ -5,18 +5,26 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, exists, select, update
 from sqlalchemy.orm import Session
 
 from dialogue.core import outbox, turns
 from dialogue.core.outbox import Owed
 from dialogue.core.turns import ANSWERED_COLUMNS, ClaimedTurn, FinishedReply, answered, with_postscript
 from dialogue.states import DeliveryKind, TurnState
-from dialogue.tables import CONVERSATIONS, TURNS
+from dialogue.tables import CONVERSATIONS, TURNS, spelled_out
 
+_NEXT = TURNS.alias()
 # locked and fenced at once: the owner, and below the epoch; rows that others hold are completed one by one
 _HELD = (
-    select(TURNS.c.id, TURNS.c.postscript, CONVERSATIONS.c.epoch)
+    select(
+        TURNS.c.id,
+        TURNS.c.postscript,
+        CONVERSATIONS.c.epoch,
+        exists()
+        .where(_NEXT.c.conversation_id == TURNS.c.conversation_id, _NEXT.c.state.in_(spelled_out(TurnState.WAITING)))
+        .label("is_followed"),
+    )
     .join(CONVERSATIONS, CONVERSATIONS.c.id == TURNS.c.conversation_id)
     .where(
         TURNS.c.id.in_(bindparam("turn_ids", expanding=True)),
@@ -42,8 +50,16 @@ class Completion:
     preface: str | None = field(default=None, repr=False)
 
 
-def complete_held(session: Session, completions: Sequence[Completion], *, owner: UUID, now: datetime) -> set[UUID]:
-    """Store the replies and their deliveries of the turns that this owner holds; returns those turns.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """The turns whose replies are stored; `is_followed`: another turn of one of their conversations waits."""
+
+    turn_ids: frozenset[UUID] = frozenset()
+    is_followed: bool = False
+
+
+def complete_held(session: Session, completions: Sequence[Completion], *, owner: UUID, now: datetime) -> Stored:
+    """Store the replies and their deliveries of the turns that this owner holds.
 
     The others were lost, or their rows are locked: `complete` waits and tells which.
     """
@@ -55,14 +71,15 @@ def complete_held(session: Session, completions: Sequence[Completion], *, owner:
         if completion.turn.id in rows and rows[completion.turn.id].epoch == completion.turn.epoch
     ]
     if not held:
-        return set()
+        return Stored()
     session.execute(
         _ANSWER_HELD,
         [{"turn_id": each.turn.id, **answered(each.turn, each.reply, now=now)} for each in held],
     )
     owed = [text for completion in held for text in _texts(completion, rows[completion.turn.id].postscript)]
     outbox.owe_all(session, owed, now=now)
-    return {completion.turn.id for completion in held}
+    stored = frozenset(completion.turn.id for completion in held)
+    return Stored(turn_ids=stored, is_followed=any(rows[turn_id].is_followed for turn_id in stored))
 
 
 def complete(session: Session, completion: Completion, *, owner: UUID, now: datetime) -> UUID | None:

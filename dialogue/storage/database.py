@@ -1,6 +1,7 @@
 """Database access for PostgreSQL and SQLite: one transaction per use case, committed only here."""
 
 import math
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,15 @@ import structlog
 from sqlalchemy import URL, Connection, Dialect, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, InvalidatePoolError, NoSuchModuleError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InvalidatePoolError,
+    NoSuchModuleError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
@@ -257,5 +266,8 @@ def _begin_sqlite(connection: Connection) -> None:
     """Writers use BEGIN IMMEDIATE: a deferred transaction that has read cannot be upgraded while another one writes."""
     if "mindglm_bare" in connection.get_execution_options():
         return
-    is_read_only = "mindglm_read_only" in connection.get_execution_options()
-    connection.exec_driver_sql("BEGIN DEFERRED" if is_read_only else "BEGIN IMMEDIATE")
+    statement = "BEGIN DEFERRED" if "mindglm_read_only" in connection.get_execution_options() else "BEGIN IMMEDIATE"
+    try:  # on the driver's own connection: through ours it costs as much as all the rest of a transaction
+        connection.connection.cursor().execute(statement)
+    except sqlite3.Error as error:
+        raise OperationalError(statement, None, error) from error

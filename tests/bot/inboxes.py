@@ -7,7 +7,7 @@ from bot.services import BotServices
 from care.hotlines import directory
 from care.scripts import Voice
 from dialogue.broker.announcer import Announcer
-from dialogue.broker.doorbell import Doorbell, ringing_app
+from dialogue.broker.doorbell import Doorbell
 from dialogue.broker.signals import Signals
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
@@ -23,7 +23,7 @@ def inbox_beside(
     clock: Clock = utc_now,
 ) -> Inbox:
     broker_url = broker_url or services.broker_url
-    announcer = Announcer(Signals.connect(broker_url), Doorbell(ringing_app(broker_url)))
+    announcer = Announcer(Signals.connect(broker_url), Doorbell(broker_url))
     return Inbox(
         database=(database or services.database).announcing(announcer),
         keys=services.keys,

@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 from sqlalchemy import select
 
-from dialogue.broker.doorbell import QUEUE, RUNG, ringing_app
+from dialogue.broker.doorbell import QUEUE, RUNG
 from dialogue.broker.signals import redis_url as in_redis_form
 from dialogue.storage.clock import utc_now
 from dialogue.tables import Turn
@@ -132,9 +132,10 @@ def test_a_lost_doorbell_is_made_good_by_the_sweep(quick_road: Road) -> None:
     quick_road.start_courier()
     quick_road.start_worker()
     bell = quick_road.services.doorbell
-    bell._app, app = ringing_app(f"redis+socket://{quick_road.home / 'nobody.sock'}"), bell._app
-    quick_road.say("没人按铃")
-    bell._app = app
+    with Redis(unix_socket_path=str(quick_road.home / "nobody.sock")) as nobody:
+        bell._redis, redis = nobody, bell._redis
+        quick_road.say("没人按铃")
+        bell._redis = redis
     assert quick_road.wait_for_answers(1, seconds=6) == ["收到：没人按铃"]
 
 

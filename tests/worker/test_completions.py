@@ -53,13 +53,14 @@ def claimed(rooms: Rooms, *people: str) -> list[Completion]:
 
 def test_replies_that_end_while_others_are_stored_go_together_in_the_next_transaction(rooms: Rooms) -> None:
     ready = claimed(rooms, *(f"人{number}" for number in range(5)))
-    gate, outcomes, looks = Gate(rooms.database), Outcomes(), []
+    gate, outcomes = Gate(rooms.database), Outcomes()
+    looks: list[bool] = []
     storing = CompletionWriter(
         database=gate,
         owner=ME,
         executor=AtOnce(),
         ended=outcomes.put,
-        all_ended=lambda: looks.append(1),
+        all_ended=looks.append,
         clock=rooms.clock,
     )
     with ThreadPoolExecutor(1) as first:
@@ -72,7 +73,7 @@ def test_replies_that_end_while_others_are_stored_go_together_in_the_next_transa
     assert gate.count == 2
     assert set(outcomes.values()) == {CompletionOutcome.ANSWERED}
     assert len(outcomes) == 5
-    assert len(looks) == 1
+    assert looks == [False]
     assert {rooms.turn(completion.turn.id).state for completion in ready} == {TurnState.ANSWERED}
 
 
@@ -85,7 +86,7 @@ def test_a_lost_turn_is_discarded_alone(rooms: Rooms) -> None:
         owner=ME,
         executor=AtOnce(),
         ended=outcomes.put,
-        all_ended=lambda: None,
+        all_ended=lambda _: None,
         clock=rooms.clock,
     )
     for completion in (lost, kept):
@@ -104,7 +105,7 @@ def test_a_row_that_is_locked_for_long_holds_up_nobody_else(postgres_database: C
             owner=ME,
             executor=executor,
             ended=outcomes.put,
-            all_ended=lambda: None,
+            all_ended=lambda _: None,
             clock=rooms.clock,
         )
         with database.engine.begin() as other:
@@ -137,7 +138,7 @@ def test_when_the_database_stays_away_the_places_are_free_and_the_lease_decides(
         owner=ME,
         executor=AtOnce(),
         ended=outcomes.put,
-        all_ended=lambda: None,
+        all_ended=lambda _: None,
         clock=rooms.clock,
     )
     storing.add(ready)

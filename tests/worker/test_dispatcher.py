@@ -73,6 +73,18 @@ def test_one_ring_has_all_answered_that_are_open() -> None:
     house.executor.shutdown()
 
 
+def test_it_knows_whether_a_look_left_something_open() -> None:
+    house = Open(3, room=2)
+    assert not house.dispatcher.may_be_more
+    house.dispatcher.look()
+    assert house.dispatcher.may_be_more
+    house.end_one()
+    assert house.dispatcher.may_be_more  # its room is full again
+    house.end_one()
+    assert not house.dispatcher.may_be_more
+    house.executor.shutdown()
+
+
 def test_a_full_worker_keeps_the_ring_in_hand_and_rings_for_the_others() -> None:
     house = Open(3, room=2)
     with ThreadPoolExecutor(1) as celery:

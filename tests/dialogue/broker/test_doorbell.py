@@ -1,11 +1,16 @@
 """One ring waits at a time; whoever dies beside the flag silences others for a second at most."""
 
+import base64
+import json
 from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
 
 import pytest
+from celery import Celery
 from redis import Redis
 
-from dialogue.broker.doorbell import QUEUE, RUNG, Doorbell, ringing_app
+from dialogue.broker.doorbell import QUEUE, REPLY_TASK, RUNG, Doorbell
 from dialogue.broker.signals import redis_url as in_redis_form
 from dialogue.storage.ids import new_id
 from tests.patience import wait_until
@@ -20,13 +25,13 @@ def redis(redis_url: str) -> Iterator[Redis]:
 
 @pytest.fixture
 def bell(redis_url: str) -> Iterator[Doorbell]:
-    opened = Doorbell(ringing_app(redis_url))
+    opened = Doorbell(redis_url)
     yield opened
     opened.close()
 
 
 def test_a_ring_that_nobody_took_yet_is_not_rung_again(redis: Redis, bell: Doorbell, redis_url: str) -> None:
-    other = Doorbell(ringing_app(redis_url))
+    other = Doorbell(redis_url)
     bell.ring([new_id(), new_id()])
     bell.ring([new_id()])
     other.ring([new_id()])
@@ -54,8 +59,25 @@ def test_nobody_to_ring_for_rings_not(redis: Redis, bell: Doorbell) -> None:
 
 
 def test_a_ring_that_failed_leaves_no_flag_behind(redis: Redis, bell: Doorbell) -> None:
-    bell._app, app = ringing_app("redis+socket:///nobody.sock"), bell._app
+    redis.set(QUEUE, "this is no list")
     bell.ring([new_id()])
-    bell._app.close()
-    bell._app = app
     assert not redis.exists(RUNG)
+
+
+def test_a_ring_is_the_task_that_celery_would_send(redis: Redis, bell: Doorbell, redis_url: str) -> None:
+    conversation_id = new_id()
+    bell.ring([conversation_id])
+    with Celery(broker=redis_url, set_as_current=False) as app:
+        app.send_task(REPLY_TASK, args=[str(conversation_id)], queue=QUEUE, ignore_result=True)
+    ours, celerys = (_without_what_is_new_each_time(json.loads(rung)) for rung in reversed(redis.lrange(QUEUE, 0, -1)))
+    assert ours == celerys
+
+
+def _without_what_is_new_each_time(message: dict[str, Any]) -> dict[str, Any]:
+    headers, properties = message["headers"], message["properties"]
+    assert headers["id"] == headers["root_id"] == properties["correlation_id"]
+    assert UUID(headers["id"]) != UUID(properties["delivery_tag"])
+    for part, names in ((headers, ("id", "root_id")), (properties, ("correlation_id", "delivery_tag", "reply_to"))):
+        for name in names:
+            del part[name]
+    return message | {"body": json.loads(base64.b64decode(message["body"]))}

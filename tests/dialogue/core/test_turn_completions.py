@@ -12,10 +12,12 @@ from tests.builders import Rooms, reply
 ME = uuid4()
 
 
-def complete(rooms: Rooms, turns: list[ClaimedTurn], *, preface: str | None = None, owner: UUID = ME) -> set[UUID]:
+def complete(
+    rooms: Rooms, turns: list[ClaimedTurn], *, preface: str | None = None, owner: UUID = ME
+) -> frozenset[UUID]:
     completions = [Completion(turn=turn, reply=reply(f"答{turn.text}"), preface=preface) for turn in turns]
     with rooms.database.begin() as session:
-        return complete_held(session, completions, owner=owner, now=rooms.clock())
+        return complete_held(session, completions, owner=owner, now=rooms.clock()).turn_ids
 
 
 def test_many_are_stored_and_owed_in_their_order(rooms: Rooms) -> None:
@@ -41,6 +43,19 @@ def test_a_lost_turn_and_an_ended_conversation_cost_the_others_nothing(rooms: Ro
     assert rooms.turn(lost.turn_id).owner == other
     assert rooms.turn(ended.turn_id).state is TurnState.DISCARDED
     assert [text.text for text in rooms.due(owner=ME)] == ["答你好"]
+
+
+def test_it_is_told_whether_somebody_said_more_meanwhile(rooms: Rooms) -> None:
+    for who in ("小王", "小李"):
+        rooms.heard("一", who=who)
+    first, second = rooms.claim_open(owner=ME)
+    rooms.heard("二", who="小李")
+    stored = []
+    for turn in (first, second):
+        with rooms.database.begin() as session:
+            completion = Completion(turn=turn, reply=reply())
+            stored.append(complete_held(session, [completion], owner=ME, now=rooms.clock()))
+    assert [each.is_followed for each in stored] == [False, True]
 
 
 def test_a_row_that_another_process_has_locked_is_left_out(postgres_database: Callable[[], str]) -> None:
