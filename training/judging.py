@@ -26,8 +26,18 @@ from care.judge import REASONS, SHORTEST, STRICT_THRESHOLD, THRESHOLD, bare, har
 from care.linear import Heads, pack
 from training.screening import FOLDS, SEED, expand, fit_heads, quantise, weight_of, written_lines
 
-BAD: Final = ("care/replies_bad.txt", "care/replies_bad_kinds.txt")
-GOOD: Final = ("care/replies_good.txt", "care/replies_good_kinds.txt")
+BAD: Final = (
+    "care/replies_bad.txt",
+    "care/replies_bad_kinds.txt",
+    "care/replies_bad_voices.txt",
+    "care/replies_bad_more.txt",
+)
+GOOD: Final = (
+    "care/replies_good.txt",
+    "care/replies_good_kinds.txt",
+    "care/replies_good_voices.txt",
+    "care/replies_good_more.txt",
+)
 COUNSELLORS_COUNT: Final = 16000  # sentences of SmileChat's counsellors
 MAX_LENGTH: Final = 80  # characters
 COUNSELLORS_WEIGHT: Final = 1.0
