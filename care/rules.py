@@ -58,10 +58,16 @@ class Rulebook:
     own: re.Pattern[str]
     past: re.Pattern[str]
     still: re.Pattern[str]
+    distant: re.Pattern[str]
+    present: re.Pattern[str]
 
     def is_over(self, text: str) -> bool:
         """Whether what a normalised text tells is said to be over."""
         return self.past.search(text) is not None and self.still.search(text) is None
+
+    def is_distant(self, text: str) -> bool:
+        """Whether a normalised text tells of years ago, and of nothing now."""
+        return self.distant.search(text) is not None and self.present.search(text) is None
 
     def mask(self, text: str) -> str:
         """Blank out idioms, keeping every other character where it was."""
@@ -108,6 +114,8 @@ def rulebook() -> Rulebook:
         elsewhere=re.compile("|".join(data["elsewhere"].values())),
         past=re.compile(data["past"]["pattern"]),
         still=re.compile(data["past"]["still"]),
+        distant=re.compile(data["past"]["distant"]),
+        present=re.compile(data["past"]["present"]),
         own=re.compile(lexicon.expand(data["own"]["pattern"], words)),
     )
 

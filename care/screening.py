@@ -110,6 +110,7 @@ _RELIEF: Final = frozenset(
         Learnt.NO_THOUGHT,
     }
 )
+_DEEDS: Final = frozenset({"attempt", "at_the_edge", "in_progress", "swallowed", "stands_at_height"})
 _NOWHERE: Final = Context()
 _NOTHING_SPECIAL: Final = "今天过得还可以"
 
@@ -170,7 +171,20 @@ def _read(plain: str, detector: Detector | None) -> Screening:
         reading = (detector or detectors.shipped_detector()).read(own)
     except Exception as error:  # noqa: BLE001 - a broken or foreign detector must not cost anyone the rules
         return replace(by_rules, failures=(type(error).__name__,))
-    return _raised(by_rules, reading, was_about_others=bool(findings) and not by_rules.reasons)
+    found = _raised(by_rules, reading, was_about_others=bool(findings) and not by_rules.reasons)
+    return _long_ago(found) if _tells_of_years_ago(plain, findings) else found
+
+
+def _tells_of_years_ago(plain: str, findings: list[Finding]) -> bool:
+    """Whether what would be an emergency now happened years ago, and nothing is said of now."""
+    acute = {finding.rule for finding in findings if finding.tier == Tier.ACUTE}
+    return acute <= _DEEDS and rulebook().is_distant(plain[:MAX_TOLD])
+
+
+def _long_ago(found: Screening) -> Screening:
+    """A deed of long ago is a reason to ask how it is now, and no emergency."""
+    is_own = found.tier is Tier.ACUTE and found.route is Route.SELF
+    return replace(found, tier=Tier.ACTIVE) if is_own else found
 
 
 def _told_as_over(found: Screening) -> Screening:

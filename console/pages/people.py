@@ -60,6 +60,22 @@ def look_up_contact(visit: PageRequest) -> Response:
     )
 
 
+def tell_contact(visit: PageRequest) -> Response:
+    """A member of staff decided to call the contact, and did: the reason is kept, no word of the call."""
+    person_id, reason = visit.path_id(), visit.form.get("reason", "").strip()
+    if not _known(visit, person_id)["facts"].has_contact:
+        raise Refused(422, "no_contact")
+    if not reason:
+        raise Refused(422, "error_reason")
+    perform(
+        visit,
+        lambda session: emergency_contacts.note_told(
+            session, person_id, by=visit.staff.actor, reason=reason, now=visit.now
+        ),
+    )
+    return visit.go(f"/people/{person_id}", notice="contact_told")
+
+
 def search(visit: PageRequest) -> Response:
     person_id, wanted = visit.path_id(), visit.form.get("words", "").strip()[:_MAX_SEARCH]
     known = _known(visit, person_id)
@@ -103,5 +119,6 @@ PAGES = (
     PageRoute(path="/people/{id}/notes", method="POST", role=Role.COUNSELLOR, handler=open_notes),
     PageRoute(path="/people/{id}/note", method="POST", role=Role.COUNSELLOR, handler=write_note),
     PageRoute(path="/people/{id}/contact", method="POST", role=Role.COUNSELLOR, handler=look_up_contact),
+    PageRoute(path="/people/{id}/contact-told", method="POST", role=Role.COUNSELLOR, handler=tell_contact),
     PageRoute(path="/people/{id}/search", method="POST", role=Role.COUNSELLOR, handler=search),
 )

@@ -389,3 +389,25 @@ def test_yes_in_more_words_is_still_yes(said: str) -> None:
 )
 def test_a_sentence_in_pieces_is_found_wherever_it_begins(pieces: tuple[str, ...]) -> None:
     assert screen(pieces[-1], context=Context(recent=pieces[:-1])).tier >= Tier.ACTIVE
+
+
+@pytest.mark.parametrize(
+    "text", ["高二的时候割过腕，后来没再犯", "前几年我跳过河被人捞上来", "大学时吞过药，洗了胃", "以前有过三次自杀未遂"]
+)
+def test_a_deed_of_years_ago_is_asked_about_and_is_no_emergency(text: str) -> None:
+    assert screen(text, detector=Calm()).tier in {Tier.DISTRESS, Tier.ACTIVE}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "以前有过三次自杀未遂，药又买好了",
+        "高二的时候割过腕，今晚还想",
+        "上个月我自杀过一次，没死成",
+        "大学时吞过药，这次药我准备好了",
+        "去年割过腕。遗书我已经写好了",
+    ],
+)
+def test_a_deed_of_years_ago_hides_nothing_of_now(text: str) -> None:
+    assert screen(text, detector=Calm()).tier >= Tier.ACTIVE
+    assert "今晚" in text or screen(text, detector=Calm()).tier is Tier.ACUTE

@@ -80,6 +80,7 @@ MATRIX: dict[tuple[str, str], Role | None] = {
     ("POST", "/people/{id}/notes"): COUNSELLOR,
     ("POST", "/people/{id}/note"): COUNSELLOR,
     ("POST", "/people/{id}/contact"): COUNSELLOR,
+    ("POST", "/people/{id}/contact-told"): COUNSELLOR,
     ("POST", "/people/{id}/search"): COUNSELLOR,
     ("POST", "/people/{id}/block"): COUNSELLOR,
     ("POST", "/people/{id}/unblock"): COUNSELLOR,

@@ -54,6 +54,22 @@ def test_the_emergency_contact_needs_a_reason_and_both_are_kept(house: House) ->
     assert done(house, "contact_read") == [("console:lin", "联系家人")]
 
 
+def test_that_the_contact_was_called_is_noted_by_whom_and_why(house: House) -> None:
+    person_id = person_of(house, alarm(house))
+    browser = house.browser(Role.COUNSELLOR)
+    assert (
+        browser.post(f"/people/{person_id}/contact-told", reason="一小时没有回应").status_code == 422
+    )  # none was given
+    with house.services.database.begin() as session:
+        person = people.locked(session, house.services.keys, channel=CHANNEL, user_id="小王", now=house.clock())
+        emergency_contacts.give(session, person, "妈妈 13800000000", now=house.clock())
+    assert f"/people/{person_id}/contact-told" in browser.post(f"/people/{person_id}/contact", reason="联系家人").text
+    assert browser.post(f"/people/{person_id}/contact-told", reason=" ").status_code == 422
+    assert done(house, "contact_told") == []
+    assert browser.post(f"/people/{person_id}/contact-told", reason="一小时没有回应").status_code == 200
+    assert done(house, "contact_told") == [("console:lin", "一小时没有回应")]
+
+
 def test_notes_are_sealed_and_a_private_one_is_its_authors_only(house: House) -> None:
     person_id = person_of(house, alarm(house))
     house.hire("fang", Role.COUNSELLOR)
