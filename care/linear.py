@@ -18,7 +18,7 @@ from typing import Final
 
 from care import lexicon
 
-BUCKETS: Final = 1 << 17
+BUCKETS: Final = 1 << 18
 LONGEST_AS_WRITTEN: Final = 3  # characters of an n-gram
 LONGEST_BY_MEANING: Final = 4  # signs
 MAX_LEVEL: Final = 127  # of a weight, in steps

@@ -16,6 +16,7 @@ _HAN: Final = r"\u4e00-\u9fff"
 _WEDGED: Final = re.compile(rf"(?<=[{_HAN}])[*_.·•~|/\\+=^#\-]{{1,3}}(?=[{_HAN}])")
 _STRETCHED: Final = re.compile(rf"([{_HAN}])\1{{2,}}")
 _DOTS: Final = re.compile(r"\.{2,}")  # what NFKC makes of …
+_SPACED: Final = re.compile(rf"(?:(?<=^[{_HAN}])|(?<=\s[{_HAN}])) (?=[{_HAN}](?:\s|$))")  # 我 不 想 活
 _BLANKS: Final = re.compile(r"[^\S\n]+")
 
 
@@ -24,6 +25,7 @@ def normalise(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text).lower()
     folded = _INVISIBLE.sub("", folded).translate(_simplified())
     folded = _BLANKS.sub(" ", _STRETCHED.sub(r"\1", _WEDGED.sub("", _DOTS.sub("。", folded))))
+    folded = _SPACED.sub("", folded)
     characters = frozenset(folded)
     for disguise, plain in _disguises():
         if disguise.may_be_in(characters):

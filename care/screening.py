@@ -110,6 +110,7 @@ _RELIEF: Final = frozenset(
         Learnt.NO_THOUGHT,
     }
 )
+_MOODS: Final = frozenset({"life_without_meaning", "wish_to_vanish", "at_breaking_point", "dying_exclaimed"})
 _DEEDS: Final = frozenset({"attempt", "at_the_edge", "in_progress", "swallowed", "stands_at_height"})
 _NOWHERE: Final = Context()
 _NOTHING_SPECIAL: Final = "今天过得还可以"
@@ -191,6 +192,8 @@ def _told_as_over(found: Screening) -> Screening:
     """An attempt or a wish of some time ago is asked about, and is no danger now."""
     if not found.tier or found.route is not Route.SELF:
         return found
+    if {*found.reasons} <= _MOODS:
+        return replace(found, tier=Tier.NONE, route=Route.NONE, reasons=())
     return replace(found, tier=Tier.DISTRESS, is_past=True)
 
 

@@ -1,12 +1,12 @@
 """Train the second detector that ships in care/lexicon: logistic regressions over hashed n-grams and meanings.
 
-    python -m training.screening PSYSUICIDE SMILECHAT [CASES]                    writes detector.bin and detector.toml
-    python -m training.screening PSYSUICIDE SMILECHAT [CASES] --cross-validate   prints what it does on held-out folds
+    python -m training.screening PSYSUICIDE SMILECHAT [CASES] [--general TEXTS ...]   writes detector.bin and .toml
+    python -m training.screening ... --cross-validate                                 prints what it does on folds
 
 What it learns from: sentences written for the project (`training/care/`), PsySUICIDE's labelled texts, and SmileChat,
 which has no labels: words of clients in dialogues where neither rules nor counsellor find danger count as calm. CASES
-is a file in the form of `bench.care`. Variants of one template, and a text wherever it stands, are never split over
-folds.
+is a file in the form of `bench.care`; TEXTS are files of other plain texts, one a line. Variants of one template, and
+a text wherever it stands, are never split over folds.
 """
 
 import argparse
@@ -31,6 +31,7 @@ from care.detector import ROUTES, SHORTEST, TIERS, LinearDetector, pieces
 from care.linear import BUCKETS, MAX_LEVEL, SIGNS, Heads, by_meaning, features, pack
 from care.normalise import normalise
 from care.rules import rulebook
+from care.screening import screen
 from care.subject import Subject
 from training import psysuicide
 from training.psysuicide import Labelled
@@ -70,7 +71,7 @@ MAX_CALM_LENGTH: Final = 120  # characters
 DIALOGUE_STRIDE: Final = 4  # every fourth dialogue is plenty
 COUNSELLOR_ALARM: Final = re.compile("自杀|轻生|结束生命|结束自己|自残|自伤|伤害自己|自我伤害|危机干预|活下去")
 _CHOICE: Final = re.compile(r"\{([^}]*)\}")
-THRESHOLDS: Final = (0.78, 0.5, 0.85)  # for tiers 1 to 3; from texts it had not seen, see docs/care.md
+THRESHOLDS: Final = (0.68, 0.42, 0.8)  # for tiers 1 to 3; from texts it had not seen, see docs/care.md
 _SENTENCE: Final = re.compile(r"[^。！？!?\n]+[。！？!?]?")
 _HOPELESS: Final = re.compile("死|活着|活下去|绝望|消失|意义|解脱|伤害|打我|吐|撑不|坚持不")  # who knows
 
@@ -230,13 +231,14 @@ def split(count: int, folds: int) -> Iterator[tuple[list[int], list[int]]]:
         yield held_out, sorted(set(order) - set(held_out))
 
 
-def held_out_tiers(examples: Sequence[Example], others: Sequence[Example]) -> list[int]:
-    """The tier that each example has under a detector that has not seen it, rules aside."""
-    tiers = [0] * len(examples)
+def held_out_tiers(examples: Sequence[Example], others: Sequence[Example]) -> list[tuple[int, int]]:
+    """The tier of each example by a detector that has not seen it: alone, and together with the rules."""
+    tiers = [(0, 0)] * len(examples)
     for held_out, seen in folds_of(examples):
         detector = fit([*(examples[index] for index in seen), *others])
         for index in held_out:
-            tiers[index] = detector.read(examples[index].text).tier
+            text = examples[index].text
+            tiers[index] = (detector.read(text).tier, int(screen(text, detector=detector).tier))
     return tiers
 
 
@@ -319,7 +321,7 @@ def _flatten(texts: Sequence[str]) -> tuple[list[int], list[int], list[float]]:
     return ids, starts, scales
 
 
-def _report(name: str, examples: Sequence[Example], tiers: Sequence[int]) -> None:
+def _report(name: str, examples: Sequence[Example], tiers: Iterable[int]) -> None:
     pairs = list(zip(examples, tiers, strict=True))
     for title, hits in (
         ("danger, at tier >= 1", [tier >= 1 for example, tier in pairs if example.tier]),
@@ -328,17 +330,20 @@ def _report(name: str, examples: Sequence[Example], tiers: Sequence[int]) -> Non
         ("ordinary, at tier 3", [tier == TIERS for example, tier in pairs if not example.tier]),
     ):
         if hits:
-            sys.stdout.write(f"{name:12} {title:28} {sum(hits) / len(hits):.3f}  {sum(hits)}/{len(hits)}\n")
+            sys.stdout.write(f"{name:24} {title:28} {sum(hits) / len(hits):.3f}  {sum(hits)}/{len(hits)}\n")
 
 
-def _facts(sources: Iterable[Path], examples: Sequence[Example]) -> str:
-    names = ("psysuicide", "smilechat", "cases")
-    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sources]
+def _facts(sources: dict[str, Path | None], general: Iterable[Path], examples: Sequence[Example]) -> str:
     lines = ["# Written by training/screening.py beside detector.bin; the card for people is detector.md."]
-    lines += [f'{name}_sha256 = "{digest}"' for name, digest in zip(names, digests, strict=False)]
+    lines += [f'{name}_sha256 = "{_digest(path)}"' for name, path in sources.items() if path is not None]
+    lines += [f"general_sha256 = {json.dumps([_digest(path) for path in general])}"]
     lines += [f"tier_{tier} = {sum(example.tier == tier for example in examples)}" for tier in range(TIERS + 1)]
     lines += [f"thresholds = {list(THRESHOLDS)}", f"penalty = {PENALTY}", f"seed = {SEED}", f"folds = {FOLDS}"]
     return "\n".join(lines) + "\n"
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def main() -> None:
@@ -357,13 +362,14 @@ def main() -> None:
     if arguments.cross_validate:
         tiers = held_out_tiers([*written, *gold, *cases], calm)
         for name, part in (("written", written), ("PsySUICIDE", gold), ("cases", cases)):
-            _report(name, part, tiers[: len(part)])
+            _report(name, part, (alone for alone, _ in tiers[: len(part)]))
+            _report(f"{name}, with rules", part, (both for _, both in tiers[: len(part)]))
             del tiers[: len(part)]
         return
     examples = [*written, *gold, *cases, *calm]
-    sources = [arguments.psysuicide, arguments.smilechat, *([arguments.cases] if arguments.cases else [])]
+    sources = {"psysuicide": arguments.psysuicide, "smilechat": arguments.smilechat, "cases": arguments.cases}
     (arguments.out / "detector.bin").write_bytes(pack(fit(examples).heads))
-    (arguments.out / "detector.toml").write_text(_facts(sources, examples), "utf-8")
+    (arguments.out / "detector.toml").write_text(_facts(sources, arguments.general, examples), "utf-8")
 
 
 if __name__ == "__main__":
