@@ -117,7 +117,7 @@ def _details(fits: set[str], asked: set[Asks]) -> set[Learnt]:
         ("hurt", Learnt.HURT, {*Asks}),
         ("here", Learnt.AT_HAND, {*_OF_DANGER, Asks.TIME, Asks.ALONE}),
         ("set_up", Learnt.AT_HAND, {Asks.PLAN, Asks.MEANS, Asks.TIME}),
-        ("place", Learnt.AT_HAND, set() if Asks.PLAN in asked else {Asks.ALONE}),
+        ("place", Learnt.AT_HAND, set[Asks]() if Asks.PLAN in asked else {Asks.ALONE}),
         ("time", Learnt.TIME, {Asks.PLAN, Asks.TIME, Asks.THOUGHT}),
         ("means", Learnt.METHOD, {Asks.PLAN, Asks.MEANS, Asks.THOUGHT, Asks.TIME}),
     )

@@ -1,7 +1,9 @@
 """Screening grows with the length of a text and not with its square, whatever is repeated in it."""
 
 import re
+from collections.abc import Callable
 from importlib.resources import files
+from typing import Final
 
 import pytest
 
@@ -12,7 +14,7 @@ from care.rules import rulebook
 from tests.care.linearity import seconds
 
 SHORT, LONG = 300, 3000  # characters
-WHOLE_TEXTS = {
+WHOLE_TEXTS: Final[dict[str, Callable[[str], object]]] = {
     "normalise": normalise,
     "mask": lambda plain: rulebook().mask(plain),
     "stories": lambda plain: rulebook().without_stories(plain),
