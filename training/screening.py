@@ -56,6 +56,7 @@ ORDINARY: Final = (
     "care/ordinary_single.txt",
     "care/ordinary_voices.txt",
     "care/ordinary_more.txt",
+    "care/ordinary_talk.txt",
     "ordinary.txt",
 )
 PLAIN_WEIGHT: Final = 2.0  # of a sentence that stands for itself
@@ -71,7 +72,7 @@ MAX_CALM_LENGTH: Final = 120  # characters
 DIALOGUE_STRIDE: Final = 4  # every fourth dialogue is plenty
 COUNSELLOR_ALARM: Final = re.compile("自杀|轻生|结束生命|结束自己|自残|自伤|伤害自己|自我伤害|危机干预|活下去")
 _CHOICE: Final = re.compile(r"\{([^}]*)\}")
-THRESHOLDS: Final = (0.68, 0.42, 0.8)  # for tiers 1 to 3; from texts it had not seen, see docs/care.md
+THRESHOLDS: Final = (0.72, 0.5, 0.8)  # for tiers 1 to 3; from texts it had not seen, see docs/care.md
 _SENTENCE: Final = re.compile(r"[^。！？!?\n]+[。！？!?]?")
 _HOPELESS: Final = re.compile("死|活着|活下去|绝望|消失|意义|解脱|伤害|打我|吐|撑不|坚持不")  # who knows
 
