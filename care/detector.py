@@ -51,13 +51,10 @@ class LinearDetector:
         if len(text.strip()) < SHORTEST:
             return _CALM
         present = features(text)
-        first = self.heads.chance(0, present)
-        if first < self.heads.thresholds[0]:
-            return Detection(tier=0, route=ROUTES[0], chances=(first, 0.0, 0.0))
-        chances = (first, self.heads.chance(1, present), self.heads.chance(2, present))
-        tier = 1
-        while tier < TIERS and chances[tier] >= self.heads.thresholds[tier]:
-            tier += 1
+        chances = self.heads.chance(0, present), self.heads.chance(1, present), self.heads.chance(2, present)
+        tier = _tier(chances, self.heads.thresholds)
+        if not tier:
+            return Detection(tier=0, route=ROUTES[0], chances=chances)
         routes = [self.heads.chance(head, present) for head in range(TIERS, HEADS)]
         return Detection(tier=tier, route=ROUTES[routes.index(max(routes))], chances=chances)
 
@@ -80,6 +77,11 @@ def shipped_detector() -> LinearDetector:
 
 
 _CALM: Final = Detection(tier=0, route=ROUTES[0], chances=(0.0, 0.0, 0.0))
+
+
+def _tier(chances: tuple[float, float, float], thresholds: tuple[float, ...]) -> int:
+    """The highest tier whose own head is sure enough: the first head is often the last to know an unusual wording."""
+    return max((tier for tier in range(1, TIERS + 1) if chances[tier - 1] >= thresholds[tier - 1]), default=0)
 
 
 def _urgency(reading: Detection) -> tuple[int, float]:

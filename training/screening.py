@@ -64,7 +64,7 @@ VARIANTS: Final = 40  # of one template, at most
 FULL_VARIANTS: Final = 12  # of one template: more than these share the weight of so many
 GOLD_WEIGHT: Final = 1.5  # PsySUICIDE's and the cases': nobody wrote them for this detector
 CALM_WEIGHT: Final = 1.0
-CALM_COUNT: Final = 14000  # client's words from SmileChat
+CALM_COUNT: Final = 30000  # client's words from SmileChat
 GENERAL_COUNT: Final = 16000  # pieces of other texts
 MAX_GENERAL_LENGTH: Final = 200  # characters of one text
 SUGGESTIVE: Final = 2  # meanings in a calm text that teaches more than most; half of the calm ones are such
@@ -72,7 +72,7 @@ MAX_CALM_LENGTH: Final = 120  # characters
 DIALOGUE_STRIDE: Final = 4  # every fourth dialogue is plenty
 COUNSELLOR_ALARM: Final = re.compile("自杀|轻生|结束生命|结束自己|自残|自伤|伤害自己|自我伤害|危机干预|活下去")
 _CHOICE: Final = re.compile(r"\{([^}]*)\}")
-THRESHOLDS: Final = (0.72, 0.5, 0.8)  # for tiers 1 to 3; from texts it had not seen, see docs/care.md
+THRESHOLDS: Final = (0.78, 0.6, 0.8)  # for tiers 1 to 3; from texts it had not seen, see docs/care.md
 _SENTENCE: Final = re.compile(r"[^。！？!?\n]+[。！？!?]?")
 _HOPELESS: Final = re.compile("死|活着|活下去|绝望|消失|意义|解脱|伤害|打我|吐|撑不|坚持不")  # who knows
 

@@ -5,7 +5,7 @@ from importlib.resources import files
 
 import pytest
 
-from care.detector import MAX_PIECES, MAX_WINDOW, pieces, shipped_detector
+from care.detector import HEADS, MAX_PIECES, MAX_WINDOW, TIERS, LinearDetector, pieces, shipped_detector
 from care.guard import guard, patterns
 from care.hotlines import directory
 from care.linear import BUCKETS, Heads, by_meaning, features, meanings, pack, shipped, unpack
@@ -34,6 +34,14 @@ def test_what_ships_is_small(name: str) -> None:
 def test_words_of_one_meaning_read_alike() -> None:
     assert by_meaning("安眠药买好了") == by_meaning("布洛芬买好了")
     assert set(features("安眠药买好了")) & set(features("布洛芬准备好了"))
+
+
+@pytest.mark.parametrize("surest", range(TIERS))
+def test_each_tier_is_raised_by_its_own_head(surest: int) -> None:
+    nothing = array("b", [0]) * BUCKETS
+    biases = tuple(5.0 if head == surest else -5.0 for head in range(HEADS))
+    heads = Heads(thresholds=(0.5,) * HEADS, biases=biases, steps=(1.0,) * HEADS, weights=(nothing,) * HEADS)
+    assert LinearDetector(heads).read("今天天气不错").tier == surest + 1
 
 
 def test_danger_is_found_in_the_middle_of_a_long_text() -> None:

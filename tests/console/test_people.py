@@ -66,7 +66,8 @@ def test_that_the_contact_was_called_is_noted_by_whom_and_why(house: House) -> N
     assert f"/people/{person_id}/contact-told" in browser.post(f"/people/{person_id}/contact", reason="联系家人").text
     assert browser.post(f"/people/{person_id}/contact-told", reason=" ").status_code == 422
     assert done(house, "contact_told") == []
-    assert browser.post(f"/people/{person_id}/contact-told", reason="一小时没有回应").status_code == 200
+    noted = browser.post(f"/people/{person_id}/contact-told", reason="一小时没有回应")
+    assert (noted.status_code, noted.headers["location"]) == (303, f"/people/{person_id}?notice=contact_told")
     assert done(house, "contact_told") == [("console:lin", "一小时没有回应")]
 
 

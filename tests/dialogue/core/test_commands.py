@@ -80,7 +80,7 @@ def test_no_text_breaks_the_reading_of_commands(text: str) -> None:
         ("結束對話", Command.END),
         ("结束对话😊", Command.END),
         ("🙏 结束对话。。。👋🏽", Command.END),
-        ("結 束 對 話", None),
+        ("結 束 對 話", Command.END),
         ("End conversation!", Command.END),
         ("/end", Command.END),
         ("/stop", Command.END),
