@@ -3,6 +3,7 @@
 A service that cannot be had fails the tests that ask for it; nothing is skipped.
 """
 
+import gc
 import os
 import shutil
 import tempfile
@@ -24,6 +25,7 @@ from tests.services.databases import Databases, own_redis
 from tests.services.memory import use_memory
 from tests.services.migrated import migrate
 from tests.services.postgres import PostgresServer
+from tests.services.statements import share_compiled_statements
 from tests.services.valkey import ValkeyServer
 
 Server = TypeVar("Server", PostgresServer, ValkeyServer)
@@ -34,6 +36,13 @@ _MAX_PROCESSES = 8
 
 def pytest_configure() -> None:
     use_memory()
+    share_compiled_statements(pytest.MonkeyPatch())
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the garbage collector need not walk through thousands of test functions again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_xdist_auto_num_workers() -> int:

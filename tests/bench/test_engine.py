@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from bench import workload
-from bench.engine import main
-from bench.ways import WAYS
-
 
 def test_every_way_is_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from bench import workload  # transformers' models take seconds, which every process of a run would spend
+    from bench.engine import main
+    from bench.ways import WAYS
+
     monkeypatch.setattr(workload, "REPLY_LENGTHS", (2, 5))
     main(["--shape", "tiny", "--dtype", "float32", "--at", "2", "--json"])
     report = json.loads(capsys.readouterr().out)
