@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from care.texts import Texts
-from console import search, sessions
+from console import audit_wording, search, sessions
 from dialogue.admin import find
 from dialogue.errors import Ambiguous, NoSuchPerson
 from dialogue.tables import AUDIT
@@ -35,7 +35,7 @@ def read(
 ) -> AuditQuestion:
     """Each text as typed; empty for anything."""
     troubles: list[str] = []
-    actors = _actors(session, actor, channels) if actor else ()
+    actors = _actors(session, words.values(), actor, channels) if actor else ()
     if actor and not actors:
         troubles.append("audit_unknown_actor")
     actions = _actions(words.values(), action) if action else ()
@@ -60,10 +60,11 @@ def labels(words: Texts) -> list[str]:
     return sorted(text for key, text in words.sentences.items() if _is_action(key))
 
 
-def _actors(session: Session, text: str, channels: Iterable[str]) -> tuple[str, ...]:
+def _actors(session: Session, languages: Iterable[Texts], text: str, channels: Iterable[str]) -> tuple[str, ...]:
     """Whoever is called so and has done something: `lin` is `console:lin`, and a bare id is one of any channel."""
     name = text.strip()
     wanted = {name, name.casefold(), sessions.actor(name.casefold()), *(f"{channel}:{name}" for channel in channels)}
+    wanted |= audit_wording.actors_called(languages, name)
     return tuple(
         one
         for one in sorted(wanted)

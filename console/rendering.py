@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from care.texts import Texts
+from console import audit_wording
 from dialogue.states import Role
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ def _context(visit: "PageRequest") -> dict[str, Any]:
         "ago": lambda moment: ago(moment, visit.now, visit.words),
         "duration": lambda seconds: duration(seconds, visit.words),
         "short": short,
+        "actor_name": lambda name: audit_wording.actor(visit.words, name),
+        "why_of": lambda entry: audit_wording.reason(visit.words, entry.action, entry.reason),
         "now": visit.now,
         "who": visit.who,
         "provider_label": _provider_label(visit),

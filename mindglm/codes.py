@@ -8,14 +8,23 @@ import tomllib
 from functools import cache
 from importlib.resources import files
 
+from care.texts import Texts
 from mindglm import language
 
 
 def label(kind: str, code: str | None) -> str | None:
-    """`code` of a `kind` that begins the keys of console/locales: standing, turn, delivery, kind, audit, closed_by."""
+    """`code` of a `kind` that begins keys of console/locales: standing, turn, delivery, audit, actor, speaker, …"""
     if not code or (said := _words(language.locale()).get(f"{kind}_{code}")) is None:
         return code
     return f"{said} ({code})"
+
+
+def reason(action: str, text: str | None) -> str:
+    """Why, as the audit keeps it: what the program wrote itself is said in the operator's language."""
+    from console import audit_wording
+
+    locale = language.locale()
+    return (text or "") if locale == "en" else audit_wording.reason(Texts(locale, _words(locale)), action, text)
 
 
 @cache

@@ -18,6 +18,7 @@ from dialogue.errors import Erased
 from dialogue.states import CaseOutcome, Role
 
 _CLOSED_SHOWN = 50
+_STEPS_SHOWN = 100
 
 
 def desk(visit: PageRequest) -> Response:
@@ -54,7 +55,8 @@ def one(visit: PageRequest) -> Response:
             raise Refused(404, "error_not_found")
         note = _note(session, visit, case)
         colleagues = accounts.colleagues(session)
-    return visit.page("case.html", case=case, note=note, **choices(visit, colleagues))
+        entries = open_cases.history(session, case, limit=_STEPS_SHOWN) if visit.may(Role.COUNSELLOR) else []
+    return visit.page("case.html", case=case, note=note, entries=entries, **choices(visit, colleagues))
 
 
 def choices(visit: PageRequest, colleagues: list[str]) -> dict[str, Any]:

@@ -33,7 +33,8 @@ def status(
     ] = None,
     json: AsJson = False,
 ) -> None:
-    """Are people being answered? Waiting turns, unsent texts, failures, and danger tiers."""
+    """Are people being answered? Whom nobody attends to, waiting turns, unsent texts, failures, and danger tiers."""
+    from dialogue.admin.cases import open_cases
     from dialogue.admin.overview import overview
     from dialogue.storage.clock import utc_now
     from mindglm.admin import printing, tables
@@ -41,10 +42,12 @@ def status(
     now = utc_now()
     with AdminContext.open() as counter, counter.database.read() as session:
         figures = overview(session, now=now)
+        attention = open_cases.unattended(session, minutes=counter.settings.case_minutes, now=now)
     if json:
-        printing.as_json({"at": now, "open_count": figures.open_count, **printing.fields(figures)})
+        shown = {"at": now, "open_count": figures.open_count, **printing.fields(figures)}
+        printing.as_json({**shown, "unattended": printing.fields(attention)})
     else:
-        tables.overview(figures, now=now)
+        tables.overview(figures, attention, now=now)
     oldest = figures.oldest_waiting_at
     if max_wait is not None and oldest is not None and now - oldest > timedelta(seconds=max_wait):
         raise typer.Exit(1)

@@ -5,21 +5,23 @@ from datetime import datetime
 from uuid import UUID
 
 from dialogue.admin.audit import Entry
+from dialogue.admin.cases.open_cases import Unattended
 from dialogue.admin.listing import Listed
 from dialogue.admin.overview import Overview
 from dialogue.admin.record import Record, Utterance
 from dialogue.core.unparsed import KeptUpdate
 from mindglm.admin import printing
-from mindglm.codes import label
+from mindglm.codes import label, reason
 from mindglm.language import say
 
 
-def overview(figures: Overview, *, now: datetime) -> None:
+def overview(figures: Overview, attention: Unattended, *, now: datetime) -> None:
     waited, owed = _seconds(figures.oldest_waiting_at, now), _seconds(figures.oldest_owed_at, now)
     printing.table(
         "",
         ("", "now", "oldest"),
         [
+            (say("people whom nobody attends to"), attention.count, _seconds(attention.oldest_at, now)),
             (say("turns waiting for an answer"), figures.waiting_count, waited),
             (say("turns being generated"), figures.generating_count, ""),
             (say("texts to be sent"), figures.owed_count, owed),
@@ -112,12 +114,19 @@ def record(shown: Record) -> None:
     printing.table(
         "\nAudit, newest first",
         ("when", "who", "what", "why"),
-        [(entry.at, entry.actor, label("audit", entry.action), entry.reason) for entry in shown.entries],
+        [
+            (entry.at, label("actor", entry.actor), label("audit", entry.action), reason(entry.action, entry.reason))
+            for entry in shown.entries
+        ],
     )
 
 
 def transcript(lines: list[Utterance]) -> None:
-    printing.table("\nWhat was said", ("when", "who", "words"), [(one.at, one.speaker, one.text) for one in lines])
+    printing.table(
+        "\nWhat was said",
+        ("when", "who", "words"),
+        [(one.at, label("speaker", one.speaker), one.text) for one in lines],
+    )
 
 
 def audit(entries: Sequence[Entry]) -> None:
@@ -128,7 +137,14 @@ def audit(entries: Sequence[Entry]) -> None:
         "",
         ("when", "who", "what", "conversation", "person", "why"),
         [
-            (one.at, one.actor, label("audit", one.action), one.conversation_id, one.person_id, one.reason)
+            (
+                one.at,
+                label("actor", one.actor),
+                label("audit", one.action),
+                one.conversation_id,
+                one.person_id,
+                reason(one.action, one.reason),
+            )
             for one in entries
         ],
     )

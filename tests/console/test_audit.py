@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from console import words
+from console import audit_wording, words
 from console.rendering import short
-from dialogue.admin.audit import Action
+from dialogue.admin import audit
+from dialogue.admin.audit import Action, Whom
 from dialogue.states import Role
 from tests.console.conftest import House
 from tests.console.test_cases import alarm
@@ -55,10 +56,74 @@ def test_every_action_has_a_label_in_both_languages() -> None:
         assert missing == set(), locale
 
 
+@pytest.mark.parametrize(
+    ("action", "reason", "shown"),
+    [
+        ("alarm", "tier 3", "三级：紧急危险"),
+        ("case_opened", "danger level=4", "有危险（4 · 可能正在发生）"),
+        ("case_called", "nobody", "名单上没有人能叫到"),
+        ("case_called", "mailto:duty@example.org", "mailto:duty@example.org"),
+        ("case_taken", "from console:lin", "原处理人 console:lin"),
+        ("case_handed", "to console:fang", "交给 console:fang"),
+        ("case_closed", "spoke", "已和本人谈过，目前安全"),
+        ("assign", "to –", "无"),
+        ("note", "private", "个人备注（只有你可见）"),
+        ("release", "no answer for 20 minutes", "20 分钟没有回复"),
+        ("staff_role_set", "lin (counsellor)", "lin（咨询师）"),
+        ("staff_signed_in", "203.0.113.9 (single sign-on)", "203.0.113.9（单点登录）"),
+        ("second_factor_added", "passkey", "通行密钥"),
+        ("recovery_code_used", "left=9", "还剩 9 个恢复代码。"),
+        ("purged", "texts=3 conversations=1", "3 条文字，1 段对话"),
+        ("reset", "tier 3", "tier 3"),  # somebody typed it
+        ("print", "to 市医院", "to 市医院"),
+        ("read", None, ""),
+    ],
+)
+def test_what_the_program_writes_is_said_in_the_readers_language(action: str, reason: str | None, shown: str) -> None:
+    assert audit_wording.reason(words.load()["zh"], action, reason) == shown
+
+
+def test_a_part_of_the_program_is_shown_by_what_it_does_and_found_so(house: House) -> None:
+    alarm(house)
+    with house.services.database.begin() as session:
+        audit.note(session, actor="person", action="erased", whom=Whom(), reason="to 市医院", now=house.clock())
+    lin = house.browser(Role.COUNSELLOR)
+    page = lin.get("/audit").text
+    assert "screening" not in page.replace("/audit?action=", "")
+    assert "level=" not in page
+    for actor in ("程序（风险筛查）", "Program (Screening)", "screening"):
+        assert set(rows(lin.get(f"/audit?actor={actor}").text)) == {"alarm", "case_opened"}, actor
+
+
+def test_every_part_of_the_program_that_writes_into_the_audit_has_a_name() -> None:
+    named = {text.removeprefix("actor_") for text in words.load()["zh"].sentences if text.startswith("actor_")}
+    assert named == writers()
+
+
+def writers() -> set[str]:
+    """Every constant that the product's source gives as the one who acted."""
+    trees = product()
+    constants = {name: value for tree in trees for name, value in _constants(tree).items()}
+    given = [
+        keyword.value
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        for keyword in node.keywords
+        if keyword.arg == "actor" or (keyword.arg == "name" and getattr(node.func, "id", "") == "Actor")
+    ]
+    return {name for value in given if (name := _text(value, constants)) and ":" not in name}
+
+
+def product() -> list[ast.Module]:
+    """The source of what writes into the audit."""
+    files = [file for top in ("bot", "console", "dialogue", "mindglm") for file in (ROOT / top).rglob("*.py")]
+    return [ast.parse(file.read_text("utf-8")) for file in files]
+
+
 def written() -> set[str]:
     """Every constant that the product's source hands to the audit as an action."""
-    files = [file for top in ("bot", "console", "dialogue", "mindglm") for file in (ROOT / top).rglob("*.py")]
-    trees = [ast.parse(file.read_text("utf-8")) for file in files]
+    trees = product()
     constants = {name: value for tree in trees for name, value in _constants(tree).items()}
     return {
         action

@@ -83,6 +83,10 @@ def test_from_the_desk_to_the_outcome(any_house: House) -> None:
     assert "已和本人谈过" in lin.get("/duty/closed").text
     assert "已通话" in lin.get(f"/cases/{case.id}").text
     assert "已通话" not in house.browser(Role.VIEWER).get(f"/cases/{case.id}").text
+    told = lin.get(f"/cases/{case.id}").text.partition("<h2>处理过程")[2]
+    steps = ("已和本人谈过", "接手个案", "交给 console:fang", "查看个案", "有危险（3 · 危险）")
+    assert [told.find(step) for step in steps] == sorted(told.index(step) for step in steps), "the newest first"
+    assert "接手个案" not in house.browser(Role.VIEWER).get(f"/cases/{case.id}").text
     with house.services.database.read() as session:
         done = [(one.actor, one.action) for one in reversed(audit.entries(session)) if "case" in one.action]
     assert done == [
@@ -93,6 +97,18 @@ def test_from_the_desk_to_the_outcome(any_house: House) -> None:
         ("console:fang", "case_taken"),
         ("console:fang", "case_closed"),
     ]
+
+
+def test_a_case_tells_of_itself_and_not_of_the_one_before(house: House) -> None:
+    lin, told = house.browser(Role.COUNSELLOR), []
+    for outcome in ("false_alarm", "spoke"):
+        alarm(house)
+        case = only(house)
+        lin.post(f"/cases/{case.id}/close", outcome=outcome, note="x")
+        told.append(lin.get(f"/cases/{case.id}").text.partition("<h2>处理过程")[2])
+        house.clock.tick(600)
+    assert ["误报" in one for one in told] == [True, False]
+    assert ["个案开始" in one for one in told] == [True, True]
 
 
 def test_reading_the_words_counts_as_a_look(house: House) -> None:

@@ -36,7 +36,7 @@ def test_age_consent_ratings_and_the_course_of_danger_stand_beside_the_words(any
     with house.services.database.begin() as session:
         session.execute(update(PEOPLE).values(age_band=AgeBand.MINOR, consented_at=house.clock()))
     page = house.browser(Role.COUNSELLOR).post(f"/conversations/{conversation_id}/transcript").text
-    for words in ("14 至 17 岁", "已同意", "👍 0", "风险的变化", "三级", f'href="/people/{person_id}"'):
+    for words in ("未成年 · 14 至 17 岁", "已同意", "👍 0", "风险的变化", "三级", f'href="/people/{person_id}"'):
         assert words in page, words
     assert page.count("你想先聊什么？") == 3  # in the talk, what was last said, what was last asked
 

@@ -24,6 +24,7 @@ def test_status_counts_and_says_by_its_exit_code_that_somebody_waits_too_long(ro
     rooms.heard()
     figures = printed("status")
     assert (figures["waiting_count"], figures["open_count"], figures["open_by_tier"]) == (1, 1, {"0": 1})
+    assert figures["unattended"] == {"count": 0, "overdue_count": 0, "oldest_at": None}
     assert "turns waiting for an answer" in run("status").output
     assert run("status", "--max-wait", "60").exit_code == 1  # the tests' clock is long past
 

@@ -8,6 +8,8 @@ from uuid import UUID
 from sqlalchemy import Select, exists, func, select
 from sqlalchemy.orm import Session
 
+from dialogue.admin import audit
+from dialogue.admin.audit import Action, Entry
 from dialogue.states import CaseKind, CaseOutcome
 from dialogue.tables import CASES, CONVERSATIONS, PEOPLE
 
@@ -53,6 +55,7 @@ class Unattended:
     oldest_at: datetime | None
 
 
+_STEPS = tuple(action for action in Action if action.startswith("case_"))
 _COLUMNS = (
     *(
         CASES.c[name]
@@ -101,6 +104,12 @@ def one(session: Session, case_id: UUID) -> DutyCase | None:
 def of_person(session: Session, person_id: UUID, *, limit: int = 20) -> list[DutyCase]:
     """All cases of one person, newest first."""
     return _read(session, _CASES.where(CASES.c.person_id == person_id).order_by(CASES.c.opened_at.desc()).limit(limit))
+
+
+def history(session: Session, case: DutyCase, *, limit: int) -> list[Entry]:
+    """What was done with cases of this person while it was open: opened, called, seen, taken, handed; newest first."""
+    steps = audit.entries(session, person_id=case.person_id, actions=_STEPS, limit=limit)
+    return [step for step in steps if case.opened_at <= step.at <= (case.closed_at or step.at)]
 
 
 def unattended(session: Session, *, minutes: int, now: datetime) -> Unattended:
