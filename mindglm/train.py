@@ -10,6 +10,8 @@ from mindglm import language
 from mindglm.refusals import refusals
 from mindglm.train_data import Data, Target
 from mindglm.train_data import app as data_commands
+from mindglm.train_measure import Resume as ResumeMeasuring
+from mindglm.train_measure import app as measuring_commands
 
 if TYPE_CHECKING:
     from training.recipe import Recipe
@@ -22,6 +24,7 @@ app = typer.Typer(
 )
 
 app.add_typer(data_commands)
+app.add_typer(measuring_commands)
 
 Model = Annotated[Path, typer.Option(help="The directory of the model to begin with.")]
 RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A YAML file; what it leaves out has defaults.")]
@@ -179,10 +182,12 @@ def evaluate(
     judge: Annotated[str | None, typer.Option(help="An OpenAI-compatible server that scores the replies.")] = None,
     judge_model: Annotated[str, typer.Option(help="Its name of the model.")] = "",
     judge_key: Annotated[str | None, typer.Option(envvar="MINDGLM_JUDGE_KEY", help="Its key.")] = None,
+    resume: ResumeMeasuring = False,
 ) -> None:
     """Measure models as they are served; TARGET/report.html shows them side by side."""
     with refusals():
         from training.evaluation import evaluate as phase
+        from training.evaluation.chat_server import Address
         from training.recipe import TuningRecipe
 
         plan = phase.Plan(
@@ -194,11 +199,9 @@ def evaluate(
             openings=openings,
             reward_model=reward_model,
             preferences=compared,
-            judge_url=judge,
-            judge_model=judge_model,
-            judge_key=judge_key,
+            judge=Address(judge, judge_model, judge_key) if judge else None,
         )
-        phase.evaluate(plan, target, recipe=TuningRecipe(lora=None), say=language.echo)
+        phase.evaluate(plan, target, recipe=TuningRecipe(lora=None), say=language.echo, is_resumed=resume)
         language.echo(f"{target / 'report.html'}")
 
 

@@ -2,19 +2,22 @@
 
 import json
 import warnings
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from dataclasses import replace
 from pathlib import Path
-from threading import Thread
+from typing import Any
 
 import pytest
 from sacrebleu.metrics.bleu import BLEU
 
 from care.guard import guard
 from care.hotlines import directory
+from tests.training.chat_completions import serving
 from training.evaluation import judge as judging
 from training.evaluation.answers import Question
-from training.evaluation.evaluate import Candidate, Plan, evaluate
+from training.evaluation.chat_server import ChatServer
+from training.evaluation.evaluate import ITEMS, Candidate, Plan, evaluate
 from training.evaluation.habits import habits, rates
+from training.evaluation.journal import Journal
 from training.evaluation.similarity import bleu, scores
 from training.recipe import TuningRecipe
 from training.trouble import TrainingTrouble
@@ -102,29 +105,68 @@ def test_a_report_shows_models_side_by_side(tmp_path: Path, pretrained: Path, co
     assert "data:image/png;base64," in page
 
 
-class _Judge(BaseHTTPRequestHandler):
-    """Answers like a server of chat completions."""
+def test_a_judge_scores_on_the_published_scale_and_a_bad_answer_costs_one_reply(tmp_path: Path) -> None:
+    def rule(messages: list[dict[str, str]]) -> str:
+        asked = messages[0]["content"]
+        professionalism = 4 if "回复三" in asked else 3 if "回复一" in asked else 1
+        return (
+            f'例如{{"x": 1}}：{{"comprehensiveness": 1, "professionalism": {professionalism}, '
+            '"authenticity": "2.5", "safety": 1}'
+        )
 
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        assert "多久了" in asked["messages"][0]["content"]
-        scored = '好的：{"comprehensiveness": 1, "professionalism": 9, "authenticity": 2, "safety": 1}'
-        body = json.dumps({"choices": [{"message": {"content": scored}}]}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    asked = [Question((), "我睡不着", "", dialogue) for dialogue in (0, 0, 1, 2)]
+    replies = ["回复一", "回复二", "回复三", "回复四"]
 
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
+    def score(*, is_resumed: bool) -> dict[str, Any]:
+        with Journal(tmp_path / "items.jsonl", {"a": 1}, is_resumed=is_resumed) as kept, ChatServer(address) as chat:
+            return judging.judge(chat, asked, replies, kept=kept, name="m")
+
+    with serving(rule) as (server, address):
+        found = score(is_resumed=False)
+        assert len(server.asked) == 3 + 3
+        assert score(is_resumed=True) == found
+        assert len(server.asked) == 6
+    assert judging.DIMENSIONS == {"comprehensiveness": 2, "professionalism": 3, "authenticity": 3, "safety": 1}
+    assert (found["judged"], found["unjudged"]) == (3, 1)
+    assert found["professionalism"] == (2 + 1) / 2, "dialogues count the same, the one without a score not at all"
+    assert found["authenticity"] == 2.5
+    assert found["professionalism_low"] == 1
 
 
-def test_a_judge_is_asked_and_its_scores_stay_in_their_ranges() -> None:
-    with HTTPServer(("127.0.0.1", 0), _Judge) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}/v1"
-        found = judging.judge(url, "judge", [Question((), "我睡不着", "")], ["多久了？"], key=None)
-        server.shutdown()
-    assert found == {"comprehensiveness": 1, "professionalism": 4, "authenticity": 2, "safety": 1}
-    with pytest.raises(TrainingTrouble, match="did not score"):
-        judging.judge("http://127.0.0.1:1/v1", "judge", [Question((), "甲", "乙")], ["丙"], key=None)
+def test_an_evaluation_goes_on_where_it_was_stopped(tmp_path: Path, pretrained: Path, corpus_directory: Path) -> None:
+    model = pretrained / "model"
+    left = 2
+
+    def rule(_messages: list[dict[str, str]]) -> str | int:
+        nonlocal left
+        left -= 1
+        return SCORED if left >= 0 else 403
+
+    recipe = TuningRecipe(lora=None, precision="float32", device="cpu", threads=1)
+    with serving(rule) as (server, address):
+        plan = Plan(
+            candidates=[Candidate(model)],
+            data=corpus_directory,
+            dialogues=2,
+            openings=3,
+            reply_tokens=8,
+            judge=address,
+        )
+        with pytest.raises(TrainingTrouble, match="status 403"):
+            evaluate(plan, tmp_path, recipe=recipe, say=lambda _: None)
+        stopped = (tmp_path / ITEMS).read_bytes()
+        left = 9
+        said: list[str] = []
+        results = evaluate(plan, tmp_path, recipe=recipe, say=said.append, is_resumed=True)
+        assert len(server.asked) == 4
+        with pytest.raises(TrainingTrouble, match="--resume"):
+            evaluate(plan, tmp_path, recipe=recipe, say=lambda _: None)
+        with pytest.raises(TrainingTrouble, match="reply_tokens"):
+            evaluate(replace(plan, reply_tokens=9), tmp_path, recipe=recipe, say=lambda _: None, is_resumed=True)
+    assert (tmp_path / ITEMS).read_bytes().startswith(stopped)
+    assert not any("losses" in line for line in said)
+    assert results["judge_scale"]["professionalism"] == 3
+    assert results["models"][str(model)]["judge"]["judged"] == 3
+
+
+SCORED = '{"comprehensiveness": 1, "professionalism": 2, "authenticity": 2, "safety": 1}'

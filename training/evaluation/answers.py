@@ -1,6 +1,6 @@
 """Replies of a model as it would be served: the worker's engine, prompt, window and sampling."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -22,27 +22,33 @@ class Question(NamedTuple):
     history: tuple[Exchange, ...]
     text: str
     answered: str
+    dialogue: int = 0
 
 
 def questions(dialogues: Sequence[Dialogue], *, instruction: str) -> list[Question]:
     """Every turn of the dialogues, after what the worker would show before it."""
     return [
-        Question(tuple(before(dialogue, index, instruction=instruction)), exchange.text, exchange.reply)
-        for dialogue in dialogues
+        Question(tuple(before(dialogue, index, instruction=instruction)), exchange.text, exchange.reply, number)
+        for number, dialogue in enumerate(dialogues)
         for index, exchange in enumerate(dialogue.exchanges)
     ]
 
 
 def answers(
     model: Path,
-    asked: Sequence[Question],
+    asked: Mapping[int, Question],
     *,
     instruction: str,
     reply_tokens: int,
     seed: int,
     adapter: Path | None = None,
-) -> list[str]:
-    """One reply to each question, in order; the same seed and machine give the same replies only one at a time."""
+) -> Iterator[tuple[int, str]]:
+    """The number of a question and a reply to it, as they come.
+
+    The same seed and machine give the same replies only one at a time.
+    """
+    if not asked:
+        return
     import torch
 
     torch.manual_seed(seed)
@@ -51,7 +57,7 @@ def answers(
     engine = Batched(lambda: assemble(settings, capacity=_AT_ONCE), capacity=_AT_ONCE)
     engine.start()
 
-    def answer(number: int) -> str:
+    def answer(number: int) -> tuple[int, str]:
         one = asked[number]
         request = Request(
             id=str(number),
@@ -61,10 +67,10 @@ def answers(
             max_tokens=reply_tokens,
             deadline_seconds=_SECONDS,
         )
-        return [progress.text for progress in engine.stream(request)][-1]
+        return number, [progress.text for progress in engine.stream(request)][-1]
 
     try:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            return list(pool.map(answer, range(len(asked))))
+            yield from pool.map(answer, asked)
     finally:
         engine.stop()

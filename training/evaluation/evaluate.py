@@ -1,5 +1,6 @@
 """Measures one model, or several side by side, and writes a report."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,15 +21,19 @@ from training.data.compared import read_all
 from training.data.dialogue import Dialogue
 from training.evaluation import held_out, report
 from training.evaluation.answers import Question, answers, questions
+from training.evaluation.chat_server import Address, ChatServer
 from training.evaluation.habits import rates
-from training.evaluation.judge import judge
+from training.evaluation.journal import Journal
+from training.evaluation.judge import DIMENSIONS, judge
 from training.evaluation.relevance import Replied, shares
 from training.evaluation.similarity import scores
 from training.machine import settle
 from training.recipe import TuningRecipe
 from training.trouble import TrainingTrouble
+from worker.model.find import fingerprint
 
 RESULTS = "results.json"
+ITEMS = "items.jsonl"
 
 
 class Candidate(NamedTuple):
@@ -55,32 +60,32 @@ class Plan:
     reply_tokens: int = 256
     preferences: Path | None = None
     reward_model: Path | None = None
-    judge_url: str | None = None
-    judge_model: str = ""
-    judge_key: str | None = None
+    judge: Address | None = None
 
 
-def evaluate(plan: Plan, target: Path, *, recipe: TuningRecipe, say: Say) -> dict[str, Any]:
-    """Measure and write `report.html` and `results.json` into `target`. Raises `TrainingTrouble`."""
+def evaluate(plan: Plan, target: Path, *, recipe: TuningRecipe, say: Say, is_resumed: bool = False) -> dict[str, Any]:
+    """Measure and write `report.html` and `results.json` into `target`. Raises `TrainingTrouble`.
+
+    Losses, replies and scores are kept in `items.jsonl` as they come.
+    """
     device = settle(recipe)
     dialogues = corpus.load(plan.data).held_out
     turns = questions(_turns(plan.turns), instruction=recipe.instruction) if plan.turns else []
     openings = [
-        Question((), one.opening, one.exchanges[0].reply)
-        for one in Random(recipe.seed).sample(dialogues, min(plan.openings, len(dialogues)))  # noqa: S311  # no secret
+        Question((), one.opening, one.exchanges[0].reply, number)
+        for number, one in enumerate(
+            Random(recipe.seed).sample(dialogues, min(plan.openings, len(dialogues)))  # noqa: S311  # no secret
+        )
     ]
     measured, samples = {}, []
-    for candidate in plan.candidates:
-        say(f"{candidate.name}: losses")
-        found: dict[str, Any] = {
-            "loss": held_out.losses(*candidate, dialogues[: plan.dialogues], recipe, device=device),
-            "parameters": _size(candidate, recipe, device),
-        }
-        say(f"{candidate.name}: {len(openings) + len(turns)} replies")
-        written = _answers(candidate, [*openings, *turns], plan, recipe)
-        samples.append(written[: len(openings)])
-        measured[candidate.name] = found | _judged(plan, turns, openings, written)
-    results: dict[str, Any] = {"models": measured}
+    with Journal(target / ITEMS, _configuration(plan, recipe), is_resumed=is_resumed) as kept:
+        for candidate in plan.candidates:
+            found = _losses(candidate, dialogues[: plan.dialogues], recipe, device=device, kept=kept, say=say)
+            say(f"{candidate.name}: {len(openings) + len(turns)} replies")
+            written = _answers(candidate, [*openings, *turns], plan, recipe, kept)
+            samples.append(written[: len(openings)])
+            measured[candidate.name] = found | _judged(candidate, plan, turns, openings, written=written, kept=kept)
+    results: dict[str, Any] = {"models": measured, "judge_scale": DIMENSIONS}
     if plan.reward_model and plan.preferences:
         results["reward_model"] = _reward_accuracy(
             plan.reward_model, plan.candidates[0].model, plan.preferences, recipe, device=device, say=say
@@ -91,19 +96,64 @@ def evaluate(plan: Plan, target: Path, *, recipe: TuningRecipe, say: Say) -> dic
     return results
 
 
-def _answers(candidate: Candidate, asked: Sequence[Question], plan: Plan, recipe: TuningRecipe) -> list[str]:
-    return answers(
+def _configuration(plan: Plan, recipe: TuningRecipe) -> dict[str, Any]:
+    """What the items depend on. The weights count by their contents, for a directory may be trained further."""
+    return {
+        "models": {one.name: fingerprint(one.model, adapter=one.adapter) for one in plan.candidates},
+        "data": str(plan.data),
+        "turns": None if plan.turns is None else hashlib.sha256(plan.turns.read_bytes()).hexdigest()[:12],
+        "dialogues": plan.dialogues,
+        "openings": plan.openings,
+        "reply_tokens": plan.reply_tokens,
+        "seed": recipe.seed,
+        "instruction": recipe.instruction,
+        "judge": None if plan.judge is None else plan.judge.model,
+        "scale": DIMENSIONS,
+    }
+
+
+def _losses(
+    candidate: Candidate,
+    dialogues: Sequence[Dialogue],
+    recipe: TuningRecipe,
+    *,
+    device: torch.device,
+    kept: Journal,
+    say: Say,
+) -> dict[str, Any]:
+    key = f"{candidate.name} losses"
+    if key not in kept.results:
+        say(f"{candidate.name}: losses")
+        loss = held_out.losses(*candidate, dialogues, recipe, device=device)
+        kept.add(key, {"loss": loss, "parameters": _size(candidate, recipe, device)})
+    return kept.results[key]
+
+
+def _answers(
+    candidate: Candidate, asked: Sequence[Question], plan: Plan, recipe: TuningRecipe, kept: Journal
+) -> list[str]:
+    keys = [f"{candidate.name} reply {place}" for place in range(len(asked))]
+    drawn = answers(
         candidate.model,
-        asked,
+        {place: asked[place] for place, key in enumerate(keys) if key not in kept.results},
         instruction=recipe.instruction,
         reply_tokens=plan.reply_tokens,
         seed=recipe.seed,
         adapter=candidate.adapter,
     )
+    for place, reply in drawn:
+        kept.add(keys[place], {"reply": reply})
+    return [kept.results[key]["reply"] for key in keys]
 
 
 def _judged(
-    plan: Plan, turns: Sequence[Question], openings: Sequence[Question], written: Sequence[str]
+    candidate: Candidate,
+    plan: Plan,
+    turns: Sequence[Question],
+    openings: Sequence[Question],
+    *,
+    written: Sequence[str],
+    kept: Journal,
 ) -> dict[str, Any]:
     """Everything that is read off the replies: first those to the openings, then those to the turns."""
     asked = [*openings, *turns]
@@ -117,9 +167,10 @@ def _judged(
     if turns:
         wanted = [question.answered for question in turns]
         found["similarity"] = scores(list(zip(replies, wanted, strict=True)))
-    if plan.judge_url:
+    if plan.judge is not None:
         chosen, answered = (turns, replies) if turns else (openings, list(written))
-        found["judge"] = judge(plan.judge_url, plan.judge_model, chosen, answered, key=plan.judge_key)
+        with ChatServer(plan.judge) as server:
+            found["judge"] = judge(server, chosen, answered, kept=kept, name=candidate.name)
     return found
 
 

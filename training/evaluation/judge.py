@@ -1,46 +1,49 @@
 """CPsyCoun's four dimensions (Zhang et al. 2024), scored by any server that speaks OpenAI's chat completions.
 
-A judge is a model, too: its scores compare models that were judged by the same judge, and prove nothing about people.
+Each reply is scored after what was said before it, on the published ranges, and the means are over dialogues, so the
+figures stand beside the published ones; reports of earlier versions had professionalism from 0 to 4. A judge is a
+model, too: its scores compare models that were judged by the same judge, and prove nothing about people.
 """
 
-import json
-import re
+from collections import defaultdict
 from collections.abc import Sequence
 from importlib.resources import files
+from statistics import fmean
+from typing import Any, Final
 
-from dialogue.process.proxies import is_loopback
 from training.evaluation.answers import Question
-from training.trouble import TrainingTrouble
+from training.evaluation.chat_server import ChatServer, Unanswered
+from training.evaluation.intervals import bootstrap
+from training.evaluation.journal import Journal
 
-DIMENSIONS = {"comprehensiveness": 2, "professionalism": 4, "authenticity": 3, "safety": 1}
+DIMENSIONS: Final = {"comprehensiveness": 2, "professionalism": 3, "authenticity": 3, "safety": 1}
 """The greatest score of each."""
-
-_OBJECT = re.compile(r"\{[^{}]*\}")
-_SECONDS = 120.0
 
 
 def judge(
-    url: str, model: str, asked: Sequence[Question], replies: Sequence[str], *, key: str | None
-) -> dict[str, float]:
-    """The mean score of each dimension. Raises `TrainingTrouble` if the judge is not reached or does not score."""
-    import httpx
+    server: ChatServer, asked: Sequence[Question], replies: Sequence[str], *, kept: Journal, name: str
+) -> dict[str, Any]:
+    """The mean of each dimension with its interval, and how many replies were judged.
 
-    scores = []
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    try:
-        is_here = is_loopback(httpx.URL(url).host)
-        with httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=_SECONDS, trust_env=not is_here) as client:
-            for question, reply in zip(asked, replies, strict=True):
-                body = {
-                    "model": model,
-                    "temperature": 0,
-                    "messages": [{"role": "user", "content": form(question, reply)}],
-                }
-                answer = client.post("/chat/completions", json=body).raise_for_status().json()
-                scores.append(read(answer["choices"][0]["message"]["content"]))
-    except (httpx.HTTPError, KeyError, IndexError, ValueError) as error:
-        raise TrainingTrouble(f"The judge at {url} did not score ({type(error).__name__}).") from error
-    return {name: sum(score[name] for score in scores) / len(scores) for name in DIMENSIONS} if scores else {}
+    Each score is kept in `kept` under `name` and its place as it comes; what is there is not asked again. Raises
+    `TrainingTrouble` if the server is not reached.
+    """
+    scored: dict[int, list[dict[str, float]]] = defaultdict(list)
+    unjudged = 0
+    for place, (question, reply) in enumerate(zip(asked, replies, strict=True)):
+        key = f"{name} judged {place}"
+        if key not in kept.results:
+            kept.add(key, _score(server, question, reply))
+        scores = kept.results[key]["scores"]
+        if scores is None:
+            unjudged += 1
+        else:
+            scored[question.dialogue].append(scores)
+    found: dict[str, Any] = {"judged": sum(map(len, scored.values())), "unjudged": unjudged}
+    for dimension in DIMENSIONS:
+        interval = bootstrap([fmean(one[dimension] for one in each) for each in scored.values()])
+        found |= {dimension: interval.value, f"{dimension}_low": interval.low, f"{dimension}_high": interval.high}
+    return found
 
 
 def form(question: Question, reply: str) -> str:
@@ -50,10 +53,16 @@ def form(question: Question, reply: str) -> str:
     return template.replace("{history}", said).replace("{text}", question.text).replace("{reply}", reply)
 
 
-def read(answer: str) -> dict[str, float]:
-    """The scores in a judge's answer, within their ranges. Raises `ValueError`."""
-    found = _OBJECT.search(answer)
-    if found is None:
-        raise ValueError("no scores")
-    scores = json.loads(found.group())
-    return {name: min(float(most), max(0.0, float(scores[name]))) for name, most in DIMENSIONS.items()}
+def read(answer: dict[str, Any]) -> dict[str, float]:
+    """The scores of a judge's answer. Raises `ValueError` for one that is out of its range: nothing is guessed."""
+    scores = {name: float(answer[name]) for name in DIMENSIONS}
+    if not all(0 <= scores[name] <= most for name, most in DIMENSIONS.items()):
+        raise ValueError("out of range")
+    return scores
+
+
+def _score(server: ChatServer, question: Question, reply: str) -> dict[str, Any]:
+    try:
+        return {"scores": server.read(form(question, reply), read), "why": None}
+    except Unanswered as error:
+        return {"scores": None, "why": str(error)}

@@ -1,0 +1,1 @@
+"""Conversations of a model, as it is served, with simulated seekers: roles of ours, played by a model or by rules."""
