@@ -4,13 +4,14 @@ What is expected comes from tests/worker/engine/chatglm2.py, which shares no cod
 """
 
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -202,15 +203,15 @@ def write_original_adapter(directory: Path, linears: tuple[str, ...], *, is_pick
     return directory
 
 
-def with_lora(linears: tuple[str, ...]) -> Tensor:
-    """The reference with each weight W replaced by W + 2 BA."""
+def with_lora(linears: tuple[str, ...], *, scale: float = 2.0, beside: Mapping[str, Tensor] | None = None) -> Tensor:
+    """The reference with each weight W replaced by W + scale BA, and with other tensors `beside` them."""
     held = chatglm2.weights()
-    changed = {}
+    changed = dict(beside or {})
     for number in range(chatglm2.CONFIG["num_layers"]):
         for linear in linears:
             name = f"{LAYER.format(number)}.{linear}.weight"
             a, b = lora(linear, number)
-            changed[name] = held[name].float() + 2 * b @ a
+            changed[name] = held[name].float() + scale * b @ a
     return chatglm2.forward(IDS, changed=changed)
 
 
@@ -244,6 +245,14 @@ def test_adapters_of_the_original_modules_are_merged(
         (lambda at: (at / "adapter_model.safetensors").write_bytes(b"short"), "cut short"),
         (lambda at: change_adapter(at, peft_type="PREFIX_TUNING"), "PREFIX_TUNING.*only LoRA"),
         (lambda at: change_adapter(at, target_modules=".*query_key_value"), "pattern"),
+        (lambda at: change_weights(at, lambda name: name.replace("base_model.model.", "")), "12 parts have no place"),
+        (lambda at: change_weights(at, lambda name: name.replace("layers.1.", "layers.9.")), "6 parts have no place"),
+        (lambda at: change_weights(at, lambda name: name.replace(".lora_A", ".lora_X")), "parts have no place"),
+        (lambda at: change_weights(at, lambda name: name if "layers.0" in name else ""), "6 parts have no weights"),
+        (lambda at: change_weights(at, lambda name: name if "lora_A" in name else ""), "6 parts have no weights"),
+        (lambda at: change_adapter(at, use_dora=True), "parts have no weights.*magnitude"),
+        (lambda at: change_adapter(at, layers_to_transform=[0]), "6 parts have no place"),
+        (lambda at: change_weights(at, lambda name: name, factor=math.nan), "numbers that are none"),
     ],
 )
 def test_what_is_wrong_with_an_adapter_is_named(
@@ -254,6 +263,38 @@ def test_what_is_wrong_with_an_adapter_is_named(
     with pytest.raises(ModelUnusable, match=said) as refused:
         load(directory, adapter=adapter)
     assert "\n" not in str(refused.value)
+
+
+@PEFT_IS_BEHIND
+def test_scaling_by_the_root_of_the_rank_is_kept(directory: Path, tmp_path: Path) -> None:
+    adapter = write_original_adapter(tmp_path / "adapter", LINEARS[:1])
+    change_adapter(adapter, use_rslora=True)
+    expected = with_lora(LINEARS[:1], scale=8 / 4**0.5)
+    assert (logits(load(directory, adapter=adapter)) - expected).abs().max() < 1e-3
+
+
+@PEFT_IS_BEHIND
+def test_learned_biases_are_divided_like_the_rest(directory: Path, tmp_path: Path) -> None:
+    adapter = write_original_adapter(tmp_path / "adapter", LINEARS[:1])
+    joined = "self_attention.query_key_value"
+    biases = {
+        f"{LAYER.format(number)}.{joined}.bias": torch.linspace(
+            -1, 1, len(chatglm2.weights()[f"{LAYER.format(number)}.{joined}.bias"])
+        )
+        for number in range(chatglm2.CONFIG["num_layers"])
+    }
+    file = adapter / "adapter_model.safetensors"
+    stored = {f"base_model.model.{name.replace('.bias', '.base_layer.bias')}": bias for name, bias in biases.items()}
+    save_file(load_file(file) | stored, file)
+    change_adapter(adapter, bias="lora_only")
+    expected = with_lora(LINEARS[:1], beside=biases)
+    assert (logits(load(directory, adapter=adapter)) - expected).abs().max() < 1e-3
+
+
+def change_weights(directory: Path, rename: Callable[[str], str], *, factor: float = 1.0) -> None:
+    """Under other names; what is renamed to nothing is left out."""
+    file = directory / "adapter_model.safetensors"
+    save_file({rename(name): tensor * factor for name, tensor in load_file(file).items() if rename(name)}, file)
 
 
 def change_adapter(directory: Path, **changes: Any) -> None:

@@ -5,11 +5,11 @@ Most adapters for ChatGLM2 were trained on its own modules. Their names are tran
 """
 
 import json
-import re
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ from worker.engine.port import ModelUnusable
 from worker.model.chatglm2 import P_TUNING
 from worker.model.config_file import is_prefix
 from worker.model.examine import refuse_pointers
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 _ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, ImportError, EOFError)
 _WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
@@ -41,7 +44,8 @@ _PATHS = (
     ("mlp.dense_4h_to_h", "mlp.down_proj"),
     ("self_attn.dense.", "self_attn.o_proj."),
 )
-_SPLIT = re.compile(r"lora_B|lora_magnitude_vector")
+_WHOLE = "lora_A"
+"""Of a joined module, what each of its projections gets undivided."""
 
 
 def merge_adapter(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
@@ -62,11 +66,38 @@ def adapter_files(adapter: Path) -> list[Path]:
 def _merge(model: PreTrainedModel, adapter: Path, *, named: Path) -> PreTrainedModel:
     from peft import PeftModel
 
+    stored = _weights(adapter)
+    _refuse_broken_numbers(stored, named)
     try:
-        return cast("PreTrainedModel", PeftModel.from_pretrained(model, str(adapter)).merge_and_unload())
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Found missing adapter keys")  # they are an error here
+            adapted = PeftModel.from_pretrained(model, str(adapter))
+        _refuse_partial(adapted, stored, named)
+        return cast("PreTrainedModel", adapted.merge_and_unload())
     except _ERRORS as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelUnusable(f"{named} does not fit the model: {said}") from error
+
+
+def _refuse_partial(adapted: "PeftModel", stored: Mapping[str, Tensor], named: Path) -> None:
+    """PEFT leaves out tensors that it has no place for, and leaves places empty, with a warning at most."""
+    from peft import get_peft_model_state_dict
+
+    places = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
+    given = {name.replace(f".{adapted.active_adapter}.", ".") for name in stored}
+    unplaced = sorted(given - places - set(adapted.state_dict()))
+    for keys, problem in ((unplaced, "no place in the model"), (sorted(places - given), "no weights")):
+        if keys:
+            raise ModelUnusable(
+                f"{named} does not fit the model: {len(keys)} parts have {problem} (first: {keys[0]}). "
+                "Take an adapter that was trained on this model."
+            )
+
+
+def _refuse_broken_numbers(stored: Mapping[str, Tensor], named: Path) -> None:
+    broken = next((name for name, tensor in sorted(stored.items()) if not tensor.isfinite().all()), None)
+    if broken is not None:
+        raise ModelUnusable(f"{named} holds numbers that are none (first in {broken}): its training went wrong.")
 
 
 def _config(adapter: Path) -> dict[str, Any]:
@@ -130,7 +161,7 @@ def _native_tensors(name: str, tensor: Tensor, model: PreTrainedModel) -> Iterat
         return
     config: Any = model.config
     rows = [heads * config.head_dim for heads in (config.num_attention_heads, *[config.num_key_value_heads] * 2)]
-    is_split = bool(_SPLIT.search(renamed)) and tensor.shape[0] == sum(rows)
+    is_split = _WHOLE not in renamed and tensor.shape[0] == sum(rows)
     parts = torch.split(tensor, rows) if is_split else (tensor,) * len(rows)
     for projection, part in zip(_PROJECTIONS, parts, strict=True):
         yield renamed.replace(_JOINED, projection), part
