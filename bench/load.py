@@ -4,7 +4,7 @@
     python -m bench.load steady --minutes 30 --plot docs/pictures
     python -m bench.load stored people workers --plot docs/pictures
     python -m bench.load stored --turns 1000 100000 1000000
-    python -m bench.load people --people 10 10000
+    python -m bench.load people --people 10 10000 --rounds 15   # the ratios with an interval of 95 %
     python -m bench.load workers --workers 1 2 4 --json
 
 PostgreSQL from the tests' wheel, a private Valkey, workers with the scripted engine as processes of their own, the
@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import comb
 from pathlib import Path
 
 import psutil
@@ -42,7 +43,6 @@ _MEBIBYTE = 2**20
 _SAMPLE_SECONDS = 10.0
 _STEADY_PEOPLE = 8
 _WARM_SECONDS = 1.0
-_ROUNDS = 5
 _WORKERS_DELAY_SECONDS = 0.5
 _WORKERS_CONCURRENCY = 4
 _WORKERS_PEOPLE = 40
@@ -64,10 +64,11 @@ class Built:
 def main() -> int:
     arguments = _arguments()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    compared_by = {"seconds": arguments.seconds, "rounds": arguments.rounds, "plot": arguments.plot}
     parts: dict[str, Callable[[], list[Line]]] = {
         "steady": partial(steady, minutes=arguments.minutes, plot=arguments.plot),
-        "stored": partial(stored, arguments.turns, seconds=arguments.seconds, plot=arguments.plot),
-        "people": partial(people, arguments.people, seconds=arguments.seconds, plot=arguments.plot),
+        "stored": partial(stored, arguments.turns, **compared_by),
+        "people": partial(people, arguments.people, **compared_by),
         "workers": partial(workers, arguments.workers, seconds=arguments.seconds, plot=arguments.plot),
     }
     results = {name: parts[name]() for name in arguments.parts or parts}
@@ -99,38 +100,73 @@ def steady(*, minutes: float, plot: Path | None) -> list[Line]:
     return [{"": "first third", **first}, {"": "last third", **last}, {"": "ratio", **ratio}]
 
 
-def stored(counts: Sequence[int], *, seconds: float, plot: Path | None) -> list[Line]:
+def stored(counts: Sequence[int], *, seconds: float, rounds: int, plot: Path | None) -> list[Line]:
     """One person's turn beside so many stored ones; the first count is the baseline of the ratio."""
     with ExitStack() as stack:
         rooms = {count: stack.enter_context(_house(workers=1, turns=count)).services for count in counts}
-        return _compared("stored turns", rooms, seconds=seconds, plot=plot)
+        return _compared("stored turns", rooms, seconds=seconds, rounds=rounds, plot=plot)
 
 
-def people(counts: Sequence[int], *, seconds: float, plot: Path | None) -> list[Line]:
+def people(counts: Sequence[int], *, seconds: float, rounds: int, plot: Path | None) -> list[Line]:
     """A turn of somebody among so many who have all talked before and may talk again."""
     with ExitStack() as stack:
         rooms = {count: stack.enter_context(_house(workers=1)).services for count in counts}
         for count, services in rooms.items():
             asyncio.run(_meet(services, count))
-        return _compared("people", rooms, seconds=seconds, plot=plot)
+        return _compared("people", rooms, seconds=seconds, rounds=rounds, plot=plot)
 
 
-def _compared(what: str, rooms: Mapping[int, BotServices], *, seconds: float, plot: Path | None) -> list[Line]:
+def _compared(
+    what: str, rooms: Mapping[int, BotServices], *, seconds: float, rounds: int, plot: Path | None
+) -> list[Line]:
     """One person talks in each database in turn, for several rounds: other load then meets all of them."""
     for services in rooms.values():
         _measure(services, people=1, seconds=_WARM_SECONDS)
-    rounds = [
-        {count: _measure(services, people=1, seconds=seconds).p50_ms for count, services in rooms.items()}
-        for _ in range(_ROUNDS)
-    ]
-    first = next(iter(rooms))
-    medians = {count: statistics.median(each[count] for each in rounds) for count in rooms}
-    ratios = {count: statistics.median(each[count] / each[first] for each in rounds) for count in rooms}
+    measured = []
+    for number in range(rounds):
+        order = list(rooms.items())[:: -1 if number % 2 else 1]  # who comes first is not always the same
+        measured.append({count: _measure(each, people=1, seconds=seconds).p50_ms for count, each in order})
     if plot is not None:
-        plots.growth(what, rounds, plot / f"{what.replace(' ', '-')}.png")
-    return [
-        {what: f"{count:,}", "p50_ms": round(medians[count], 1), "ratio": round(ratios[count], 2)} for count in rooms
-    ]
+        plots.growth(what, [{count: each[count] for count in rooms} for each in measured], plot / _picture(what))
+    return compared(what, list(rooms), measured)
+
+
+def compared(what: str, counts: Sequence[int], rounds: Sequence[Mapping[int, float]]) -> list[Line]:
+    """One line for each count: the median of the rounds, of their ratios to the first count, and its 95 % interval."""
+    lines: list[Line] = []
+    for count in counts:
+        ratios = sorted(each[count] / each[counts[0]] for each in rounds)
+        low, high = median_interval(ratios)
+        lines.append(
+            {
+                what: f"{count:,}",
+                "p50_ms": round(statistics.median(each[count] for each in rounds), 1),
+                "ratio": round(statistics.median(ratios), 2),
+                "interval": f"{low:.2f} to {high:.2f}",
+                "rounds": len(rounds),
+            }
+        )
+    return lines
+
+
+def median_interval(values: Sequence[float], *, confidence: float = 0.95) -> tuple[float, float]:
+    """Two of the sorted values between which the true median lies with at least `confidence`, by the sign test.
+
+    With fewer than six values there is no such pair for 0.95: the outermost are returned.
+    """
+    ordered, count = sorted(values), len(values)
+    left_out, outside = 0, 0.0
+    for below in range((count - 1) // 2):
+        outside += comb(count, below) / 2**count
+        if 2 * outside > 1 - confidence:
+            break
+        left_out = below + 1
+    first = max(0, left_out - 1) if left_out else 0
+    return ordered[first], ordered[count - 1 - first]
+
+
+def _picture(what: str) -> str:
+    return f"{what.replace(' ', '-')}.png"
 
 
 def workers(counts: Sequence[int], *, seconds: float, plot: Path | None) -> list[Line]:
@@ -229,6 +265,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("parts", nargs="*", choices=[*_PARTS, []], help="one or more of them; all, if none is named")
     parser.add_argument("--minutes", type=float, default=2, help="of steady talk")
     parser.add_argument("--seconds", type=float, default=8, help="of each other measurement")
+    parser.add_argument("--rounds", type=int, default=15, help="of each comparison; six or more give an interval")
     parser.add_argument("--turns", type=int, nargs="+", default=[1_000, 100_000, 1_000_000])
     parser.add_argument("--people", type=int, nargs="+", default=[10, 10_000])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])

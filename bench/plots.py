@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_BOUND = 1.2
+_BOUND = 1.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from dialogue.process.exit_status import ExitStatus, status_of
 from dialogue.process.home import keep_private
 from dialogue.process.region import directory_of
 from dialogue.process.settings import DialogueSettings
-from mindglm import language, pieces
+from mindglm import language, lean, pieces
 from mindglm.background import Background
 from mindglm.supervise import FinalExit, Kept
 from worker.settings import WorkerSettings
@@ -47,7 +47,8 @@ def run(settings: DialogueSettings, *, has_worker: bool, has_timings: bool) -> i
     trouble: list[FinalExit] = []
     try:
         with Background() as background, _kept(background, settings, timings, trouble, has_worker=has_worker):
-            from mindglm import terminal
+            with lean.without(*lean.UNUSED_BY_ADAPTERS):
+                from mindglm import terminal
 
             terminal.converse(settings, background, status, timings.took)
     except Leave:

@@ -6,7 +6,7 @@ import typer
 
 from bot.channels import registry
 from bot.channels.channel import Channel, ChannelProcess
-from mindglm import language
+from mindglm import language, lean
 from mindglm.admin import app as admin
 from mindglm.console import app as console
 from mindglm.model import app as model
@@ -35,8 +35,9 @@ def chat(
     timings: Annotated[bool, typer.Option("--timings", help="Print timings on stderr.")] = False,
 ) -> None:
     """Talk in this terminal; starts and stops everything it needs."""
-    from dialogue.process.settings import DialogueSettings
-    from mindglm.chat import run
+    with lean.without(*lean.UNUSED_BY_ADAPTERS):
+        from dialogue.process.settings import DialogueSettings
+        from mindglm.chat import run
 
     raise typer.Exit(run(DialogueSettings.read(), has_worker=worker, has_timings=timings))
 
@@ -44,8 +45,9 @@ def chat(
 @app.command(epilog="Example: mindglm up")
 def up() -> None:
     """Run every channel whose token is set, with broker and worker, until Ctrl-C."""
-    from dialogue.process.settings import DialogueSettings
-    from mindglm.up import run
+    with lean.without(*lean.UNUSED_BY_ADAPTERS):
+        from dialogue.process.settings import DialogueSettings
+        from mindglm.up import run
 
     raise typer.Exit(run(DialogueSettings.read()))
 

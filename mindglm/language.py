@@ -8,10 +8,8 @@ What a machine reads (`--json`, identifiers, commands) stays as it is.
 import os
 import re
 import sys
-import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Final
 
 LOCALES: Final = ("zh", "en")
@@ -76,7 +74,11 @@ def sentences(name: str) -> Sentences:
     """Of one locale."""
     if name == "en":
         return Sentences(name, {})
-    return Sentences(name, tomllib.loads((files("mindglm") / "locales" / f"{name}.toml").read_text("utf-8")))
+    import tomllib
+    from pathlib import Path  # slower to import than the whole of this module
+
+    file = Path(__file__).with_name("locales") / f"{name}.toml"
+    return Sentences(name, tomllib.loads(file.read_text("utf-8")))
 
 
 def _in_env_file() -> str | None:

@@ -1,11 +1,18 @@
-"""Blocks optional imports of libraries to save memory: every megabyte counts on a small host."""
+"""Blocks and defers imports that libraries make and we do not need: memory on a small host, and time at each start."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
+from typing import Any
 
 UNUSED_BY_ADAPTERS = ("colorama", "opentelemetry", "pygments", "rich", "yaml")
 """Optional imports of libraries that we never use (rich tracebacks, httpx's CLI, redis tracing): 8 MB."""
+UNUSED_BY_HELP = ("attr",)
+"""Optional imports of rich, which formats the help."""
+LATE_IN_HELP = {"rich.markdown": "Markdown", "rich.traceback": "Traceback"}
+"""What typer imports for help texts in Markdown and for tracebacks, of which we have neither: 60 ms."""
 
 
 @contextmanager
@@ -21,3 +28,47 @@ def without(*packages: str) -> Iterator[None]:
     finally:
         for package in hidden:
             del sys.modules[package]
+
+
+@contextmanager
+def late(names: dict[str, str]) -> Iterator[None]:
+    """What is imported in this block finds these modules with a single class each, imported when it is called.
+
+    A module that is loaded already is left alone; after the block, importing one finds the whole module.
+    """
+    modules = {module: _late_module(module, name) for module, name in names.items() if module not in sys.modules}
+    sys.modules.update(modules)
+    try:
+        yield
+    finally:
+        for module in modules:
+            del sys.modules[module]
+
+
+def _late_module(module: str, name: str) -> ModuleType:
+    made = ModuleType(module)
+    setattr(made, name, _Late(name, (), {}, module=module))
+    return made
+
+
+class _Late(type):
+    """A class that imports the one it stands for when it is called or asked for an attribute."""
+
+    _module: str
+
+    def __new__(cls, name: str, bases: tuple[type, ...], members: dict[str, Any], *, module: str) -> "_Late":
+        made = super().__new__(cls, name, bases, members)
+        made._module = module
+        return made
+
+    def __init__(cls, name: str, bases: tuple[type, ...], members: dict[str, Any], **_: str) -> None:
+        super().__init__(name, bases, members)
+
+    def __call__(cls, *arguments: Any, **options: Any) -> Any:
+        return cls._meant()(*arguments, **options)
+
+    def __getattr__(cls, attribute: str) -> Any:
+        return getattr(cls._meant(), attribute)
+
+    def _meant(cls) -> Any:
+        return getattr(import_module(cls._module), cls.__name__)

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import typer
-from typer import rich_utils
 from typer.exceptions import TyperException
 
+from mindglm import lean
 from mindglm.language import Sentences
 
 _FRAMEWORK = (
@@ -29,10 +29,11 @@ _FORMATS = ("DEFAULT_STRING", "ENVVAR_STRING")
 def run(app: typer.Typer, sentences: Sentences, arguments: list[str] | None = None) -> None:
     """Run the command line; ends by `SystemExit`."""
     command = typer.main.get_command(app)
+    for each in commands(command):
+        _format_late(each, sentences)
     if sentences.locale == "en":
         command(arguments)
         return
-    _translate_framework(sentences)
     for each in commands(command):
         _translate(each, sentences)
     try:
@@ -93,7 +94,20 @@ def _translate(command: Any, sentences: Sentences) -> None:
         command._spoken = True  # noqa: SLF001 - ours
 
 
+def _format_late(command: Any, sentences: Sentences) -> None:
+    """Only help loads what formats it; every other start does without."""
+    format_help = command.format_help
+
+    def formatted(context: Any, formatter: Any) -> None:
+        _translate_framework(sentences)
+        format_help(context, formatter)
+
+    command.format_help = formatted
+
+
 def _translate_framework(sentences: Sentences) -> None:
+    with lean.without(*lean.UNUSED_BY_HELP), lean.late(lean.LATE_IN_HELP):
+        from typer import rich_utils
     for name in _FRAMEWORK:
         text: str = getattr(rich_utils, name)
         said = sentences.say(text)

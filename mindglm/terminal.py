@@ -5,7 +5,7 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from uuid import UUID
 
@@ -61,7 +61,7 @@ def _sit_down(
     seat: int,
     exports: Path,
 ) -> None:
-    sender = ConsoleSender()
+    sender = ConsoleSender(on_reply=cache(partial(took, "first reply")))  # cached: told once
     files = ConsoleFiles(sender, exports, services.texts)
     writing = LateTextSender(sender, services.pen, send_files=files.send)
     courier = Courier(database=services.database, keys=services.keys, sender=writing, chat_id=address.chat_id)

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NoReturn
 
-from rich.console import Console
-
 from bot.channels import registry
 from dialogue.errors import DialogueError
 from dialogue.process import home
@@ -16,7 +14,7 @@ from dialogue.process.opening import upgrade_own
 from dialogue.process.settings import DialogueSettings
 from dialogue.storage import schema
 from mindglm import pieces, supervisor, unknown_settings
-from mindglm.language import say
+from mindglm.language import echo
 from mindglm.supervise import Program
 
 _WORKER_GRACE_SECONDS = 50.0
@@ -25,19 +23,17 @@ _WORKER_GRACE_SECONDS = 50.0
 def run(settings: DialogueSettings) -> int:
     """Returns 2 with no channel; else this process becomes the supervisor (`mindglm.supervisor`)."""
     home.keep_private()
-    console = Console(stderr=True, highlight=False)
     unknown_settings.warn()
     names = configured()
     if not names:
-        console.print(say("No channel is configured:"))
+        echo("No channel is configured:", to_stderr=True)
         for channel in registry.platforms():
-            console.print(say(f"  {channel.name}: set {registry.process_of(channel).switched_on_by}"))
-        console.print(say("Or talk in the terminal: mindglm chat"))
+            echo(f"  {channel.name}: set {registry.process_of(channel).switched_on_by}", to_stderr=True)
+        echo("Or talk in the terminal: mindglm chat", to_stderr=True)
         return ExitStatus.USAGE
     registry.check_accounts(settings)
     if settings.consent == "off":
-        warning = "MINDGLM_CONSENT=off: messages are stored and answered without asking for consent."
-        console.print(say(warning), style="bold")
+        echo("MINDGLM_CONSENT=off: messages are stored and answered without asking for consent.", to_stderr=True)
     with _alone_in(home.home(settings)) as lock:
         return _run(settings, names, lock)
 

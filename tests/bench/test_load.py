@@ -11,6 +11,8 @@ import sys
 
 import pytest
 
+from bench.load import compared, median_interval
+
 _PATIENCE_SECONDS = 110
 
 
@@ -33,7 +35,7 @@ def test_a_short_load_answers_everybody_and_prints_what_it_saw() -> None:
 
 @pytest.mark.e2e
 def test_a_full_database_and_several_workers_are_measured() -> None:
-    options = ("--turns", "200", "--workers", "2", "--seconds", "0.5", "--json")
+    options = ("--turns", "200", "--workers", "2", "--seconds", "0.5", "--rounds", "2", "--json")
     parts = json.loads(run("bench.load", "stored", "workers", *options))
     assert [line["stored turns"] for line in parts["stored"]] == ["200"]
     assert [line["workers"] for line in parts["workers"]] == [2]
@@ -43,3 +45,19 @@ def test_the_road_is_measured_for_one_and_for_several() -> None:
     rows = json.loads(run("bench.road", "--people", "1", "3", "--seconds", "0.5", "--json"))
     assert [(row["database"], row["people"]) for row in rows] == [("sqlite", 1), ("sqlite", 3)]
     assert all(row["turns"] >= row["people"] and 0 < row["p50_ms"] <= row["p95_ms"] for row in rows)
+
+
+def test_the_interval_of_a_median_is_that_of_the_sign_test() -> None:
+    """Of 6 values none is left out, of 9 one and of 15 three on each side: tables of the binomial distribution."""
+    assert median_interval([3, 1, 2, 6, 5, 4]) == (1, 6)
+    assert median_interval(range(1, 10)) == (2, 8)
+    assert median_interval(range(1, 16)) == (4, 12)
+    assert median_interval([2, 1]) == (1, 2)
+    assert median_interval([7]) == (7, 7)
+
+
+def test_a_comparison_says_how_sure_its_ratio_is() -> None:
+    rounds = [{10: 20.0, 10_000: 20.0 + number} for number in range(9)]
+    first, second = compared("people", [10, 10_000], rounds)
+    assert (first["ratio"], first["interval"]) == (1.0, "1.00 to 1.00")
+    assert (second["people"], second["ratio"], second["interval"]) == ("10,000", 1.2, "1.05 to 1.35")

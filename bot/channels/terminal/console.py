@@ -51,7 +51,8 @@ class ConsoleSender:
 
     name = CHANNEL
 
-    def __init__(self) -> None:
+    def __init__(self, on_reply: Callable[[], object] = lambda: None) -> None:
+        self._on_reply = on_reply
         self.events: queue.Queue[_Partial | _Final] = queue.Queue()
         self._is_closed = False
 
@@ -67,6 +68,8 @@ class ConsoleSender:
             await asyncio.wrap_future(shown)
         except Closing:
             raise TryLater(0) from None
+        if text.kind is DeliveryKind.REPLY:
+            self._on_reply()
         return None
 
     def show_partial(self, turn_id: UUID, text: str) -> None:
