@@ -1,6 +1,6 @@
 """``mindglm model``: fetch, convert, check and probe the weights; nothing of it needs a database or a broker."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -31,11 +31,20 @@ Model = Annotated[str | None, typer.Option(help="Hub id or directory. Default: M
 
 @app.command(epilog="Example: mindglm model fetch ZhangCNN/MindGLM")
 def fetch(
-    hub_id: Annotated[str, typer.Argument(help="The model on the hub.")] = _DEFAULT,
+    hub_id: Annotated[str, typer.Argument(help="The model on the hub, or a recommended one's short name.")] = _DEFAULT,
     revision: Annotated[str | None, typer.Option(help="Commit, tag or branch. Default: the newest commit.")] = None,
     hub: Annotated[HubChoice | None, typer.Option(help="Default: MINDGLM_HUB, or Hugging Face.")] = None,
+    *,
+    recommended: Annotated[bool, typer.Option("--recommended", help="Only list small open models.")] = False,
+    scored: Annotated[
+        list[Path] | None, typer.Option(help="Directories of `mindglm train simulate`, for the list's last column.")
+    ] = None,
 ) -> None:
     """Download a model with progress; a second call goes on where the first one ended."""
+    if recommended:
+        _list_recommended(scored or ())
+        return
+    from mindglm.recommended import hub_id_of
     from worker.model.fetch import fetch_model
     from worker.settings import WorkerSettings
 
@@ -44,7 +53,7 @@ def fetch(
 
     with _refusals():
         place = hub.value if hub is not None else WorkerSettings.read().hub
-        typer.echo(fetch_model(hub_id, revision=revision, hub=place, is_refreshed=True, tell=tell))
+        typer.echo(fetch_model(hub_id_of(hub_id), revision=revision, hub=place, is_refreshed=True, tell=tell))
 
 
 @app.command(epilog="Example: mindglm model convert ~/MindGLM ~/MindGLM-native")
@@ -150,6 +159,24 @@ def probe(
         language.echo("No clear difference: leave MINDGLM_PROMPT_STYLE as it is.")
     else:
         language.echo(f"Set MINDGLM_PROMPT_STYLE={found.better}.")
+
+
+def _list_recommended(scored: Sequence[Path]) -> None:
+    from mindglm import recommended
+    from mindglm.admin import printing
+
+    columns = ("name", "on the hub", "licence", "parameters", "download", "memory", "in our evaluation")
+    try:
+        printing.table("", columns, recommended.rows(scored))
+    except (OSError, ValueError, KeyError, StopIteration) as error:
+        language.echo(f"mindglm: A directory of results cannot be read ({type(error).__name__}).", to_stderr=True)
+        raise typer.Exit(1) from None
+    language.echo(
+        "memory: the weights at 16 bits, twice that where a processor has no bfloat16; the cache comes on top"
+    )
+    language.echo("Fetch one: mindglm model fetch qwen3-1.7b; then MINDGLM_MODEL=Qwen/Qwen3-1.7B")
+    language.echo("Evaluate it: MINDGLM_MODEL=Qwen/Qwen3-1.7B mindglm train simulate talks")
+    language.echo("and show the result: mindglm model fetch --recommended --scored talks")
 
 
 def _engine_in_words(settings: "WorkerSettings") -> str:

@@ -204,3 +204,39 @@ def test_the_command_takes_the_hub(scope: Scope) -> None:
     assert done.exit_code == 0, done.output
     assert "some/model: 0.0 GiB in" in done.stderr
     assert Path(done.stdout.splitlines()[-1]).is_dir()
+
+
+def test_recommended_models_are_listed_with_their_scores_once_somebody_ran_the_evaluation(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    plain = CliRunner().invoke(app, ["fetch", "--recommended"])
+    assert plain.exit_code == 0, plain.output
+    assert plain.output.count("not yet run") == 3
+    assert "Qwen/Qwen3-0.6B" in plain.output
+    assert "Apache-2.0" in plain.output
+    assert "1.1 GiB" in plain.output
+    share = {"value": 0.44, "low": 0.4, "high": 0.5, "items": 40}
+    results = {"related": share, "left_unheard": share, "danger_taken_up": share}
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    (tmp_path / "conversations.jsonl").write_text('{"configuration": {"model": "Qwen3-1.7B@0123456789ab"}}\n')
+    scored = CliRunner().invoke(app, ["fetch", "--recommended", "--scored", str(tmp_path)])
+    assert scored.output.count("not yet run") == 2
+    assert "related replies 44% (40% – 50%)" in scored.output
+    missing = CliRunner().invoke(app, ["fetch", "--recommended", "--scored", str(tmp_path / "nowhere")])
+    assert missing.exit_code == 1
+    assert missing.stderr == "mindglm: A directory of results cannot be read (FileNotFoundError).\n"
+
+
+def test_a_recommended_model_is_fetched_by_its_short_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[str] = []
+    says(monkeypatch, listing(100))
+
+    def download(model: str, **_options: object) -> str:
+        fetched.append(model)
+        return f"/cache/{model}"
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    for name in ("qwen3-4b", "Qwen3-0.6B", "other/model"):
+        assert CliRunner().invoke(app, ["fetch", name]).exit_code == 0
+    assert fetched == ["Qwen/Qwen3-4B-Instruct-2507", "Qwen/Qwen3-0.6B", "other/model"]
