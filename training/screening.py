@@ -48,6 +48,7 @@ DANGER: Final = (
     "care/danger_single.txt",
     "care/danger_voices.txt",
     "care/danger_more.txt",
+    "care/danger_unsaid.txt",
 )
 ORDINARY: Final = (
     "care/ordinary.txt",
