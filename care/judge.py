@@ -28,7 +28,7 @@ REASONS: Final = (
     "coercion",
 )
 HARM: Final = 0  # the head that says whether; the others, in the order of REASONS, say why
-THRESHOLD: Final = 0.8
+THRESHOLD: Final = 0.7
 STRICT_THRESHOLD: Final = 0.6  # for somebody in danger, or under age
 SHORT: Final = 8  # characters; a shorter sentence says too little to be blocked on the usual evidence
 SHORT_THRESHOLD: Final = 0.97
