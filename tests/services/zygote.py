@@ -1,4 +1,4 @@
-"""Starts our commands as forks of a process that has imported them: an import takes seconds, a fork milliseconds.
+"""Starts our commands as forks of a process that has imported and read what they need: seconds become milliseconds.
 
 What then runs is the module as ``python -m`` runs it, in a session of its own. What a real start adds (the interpreter,
 its flags, the order of imports) is the subject of other tests, such as tests/mindglm/test_chat.py and tests/deploy.
@@ -25,9 +25,12 @@ from pathlib import Path
 _PRELOADED = (
     "bot.channels.telegram.adapter",
     "bot.channels.wechat.adapter",
+    "celery.bin.amqp",
+    "celery.bin.celery",
     "celery.bin.worker",
     "celery.concurrency.thread",
     "celery.worker.worker",
+    "click_repl",
     "kombu.transport.redis",
     "mindglm.adapters",
     "mindglm.chat",
@@ -240,9 +243,21 @@ def _become(order: Order) -> None:
     sys.argv[1:] = order.arguments
 
 
+def _warm() -> None:
+    """What each process reads and compiles when it starts, and does not change: half of a start."""
+    from care import guard, judge, screening, texts
+
+    screening.warm()
+    judge.warm()
+    guard.patterns()
+    for locale in ("zh", "en"):
+        texts.load(locale)
+
+
 def main() -> None:
     for name in _PRELOADED:
         importlib.import_module(name)
+    _warm()
     gc.freeze()
     with socket.socket(fileno=int(sys.argv[1])) as orders:
         order = _serve(orders)
