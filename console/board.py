@@ -71,7 +71,7 @@ class Board:
         finally:
             self._follower_count -= 1
             if not self._follower_count and self._reading is not None:
-                self._reading.cancel()
+                self._reading.cancel()  # nobody waits for its end: it asks itself whether it is still wanted
                 self._reading = self._snapshot = None
                 self._changed = asyncio.Event()  # whoever follows next may have another loop
 
@@ -94,9 +94,11 @@ class Board:
                 await asyncio.wait_for(changed.wait(), ALIVE_SECONDS)
 
     async def _read_on(self) -> None:
-        while self._follower_count:  # a cancellation may be swallowed by what it calls
+        while self._reading is asyncio.current_task():  # its one cancellation may be swallowed by what it calls
             before = self._snapshot
             after = await run_in_threadpool(self._read)
+            if self._reading is not asyncio.current_task():
+                return
             self._snapshot = after
             if before is None or before.mark != after.mark:
                 self._tell()

@@ -16,12 +16,12 @@ import structlog
 from bot.channels import registry
 from bot.channels.channel import Channel
 from bot.channels.runtime import Runtime
-from bot.ending import running_tasks
 from bot.health import Deaf, last_report
 from bot.incoming.gate import warn_if_nobody_is_asked
 from bot.services import BotServices
 from dialogue.errors import Misconfigured, SchemaMismatch
 from dialogue.process import home
+from dialogue.process.ending import running_tasks
 from dialogue.process.exit_status import ExitStatus, status_of
 from dialogue.process.logs import configure
 from dialogue.process.opening import upgrade_own

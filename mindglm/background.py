@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, Self, TypeVar
 
-from bot.ending import end_tasks
+from dialogue.process.ending import end_tasks
 
 T = TypeVar("T")
 

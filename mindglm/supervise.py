@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from bot.ending import end_tasks
+from dialogue.process.ending import end_tasks
 from dialogue.process.exit_status import ExitStatus
 from dialogue.process.file_lock import try_lock
 from mindglm.tether import tethered

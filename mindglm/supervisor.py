@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from bot.ending import end_tasks
+from dialogue.process.ending import end_tasks
 from dialogue.process.exit_status import ExitStatus
 from mindglm.language import echo, say
 from mindglm.supervise import FinalExit, Kept, Program

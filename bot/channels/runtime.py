@@ -15,7 +15,6 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from bot.channels.channel import Capabilities, Channel, Cost
-from bot.ending import end_tasks
 from bot.health import Health, Listening
 from bot.outgoing import journal
 from bot.outgoing.claims import Claims, WithinBudget
@@ -26,6 +25,7 @@ from bot.outgoing.markdown import PlainWords
 from bot.outgoing.splitting import split
 from bot.services import BotServices
 from dialogue.messages import OwedText
+from dialogue.process.ending import end_tasks
 from dialogue.storage.clock import utc_now
 from dialogue.tables import Figure
 

@@ -1,5 +1,6 @@
 import asyncio
 import json
+from contextlib import aclosing, suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -189,6 +190,36 @@ async def test_twenty_desks_see_a_crisis_and_one_reader_serves_them(house: House
     await asyncio.wait_for(asyncio.gather(*watching), 30)
     assert seen == [1] * 20
     assert board._reading is None  # nobody follows: nobody reads
+
+
+async def test_a_reader_that_swallows_its_cancellation_ends_also_when_somebody_follows_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers: set[asyncio.Task[object]] = set()
+    is_first = True
+
+    async def sleep(seconds: float) -> None:
+        nonlocal is_first
+        task = asyncio.current_task()
+        assert task is not None
+        readers.add(task)
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait() if is_first else await real_sleep(seconds)
+        is_first = False
+
+    real_sleep = asyncio.sleep
+    board = Board(house.services.database, minutes=5, clock=house.clock)
+    monkeypatch.setattr("console.board.asyncio.sleep", sleep)
+    async with aclosing(board.follow()) as first:
+        await anext(first)
+        while not readers:
+            await real_sleep(0.001)
+    async with aclosing(board.follow()) as second:
+        await anext(second)
+        while len(readers) < 2:
+            await real_sleep(0.001)
+        assert sum(not task.done() for task in readers) == 1
+    await asyncio.wait(readers)
 
 
 async def test_desks_are_let_go_when_the_process_ends(house: House) -> None:

@@ -9,12 +9,17 @@ import time
 from collections.abc import Coroutine, Generator
 from typing import Any, TypeVar
 
+from dialogue.process.ending import end_tasks
 from worker.engine.completions import Completions, Server
 from worker.engine.open_requests import OpenRequests
 from worker.engine.output_collector import OutputCollector
 from worker.engine.port import EngineFailed, Load, Progress, Request
 
 T = TypeVar("T")
+
+_LET_END_SECONDS = 0.5
+_STOP_SECONDS = 5.0
+"""For the ends of open requests, and again for the connections: what has not ended by then is named and left."""
 
 
 class OpenAI:
@@ -68,11 +73,20 @@ class OpenAI:
         self._open_requests.close()
         if self._loop is None or self._thread is None:
             return
-        self._wait(self._completions.stop())
+        self._wait(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
         self._loop = self._thread = None
+
+    async def _end(self) -> None:
+        """What does not end is named in the log and left: the process has to end."""
+        if others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(others, timeout=_LET_END_SECONDS)  # their readers are ending them
+            await end_tasks(others, within_seconds=_STOP_SECONDS)
+        closing = asyncio.ensure_future(self._completions.stop())
+        await asyncio.wait({closing}, timeout=_STOP_SECONDS)
+        await end_tasks([closing], within_seconds=_STOP_SECONDS)
 
     def cancel(self, request_id: str) -> None:
         """End the open streams of this id at once."""
@@ -83,14 +97,22 @@ class OpenAI:
         return self._stream(request, OutputCollector(time.monotonic() + request.deadline_seconds))
 
     def _stream(self, request: Request, collector: OutputCollector) -> Generator[Progress, None, None]:
-        if self._loop is None:
+        if (loop := self._loop) is None:
             raise EngineFailed("the engine is not running")
+        tasks: list[asyncio.Task[Any]] = []
         with self._open_requests.opened(request.id, collector):
-            task = asyncio.run_coroutine_threadsafe(self._completions.reply(request, collector), self._loop)
+            replying = asyncio.run_coroutine_threadsafe(self._reply(request, collector, tasks), loop)
             try:
                 yield from collector.read()
             finally:
-                task.cancel()
+                if not replying.done() and not loop.is_closed():
+                    # a single cancellation may be swallowed, and two at once disturb the closing of the connection
+                    asyncio.run_coroutine_threadsafe(end_tasks(tasks), loop)
+
+    async def _reply(self, request: Request, collector: OutputCollector, tasks: "list[asyncio.Task[Any]]") -> None:
+        if (task := asyncio.current_task()) is not None:
+            tasks.append(task)
+        await self._completions.reply(request, collector)
 
     def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
         if self._loop is None:

@@ -12,8 +12,8 @@ from telegram.error import TelegramError
 
 from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.manifest import MANIFEST
-from bot.ending import end_tasks
 from care.languages import ENGLISH, SIMPLIFIED, locale_of, localized
+from dialogue.process.ending import end_tasks
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

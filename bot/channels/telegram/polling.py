@@ -14,11 +14,11 @@ from bot.channels.telegram.bot_api import POLL_SECONDS, BotApi, accepted, refuse
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.raw import Raw
 from bot.channels.telegram.updates import order_key
-from bot.ending import end_tasks
 from bot.health import Deaf, Health, hangs_for_good
 from bot.incoming.faults import Faults
 from bot.refusals import Refusals
 from dialogue.errors import EnvironmentFault
+from dialogue.process.ending import end_tasks
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

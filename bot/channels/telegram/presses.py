@@ -9,9 +9,9 @@ from telegram import Bot
 from telegram.error import TelegramError
 
 from bot.channels.telegram.chat import TelegramChat
-from bot.ending import end_tasks
 from care.texts import Texts
 from dialogue.errors import DialogueError
+from dialogue.process.ending import end_tasks
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

@@ -21,9 +21,9 @@ from bot.channels.telegram.bot_api import is_topic_gone, retry_seconds
 from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.flood_limits import Limiter, Pace, Urgency
 from bot.channels.telegram.splitting import LIMIT, split
-from bot.ending import end_tasks
 from bot.outgoing.markdown import plain_so_far
 from dialogue.errors import DialogueError
+from dialogue.process.ending import end_tasks
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

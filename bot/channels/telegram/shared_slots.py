@@ -13,9 +13,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from bot.channels.telegram.flood_limits import FLOOD_MEMORY_MS, LocalSlots, Pace, Slot, Urgency
-from bot.ending import end_tasks
 from dialogue.broker.circuit_breaker import CircuitBreaker
 from dialogue.broker.signals import redis_url
+from dialogue.process.ending import end_tasks
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import structlog
 
 from bot.channels.wechat.puppet import Event, Happening, LineBroken, Puppet, PuppetTrouble, StreamTaken, TokenRefused
-from bot.ending import end_tasks
 from bot.refusals import Refusals
+from dialogue.process.ending import end_tasks
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

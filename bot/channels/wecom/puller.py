@@ -18,10 +18,10 @@ from bot.channels.wecom.errors import ACCOUNT_LOST, ApiError, Code, Unreachable
 from bot.channels.wecom.intake import Intake
 from bot.channels.wecom.records import LEASE_SECONDS, Records
 from bot.channels.wecom.trouble import Trouble
-from bot.ending import end_tasks
 from bot.health import Health
 from dialogue.core.cursors import Pull
 from dialogue.errors import EnvironmentFault
+from dialogue.process.ending import end_tasks
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

@@ -8,7 +8,7 @@ import pytest
 
 from bot.channels.wecom.colleagues import Colleagues
 from bot.channels.wecom.puller import Puller
-from bot.ending import running_tasks
+from dialogue.process.ending import running_tasks
 from tests.bot.contract.model import Model
 from tests.bot.wecom.clinic import PERSON, Clinic
 from tests.bot.wecom.loopback import WeCom

@@ -1,15 +1,17 @@
 """The same promises over a server; the server here is real HTTP on the loopback, with a script instead of a model."""
 
+import asyncio
 import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from typing import Any
 
+import httpx
 import pytest
 
 from dialogue.errors import Misconfigured
@@ -259,3 +261,50 @@ def test_the_settings_build_it() -> None:
         engine.stop()
     with pytest.raises(Misconfigured, match="BASE_URL"):
         build(WorkerSettings(engine="openai"))
+
+
+class SwallowsOne(httpx.AsyncBaseTransport):
+    """Takes the first cancellation for a fault of its own, as clean-up code of client libraries has done."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.ended = threading.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/models"):
+            return httpx.Response(200, json={"data": [{"id": "qwen"}]})
+        self.asked.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            self.ended.set()
+        raise AssertionError("slept for an hour")
+
+
+def test_a_request_that_swallows_the_first_cancellation_gives_its_connection_back() -> None:
+    transport = SwallowsOne()
+    engine = OpenAI(Server(base_url="http://127.0.0.1:9/v1", transport=lambda: transport), capacity=1)
+    engine.start()
+    with ThreadPoolExecutor(1) as threads:
+        reading = threads.submit(lambda: list(engine.stream(request(id="swallowed"))))
+        assert transport.asked.wait(10)
+        engine.cancel("swallowed")
+        with pytest.raises(Cancelled):
+            reading.result(10)
+    assert transport.ended.wait(10)
+    engine.stop()
+
+
+def test_a_stop_does_not_wait_for_a_request_that_swallows_its_cancellation() -> None:
+    transport = SwallowsOne()
+    engine = OpenAI(Server(base_url="http://127.0.0.1:9/v1", transport=lambda: transport), capacity=1)
+    engine.start()
+    with ThreadPoolExecutor(1) as threads:
+        reading = threads.submit(lambda: list(engine.stream(request(id="swallowed"))))
+        assert transport.asked.wait(10)
+        engine.stop()
+        with pytest.raises(Cancelled):
+            reading.result(10)
+    assert transport.ended.is_set()

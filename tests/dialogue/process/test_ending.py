@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from structlog.testing import capture_logs
 
-from bot.ending import end_tasks
+from dialogue.process.ending import end_tasks
 
 
 async def swallows_one() -> None:
