@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import bot.channels
 from bot.channels.channel import Channel, ChannelProcess
+from dialogue.admin.cases import escalation_list
+from dialogue.admin.cases.escalation_list import CallBy
 from dialogue.errors import Misconfigured
 from dialogue.process import admins
 from dialogue.process.admins import AdminAccount
@@ -69,6 +71,9 @@ def check_accounts(settings: "DialogueSettings") -> None:
     known = accounts()
     admins.check("MINDGLM_ADMINS", settings.admins, known)
     admins.check("MINDGLM_ALLOW", settings.allow, known)
+    for callee in escalation_list.of(settings):
+        if callee.by is CallBy.CHAT:
+            admins.check_one("MINDGLM_ESCALATION", callee.number, callee.address, known)
 
 
 def metrics_offsets() -> dict[str, int]:

@@ -24,15 +24,18 @@ def parse(setting: str) -> tuple[Address, ...]:
 def check(variable: str, setting: str, accounts: Mapping[str, AdminAccount]) -> None:
     """Raises `Misconfigured` for a channel missing from `accounts`, or an id of the wrong form for its channel."""
     for number, address in _numbered(setting):
-        account = accounts.get(address.channel)
-        if account is None:
-            names = ", ".join(f"{name}:" for name in accounts)
-            example = "".join([f" as in {name}:{one.example}" for name, one in accounts.items()][:1])
-            raise Misconfigured(f"{variable}: entry {number} must begin with one of {names}{example}")
-        if account.pattern.fullmatch(address.chat_id) is None:
-            raise Misconfigured(
-                f"{variable}: entry {number} needs the user's id after {address.channel}: – {account.hint}"
-            )
+        check_one(variable, number, address, accounts)
+
+
+def check_one(variable: str, number: int, address: Address, accounts: Mapping[str, AdminAccount]) -> None:
+    """The same for one entry of a list that names others too."""
+    account = accounts.get(address.channel)
+    if account is None:
+        names = ", ".join(f"{name}:" for name in accounts)
+        example = "".join([f" as in {name}:{one.example}" for name, one in accounts.items()][:1])
+        raise Misconfigured(f"{variable}: entry {number} must begin with one of {names}{example}")
+    if account.pattern.fullmatch(address.chat_id) is None:
+        raise Misconfigured(f"{variable}: entry {number} needs the user's id after {address.channel}: – {account.hint}")
 
 
 def _numbered(setting: str) -> Iterator[tuple[int, Address]]:

@@ -76,9 +76,9 @@ def check(database: Database) -> None:
         found = current(connection)
         if found == known()[-1] or is_ahead(connection):
             return
-    raise SchemaMismatch(
-        f"The database has schema {found or 'none'}, this code needs {known()[-1]}: run `mindglm migrate`."
-    )
+    if found is None:
+        raise SchemaMismatch("The database has no schema yet: run `mindglm migrate`.")
+    raise SchemaMismatch(f"The database has schema {found}, this code needs {known()[-1]}: run `mindglm migrate`.")
 
 
 def is_ahead(connection: Connection) -> bool:

@@ -40,6 +40,7 @@ def examinations() -> list[Examination]:
         *platforms.examinations(),
         Examination("care", duties.examine),
         Examination("admins", stores.examine_admins),
+        Examination("escalation", stores.examine_escalation),
         Examination("processes", stores.examine_processes),
     ]
 

@@ -15,24 +15,29 @@ from redis.retry import Retry
 from sqlalchemy import func, select
 
 from bot.channels.findings import CheckResult, fail, note, ok, warn
+from bot.staff.calls.escalation import CallWays
 from care import texts
 from dialogue.admin import reachability
+from dialogue.admin.cases.escalation_list import CallBy
 from dialogue.admin.office import Office
 from dialogue.broker.signals import redis_url
 from dialogue.core import people, unparsed
 from dialogue.errors import DatabaseUnavailable, SchemaMismatch, WrongSecretKey
 from dialogue.process import admins, home
 from dialogue.process.key_file import master_keys
+from dialogue.states import Role
 from dialogue.storage import schema
 from dialogue.storage.clock import utc_now
 from dialogue.storage.database import Database, connect, sqlite_url
 from dialogue.storage.vault import MasterKeys
+from dialogue.tables import Staff
 from dialogue.telemetry import heartbeat as presence
 from dialogue.upkeep import key_rotation
 from mindglm.doctor.findings import Patient
 
 _MAX_SKEW_SECONDS: Final = 2.0
 _REDIS_SECONDS: Final = 3.0
+_MAY_ATTEND: Final = Staff.role != Role.VIEWER
 _KEY_FILE: Final = "secret.key"
 _OF_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
@@ -111,6 +116,26 @@ def examine_admins(patient: Patient) -> Iterator[CheckResult]:
             yield warn("admin_untried", admin=name)
         else:
             yield ok("admin_reached", admin=name)
+
+
+def examine_escalation(patient: Patient) -> Iterator[CheckResult]:
+    """Can everybody on the list be called? Raises `Misconfigured` for a list that cannot work."""
+    if patient.bot.database_url is None and not _default_file(patient).exists():
+        return
+    office = Office.of(patient.bot, master_keys(patient.bot), texts.load(patient.bot.locale))
+    callees = CallWays.of(patient.bot, office).callees
+    if patient.bot.escalation is None:
+        yield note("escalation_none", minutes=office.case_minutes)
+        return
+    yield ok("escalation", count=len(callees), minutes=office.case_minutes)
+    named = {callee.target for callee in callees if callee.by is CallBy.CONSOLE}
+    if named:
+        with closing(connect(_database_url(patient), pool_size=1)) as database:
+            schema.check(database)
+            with database.read() as session:
+                able = set(session.scalars(select(Staff.name).where(Staff.disabled_at.is_(None), _MAY_ATTEND)))
+        for name in sorted(named - able):
+            yield fail("escalation_nobody", name=name)
 
 
 def examine_broker(patient: Patient) -> Iterator[CheckResult]:

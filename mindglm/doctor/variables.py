@@ -5,7 +5,7 @@ import difflib
 import importlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -36,7 +36,14 @@ def examine(patient: Patient) -> Iterator[CheckResult]:
 def unknown() -> list[tuple[str, str | None]]:
     """Names that are set and that nothing reads, each with the nearest known name if one is near."""
     names = known()
-    return [(name, next(iter(difflib.get_close_matches(name, names, n=1)), None)) for name in sorted(_given() - names)]
+    return [(name, _nearest(name, names)) for name in sorted(_given() - names)]
+
+
+def _nearest(name: str, names: Collection[str]) -> str | None:
+    """By what follows the prefix: that all have in common makes none of them near."""
+    bare = [each.removeprefix(_PREFIX) for each in names]
+    found = difflib.get_close_matches(name.removeprefix(_PREFIX), bare, n=1)
+    return f"{_PREFIX}{found[0]}" if found else None
 
 
 def _given() -> set[str]:

@@ -6,6 +6,8 @@ from importlib.resources import files
 
 from bot.channels import registry
 from bot.channels.findings import CheckResult
+from dialogue.errors import DialogueError
+from mindglm import language
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +15,7 @@ class Explanations:
     """What is found and how it is mended, by the finding's key."""
 
     entries: dict[str, dict[str, str]]
+    locale: str
 
     def title(self, check: str) -> str:
         return self.entries["titles"][check]
@@ -21,12 +24,20 @@ class Explanations:
         return self.entries["verdicts"][grade]
 
     def says(self, finding: CheckResult) -> str:
-        return self.entries[finding.key]["says"].format(**finding.values)
+        return self.entries[finding.key]["says"].format(**self._values(finding))
 
     def mend(self, finding: CheckResult) -> str | None:
         """What to do; None where nothing is to be done."""
         mend = self.entries[finding.key].get("mend")
-        return mend.format(**finding.values) if mend else None
+        return mend.format(**self._values(finding)) if mend else None
+
+    def _values(self, finding: CheckResult) -> dict[str, object]:
+        """A refusal of the domain is a sentence, too."""
+        spoken = language.sentences("en" if self.locale == "en" else "zh")
+        return {
+            name: spoken.say(str(value)) if isinstance(value, DialogueError) else value
+            for name, value in finding.values.items()
+        }
 
 
 def load(locale: str) -> Explanations:
@@ -36,4 +47,4 @@ def load(locale: str) -> Explanations:
         words = channel.words(locale)
         entries["titles"][channel.name] = words.label
         entries |= {key: dict(entry) for key, entry in words.findings.items()}
-    return Explanations(entries)
+    return Explanations(entries, locale)

@@ -22,7 +22,7 @@ from sqlalchemy import update
 
 from bot.channels import registry
 from bot.channels.channel import Channel
-from bot.channels.findings import CheckResult, Grade
+from bot.channels.findings import CheckResult, Grade, fail
 from bot.channels.telegram.manifest import MANIFEST as TELEGRAM
 from bot.channels.wechat.manifest import MANIFEST as WECHAT
 from care import texts
@@ -30,15 +30,17 @@ from dialogue.admin import reachability
 from dialogue.admin.office import Office
 from dialogue.broker.signals import redis_url as in_redis_form
 from dialogue.core import people
+from dialogue.errors import Misconfigured, SchemaMismatch
 from dialogue.process import admins
 from dialogue.process.settings import DialogueSettings
+from dialogue.states import Role
 from dialogue.storage import schema
 from dialogue.storage.clock import utc_now
 from dialogue.storage.database import connect, sqlite_url
 from dialogue.storage.vault import MasterKeys, new_secret
-from dialogue.tables import DELIVERIES
+from dialogue.tables import DELIVERIES, Staff
 from dialogue.telemetry.heartbeat import Identity, beat
-from mindglm.doctor import duties, host, models, platforms, rounds, stores, variables
+from mindglm.doctor import duties, host, models, platforms, rounds, stores, variables, words
 from mindglm.doctor.findings import Examination, Patient
 from tests.bot.telegram.loopback import TOKEN, Telegram
 from tests.bot.wechat.gateway import TOKEN as WECHAT_TOKEN
@@ -166,6 +168,18 @@ def test_a_name_that_nobody_reads_is_a_typing_error(patient: Callable[..., Patie
     assert found.values == {"name": "MINDGLM_TELEGRAM_TOKN", "likely": "MINDGLM_TELEGRAM_TOKEN"}
 
 
+def test_a_name_that_is_near_nothing_is_not_explained_by_the_prefix(patient: Callable[..., Patient]) -> None:
+    place = patient(MINDGLM_XYZZY="x")
+    (found,) = [finding for finding in variables.examine(place) if finding.key == "variable_unknown"]
+    assert found.values == {"name": "MINDGLM_XYZZY", "likely": "—"}
+
+
+@pytest.mark.parametrize(("locale", "said"), [("zh", "数据库还没有建表"), ("en", "The database has no schema yet")])
+def test_a_refusal_inside_a_finding_is_said_in_the_operators_language(locale: str, said: str) -> None:
+    error = SchemaMismatch("The database has no schema yet: run `mindglm migrate`.")
+    assert said in words.load(locale).says(fail("database_schema", error=error))
+
+
 def test_a_file_with_secrets_that_others_may_read_is_told(patient: Callable[..., Patient], tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("MINDGLM_TELEGRAM_TOKEN=1:x\n")
     (tmp_path / ".env").chmod(0o644)
@@ -259,6 +273,28 @@ def test_every_master_key_in_use_is_looked_at(patient: Callable[..., Patient], t
         with database.begin() as session:
             beat(session, Identity(kind="worker", name="w", key_ids=MasterKeys.parse(other).ids), {}, now=utc_now())
         assert keys(stores.examine_key, both)["key_missing_there"] is Grade.FAIL
+
+
+def test_the_list_of_those_who_are_called_is_checked(patient: Callable[..., Patient], tmp_path: Path) -> None:
+    url, secret = sqlite_url(tmp_path / "test.db"), new_secret()
+    place = {"MINDGLM_DATABASE_URL": url, "MINDGLM_SECRET_KEY": secret}
+    migrate(url)
+    assert keys(stores.examine_escalation, patient(**place)) == {"escalation_none": Grade.NOTE}
+    listed = patient(**place, MINDGLM_ESCALATION="console:Lin, console:wei, telegram:7")
+    with closing(connect(url)) as database, database.begin() as session:
+        for name, role in (("lin", Role.COUNSELLOR), ("wei", Role.VIEWER)):
+            session.add(Staff(name=name, role=role, locale="zh", created_at=utc_now()))
+    found = list(stores.examine_escalation(listed))
+    assert [(one.key, one.values.get("name")) for one in found] == [("escalation", None), ("escalation_nobody", "wei")]
+    with pytest.raises(Misconfigured, match="MINDGLM_SMTP_URL"):
+        list(stores.examine_escalation(patient(**place, MINDGLM_ESCALATION="mailto:duty@example.org")))
+
+
+@pytest.mark.parametrize("entries", ["telegarm:7", "lin, telegram:7", "console:lin, telegram:@lin"])
+def test_a_call_that_could_never_arrive_is_refused_at_the_start(entries: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINDGLM_ESCALATION", entries)
+    with pytest.raises(Misconfigured, match="MINDGLM_ESCALATION: entry"):
+        registry.check_accounts(DialogueSettings.read())
 
 
 def test_an_admin_whom_nothing_reaches_is_told(patient: Callable[..., Patient], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from typing import Self
 from uuid import uuid4
 
@@ -37,10 +38,7 @@ class CallWays:
     @classmethod
     def of(cls, settings: DialogueSettings, office: Office) -> Self:
         """As the operator has set it up; raises `Misconfigured`."""
-        try:
-            callees = escalation_list.parse(settings.escalation.get_secret_value() if settings.escalation else "")
-        except ValueError as error:
-            raise Misconfigured(f"MINDGLM_ESCALATION: {error}") from None
+        callees = escalation_list.of(settings)
         needs_mail = any(callee.by is CallBy.MAIL for callee in callees)
         if needs_mail and (settings.smtp_url is None or settings.mail_from is None):
             raise Misconfigured("MINDGLM_ESCALATION names an e-mail: set MINDGLM_SMTP_URL and MINDGLM_MAIL_FROM too")
@@ -131,7 +129,7 @@ class Escalation:
                 self._ways.webhook.send(call, callee, now=self._clock())
         except webhook.CallRefused as error:
             return str(error)
-        except OSError as error:
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: an address that cannot be written down
             return type(error).__name__
         return None
 

@@ -9,16 +9,16 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, bindparam, or_, select, update
+from sqlalchemy import Row, and_, bindparam, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from dialogue.admin import alerts, audit, find
 from dialogue.admin.audit import Action, Whom
 from dialogue.admin.cases.escalation_list import CallBy, Callee
 from dialogue.admin.office import Office
-from dialogue.states import OPEN_DELIVERY_STATES, DeliveryState
+from dialogue.states import OPEN_DELIVERY_STATES, DeliveryState, Role
 from dialogue.storage.ids import new_id
-from dialogue.tables import CASE_CALLS, CASES, spelled_out
+from dialogue.tables import CASE_CALLS, CASES, Staff, StaffSession, spelled_out
 
 LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 5
@@ -34,6 +34,16 @@ _DUE = (
     .limit(_BATCH)
     .with_for_update(skip_locked=True)
 )
+_AT_THE_CONSOLE = select(
+    exists().where(
+        Staff.name == bindparam("name"),
+        Staff.disabled_at.is_(None),
+        Staff.role != Role.VIEWER,
+        StaffSession.staff_id == Staff.id,
+        StaffSession.expires_at > bindparam("now"),
+    )
+)
+"""Whether somebody may attend to people and is signed in; a desk that idles rings too."""
 _OWED = (
     select(CASE_CALLS.c.id)
     .where(
@@ -133,8 +143,8 @@ def _call_next(session: Session, office: Office, callees: Sequence[Callee], row:
 
 def _call(session: Session, office: Office, callee: Callee, rung: int, row: Row[Any], *, now: datetime) -> bool:
     """False for somebody who cannot be called now."""
-    if callee.by is CallBy.CONSOLE:
-        return True  # the console shows it, and notifies them
+    if callee.by is CallBy.CONSOLE:  # the console shows it, and notifies them
+        return bool(session.scalar(_AT_THE_CONSOLE, {"name": callee.target, "now": now}))
     if callee.by is CallBy.CHAT:
         words = _text(session, office, row, now=now)
         return alerts.tell(session, office, callee.address, words, row.conversation_id, now=now)

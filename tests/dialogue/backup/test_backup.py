@@ -179,7 +179,7 @@ def test_what_is_damaged_is_refused_before_anything_is_written(
     target = new_database("sqlite")
     with pytest.raises(BackupUnusable):
         restore(target, path, now=NOW)
-    with pytest.raises(SchemaMismatch, match="none"):
+    with pytest.raises(SchemaMismatch, match="no schema"):
         schema.check(target)
 
 

@@ -63,6 +63,21 @@ class MailReceiver(_Receiver):
         super().__init__(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Conversation))
 
 
+class NonsenseReceiver(_Receiver):
+    """Reads a request's head, answers with `says` and hangs up."""
+
+    scheme = "http"
+
+    def __init__(self, says: bytes) -> None:
+        class Conversation(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                while self.rfile.readline().strip():
+                    pass
+                self.wfile.write(says)
+
+        super().__init__(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Conversation))
+
+
 class WebReceiver(_Receiver):
     """`taken`: path, headers and body of each request; it answers with `status` and `answer`."""
 

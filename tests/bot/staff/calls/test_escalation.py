@@ -1,6 +1,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,9 +16,9 @@ from dialogue.admin.office import Actor, Office
 from dialogue.errors import Misconfigured
 from dialogue.messages import Address
 from dialogue.process.settings import DialogueSettings
-from dialogue.states import DeliveryKind
-from dialogue.tables import CASE_CALLS
-from tests.bot.staff.calls.receivers import MailReceiver, WebReceiver
+from dialogue.states import DeliveryKind, Role
+from dialogue.tables import CASE_CALLS, Staff, StaffSession
+from tests.bot.staff.calls.receivers import MailReceiver, NonsenseReceiver, WebReceiver
 from tests.builders import Rooms
 
 LIN = Actor(name="console:lin")
@@ -42,6 +43,16 @@ class Duty:
         with self.rooms.database.begin() as session:
             alerts.alarm(session, self.office, heard.conversation_id, tier=3, is_urgent=False, now=self.rooms.clock())
         return heard.conversation_id
+
+    def at_the_console(self, name: str, *, role: Role = Role.COUNSELLOR, hours: int = 12) -> None:
+        """They have signed in there; `hours`: for how much longer."""
+        now = self.rooms.clock()
+        with self.rooms.database.begin() as session:
+            staff = Staff(name=name, role=role, locale="zh", created_at=now)
+            session.add(staff)
+            session.flush()
+            times = {"created_at": now, "expires_at": now + timedelta(hours=hours)}
+            session.add(StaffSession(digest=name, staff_id=staff.id, secret=b"", **times))
 
     def called(self) -> list[str | None]:
         with self.rooms.database.read() as session:
@@ -80,6 +91,7 @@ def test_one_after_another_is_called_until_somebody_takes_the_case(
     duty: Duty, mails: MailReceiver, web: WebReceiver
 ) -> None:
     duty.settings = {"smtp_url": SecretStr(mails.url), "mail_from": "bot@example.org"}
+    duty.at_the_console("lin")
     calls = duty.escalation(f"console:lin, telegram:7, mailto:duty@example.org, {web.url}/hook?key=hidden")
     duty.alarm()
     calls.call()
@@ -179,6 +191,58 @@ def test_a_call_that_fails_is_repeated_and_then_the_next_is_called(duty: Duty, w
     with duty.rooms.database.read() as session:
         errors = {row.error for row in session.execute(CASE_CALLS.select())}
     assert errors == {"http_500"}
+
+
+@pytest.mark.parametrize("says", [b"no http at all\r\n\r\n", b"HTTP/1.1 two hundred\r\n\r\n", b""])
+def test_a_pager_that_speaks_nonsense_holds_up_nobody_elses_call(duty: Duty, web: WebReceiver, says: bytes) -> None:
+    with NonsenseReceiver(says) as nonsense:
+        calls = duty.escalation(f"{nonsense.url}/a, {web.url}/b")
+        first = duty.alarm(who="甲")
+        duty.rooms.clock.tick(301)
+        calls.call()
+        assert duty.called() == ["http://127.0.0.1"], first
+        for _ in range(10):
+            duty.rooms.clock.tick(30)
+            calls.call()
+    with duty.rooms.database.read() as session:
+        rows = {row.rung: row for row in session.execute(CASE_CALLS.select())}
+    assert rows[0].state in {"pending", "failed"}
+    assert rows[0].error
+    assert len(web.taken) == 1
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/a b", "http://127.0.0.1:1/值班", "http://127.0.0.1:1/\x01"])
+def test_an_address_that_cannot_be_asked_is_a_call_that_failed(duty: Duty, url: str) -> None:
+    calls = duty.escalation(url)
+    duty.alarm()
+    duty.rooms.clock.tick(301)
+    calls.call()
+    with duty.rooms.database.read() as session:
+        (row,) = session.execute(CASE_CALLS.select()).all()
+    assert (row.state, bool(row.error)) == ("pending", True)
+
+
+def test_a_password_that_smtp_cannot_say_is_a_call_that_failed(duty: Duty, mails: MailReceiver) -> None:
+    duty.settings = {"smtp_url": SecretStr(mails.url.replace("//", "//bot:密码@")), "mail_from": "bot@example.org"}
+    calls = duty.escalation("mailto:duty@example.org")
+    duty.alarm()
+    duty.rooms.clock.tick(301)
+    calls.call()
+    with duty.rooms.database.read() as session:
+        (row,) = session.execute(CASE_CALLS.select()).all()
+    assert (row.state, bool(row.error)) == ("pending", True)
+
+
+def test_who_is_not_at_the_console_is_passed_over(duty: Duty) -> None:
+    duty.at_the_console("lin")
+    duty.at_the_console("wei", role=Role.VIEWER)
+    duty.at_the_console("fang", hours=-1)
+    calls = duty.escalation("console:nobody, console:wei, console:fang, console:Lin, telegram:7")
+    duty.alarm()
+    for _ in range(2):
+        duty.rooms.clock.tick(301)
+        calls.call()
+    assert duty.called() == ["console:lin", "telegram:7"]
 
 
 def test_a_robot_that_refuses_with_status_200_has_refused(duty: Duty, web: WebReceiver) -> None:
