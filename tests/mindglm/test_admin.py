@@ -1,8 +1,8 @@
 """`mindglm admin` in this process, on a home of its own: what it prints, leaves in the audit, and exits with."""
 
 import json
-import subprocess
-import sys
+import os
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -15,6 +15,7 @@ from dialogue.states import DeliveryState
 from dialogue.tables import Delivery
 from tests.builders import Rooms
 from tests.mindglm.counter import printed, run
+from tests.services import zygote
 
 ME = UUID(int=1)
 
@@ -119,10 +120,10 @@ def test_without_a_broker_it_works_and_stdout_holds_nothing_but_the_answer(
     monkeypatch.delenv("MINDGLM_BROKER_URL")
     monkeypatch.setenv("MINDGLM_LOG_LEVEL", "DEBUG")
     conversation_id = str(rooms.heard().conversation_id)
-    command = [sys.executable, "-m", "mindglm", "admin", "reset", conversation_id, "--yes", "--json"]
-    done = subprocess.run(command, capture_output=True, check=True)
-    assert json.loads(done.stdout) == {"reset_count": 1}
-    again = subprocess.run(command, capture_output=True, check=False, text=True)
+    reset = partial(zygote.run, "mindglm", "admin", "reset", conversation_id, "--yes", "--json")
+    done = reset(environment=dict(os.environ))
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"reset_count": 1})
+    again = reset(environment=dict(os.environ))
     assert (again.returncode, again.stdout) == (1, "")
     assert "has ended already" in again.stderr
 

@@ -5,7 +5,6 @@ import os
 import re
 import string
 import subprocess
-import sys
 import threading
 import tomllib
 from collections.abc import Callable, Iterator
@@ -45,6 +44,7 @@ from mindglm.doctor.findings import Examination, Patient
 from tests.bot.telegram.loopback import TOKEN, Telegram
 from tests.bot.wechat.gateway import TOKEN as WECHAT_TOKEN
 from tests.bot.wechat.gateway import Gateway
+from tests.services import zygote
 from tests.services.migrated import migrate
 from tests.services.valkey import ValkeyServer
 from worker.engine import completions
@@ -75,14 +75,7 @@ def keys(examine: Examine, patient: Patient) -> dict[str, Grade]:
 
 
 def doctor(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mindglm", "doctor", *arguments],
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=90,
-    )
+    return zygote.run("mindglm", "doctor", *arguments, environment={**os.environ, **variables})
 
 
 # --- The whole round -------------------------------------------------------------------------------------------------

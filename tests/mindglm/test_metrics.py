@@ -4,8 +4,6 @@ import json
 import os
 import re
 import socket
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 from tests.bot.telegram.clinic import Clinic
 from tests.bot.telegram.loopback import Telegram
 from tests.patience import wait_until
+from tests.services import zygote
 
 WHO = 770011
 LABEL = re.compile(r'(\w+)="([^"]*)"')
@@ -79,13 +78,7 @@ def sample(text: str, name: str) -> float:
 
 
 def ask(clinic: Clinic, target: str) -> tuple[int, dict[str, object]]:
-    done = subprocess.run(
-        [sys.executable, "-m", "mindglm", "health", target],
-        env={**os.environ, **clinic.environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = zygote.run("mindglm", "health", target, environment={**os.environ, **clinic.environment})
     return done.returncode, json.loads(done.stdout)
 
 

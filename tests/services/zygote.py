@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import asdict, dataclass
@@ -44,6 +45,7 @@ _PRELOADED = (
     "worker.engine.scripted",
 )
 _LOOK_SECONDS = 0.05
+_RUN_SECONDS = 90
 _SIGNALS = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM)
 
 
@@ -113,6 +115,14 @@ def start(
         errors=str(errors or log),
     )
     return _zygote().fork(order)
+
+
+def run(module: str, *arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """As `subprocess.run` with what it says caught, for commands that end by themselves."""
+    with tempfile.TemporaryDirectory() as directory:
+        said, errors = Path(directory) / "said", Path(directory) / "errors"
+        status = start(module, *arguments, environment=environment, log=said, errors=errors).wait(_RUN_SECONDS)
+        return subprocess.CompletedProcess([module, *arguments], status, said.read_text(), errors.read_text())
 
 
 @cache

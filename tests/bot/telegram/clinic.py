@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -121,12 +119,7 @@ class Clinic:
         return is_quiet(self.database)
 
     def health(self) -> dict[str, Any]:
-        done = subprocess.run(
-            [sys.executable, "-m", "mindglm", "telegram", "--health"],
-            env={**os.environ, **self.environment},
-            capture_output=True,
-            check=False,
-        )
+        done = zygote.run("mindglm", "telegram", "--health", environment={**os.environ, **self.environment})
         return {"status": done.returncode, **json.loads(done.stdout)}
 
     def end_conversations(self) -> int:

@@ -11,6 +11,7 @@ import pytest
 from dialogue.storage.vault import new_secret
 from tests.bot.wechat.gateway import TOKEN, Gateway
 from tests.patience import wait_until
+from tests.services import zygote
 
 WECHAT = [sys.executable, "-m", "mindglm", "wechat"]
 
@@ -33,14 +34,7 @@ def environment(gateway: Gateway, broker_url: str, **more: str) -> dict[str, str
 def test_what_no_restart_mends_is_one_line_and_status_78(
     gateway: Gateway, redis_url: str, variable: str, value: str
 ) -> None:
-    done = subprocess.run(
-        WECHAT,
-        env=environment(gateway, redis_url, **{variable: value}),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = zygote.run("mindglm", "wechat", environment=environment(gateway, redis_url, **{variable: value}))
     assert done.returncode == os.EX_CONFIG
     assert variable in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
