@@ -12,6 +12,8 @@ from uuid import UUID
 from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction
 
+from dialogue.storage.prepared import PreparingSession
+
 _KEY = "after_commit"
 
 
@@ -56,7 +58,7 @@ class _Queue:
     """How many hints there were when each open savepoint was set."""
 
 
-class QueueingSession(Session):
+class QueueingSession(PreparingSession):
     """A session that drops a savepoint's hints together with its rows."""
 
 

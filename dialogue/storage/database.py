@@ -20,7 +20,6 @@ from sqlalchemy.exc import (
     IntegrityError,
     InvalidatePoolError,
     NoSuchModuleError,
-    OperationalError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -29,6 +28,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from dialogue.errors import DatabaseDamaged, DatabaseUnavailable, Misconfigured
 from dialogue.storage import after_commit
 from dialogue.storage.after_commit import Announce, Hints, QueueingSession
+from dialogue.storage.prepared import PreparedStatements, PreparingSession
 from dialogue.storage.writer_queue import WriterQueue
 
 _MAX_IDLE_WAL_BYTES = 16 * 1024 * 1024
@@ -64,6 +64,7 @@ class Database:
         self._announce = announce
         self._writer = WriterQueue() if engine.dialect.name == "sqlite" else None
         self.reading = engine.execution_options(**_READ_ONLY)
+        self._statements = PreparedStatements(engine.dialect)
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
@@ -71,15 +72,18 @@ class Database:
 
         Hints queued during the transaction are announced after the commit (`dialogue.storage.after_commit`).
         """
-        session = QueueingSession(self.engine, expire_on_commit=False)
-        with self._in_a_row(), reachable(), session, session.begin():
+        with (
+            self._in_a_row(),
+            reachable(),
+            QueueingSession(self.engine, self._statements).committing() as session,
+        ):
             yield session
         self._hand_over(after_commit.queued(session))
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """One reading transaction, which on SQLite waits for no writer; raises `DatabaseUnavailable`."""
-        with reachable(), Session(self.reading, expire_on_commit=False) as session, session.begin():
+        with reachable(), PreparingSession(self.reading, self._statements).committing() as session:
             yield session
 
     @contextmanager
@@ -133,7 +137,7 @@ def connect(
     """
     try:
         parsed, is_pooled, threshold = _without_preparing(make_url(url))
-        options: dict[str, Any] = {"hide_parameters": True, "pool_size": pool_size}
+        options: dict[str, Any] = {"hide_parameters": True, "pool_size": pool_size, "pool_use_lifo": True}
         if parsed.get_backend_name() == "sqlite":
             options |= {"connect_args": {"timeout": _BUSY_SECONDS, "check_same_thread": False}}
         elif threshold is not None:
@@ -267,7 +271,8 @@ def _begin_sqlite(connection: Connection) -> None:
     if "mindglm_bare" in connection.get_execution_options():
         return
     statement = "BEGIN DEFERRED" if "mindglm_read_only" in connection.get_execution_options() else "BEGIN IMMEDIATE"
+    cursor = connection.connection.cursor()
     try:  # on the driver's own connection: through ours it costs as much as all the rest of a transaction
-        connection.connection.cursor().execute(statement)
+        cursor.execute(statement)
     except sqlite3.Error as error:
-        raise OperationalError(statement, None, error) from error
+        connection._handle_dbapi_exception(error, statement, None, cursor, None)  # noqa: SLF001 - it tells who listens
