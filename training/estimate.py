@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from training import four_bits
 from training.machine import choose_precision
 from training.recipe import DpoRecipe, PpoRecipe, RewardRecipe, TuningRecipe
 from training.trouble import TrainingTrouble
@@ -100,6 +101,8 @@ def estimate(shape: dict[str, Any], recipe: TuningRecipe, *, flops: float, bytes
         sides = (sum(sides) for name, sides in matrices.items() if lora.targets is None or name in lora.targets)
         trained = layers * lora.rank * sum(sides)
     copies = _copies(recipe)
+    has_four_bits = lora is not None and lora.base_bits == four_bits.BITS
+    in_matrix = four_bits.BITS_PER_WEIGHT / 8 if has_four_bits else bytes_per_weight  # bytes
     tokens = recipe.rows * recipe.length * (2 if isinstance(recipe, RewardRecipe | DpoRecipe) else 1)
     kept = 1 if recipe.recomputed else layers
     held = layers * width if recipe.recomputed else 0  # what each layer began from
@@ -108,7 +111,7 @@ def estimate(shape: dict[str, Any], recipe: TuningRecipe, *, flops: float, bytes
     return Estimate(
         parameters=parameters,
         trained=trained,
-        weights_gib=copies * bytes_per_weight * parameters / _GIB,
+        weights_gib=copies * (bytes_per_weight * (parameters - in_layers) + in_matrix * in_layers) / _GIB,
         optimiser_gib=(12 + bytes_per_weight) * trained / _GIB,  # master, two moments in float32, gradient
         activations_gib=activations / _GIB,
         logits_gib=3 * 4 * _LOGIT_SLICE * vocabulary / _GIB,

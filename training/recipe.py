@@ -77,6 +77,9 @@ class Lora(BaseModel):
     targets: tuple[str, ...] | None = Field(
         default=None, description="Names of modules; null: every matrix of the model's layers."
     )
+    base_bits: Literal[4, 16] = Field(
+        default=16, description="4 is QLoRA: the frozen matrices in NF4, a quarter of the memory, somewhat slower."
+    )
 
 
 class TuningRecipe(Recipe):

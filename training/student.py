@@ -13,7 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from dialogue.process.settings import INSTRUCTION
-from training import release
+from training import four_bits, release
 from training.core import attention
 from training.data.encoding import Encoder
 from training.machine import choose_precision
@@ -25,6 +25,8 @@ from worker.instructions import Instructions
 from worker.model.examine import Examined, examine
 from worker.model.write import make_readable
 from worker.tokenizer import Tokenizer, load_tokenizer
+
+_CPU = torch.device("cpu")
 
 ADAPTER = "adapter"
 MODEL = "model"
@@ -116,8 +118,11 @@ def load(source: Path, recipe: TuningRecipe, *, device: torch.device, adapter: P
     """The model in `source` as the recipe wants it trained, with `adapter` merged first. Raises `TrainingTrouble`."""
     examined = _examined(source)
     dtype = choose_precision(recipe, device)
-    model = release.read(source, dtype=dtype, device=device, adapter=adapter)
+    has_four_bits = recipe.lora is not None and recipe.lora.base_bits == four_bits.BITS
+    model = release.read(source, dtype=dtype, device=_CPU if has_four_bits else device, adapter=adapter)
     model.requires_grad_(requires_grad=recipe.lora is None)
+    if has_four_bits:
+        four_bits.freeze(model, dtype=dtype, device=device)
     if recipe.recomputed:
         cast("Any", model).activation_checkpointing_enable()
         cast("Any", model).enable_input_require_grads()

@@ -8,7 +8,7 @@ import pytest
 from tests.worker.engine import chatglm2
 from training.core.shape import Shape, build
 from training.estimate import CHATGLM2_6B, estimate, shape_of
-from training.recipe import DpoRecipe, PpoRecipe, RewardRecipe, SftRecipe
+from training.recipe import DpoRecipe, Lora, PpoRecipe, RewardRecipe, SftRecipe
 from training.trouble import TrainingTrouble
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_up_proj", "down_proj"]
@@ -75,3 +75,10 @@ def test_a_model_with_a_template_of_its_own_is_estimated_by_its_configuration(tm
     learned = 16 * 2 * (32 + 32 + 2 * (32 + 16) + 32 + 32 + 3 * (32 + 80))
     assert found.trained == learned
     assert abs(found.parameters / sum(weights.numel() for weights in model.parameters()) - 1) < 0.01
+
+
+def test_a_base_in_four_bits_takes_a_quarter_of_the_matrices_memory() -> None:
+    plain, small = (estimate(CHATGLM2_6B, SftRecipe(lora=Lora(base_bits=bits)), flops=1e12) for bits in (16, 4))
+    assert plain.trained == small.trained
+    assert 3.3 < small.weights_gib < 4
+    assert plain.weights_gib > 11
