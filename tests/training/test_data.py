@@ -97,6 +97,59 @@ def test_what_has_another_form_is_refused_with_its_line_and_the_reason(
     assert reason in bad.reason
 
 
+DIALOGUE = '[["我睡不着\\u2028真的", "多久了？"], ["一个月", "很累吧。"]]'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        DIALOGUE.replace("一个月", "\\ud83d"),
+        '{"prompt": "甲", "prompt": "乙", "response": "丙"}',
+        '{"messages": [{"role": "user", "content": "甲", "weight": NaN}]}',
+        "[" * 100_000,
+        '{"messages": [{"role": "user", "from": "gpt", "content": "甲"}]}',
+        '{"messages": [{"role": "user", "content": "甲", "value": "乙"}]}',
+        '{"messages": [{"role": "user", "content": [{"type": "text", "text": "甲"}]}]}',
+        '{"messages": [{"role": "assistant", "content": null, "tool_calls": []}]}',
+        '{"prompt": "甲", "input": "乙", "response": "丙"}',
+        '{"dialogue": {"0": "求助者：甲"}}',
+        '{"conversation": [{"input": "甲", "output": ["乙"]}]}',
+        '"求助者：甲"',
+        "1" * 5000,
+        "求助者：甲",
+    ],
+)
+def test_odd_lines_are_refused_by_their_number_and_leave_the_others_whole(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "d.jsonl"
+    good = DIALOGUE.replace("\\u2028", "\u2028")  # many readers take that for the end of a line
+    file.write_text(f"\ufeff{good}\r\n{line}\r\n\r\n{good}\r\n", encoding="utf-8", newline="")
+    first, bad, last = formats.read(file)
+    assert first == last
+    assert isinstance(first, list)
+    assert first[0].text == "我睡不着\u2028真的"
+    assert isinstance(bad, formats.Unread)
+    assert bad.number == 2
+    assert "甲" not in bad.reason
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    whole = gzip.compress(b"x" * 5000)
+    damaged = bytearray(whole)
+    damaged[20] ^= 0xFF
+    for name, content in (
+        ("torn.jsonl.gz", whole[:-12]),
+        ("damaged.jsonl.gz", bytes(damaged)),
+        ("plain.jsonl.gz", b"[]"),
+        ("gb18030.jsonl", "求助者".encode("gb18030")),
+    ):
+        (tmp_path / name).write_bytes(content)
+        for reader in (formats.read, read_preferences):
+            with pytest.raises(TrainingTrouble, match=name):
+                list(reader(tmp_path / name))
+    with pytest.raises(TrainingTrouble, match="cannot be read"):
+        list(formats.read(tmp_path))
+
+
 def test_single_bad_lines_are_named_and_many_refuse_the_file(tmp_path: Path) -> None:
     file = tmp_path / "d.jsonl"
     good = [

@@ -149,3 +149,33 @@ def written(tmp_path: Path, *items: Any) -> Path:
     file = tmp_path / "published.jsonl"
     file.write_text("\n".join(json.dumps(item, ensure_ascii=False) for item in items), encoding="utf-8")
     return file
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"prompt": "甲", "history": [["乙", "丙"]], "chosen": "丁", "rejected": "戊"}',
+        '{"prompt": "甲", "input": "乙", "chosen": "丁", "rejected": "戊"}',
+        '{"prompt": "甲", "history": [["乙", "丙"]], "output": ["丁", "戊"]}',
+        '{"prompt": "甲", "responses": [{"text": "丁", "score": NaN}, {"text": "戊", "score": 1}]}',
+        '{"prompt": "甲", "chosen": "丁", "chosen": "己", "rejected": "戊"}',
+        '{"prompt": "甲", "chosen": "\\ud83d", "rejected": "戊"}',
+        '{"prompt": "甲", "chosen": ["丁", "己"], "rejected": "戊"}',
+        '{"prompt": "甲", "chosen": {"role": "user", "content": "丁"}, "rejected": "戊"}',
+        '{"prompt": "甲", "chosen": {"role": "assistant", "from": "gpt", "content": "丁"}, "rejected": "戊"}',
+        '{"prompt": "甲", "chosen": null, "rejected": "戊"}',
+        '{"messages": [{"role": "user", "content": "甲"}], "chosen": "丁", "rejected": "戊"}',
+        '{"history": [], "text": 7, "chosen": "丁", "rejected": "戊"}',
+        '{"history": [["乙"]], "text": "甲", "chosen": "丁", "rejected": "戊"}',
+        '{"prompt": "甲", "completion": "丁", "label": 1}',
+        "[" * 100_000,
+    ],
+)
+def test_odd_lines_are_refused_by_their_number(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "published.jsonl"
+    good = json.dumps(FORMS["TRL, texts"], ensure_ascii=False)
+    file.write_text(f"\ufeff{good}\n{line}\n", encoding="utf-8")
+    said: list[str] = []
+    assert len(read_preferences(file, say=said.append)) == 1
+    assert "published.jsonl:2: " in said[0]
+    assert "丁" not in said[0]

@@ -27,10 +27,10 @@ class Dialogue:
 
 
 def open_text(path: Path) -> IO[str]:
-    """A text file, gzipped or not."""
+    """A text file, gzipped or not, with or without a byte order mark."""
     if path.suffix == ".gz":
-        return cast("IO[str]", gzip.open(path, "rt", encoding="utf-8"))
-    return path.open(encoding="utf-8")
+        return cast("IO[str]", gzip.open(path, "rt", encoding="utf-8-sig"))
+    return path.open(encoding="utf-8-sig")
 
 
 def write_dialogues(path: Path, dialogues: Iterable[Dialogue]) -> None:
@@ -45,7 +45,7 @@ def read_dialogues(path: Path) -> list[Dialogue]:
     try:
         with open_text(path) as lines:
             return [_dialogue(json.loads(line)) for line in lines]
-    except (OSError, TypeError, ValueError) as error:
+    except (OSError, EOFError, TypeError, ValueError) as error:
         raise TrainingTrouble(f"{path} is not a file of `mindglm train data` ({type(error).__name__}).") from error
 
 

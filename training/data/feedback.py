@@ -119,7 +119,7 @@ def read_sealed(path: Path, key: bytes) -> list[Preference]:
         opened = AESGCM(key).decrypt(content[:_NONCE], content[_NONCE:], _PURPOSE)
     except (InvalidTag, ValueError) as error:
         raise TrainingTrouble(f"{path} was sealed with another key, or was changed.") from error
-    return [from_json(json.loads(line)) for line in gzip.decompress(opened).decode().splitlines()]
+    return [from_json(json.loads(line)) for line in gzip.decompress(opened).decode().split("\n") if line]
 
 
 def _rated(

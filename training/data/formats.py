@@ -13,14 +13,12 @@
 One dialogue a line, or all in a JSON list. What has another form is refused with its line and the reason.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from training.data.dialogue import open_text
-from training.trouble import TrainingTrouble
+from training.data.json_lines import content_of, numbered_lines, parsed
 
 
 class Role(StrEnum):
@@ -60,12 +58,7 @@ _PAIR = 2
 
 def read(path: Path) -> Iterator[list[Turn] | Unread]:
     """The dialogues of a file in order. Raises `TrainingTrouble` if it cannot be opened."""
-    try:
-        with open_text(path) as file:
-            items = _items(file.read())
-    except (OSError, UnicodeDecodeError) as error:
-        raise TrainingTrouble(f"{path} cannot be read ({type(error).__name__}).") from error
-    for number, item in items:
+    for number, item in _items(content_of(path)):
         try:
             yield _from_list(item) if isinstance(item, list) else _from_object(item)
         except _Refused as reason:
@@ -74,20 +67,12 @@ def read(path: Path) -> Iterator[list[Turn] | Unread]:
 
 def _items(content: str) -> list[tuple[int, Any]]:
     """The dialogues of a document: each line, or each element, or the document itself."""
-    lines = [(number, line) for number, line in enumerate(content.splitlines(), start=1) if line.strip()]
-    parsed = [(number, _parsed(line)) for number, line in lines]
-    if len(parsed) > 1 and parsed[0][1] is None and (whole := _parsed(content)) is not None:
-        parsed = [(1, whole)]  # one document over many lines
-    if len(parsed) == 1 and isinstance(parsed[0][1], list) and not _is_dialogue(parsed[0][1]):
-        return list(enumerate(parsed[0][1], start=1))
-    return parsed
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
+    items = [(number, parsed(line)) for number, line in numbered_lines(content)]
+    if len(items) > 1 and items[0][1] is None and (whole := parsed(content)) is not None:
+        items = [(1, whole)]  # one document over many lines
+    if len(items) == 1 and isinstance(items[0][1], list) and not _is_dialogue(items[0][1]):
+        return list(enumerate(items[0][1], start=1))
+    return items
 
 
 def _is_dialogue(items: Sequence[Any]) -> bool:
@@ -108,6 +93,8 @@ def _from_object(item: Any) -> list[Turn]:
         return _from_list(item[lists[0]])
     (asked, answered) = lasts[0]
     question = [item[asked], *([item.get("input") or ""] if asked == "instruction" else [])]
+    if asked != "instruction" and item.get("input"):
+        raise _Refused("it has the fields of two forms")
     history = item.get("history") or []
     if not isinstance(history, list):
         raise _Refused("its history is no list")
@@ -131,6 +118,8 @@ def _spoken(item: Any) -> Iterator[Turn]:
         yield Turn(Role.CLIENT, _text(item["input"]))
         yield Turn(Role.SUPPORTER, _text(item["output"]))
     elif isinstance(item, Mapping):
+        if {"role", "from"} <= item.keys() or {"content", "value"} <= item.keys():
+            raise _Refused("a turn has the fields of two forms")
         role, text = item.get("role", item.get("from")), item.get("content", item.get("value"))
         if not isinstance(role, str):
             raise _Refused("a turn does not say who speaks")

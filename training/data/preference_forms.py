@@ -99,7 +99,7 @@ def _pair(item: Mapping[str, Any]) -> Compared:
         raise Refused(f"it has both {named[0]} and {named[1]}")
     if not named:
         return _implicit(chosen, rejected)
-    told = _instructed(item) if named == ["instruction"] else _told(item[named[0]])
+    told = _instructed(item) if named == ["instruction"] else _told_in(item, item[named[0]])
     return Compared(*told, _after(told, chosen), _after(told, rejected))
 
 
@@ -144,7 +144,7 @@ def _swift(item: Mapping[str, Any]) -> Iterator[Compared]:
 
 
 def _ranked(item: Mapping[str, Any], replies: Sequence[str]) -> Iterator[Compared]:
-    told = _instructed(item) if "instruction" in item else _told(item.get("prompt"))
+    told = _instructed(item) if "instruction" in item else _told_in(item, item.get("prompt"))
     if len(replies) < 2:  # noqa: PLR2004  # a comparison has two sides
         raise Refused("it ranks fewer than two replies")
     for worse in replies[1:]:
@@ -160,7 +160,7 @@ def _scored(item: Mapping[str, Any], entries: Any) -> Iterator[Compared]:
     worse = [reply for score, reply in scores if score < best]
     if not worse:
         raise Refused("all its replies scored the same")
-    told = _instructed(item) if "instruction" in item else _told(item.get("prompt"))
+    told = _instructed(item) if "instruction" in item else _told_in(item, item.get("prompt"))
     for reply in worse:
         yield Compared(*told, chosen, reply)
 
@@ -192,6 +192,13 @@ def _instructed(item: Mapping[str, Any]) -> tuple[tuple[Exchange, ...], str]:
 
 def _is_pair(one: Any) -> bool:
     return isinstance(one, list | tuple) and len(one) == 2 and all(isinstance(part, str) for part in one)  # noqa: PLR2004  # a pair
+
+
+def _told_in(item: Mapping[str, Any], prompt: Any) -> tuple[tuple[Exchange, ...], str]:
+    """What a prompt says that stands alone: with Alpaca's fields beside it, it would not be the whole."""
+    if others := [name for name in ("history", "input") if item.get(name)]:
+        raise Refused(f"it has a prompt and {' and '.join(others)}")
+    return _told(prompt)
 
 
 def _told(prompt: Any) -> tuple[tuple[Exchange, ...], str]:
@@ -227,6 +234,8 @@ def _reply(found: Any) -> str:
 def _message(message: Any) -> tuple[str, str]:
     if not isinstance(message, Mapping):
         raise Refused("a message is no object")
+    if {"role", "from"} <= message.keys() or {"content", "value"} <= message.keys():
+        raise Refused("a message has the fields of two forms")
     role, text = message.get("role", message.get("from")), message.get("content", message.get("value"))
     if not isinstance(text, str):
         raise Refused("a message has no text")

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from training.data import preference_forms
-from training.data.dialogue import open_text
 from training.data.encoding import Encoded, Encoder, Part
+from training.data.json_lines import content_of, numbered_lines, parsed
 from training.trouble import TrainingTrouble
 from worker.engine.port import Exchange
 
@@ -60,11 +60,11 @@ def from_json(item: Mapping[str, Any]) -> Preference:
     after = item.get("rejected_after")
     return Preference(
         history=_exchanges(item["history"]),
-        text=str(item["text"]),
-        chosen=str(item["chosen"]),
-        rejected=str(item["rejected"]),
-        origin=str(item.get("origin", "")),
-        rejected_after=(_exchanges(after[0]), str(after[1])) if after else None,
+        text=_text(item["text"]),
+        chosen=_text(item["chosen"]),
+        rejected=_text(item["rejected"]),
+        origin=_text(item.get("origin", "")),
+        rejected_after=(_exchanges(after[0]), _text(after[1])) if after else None,
     )
 
 
@@ -102,24 +102,13 @@ def read_preferences(path: Path, *, say: Callable[[str], None] = lambda _line: N
 
 def _items(path: Path) -> list[tuple[int, Any]]:
     """What stands on each line, or in a JSON list; None where a line is no JSON."""
-    try:
-        with open_text(path) as file:
-            content = file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise TrainingTrouble(f"{path} cannot be read ({type(error).__name__}).") from error
+    content = content_of(path)
     if content.lstrip().startswith("["):
-        try:
-            return list(enumerate(json.loads(content), start=1))
-        except ValueError as error:
-            raise TrainingTrouble(f"{path} begins as a JSON list and is none.") from error
-    return [(number, _parsed(line)) for number, line in enumerate(content.splitlines(), start=1) if line.strip()]
-
-
-def _parsed(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None
+        whole = parsed(content)
+        if not isinstance(whole, list):
+            raise TrainingTrouble(f"{path} begins as a JSON list and is none.")
+        return list(enumerate(whole, start=1))
+    return [(number, parsed(line)) for number, line in numbered_lines(content)]
 
 
 def _own(item: Mapping[str, Any], origin: str) -> Preference:
@@ -143,4 +132,10 @@ def _whole(prompt: Sequence[int], reply: Sequence[int]) -> Encoded:
 
 
 def _exchanges(pairs: Sequence[Sequence[str]]) -> tuple[Exchange, ...]:
-    return tuple(Exchange(str(text), str(reply)) for text, reply in pairs)
+    return tuple(Exchange(_text(text), _text(reply)) for text, reply in pairs)
+
+
+def _text(found: Any) -> str:
+    if not isinstance(found, str):
+        raise TypeError
+    return found

@@ -72,7 +72,7 @@ class ChatServer:
             raw = asking(self._ask, {"model": self._address.model, "temperature": temperature, "messages": messages})
         except _Passing as error:
             raise TrainingTrouble(f"{self._address.url} does not answer ({error}). --resume goes on later.") from error
-        text = clean(raw, is_finished=True).text.strip()
+        text = clean(raw, is_finished=True).text.strip().encode(errors="replace").decode()  # half characters
         if not text:
             raise Unanswered("empty")
         return text
