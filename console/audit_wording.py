@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Mapping
 
 from care.texts import Texts
-from console.signing_in import FAILED
 from dialogue.admin.audit import Action
 from dialogue.core.danger_course import ALARM
 from dialogue.rights.erasure import ERASED
@@ -41,7 +40,7 @@ _FORMS: Mapping[str, tuple[tuple[re.Pattern[str], str], ...]] = {
     "staff_added": (_MEMBER,),
     "staff_role_set": (_MEMBER,),
     "staff_signed_in": (_SINGLE_SIGN_ON,),
-    FAILED: (_SINGLE_SIGN_ON,),
+    "sign_in_failed": (_SINGLE_SIGN_ON,),
     "second_factor_added": (_FACTOR,),
     "second_factor_removed": (_FACTOR,),
     "recovery_code_used": ((re.compile(r"left=(?P<count>\d+)"), "recovery_codes_left"),),

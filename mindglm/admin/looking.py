@@ -158,8 +158,10 @@ def audit(
     person: Annotated[
         str | None, typer.Option(help="Of one person: channel:user id, or the beginning of an id.")
     ] = None,
-    actor: Annotated[str | None, typer.Option(help="By one admin, e.g. telegram:123456789 or cli:root.")] = None,
-    action: Annotated[str | None, typer.Option(help="Of one kind, e.g. read, reset, alarm.")] = None,
+    actor: Annotated[
+        str | None, typer.Option(help="By one admin, e.g. telegram:123456789, cli:root or a name of the console.")
+    ] = None,
+    action: Annotated[str | None, typer.Option(help="Of one kind, e.g. read, reset, alarm, or as it is shown.")] = None,
     before: Annotated[str | None, typer.Option(help="The next page: the id of this page's last line.")] = None,
     limit: Limit = 50,
     json: AsJson = False,
@@ -167,6 +169,7 @@ def audit(
     """Who did what to whom, when and why; the newest first. Never a text."""
     from uuid import UUID
 
+    from console import audit_search, words
     from dialogue.admin import audit as book
     from dialogue.admin import find
     from mindglm.admin import printing, tables
@@ -176,12 +179,18 @@ def audit(
     except ValueError:
         raise typer.BadParameter("--before takes the whole id of a line, as --json prints it") from None
     with AdminContext.open() as counter, counter.database.read() as session:
+        channels = [each.name for each in registry.channels()]
+        asked = audit_search.read(session, words.load(), channels, actor=actor or "", action=action or "", whom="")
+        if "audit_unknown_actor" in asked.troubles:
+            raise typer.BadParameter("nobody of that name has done anything")
+        if asked.troubles:
+            raise typer.BadParameter("there is no such action")
         entries = book.entries(
             session,
             conversation_id=find.conversation(session, conversation) if conversation else None,
             person_id=find.person(session, person) if person else None,
-            actor=actor,
-            action=action,
+            actors=asked.actors,
+            actions=asked.actions,
             before=last,
             limit=limit,
         )

@@ -94,6 +94,11 @@ def test_closing_and_blocking_and_unblocking(rooms: Rooms) -> None:
     assert "(blocked)" not in run("show", conversation_id).output
     assert [line["action"] for line in printed("audit")] == ["unblock", "block", "close"]
     assert "No matching entries" in run("audit", "--action", "export").output
+    for shown in ("屏蔽", "Blocked", "cli:operator"):
+        option = "--actor" if ":" in shown else "--action"
+        assert "block" in {line["action"] for line in printed("audit", option, shown)}, shown
+    for option in ("--action", "--actor"):
+        assert run("audit", option, "nosuch").exit_code == 2, "an empty list would mislead"
 
 
 def test_a_failed_delivery_is_sent_again(rooms: Rooms) -> None:
