@@ -1,6 +1,7 @@
 """Small open chat models for those who have the internet, and how they did in our evaluation once somebody ran it."""
 
 import json
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from mindglm.language import say
 
 _GIB = 2**30
 _BYTES_PER_WEIGHT = 2
+_NOT_OF_THE_NAME = re.compile(r".*[:/]|@.*")
+"""A server's prefix and the digest of the weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +71,7 @@ def _score(directory: Path) -> tuple[str, str]:
         say(f"left unheard {_share(results['left_unheard'])}"),
         say(f"danger taken up {_share(results['danger_taken_up'])}"),
     ]
-    return model.partition("@")[0], "; ".join(shown)
+    return _NOT_OF_THE_NAME.sub("", model), "; ".join(shown)
 
 
 def _share(interval: dict[str, Any]) -> str:

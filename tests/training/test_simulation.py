@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from mindglm.train import app
+from tests.services.http_server import running
 from tests.training.chat_completions import serving
+from tests.worker.engine.test_openai import Script, ScriptedServer
 from training.evaluation import plain_report
 from training.evaluation.chat_server import Address, ChatServer, Unanswered
 from training.simulation import measures, role_cards, simulate
@@ -16,7 +20,7 @@ from training.simulation.role_cards import RoleCard
 from training.simulation.seekers import Actor, Ending, ScriptedSeeker, briefing
 from training.simulation.simulate import Conversation, Plan, hold
 from training.trouble import TrainingTrouble
-from worker.engine.port import Exchange, Progress, Request
+from worker.engine.port import Exchange, ModelUnusable, Progress, Request
 from worker.engine.scripted import Scripted
 from worker.settings import WorkerSettings
 
@@ -223,3 +227,38 @@ class _Answering:
     def reply(self, _exchanges: object, text: str, *, request_id: str) -> str:
         assert request_id
         return self._reply(text)
+
+
+def test_a_model_behind_a_server_is_talked_with_through_its_own_chat(tmp_path: Path) -> None:
+    script = Script(models=["other", "qwen"], parts=["<think>嗯</think>", "你现在", "安全吗？"])
+    with running(ScriptedServer(script)) as root:
+        served = Served(server=f"{root}/v1", server_model="qwen")
+        held = run(tmp_path, served=served, cards=["farmer-debt"])
+        with pytest.raises(ModelUnusable, match="no model third"):
+            run(tmp_path, served=served._replace(server_model="third"), is_resumed=True)
+    assert held[0].exchanges[0] == Exchange(FARMER.opening, "你现在安全吗？")
+    assert held[0].exchanges[1].text == FARMER.secret.says
+    assert all(path.endswith("/chat/completions") for path, _ in script.asked)
+    assert [message["role"] for message in script.asked[1][1]["messages"]] == ["system", "user", "assistant", "user"]
+    assert simulate.load(tmp_path)[0]["model"] == "openai:qwen"
+
+
+@pytest.mark.usefixtures("scripted_model")
+def test_the_commands_write_reports_for_clinicians(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cards = ["--card", "farmer-debt", "--card", "exam-third-try", "--turns", "3"]
+    for name, reply in (("a", "你说{text}，你现在安全吗？"), ("b", "首先运动。其次早睡。")):
+        monkeypatch.setenv("MINDGLM_SCRIPTED_REPLY", reply)
+        done = CliRunner().invoke(app, ["simulate", str(tmp_path / name), *cards])
+        assert done.exit_code == 0, done.output
+    with serving(lambda _: '{"better": "甲"}') as (_, address):
+        verdict = [str(tmp_path / name) for name in ("verdict", "a", "b")]
+        asked = ["pairwise", *verdict, "--judge", address.url, "--judge-model", "judge"]
+        done = CliRunner().invoke(app, asked)
+        again = CliRunner().invoke(app, asked)
+    assert done.exit_code == 0, done.output
+    assert "report.zh.md" in done.stdout
+    assert again.exit_code == 1
+    assert again.stderr.endswith("holds results already: --resume goes on with them.\n")
+    for name in ("a", "b", "verdict"):
+        assert json.loads((tmp_path / name / "results.json").read_text("utf-8"))
+        assert (tmp_path / name / "report.md").is_file()

@@ -223,6 +223,9 @@ def test_recommended_models_are_listed_with_their_scores_once_somebody_ran_the_e
     scored = CliRunner().invoke(app, ["fetch", "--recommended", "--scored", str(tmp_path)])
     assert scored.output.count("not yet run") == 2
     assert "related replies 44% (40% – 50%)" in scored.output
+    (tmp_path / "conversations.jsonl").write_text('{"configuration": {"model": "openai:Qwen/Qwen3-0.6B"}}\n')
+    served = CliRunner().invoke(app, ["fetch", "--recommended", "--scored", str(tmp_path)])
+    assert served.output.count("not yet run") == 2
     missing = CliRunner().invoke(app, ["fetch", "--recommended", "--scored", str(tmp_path / "nowhere")])
     assert missing.exit_code == 1
     assert missing.stderr == "mindglm: A directory of results cannot be read (FileNotFoundError).\n"
