@@ -22,7 +22,11 @@ _FINISHES = {
         ("content_filter", "content-filter", "sensitive", "safety", "blocked", "censored", "refusal"), Finish.FILTERED
     ),
 }
-_FAILURES = frozenset({"error", "network_error", "abort", "cancelled"})
+_FAILURES = frozenset(
+    {"error", "network_error", "abort", "aborted", "cancelled", "canceled", "timeout", "insufficient_system_resource"}
+)
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_FIRST_HALF = re.compile(r"[\ud800-\udbff]")
 
 
 class StreamEvent(NamedTuple):
@@ -39,7 +43,7 @@ async def parts(chunks: AsyncIterable[bytes]) -> AsyncIterator[StreamEvent]:
 
     Raises `EngineFailed` for what is no such stream, and for errors that the server reports.
     """
-    pending = ""
+    pending, half = "", ""
     async for line in _lines(chunks):
         if line.startswith(_DATA):
             payload = line.removeprefix(_DATA).strip()
@@ -47,14 +51,18 @@ async def parts(chunks: AsyncIterable[bytes]) -> AsyncIterator[StreamEvent]:
             payload = line
         else:
             continue
-        if payload == _DONE:
+        if payload.upper() == _DONE:
+            if pending:
+                break
             yield StreamEvent("", Finish.STOP)
             return
         pending += payload
         event = _parsed(pending)
         if event is not None:
             pending = ""
-            yield _stream_event(event)
+            read = _stream_event(event)
+            text, half = _whole(half + read.text)
+            yield read._replace(text=text)
     if pending:
         raise EngineFailed("the server's stream cannot be read")
 
@@ -84,16 +92,38 @@ def _parsed(text: str) -> dict[str, Any] | None:
 def _stream_event(event: dict[str, Any]) -> StreamEvent:
     if event.get("error"):
         raise EngineFailed("the server reported an error")
-    choices = event.get("choices") or ()
-    choice: dict[str, Any] = choices[0] if choices and isinstance(choices[0], dict) else {}
-    said = choice.get("delta") or choice.get("message") or {}
-    usage = event.get("usage") or {}
+    choice = _first_choice(event.get("choices"))
+    said = _object(choice.get("delta")) or _object(choice.get("message"))
+    usage = _object(event.get("usage"))
     return StreamEvent(
         _text(choice.get("text")) or _text(said.get("content")),
         Finish.FILTERED if said.get("refusal") else _finish(choice.get("finish_reason")),
-        usage.get("prompt_tokens"),
-        usage.get("completion_tokens"),
+        _count(usage.get("prompt_tokens")),
+        _count(usage.get("completion_tokens")),
     )
+
+
+def _first_choice(choices: object) -> dict[str, Any]:
+    """Only one was asked for, and another would be mixed into it."""
+    given = choices if isinstance(choices, list) else []
+    return next((one for one in given if isinstance(one, dict) and not one.get("index")), {})
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _whole(text: str) -> tuple[str, str]:
+    """Without the first half of a character whose second half is still to come; also that half."""
+    if not _SURROGATE.search(text):
+        return text, ""
+    half = text[-1] if _FIRST_HALF.fullmatch(text[-1]) else ""
+    pairs = text.removesuffix(half).encode("utf-16-le", "surrogatepass")
+    return pairs.decode("utf-16-le", "replace"), half
 
 
 def _text(content: object) -> str:

@@ -11,6 +11,7 @@ import structlog
 from telegram import Bot
 from telegram.error import BadRequest, InvalidToken, NetworkError, RetryAfter, TelegramError
 
+from bot.channels.telegram import server_answers
 from bot.channels.telegram.connections import Connections
 from bot.channels.telegram.http_pool import TIMEOUT_SECONDS, HttpPool, NotSent, tls_context
 from bot.channels.telegram.settings import TelegramSettings
@@ -31,6 +32,7 @@ _MAX_BACK_OFF_WHEN_AWAY_SECONDS = 1.0
 """Longest backoff without database, keys or network: short, because somebody in danger may be writing."""
 
 _MAX_BACK_OFF_WHEN_REFUSED_SECONDS = 10.0
+_LONGEST_FLOOD_SECONDS = 86_400.0
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 """What Telegram takes as a secret_token: https://core.telegram.org/bots/api#setwebhook."""
 _TOKEN = "token"  # noqa: S105 - a warning's key
@@ -66,21 +68,26 @@ class BotApi(Bot):
     async def say(self, chat_id: int, text: str, **fields: Any) -> int:
         """Send a message; returns its id."""
         message = await self._post("sendMessage", {"chat_id": chat_id, "text": text, **_WITHOUT_PREVIEW, **fields})
-        return int(message["message_id"])
+        return server_answers.message_id(message)
 
     async def say_instead(self, chat_id: int, message_id: int, text: str, **fields: Any) -> None:
         """Put another text into a message of ours."""
         where = {"chat_id": chat_id, "message_id": message_id}
         await self._post("editMessageText", {**where, "text": text, **_WITHOUT_PREVIEW, **fields})
 
+    async def copy(self, chat_id: int, message_id: int, *, to: int, **fields: Any) -> int:
+        """Send a message again elsewhere, without whom it is from; returns the copy's id."""
+        where = {"chat_id": to, "from_chat_id": chat_id, "message_id": message_id}
+        return server_answers.message_id(await self._post("copyMessage", {**where, **fields}))
+
     async def raw_updates(self, offset: int | None) -> list[dict[str, Any]]:
         """Long poll; whatever lies before `offset` is confirmed by it."""
-        updates = await self._post(
+        result = await self._post(
             "getUpdates",
             {"offset": offset, "timeout": POLL_SECONDS, "allowed_updates": ALLOWED},
             read_timeout=POLL_SECONDS + TIMEOUT_SECONDS,
         )
-        return list(updates)
+        return server_answers.updates(result)
 
 
 def connect(settings: TelegramSettings) -> BotApi:
@@ -122,7 +129,8 @@ def webhook_secret(settings: TelegramSettings) -> str:
 def retry_seconds(error: RetryAfter) -> float:
     """The wait that Telegram asks for."""
     wait = error.retry_after
-    return float(wait) if isinstance(wait, int) else wait.total_seconds()
+    seconds = float(wait) if isinstance(wait, int) else wait.total_seconds()
+    return min(max(seconds, 0.0), _LONGEST_FLOOD_SECONDS)
 
 
 def wait_seconds(error: Exception, count: int) -> float:

@@ -100,14 +100,15 @@ class Content:
 
 def content_of(message: Raw) -> Content:
     """Of any message, of whatever kind."""
-    words = _joined(_strings(message.get(name), name) for name in _WORDS)
+    words = _joined(_strings(_new_in(message.get(name)), name) for name in _WORDS)
     read = {*_WORDS, *_ENVELOPE, *_FORMATTING}
     if text(section(message, "venue"), "title"):
         read.add("location")  # beside each venue
     if not words and (words := _joined([text(section(message, name), "emoji")] for name in _READ_AS_EMOJI)):
         read.update(_READ_AS_EMOJI)
     others = [name for name in message if name not in read]
-    beside = _joined(_strings(message[name], name) for name in others)
+    earlier = ((part, name) for name in _WORDS for part in _earlier_in(message.get(name)))
+    beside = _joined(_strings(part, name) for part, name in (*((message[name], name) for name in others), *earlier))
     unusual = _joined([_unusual(message)])
     is_unreadable = any(name in _UNREADABLE for name in others)
     if words or is_unreadable:
@@ -117,6 +118,21 @@ def content_of(message: Raw) -> Content:
     if beside:  # a kind that we do not know: its strings are its words
         return Content(words=beside, beside=unusual)
     return Content(beside=unusual, is_unreadable=bool(others), is_service=not others)
+
+
+def _is_earlier(name: str, value: Any) -> bool:
+    """A message that was changed is told beside what is new in it."""
+    return name.endswith("_message") and isinstance(value, dict) and "message_id" in value
+
+
+def _new_in(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {name: part for name, part in value.items() if not _is_earlier(name, part)}
+
+
+def _earlier_in(value: Any) -> list[Any]:
+    return [part for name, part in value.items() if _is_earlier(name, part)] if isinstance(value, dict) else []
 
 
 def _joined(groups: Iterable[Iterable[str]]) -> str:
@@ -133,8 +149,9 @@ def _strings(value: Any, name: str, depth: int = 0) -> Iterator[str]:
     elif isinstance(value, list):
         yield from _strings_of_list(value, name, depth)
     elif isinstance(value, dict):
+        is_message = "message_id" in value and "chat" in value
         for inner, part in value.items():
-            if inner not in _NOT_CHOSEN:
+            if inner not in _NOT_CHOSEN and not (inner in _ENVELOPE and is_message):
                 yield from _strings(part, str(inner), depth + 1)
 
 

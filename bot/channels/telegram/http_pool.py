@@ -4,7 +4,6 @@ Errors are told by their type alone: addresses hold the token, and answers hold 
 """
 
 import asyncio
-import json
 import os
 import ssl
 from collections.abc import Callable
@@ -18,10 +17,11 @@ from urllib.parse import unquote, urlencode, urlsplit
 import certifi
 from aiohttp import ClientRequest, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from aiohttp.connector import Connection
-from telegram.error import NetworkError, TelegramError, TimedOut
+from telegram.error import NetworkError, TimedOut
 from telegram.request import BaseRequest, RequestData
 
 from bot.channels.telegram.multipart import form
+from bot.channels.telegram.server_answers import parsed, status_of
 
 TIMEOUT_SECONDS = 15.0
 _CONNECT_SECONDS = 5.0
@@ -64,10 +64,7 @@ class JsonRequest(BaseRequest):
 
     @staticmethod
     def parse_json_payload(payload: bytes) -> Any:
-        try:
-            return json.loads(payload)
-        except ValueError as error:
-            raise TelegramError("Invalid server response") from error
+        return parsed(payload)
 
 
 class HttpPool(JsonRequest):
@@ -134,7 +131,8 @@ class HttpPool(JsonRequest):
             async with self._session.request(
                 method, url, data=data, headers=headers, timeout=limits, allow_redirects=False
             ) as response:
-                return response.status, await response.read()
+                body = await response.read()
+                return status_of(response.status, body), body
         except BaseException as error:
             if departure.transport is not None:
                 departure.transport.abort()  # nothing more of it is sent: an upload may be half written

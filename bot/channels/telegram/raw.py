@@ -12,6 +12,12 @@ def section(raw: Raw, name: str) -> Raw:
     return value if isinstance(value, dict) else {}
 
 
+def sections(raw: Raw, name: str) -> list[Raw]:
+    """The objects in the list in that field."""
+    value = raw.get(name)
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
 def number(raw: Raw, name: str) -> int | None:
     value = raw.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63 else None

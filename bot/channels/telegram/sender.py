@@ -163,14 +163,14 @@ class TelegramSender:
         chat_id, _, message_id = reference.partition(":")
         try:
             with told_before_it_leaves(partial(self._depart, place, text.id)):
-                copied = await self._bot.copy_message(
-                    place.chat_id, int(chat_id), int(message_id), message_thread_id=place.thread_id
+                copied = await self._bot.copy(
+                    int(chat_id), int(message_id), to=place.chat_id, message_thread_id=place.thread_id
                 )
         except (RetryAfter, Forbidden, BadRequest, ChatMigrated):
             raise
         except TelegramError as error:
             raise _fate(error, may_be_repeated=True) from None
-        return str(copied.message_id)
+        return str(copied)
 
     async def _depart(self, place: TelegramChat, delivery_id: UUID) -> None:
         await self._limiter.depart(str(place.chat_id), self._paces(place))

@@ -12,7 +12,7 @@ from uuid import UUID
 from bot.channels.telegram import buttons
 from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.content import Content, content_of
-from bot.channels.telegram.raw import Raw, is_set, number, section, text
+from bot.channels.telegram.raw import Raw, is_set, number, section, sections, text
 from care.disclosure import Answer
 from dialogue.messages import Address, InboundMessage
 from dialogue.storage.clock import utc_now
@@ -20,7 +20,7 @@ from dialogue.storage.clock import utc_now
 ALLOWED = ["message", "edited_message", "callback_query", "my_chat_member", "stopped_message_generation"]
 """What Telegram is asked to send; business messages are a third person's words and never asked for."""
 
-_COMMAND = re.compile(r"/\w+(?:@(?P<bot>\w+))?(?:\s|$)")
+_COMMAND = re.compile(r"[/／]\w+(?:[@＠](?P<bot>[A-Za-z0-9_]+))?(?![A-Za-z0-9_])")
 _PRIVATE = "private"
 _GROUPS = ("group", "supergroup")
 _GONE = ("kicked", "left")
@@ -207,7 +207,14 @@ def _is_addressed(message: Raw, account: Account) -> bool:
     if command is not None and command["bot"] is not None:
         return command["bot"].lower() == account.username.lower()
     original = _answered(message)
-    return number(section(original, "from"), "id") == account.id or _mention(account).search(words) is not None
+    is_answer = number(section(original, "from"), "id") == account.id
+    return is_answer or _mention(account).search(words) is not None or _is_mentioned_by_link(message, account)
+
+
+def _is_mentioned_by_link(message: Raw, account: Account) -> bool:
+    """By whatever name."""
+    entities = [entity for name in ("entities", "caption_entities") for entity in sections(message, name)]
+    return any(number(section(entity, "user"), "id") == account.id for entity in entities)
 
 
 def _answered(message: Raw) -> Raw:
@@ -223,7 +230,8 @@ def _answered(message: Raw) -> Raw:
 
 
 def _mention(account: Account) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w)@{re.escape(account.username)}(?![A-Za-z0-9_])", re.IGNORECASE)
+    """Right after other letters too, which is how Chinese is written; but not within an address."""
+    return re.compile(rf"(?<![A-Za-z0-9_.+-])[@＠]{re.escape(account.username)}(?![A-Za-z0-9_])", re.IGNORECASE)
 
 
 def _inbound(message: Raw, account: Account, content: Content, *, suffix: str = "") -> InboundMessage:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 from telegram import Bot, InputFile, InputMediaDocument
-from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError
+from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
 
 from bot.channels.telegram.bot_api import never_arrived
 from bot.channels.telegram.chat import TelegramChat
@@ -68,7 +68,7 @@ class Uploads:
                     write_timeout=_STALL_SECONDS,
                     read_timeout=_ANSWER_SECONDS,
                 )
-        except (RetryAfter, Forbidden, BadRequest):
+        except (RetryAfter, Forbidden, BadRequest, ChatMigrated):
             raise
         except (TelegramError, TimeoutError) as error:
             raise self._fate(text, error) from None

@@ -207,3 +207,36 @@ def test_a_topic_of_a_private_chat_is_a_place_of_its_own() -> None:
     message = said(text="你好", is_topic_message=True, message_thread_id=777).message
     assert message.address.chat_id == "7/7/777"
     assert message.is_private
+
+
+def test_what_is_added_to_a_checklist_is_read_and_the_list_that_stood_there_is_screened_beside_it() -> None:
+    there = {"message_id": 3, "from": {**FRIEND, "first_name": DANGER}, "chat": PRIVATE, "date": 1, "text": "从前的"}
+    message = said(checklist_tasks_added={"checklist_message": there, "tasks": [{"id": 3, "text": "新的"}]}).message
+    assert (message.text, message.beside) == ("新的", "从前的")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("＠mindglmtestbot 睡不着", "睡不着"),
+        ("睡不着@MindglmTestBot", "睡不着"),
+        ("结束对话@MindglmTestBot", "结束对话"),
+        ("／end@MindglmTestBot", "／end@MindglmTestBot"),
+        ("/end＠MindglmTestBot。", "/end＠MindglmTestBot。"),
+        ("/end@MindglmTestBot🙏", "/end@MindglmTestBot🙏"),
+    ],
+)
+def test_in_a_group_it_is_addressed_in_every_spelling(text: str, words: str) -> None:
+    assert said(chat=GROUP, text=text).message.text == words
+
+
+@pytest.mark.parametrize("text", ["/end@OtherBot", "／end＠OtherBot", "写到 a@MindglmTestBot", "@MindglmTestBot2 你好"])
+def test_in_a_group_what_is_meant_for_others_is_left_alone(text: str) -> None:
+    assert events(chat=GROUP, text=text) == []
+
+
+def test_in_a_group_a_mention_by_another_name_is_one() -> None:
+    named = [{"type": "text_mention", "offset": 0, "length": 2, "user": BOT}]
+    assert said(chat=GROUP, text="小心 睡不着", entities=named).message.text == "小心 睡不着"
+    other = [{"type": "text_mention", "offset": 0, "length": 2, "user": FRIEND}]
+    assert events(chat=GROUP, text="小心 睡不着", entities=other) == []

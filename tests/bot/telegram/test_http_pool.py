@@ -2,14 +2,15 @@
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 from pydantic import SecretStr
-from telegram.error import NetworkError, TelegramError, TimedOut
+from telegram.error import BadRequest, ChatMigrated, Forbidden, NetworkError, RetryAfter, TelegramError, TimedOut
 
-from bot.channels.telegram.bot_api import BotApi, connect, never_arrived
+from bot.channels.telegram.bot_api import BotApi, connect, never_arrived, retry_seconds
 from bot.channels.telegram.connections import told_before_it_leaves
 from bot.channels.telegram.settings import TelegramSettings
 from dialogue.errors import Misconfigured
@@ -225,3 +226,70 @@ async def test_a_proxy_leads_there_and_looks_the_name_up(
 def test_a_proxy_that_cannot_be_used_is_named(proxy: str) -> None:
     with pytest.raises(Misconfigured, match="MINDGLM_TELEGRAM_PROXY"):
         api("https://far.invalid/bot", proxy)
+
+
+def said(status: int, body: object) -> bytes:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return f"HTTP/1.1 {status} X\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n".encode() + content
+
+
+def refusal(code: int, description: object, **more: object) -> dict[str, object]:
+    return {"ok": False, "error_code": code, "description": description, **more}
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "has_effect"),
+    [
+        (said(200, refusal(400, "Bad Request: chat not found")), BadRequest, False),
+        (said(200, refusal(403, "Forbidden: bot was blocked by the user")), Forbidden, False),
+        (said(200, refusal(429, "slow", parameters={"retry_after": "3"})), RetryAfter, False),
+        (said(200, {"ok": False}), NetworkError, False),
+        (said(200, {"ok": True}), TelegramError, True),
+        (said(200, {"ok": True, "result": True}), TelegramError, True),
+        (said(200, {"ok": True, "result": {"message_id": None}}), TelegramError, True),
+        (said(200, [1]), TelegramError, True),
+        (said(200, b"<html>"), TelegramError, True),
+        (said(403, b"<html>403 Forbidden: nginx</html>"), NetworkError, False),
+        (said(400, b"<html>"), NetworkError, False),
+        (said(400, [1]), NetworkError, False),
+        (said(400, refusal(400, 5)), BadRequest, False),
+        (said(400, refusal(400, "upgraded", parameters={"migrate_to_chat_id": "-100"})), ChatMigrated, False),
+        (said(429, refusal(429, "Too Many Requests")), NetworkError, False),
+        (said(429, refusal(429, "Too Many Requests", parameters={"retry_after": 1.5})), RetryAfter, False),
+        (said(403, refusal(403, "Forbidden: bot was kicked from the supergroup chat")), Forbidden, False),
+    ],
+)
+async def test_an_answer_of_another_shape_is_told_as_what_it_means(
+    answer: bytes, error: type[TelegramError], has_effect: bool
+) -> None:
+    async with server(answering(answer)) as listening, opened(api(f"http://127.0.0.1:{listening.port}/bot")) as bot:
+        with pytest.raises(TelegramError) as raised:
+            await bot.say(5, "在")
+    assert isinstance(raised.value, error)
+    assert isinstance(raised.value, BadRequest) == (error is BadRequest)
+    assert never_arrived(raised.value) is not has_effect
+    if isinstance(raised.value, ChatMigrated):
+        assert raised.value.new_chat_id == -100
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [([{"update_id": 7}, {"update_id": "8"}, {}, "x", 5], [{"update_id": 7}]), ([], []), (True, None), ({}, None)],
+)
+async def test_only_updates_that_can_be_confirmed_are_taken(result: object, expected: object) -> None:
+    answer = said(200, {"ok": True, "result": result})
+    async with server(answering(answer)) as listening, opened(api(f"http://127.0.0.1:{listening.port}/bot")) as bot:
+        if expected is None:
+            with pytest.raises(TelegramError):
+                await bot.raw_updates(1)
+        else:
+            assert await bot.raw_updates(1) == expected
+
+
+@pytest.mark.parametrize(("wait", "seconds"), [(-1, 0.0), (1.5, 1.5), (10**12, 86_400.0), ("4", 4.0)])
+async def test_a_wait_that_makes_no_sense_is_bounded(wait: object, seconds: float) -> None:
+    answer = said(429, refusal(429, "slow", parameters={"retry_after": wait}))
+    async with server(answering(answer)) as listening, opened(api(f"http://127.0.0.1:{listening.port}/bot")) as bot:
+        with pytest.raises(RetryAfter) as raised:
+            await bot.say(5, "在")
+    assert retry_seconds(raised.value) == seconds

@@ -118,3 +118,26 @@ def test_a_command_is_obeyed_in_every_spelling(text: str, command: Command | Non
 def test_what_stands_behind_a_full_width_command_is_kept() -> None:
     assert argument("／ｃｏｍｐｌａｉｎ　太慢") == "太慢"
     assert argument("投訴：太慢") == "太慢"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "STOP.",
+        "stop 🙏",
+        "／stop",
+        "/stop@mindglm_bot！",
+        "／ＥＮＤ＠mindglm_bot🙏",
+        "停止",
+        "停止對話。",
+        "結束會話",
+        "結束聊天😢",
+    ],
+)
+def test_stop_is_the_end_in_every_spelling(text: str) -> None:
+    assert parse(text) is Command.END
+
+
+@pytest.mark.parametrize("text", ["停止吧我受不了", "please make it stop", "停不下来"])
+def test_talking_about_stopping_is_not_the_end(text: str) -> None:
+    assert parse(text) is None

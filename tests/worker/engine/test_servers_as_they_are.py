@@ -1,5 +1,6 @@
 """Servers that call themselves OpenAI-compatible, with everything that they leave out, add, or spell otherwise."""
 
+import gzip
 import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -106,6 +107,22 @@ def reply(stream: bytes, **options: Any) -> Progress:
             "我在听。",
         ),
         (b'data: {"choices": [{"delta": {"reasoning": "\xe6\x83\xb3"}}]}\n\n' + event("我在听。") + END, "我在听。"),
+        (event("", role="assistant") + event("我在听。") + END, "我在听。"),
+        (b'data: {"choices": [{"delta": {"role": "assistant"}}]}\n\n' + event("我在听。") + END, "我在听。"),
+        (b'data: {"choices": [{"delta": "x"}], "usage": "y"}\n\n' + event("我在听。") + END, "我在听。"),
+        (b'data: {"choices": {"0": 1}, "usage": [1]}\n\n' + event("我在听。") + END, "我在听。"),
+        (b'data: {"choices": [], "usage": {"prompt_tokens": "3"}}\n\n' + event("我在听。") + END, "我在听。"),
+        (event("我在听。") + event("别的", index=1) + END, "我在听。"),
+        (event("别的", index=1) + event("我在听。", index=0) + END, "我在听。"),
+        (event("我在听。") + b"data: [done]\n\n", "我在听。"),
+        (
+            rb'data: {"choices": [{"delta": {"content": "\ud83d"}}]}'
+             b"\n\n"
+             rb'data: {"choices": [{"delta": {"content": "\ude42"}}]}'
+             b"\n\n"
+            + END,
+            "🙂",
+        ),
         ('{"choices": [{"message": {"content": "我在听。"}, "finish_reason": "stop"}]}'.encode(), "我在听。"),
         ('{\n"choices": [\n{"message": {"content": "我在听。"},\n"finish_reason": "stop"}]\n}'.encode(), "我在听。"),
     ],
@@ -138,7 +155,18 @@ def test_a_question_that_a_filter_refuses_is_no_failure_of_the_server() -> None:
 
 
 @pytest.mark.parametrize(
-    "stream", [b"", event("我"), b"<html>502</html>", b"data: {broken\n\n", event("我", finish_reason="network_error")]
+    "stream",
+    [
+        b"",
+        event("我"),
+        b"<html>502</html>",
+        b"data: {broken\n\n",
+        event("我", finish_reason="network_error"),
+        event("我") + event("在")[:-6] + b"\n\n" + END,
+        event("我", finish_reason="abort"),
+        event("我") + event(finish_reason="insufficient_system_resource"),
+        event("我") + b'event: error\ndata: {"message": "out of memory"}\n\n',
+    ],
 )
 def test_what_is_no_whole_reply_fails(stream: bytes) -> None:
     with pytest.raises(EngineFailed):
@@ -209,3 +237,16 @@ def test_a_server_on_this_machine_is_asked_directly(monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv(name.lower(), "http://127.0.0.1:9")
         monkeypatch.setenv(name, "http://127.0.0.1:9") if name != "HTTP_PROXY" else None
     assert reply(event("我在听。") + END).text == "我在听。"
+
+
+def test_a_stream_that_comes_byte_by_byte_and_compressed_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(self: Handler, status: int, body: bytes, content_type: str | None) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type or "text/plain")
+        self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        for byte in gzip.compress(body):
+            self.wfile.write(bytes([byte]))
+
+    monkeypatch.setattr(Handler, "_answer", answer)
+    assert reply((event("我在听🙂。") + END).replace(b"\n", b"\r\n")).text == "我在听🙂。"
