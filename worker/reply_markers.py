@@ -4,6 +4,7 @@ Patterns only; `worker.reply_cleaner` applies them.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 _LEFT = r"(?:<|＜|&lt;)"
@@ -100,6 +101,14 @@ LEADING: Final = re.compile(
 NEXT_SIDE: Final = re.compile(rf"{_FRAME}|{_HEADING}|{_ROLE_LINE}|{_ROLE_INSIDE}", re.IGNORECASE)
 """Where a reply ends, and something else begins."""
 
+
+def _beginnings(labels: Iterable[str]) -> frozenset[str]:
+    return frozenset(label[:length] for label in labels for length in range(1, len(label) + 1))
+
+
+_AT_LINE = _beginnings((*OUR_LABELS, *LEADING_LABELS, *THEIR_LABELS))
+_INSIDE_LINE = _beginnings(INSIDE_LABELS)
+_AT_START = _beginnings(_THOUGHT_LABELS)
 _MAX_MARKER = 60
 """Characters: a tail as long as that may still become a marker."""
 _DECORATION = "#*_>-• \t\n"
@@ -129,10 +138,8 @@ def _may_become_a_marker(tail: str, *, is_start: bool, before: str) -> bool:
     if before.isascii() and before.isalpha():
         return False
     is_at_line = is_start or "\n" in tail or tail[0] == "#"
-    labels: tuple[str, ...] = (*OUR_LABELS, *LEADING_LABELS, *THEIR_LABELS) if is_at_line else INSIDE_LABELS
-    if is_start:
-        labels += _THOUGHT_LABELS
-    return any(label.startswith(word.rstrip("* _\t")) for label in labels)
+    word = word.rstrip("* _\t")
+    return word in (_AT_LINE if is_at_line else _INSIDE_LINE) or (is_start and word in _AT_START)
 
 
 def _is_unclosed(tail: str, before: str) -> bool:

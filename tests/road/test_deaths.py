@@ -205,3 +205,51 @@ def test_a_broker_that_refuses_writes_is_treated_like_one_that_is_away(
         assert worker.process.poll() is None
         worker.terminate()
         assert worker.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("breaks", "mends"),
+    [
+        (  # MASTERDOWN, to reads too
+            [("CONFIG", "SET", "replica-serve-stale-data", "no"), ("REPLICAOF", "127.0.0.1", "1")],
+            [("REPLICAOF", "NO", "ONE")],
+        ),
+        (  # NOAUTH, as after a restart with another configuration
+            [("CONFIG", "SET", "requirepass", "x"), ("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")],
+            [("CONFIG", "SET", "requirepass", "")],
+        ),
+        ([("CONFIG", "SET", "maxmemory", "1")], [("CONFIG", "SET", "maxmemory", "0")]),  # OOM
+        (  # NOPERM, to everything that the queue needs
+            [
+                ("ACL", "SETUSER", "default", "-@all", "+auth", "+config", "+acl", "+client"),
+                ("CLIENT", "KILL", "TYPE", "normal"),
+            ],
+            [("ACL", "SETUSER", "default", "+@all")],
+        ),
+    ],
+    ids=["MASTERDOWN", "NOAUTH", "OOM", "NOPERM"],
+)
+def test_a_broker_that_refuses_in_any_other_way_ends_no_worker_either(
+    quick_road: Road,
+    valkey_server: ValkeyServer,
+    breaks: list[tuple[str, ...]],
+    mends: list[tuple[str, ...]],
+) -> None:
+    quick_road.start_courier()
+    with Redis.from_url(in_redis_form(valkey_server.url)) as redis:
+        worker = quick_road.start_worker()
+        for command in breaks:
+            redis.execute_command(*command)
+        quick_road.say("在吗")
+        assert quick_road.wait_for_answers(1, seconds=30) == ["收到：在吗"]
+        other = quick_road.start_worker()
+        quick_road.say("还在吗")
+        assert quick_road.wait_for_answers(2, seconds=30)[1] == "收到：还在吗"
+        for command in mends:
+            redis.execute_command(*command)
+        quick_road.say("现在呢")
+        assert quick_road.wait_for_answers(3, seconds=30)[2] == "收到：现在呢"
+        for one in (worker, other):
+            assert one.process.poll() is None, one.log.read_text()[-3000:]
+            one.terminate()
+            assert one.wait() == 0

@@ -224,3 +224,18 @@ def test_a_person_is_spoken_to_in_their_own_language_and_script(slow: Clinic, wh
     (privacy,) = (text for text in slow.telegram.texts(traditional) if "加密" in text)
     assert "資料" in privacy or "儲存" in privacy
     assert slow.wait_for(hinted, 1)[0] == privacy
+
+
+def test_the_last_words_are_in_the_persons_script_too(slow: Clinic, who: int) -> None:
+    leaving = next(_ids)
+    for one in (who, leaving):
+        slow.telegram.write(one, "這幾天總是睡不著，心裡很難受")
+        slow.wait_for(one, 1)
+    slow.telegram.write(who, "結束對話")
+    assert "這次的對話" in slow.wait_for(who, 2)[1]
+    slow.telegram.write(leaving, "刪除我的資料")
+    slow.wait_for(leaving, 2)
+    slow.telegram.write(leaving, "確認刪除")
+    farewell = slow.wait_for(leaving, 3)[2]
+    assert "已經刪除" in farewell
+    assert "已经" not in farewell

@@ -117,10 +117,9 @@ def reply(stream: bytes, **options: Any) -> Progress:
         (event("我在听。") + b"data: [done]\n\n", "我在听。"),
         (
             rb'data: {"choices": [{"delta": {"content": "\ud83d"}}]}'
-             b"\n\n"
-             rb'data: {"choices": [{"delta": {"content": "\ude42"}}]}'
-             b"\n\n"
-            + END,
+            b"\n\n"
+            rb'data: {"choices": [{"delta": {"content": "\ude42"}}]}'
+            b"\n\n" + END,
             "🙂",
         ),
         ('{"choices": [{"message": {"content": "我在听。"}, "finish_reason": "stop"}]}'.encode(), "我在听。"),
