@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -54,6 +55,21 @@ def command(name: str, environment: Mapping[str, str], log: Path, *, ready: str)
     finally:
         process.terminate()
         process.wait()
+
+
+@contextmanager
+def ended(process: "subprocess.Popen[Any]") -> Iterator[None]:
+    """Ends the process when the block does, and closes what was opened to it."""
+    with process:
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
+def memory_of(process: psutil.Process) -> int:
+    """Resident bytes of a process and its children; pages that they share are counted for each."""
+    return sum(each.memory_info().rss for each in (process, *_children(process)))
 
 
 class ProcessorTime:

@@ -59,6 +59,7 @@ class Built:
     services: BotServices
     workers: list[psutil.Process]
     broker: psutil.Process
+    database: psutil.Process
 
 
 def main() -> int:
@@ -86,11 +87,11 @@ def main() -> int:
 def steady(*, minutes: float, plot: Path | None) -> list[Line]:
     """Eight people talk all the time; the first and the last third of it, and their ratio."""
     samples: list[Sample] = []
-    with _house(workers=1) as built:
-        _measure(built.services, people=_STEADY_PEOPLE, seconds=_WARM_SECONDS)
+    with installed(workers=1) as built:
+        talk(built.services, people=_STEADY_PEOPLE, seconds=_WARM_SECONDS)
         began_at = time.monotonic()
         while (now := time.monotonic()) < began_at + minutes * 60:
-            row = _measure(built.services, people=_STEADY_PEOPLE, seconds=min(_SAMPLE_SECONDS, minutes * 10))
+            row = talk(built.services, people=_STEADY_PEOPLE, seconds=min(_SAMPLE_SECONDS, minutes * 10))
             samples.append(_sample((now - began_at) / 60, row, built))
     if plot is not None:
         plots.steady(samples, plot / "steady.png")
@@ -103,14 +104,14 @@ def steady(*, minutes: float, plot: Path | None) -> list[Line]:
 def stored(counts: Sequence[int], *, seconds: float, rounds: int, plot: Path | None) -> list[Line]:
     """One person's turn beside so many stored ones; the first count is the baseline of the ratio."""
     with ExitStack() as stack:
-        rooms = {count: stack.enter_context(_house(workers=1, turns=count)).services for count in counts}
+        rooms = {count: stack.enter_context(installed(workers=1, turns=count)).services for count in counts}
         return _compared("stored turns", rooms, seconds=seconds, rounds=rounds, plot=plot)
 
 
 def people(counts: Sequence[int], *, seconds: float, rounds: int, plot: Path | None) -> list[Line]:
     """A turn of somebody among so many who have all talked before and may talk again."""
     with ExitStack() as stack:
-        rooms = {count: stack.enter_context(_house(workers=1)).services for count in counts}
+        rooms = {count: stack.enter_context(installed(workers=1)).services for count in counts}
         for count, services in rooms.items():
             asyncio.run(_meet(services, count))
         return _compared("people", rooms, seconds=seconds, rounds=rounds, plot=plot)
@@ -121,11 +122,11 @@ def _compared(
 ) -> list[Line]:
     """One person talks in each database in turn, for several rounds: other load then meets all of them."""
     for services in rooms.values():
-        _measure(services, people=1, seconds=_WARM_SECONDS)
+        talk(services, people=1, seconds=_WARM_SECONDS)
     measured = []
     for number in range(rounds):
         order = list(rooms.items())[:: -1 if number % 2 else 1]  # who comes first is not always the same
-        measured.append({count: _measure(each, people=1, seconds=seconds).p50_ms for count, each in order})
+        measured.append({count: talk(each, people=1, seconds=seconds).p50_ms for count, each in order})
     if plot is not None:
         plots.growth(what, [{count: each[count] for count in rooms} for each in measured], plot / _picture(what))
     return compared(what, list(rooms), measured)
@@ -173,9 +174,9 @@ def workers(counts: Sequence[int], *, seconds: float, plot: Path | None) -> list
     """Turns a second with so many worker processes, each good for eight turns a second."""
     speeds = {}
     for count in counts:
-        with _house(workers=count, concurrency=_WORKERS_CONCURRENCY, delay_seconds=_WORKERS_DELAY_SECONDS) as built:
-            _measure(built.services, people=_WORKERS_PEOPLE, seconds=_WARM_SECONDS)
-            speeds[count] = _measure(built.services, people=_WORKERS_PEOPLE, seconds=seconds).turns_per_second
+        with installed(workers=count, concurrency=_WORKERS_CONCURRENCY, delay_seconds=_WORKERS_DELAY_SECONDS) as built:
+            talk(built.services, people=_WORKERS_PEOPLE, seconds=_WARM_SECONDS)
+            speeds[count] = talk(built.services, people=_WORKERS_PEOPLE, seconds=seconds).turns_per_second
     if plot is not None:
         plots.scaling(speeds, plot / "workers.png")
     return [
@@ -185,10 +186,11 @@ def workers(counts: Sequence[int], *, seconds: float, plot: Path | None) -> list
 
 
 @contextmanager
-def _house(*, workers: int, turns: int = 0, concurrency: int = 32, delay_seconds: float = 0) -> Iterator[Built]:
+def installed(*, workers: int, turns: int = 0, concurrency: int = 32, delay_seconds: float = 0) -> Iterator[Built]:
+    """One installation of its own, `turns` stored in it, until the block ends."""
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mg-")))
-        url, _ = house.postgres(stack, home)
+        url, database = house.postgres(stack, home)
         broker = house.broker(stack, home)
         settings = DialogueSettings(
             home=home,
@@ -219,10 +221,11 @@ def _house(*, workers: int, turns: int = 0, concurrency: int = 32, delay_seconds
             )
             for number in range(workers)
         ]
-        yield Built(services=services, workers=started, broker=psutil.Process(broker.process.pid))
+        yield Built(services=services, workers=started, broker=psutil.Process(broker.process.pid), database=database)
 
 
-def _measure(services: BotServices, *, people: int, seconds: float) -> road.Row:
+def talk(services: BotServices, *, people: int, seconds: float) -> road.Row:
+    """So many people talk for so long."""
     return asyncio.run(road.measure(services, database="postgresql", people=people, seconds=seconds))
 
 

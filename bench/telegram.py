@@ -24,6 +24,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from bench import fake_model
 from bench.house import ProcessorTime, broker, command, postgres
 from dialogue.storage import schema
 from dialogue.storage.database import sqlite_url
@@ -102,7 +103,7 @@ async def _talk(telegram: Telegram, people: int, seconds: float) -> list[float]:
             number += 1
             waiting[who] = asyncio.get_running_loop().create_future()
             began_at = time.perf_counter()
-            await telegram.push_here(message=_message(who, number))
+            await telegram.push_here(message=message(who, number))
             await waiting[who]
             latencies.append(time.perf_counter() - began_at)
 
@@ -112,7 +113,8 @@ async def _talk(telegram: Telegram, people: int, seconds: float) -> list[float]:
     return latencies
 
 
-def _message(who: int, number: int) -> dict[str, object]:
+def message(who: int, number: int) -> dict[str, object]:
+    """What one person's update carries."""
     return {
         "message_id": time.time_ns() % 2**31,
         "from": {"id": who, "is_bot": False, "first_name": "人"},
@@ -122,8 +124,15 @@ def _message(who: int, number: int) -> dict[str, object]:
     }
 
 
+def _engine(model_url: str | None) -> dict[str, str]:
+    if model_url is None:
+        return {"MINDGLM_ENGINE": "scripted"}
+    return {"MINDGLM_ENGINE": "openai", "MINDGLM_OPENAI_BASE_URL": model_url, "MINDGLM_OPENAI_MODEL": fake_model.MODEL}
+
+
 @contextmanager
-def _house(arguments: argparse.Namespace, home: Path) -> Iterator[House]:
+def house(arguments: argparse.Namespace, home: Path) -> Iterator[House]:
+    """Adapter, worker, database and broker with a Telegram server; `arguments` as of this command."""
     with ExitStack() as stack:
         valkey = broker(stack, home)
         others = {"broker": psutil.Process(valkey.process.pid)}
@@ -138,7 +147,7 @@ def _house(arguments: argparse.Namespace, home: Path) -> Iterator[House]:
             "MINDGLM_DATABASE_URL": url,
             "MINDGLM_BROKER_URL": valkey.url,
             "MINDGLM_SECRET_KEY": new_secret(),
-            "MINDGLM_ENGINE": "scripted",
+            **_engine(arguments.model_url),
             "MINDGLM_CONSENT": "off",
             "MINDGLM_MESSAGES_PER_MINUTE": "0",
             "MINDGLM_MESSAGES_PER_DAY": "0",
@@ -168,8 +177,9 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=128, help="conversations at once in the worker")
     parser.add_argument("--sqlite", action="store_true", help="the embedded database instead of PostgreSQL")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--model-url", help="an OpenAI-compatible server instead of the scripted engine")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="mg-") as directory, _house(arguments, Path(directory)) as measured:
+    with tempfile.TemporaryDirectory(prefix="mg-") as directory, house(arguments, Path(directory)) as measured:
         measure(measured, people=_WARM_PEOPLE, seconds=1)
         rows = [measure(measured, people=people, seconds=arguments.seconds) for people in arguments.people]
     if arguments.json:

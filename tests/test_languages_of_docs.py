@@ -9,7 +9,7 @@ from tests import settings_table
 
 DOCS = Path(__file__).parents[1] / "docs"
 CHINESE = sorted(DOCS.glob("*.zh.md"))
-FOR_OPERATORS = ("index", "deploy", "configuration", "telegram", "wechat", "model", "training", "security")
+FOR_OPERATORS = ("index", "deploy", "configuration", "telegram", "wechat", "model", "training", "security", "capacity")
 """Pages of two files. The others that staff need hold both languages in one."""
 BOTH_IN_ONE = ("admin", "console", "wecom", "operations", "privacy", "care")
 
