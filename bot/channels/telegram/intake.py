@@ -14,6 +14,7 @@ from bot.channels.telegram.raw import Raw
 from bot.channels.telegram.updates import (
     Account,
     Chose,
+    Emptied,
     Event,
     Left,
     Moved,
@@ -125,6 +126,8 @@ class Intake:
             case Revised(message, original_id, is_addressed):
                 revised = await self._inbox.revise(message, original_id=original_id, is_addressed=is_addressed)
                 self._hear(message.address, revised)
+            case Emptied(message, original_id):
+                await self._inbox.recall(message, original_id=original_id)
             case Showed(message):
                 self._hear(message.address, await self._inbox.excuse(message))
             case Overheard(message):

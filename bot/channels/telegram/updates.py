@@ -24,6 +24,7 @@ _COMMAND = re.compile(r"[/／]\w+(?:[@＠](?P<bot>[A-Za-z0-9_]+))?(?![A-Za-z0-9_
 _PRIVATE = "private"
 _GROUPS = ("group", "supergroup")
 _GONE = ("kicked", "left")
+_CAPTIONED = ("photo", "video", "animation", "audio", "document", "voice", "paid_media", "live_photo")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,14 @@ class Showed:
     """Somebody sent something other than text; `message` has no words."""
 
     message: InboundMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Emptied:
+    """Somebody took the words of an earlier message away; what they stood under is still there."""
+
+    message: InboundMessage
+    original_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +137,7 @@ class Ordered:
     callback_id: str = field(repr=False)
 
 
-Event = Ordered | Said | Revised | Showed | Overheard | Rated | Chose | Pressed | Left | Moved | Stopped
+Event = Ordered | Said | Revised | Emptied | Showed | Overheard | Rated | Chose | Pressed | Left | Moved | Stopped
 
 
 def order_key(update: Raw) -> tuple[int, int]:
@@ -181,8 +190,15 @@ def _revised(message: Raw, account: Account, update_id: int) -> list[Event]:
     content = content_of(message)
     revised = _inbound(message, account, content, suffix=f":{update_id}")
     if not content.words:
-        return [Overheard(revised)] if content.beside and _is_addressed(message, account) else []
+        emptied = [Emptied(revised, _external_id(message))] if _had_a_caption(message) else []
+        heard = [Overheard(revised)] if content.beside and _is_addressed(message, account) else []
+        return [*emptied, *heard]
     return [Revised(revised, _external_id(message), is_addressed=_is_addressed(message, account))]
+
+
+def _had_a_caption(message: Raw) -> bool:
+    """Perhaps: in a private chat, where the words under a picture are the person's and may be taken away."""
+    return _is_private(message) and any(name in message for name in _CAPTIONED)
 
 
 def _is_from_a_person(message: Raw) -> bool:

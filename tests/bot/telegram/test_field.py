@@ -239,3 +239,25 @@ def test_the_last_words_are_in_the_persons_script_too(slow: Clinic, who: int) ->
     farewell = slow.wait_for(leaving, 3)[2]
     assert "已經刪除" in farewell
     assert "已经" not in farewell
+
+
+def test_a_caption_that_is_taken_away_before_it_was_answered_is_not_answered(slow: Clinic, who: int) -> None:
+    chat = {"id": who, "type": "private", "first_name": "人"}
+    sender = {"id": who, "is_bot": False, "first_name": "人"}
+    photo = [{"file_id": "a", "file_unique_id": "b"}]
+    slow.telegram.write(who, "一")
+    message_id = slow.telegram.message(who, chat, photo=photo, caption="这句我收回")
+    slow.telegram.push(
+        edited_message={
+            "message_id": message_id,
+            "from": sender,
+            "chat": chat,
+            "date": 1_790_000_000,
+            "edit_date": 1_790_000_001,
+            "photo": photo,
+        }
+    )
+    slow.telegram.write(who, "二")
+    wait_until(lambda: any("二" in text for text in slow.telegram.texts(who)), 30)
+    wait_until(slow.is_quiet, 20)
+    assert not any("收回" in text for text in slow.telegram.texts(who))
