@@ -118,8 +118,8 @@ class TiledInt8Linear(nn.Module):
         result: Tensor = product(
             numbers, 1.0, 0, self._packed, self._scale, self._zeros, None, 1.0, 0, torch.float32, "none", [], ""
         )
-        result = torch.mul(result, step, out=result) if self._bias is None else torch.addcmul(self._bias, result, step)
-        return result.to(inputs.dtype).view(*inputs.shape[:-1], -1)
+        result = result.mul_(step) if self._bias is None else torch.addcmul(self._bias, result, step)
+        return result.to(inputs.dtype).view(*inputs.shape[:-1], len(self._scale))
 
 
 class DynamicInt8Linear(nn.Module):
