@@ -14,6 +14,8 @@ def main() -> None:
         match sys.argv[1:]:
             case [name] if _is_platform(name):
                 sys.exit(_listen(name))
+            case ["worker"]:
+                sys.exit(_answer())
             case _:
                 from mindglm import language, speaking
                 from mindglm.commands import app
@@ -42,6 +44,14 @@ def _listen(name: str) -> int:
         (channel,) = (each for each in registry.platforms() if each.name == name)
         adapters.load(channel)
     return adapters.run(channel)
+
+
+def _answer() -> int:
+    with without(*UNUSED_BY_ADAPTERS):
+        from mindglm import unknown_settings, worker
+
+    unknown_settings.warn()
+    return worker.run(concurrency=None, name=None)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import ctypes
-import gc
 import json
 import signal
 import sys
@@ -20,7 +18,7 @@ from bot.health import Deaf, last_report
 from bot.incoming.gate import warn_if_nobody_is_asked
 from bot.services import BotServices
 from dialogue.errors import Misconfigured, SchemaMismatch
-from dialogue.process import home
+from dialogue.process import home, memory
 from dialogue.process.ending import running_tasks
 from dialogue.process.exit_status import ExitStatus, status_of
 from dialogue.process.logs import configure
@@ -37,7 +35,6 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _STOP_SECONDS = 60.0
 """Longest time from SIGTERM to the end; a supervisor's own limit should be a little longer."""
-_M_ARENA_MAX = -8  # mallopt(3)
 
 
 def load(channel: Channel[Any]) -> None:
@@ -55,7 +52,7 @@ def run(channel: Channel[Any]) -> int:
     unknown_settings.warn()
     warn_if_nobody_is_asked(settings)
     load(channel)
-    _keep_memory_together()
+    memory.keep_together()
     try:
         registry.check_accounts(settings)
         upgrade_own(settings)
@@ -129,18 +126,3 @@ def _open(channel: Channel[Any], settings: DialogueSettings, services: BotServic
         install = f": pip install 'mindglm-bot[{process.extra}]'" if process.extra else ""
         raise Misconfigured(f"{label} needs {error.name}, which is not installed{install}") from error
     return open_adapter(services, settings, home.home(settings))
-
-
-def _keep_memory_together() -> None:
-    """glibc gives each thread a heap of its own; with a thread for each transaction that is a waste of megabytes.
-
-    What was imported stays: the garbage collector need not look at it again, and looks at the rest more often. What
-    importing it left over goes back to the system.
-    """
-    gc.collect()
-    gc.freeze()
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(_M_ARENA_MAX, 1)
-    if hasattr(libc, "malloc_trim"):
-        libc.malloc_trim(0)
