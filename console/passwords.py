@@ -2,8 +2,11 @@
 
 import secrets
 import threading
+import tomllib
 import unicodedata
 from functools import cache
+from importlib.resources import files
+from itertools import product
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
@@ -37,8 +40,17 @@ def _is_guessable(plain: str, *, name: str) -> bool:
     """As zxcvbn judges it; a pass of 3 means 10^8 guesses and more: https://github.com/dropbox/zxcvbn#usage."""
     from zxcvbn import zxcvbn  # reads its dictionaries, which nobody needs who only signs in
 
-    verdict = zxcvbn(plain[:_JUDGED_LENGTH], user_inputs=[name, "mindglm"])
+    verdict = zxcvbn(plain[:_JUDGED_LENGTH], user_inputs=[name, "mindglm", *_guessable()])
     return bool(verdict["score"] < _MIN_SCORE)
+
+
+@cache
+def _guessable() -> tuple[str, ...]:
+    """Chinese words and whole names in Latin letters; the name of a person is one guess, not two."""
+    lists = tomllib.loads((files("console") / "guessable.toml").read_text("utf-8"))
+    surnames, given = lists["surnames"].split(), lists["given"].split()
+    names = ("".join(parts) for parts in product(surnames, given))
+    return (*lists["words"].split(), *surnames, *given, *names)
 
 
 def fits(stored: str | None, password: str) -> bool:

@@ -191,7 +191,22 @@ def test_a_new_password_signs_every_other_browser_out(house: House) -> None:
     assert house.browser().sign_in("lin", new).status_code == 303
 
 
-@pytest.mark.parametrize("easy", ["1234567890", "password123!", "qwertyuiop", "chenchenchen", "mindglmmindglm"])
+@pytest.mark.parametrize(
+    "easy",
+    [
+        "1234567890",
+        "password123!",
+        "qwertyuiop",
+        "chenchenchen",
+        "mindglmmindglm",
+        "zhangwei1990",
+        "LiuYang1988",
+        "woaini1314520",
+        "woaini123456",
+        "一二三四五六七八九十",
+        "床前明月光疑是地上霜",
+    ],
+)
 def test_a_password_that_is_easily_guessed_is_refused_however_long(easy: str) -> None:
     with pytest.raises(passwords.WeakPassword):
         passwords.digest(easy, name="chen")
