@@ -4,7 +4,7 @@
     python3 dev.py chat          talk with the bot in this terminal
     python3 dev.py test [...]    the tests, in parallel; extra arguments go to pytest, which then runs serially
     python3 dev.py check         format, lint, types, imports, tests: what CI runs
-    python3 dev.py e2e [...]     the tests that need a browser, node or Debian packages
+    python3 dev.py e2e [...]     the tests that need a browser, node, Debian packages or much time
     python3 dev.py fleet         test against a real vLLM, in a separate environment (3.5 GB)
     python3 dev.py fix           format and apply automatic fixes
     python3 dev.py lock [...]    update requirements/*.txt; extra arguments go to `uv pip compile`, e.g. --upgrade

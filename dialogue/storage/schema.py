@@ -4,6 +4,7 @@ Migrations only add, so that the previous version keeps serving during and after
 something writes to the table ``compatibility`` which schema a version must know at least.
 """
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from dialogue.storage.database import Database, be_patient, connect, reachable
 
 if TYPE_CHECKING:
     from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
 _LOCK = 0x6D696E64676C6D  # "mindglm": two upgrades at once wait for each other on PostgreSQL
 _PATIENCE = "400ms"
@@ -113,7 +115,7 @@ def begin_at(connection: Connection, revision: str) -> None:
 
     if current(connection) is not None:
         command.downgrade(_configured(connection), "base")
-    command.upgrade(_configured(connection), revision)
+    _alembic_upgrade(connection, revision)
 
 
 def finish(connection: Connection) -> None:
@@ -143,9 +145,25 @@ def _needed(connection: Connection) -> str | None:
 
 
 def _alembic_upgrade(connection: Connection, revision: str) -> None:
-    from alembic import command  # processes that only check need not load it
+    """As Alembic's own command, which would read every revision again at each step."""
+    from alembic.runtime.environment import EnvironmentContext  # processes that only check need not load it
 
-    command.upgrade(_configured(connection), revision)
+    scripts = _scripts()
+    context = EnvironmentContext(
+        _configured(connection),
+        scripts,
+        fn=lambda found, _context: scripts._upgrade_revs(revision, found),  # noqa: SLF001 - as Alembic's own command
+        destination_rev=revision,
+    )
+    with context:
+        scripts.run_env()
+
+
+@cache
+def _scripts() -> "ScriptDirectory":
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory(str(_directory()))
 
 
 def _configured(connection: Connection) -> "Config":

@@ -28,6 +28,7 @@ def run(*argv: str) -> str:
     return printed
 
 
+@pytest.mark.e2e
 def test_a_short_load_answers_everybody_and_prints_what_it_saw() -> None:
     printed = run("bench.load", "steady", "--minutes", "0.05")
     assert re.search(r"^ +steady +$.*first.*last third.*ratio", printed, re.MULTILINE | re.DOTALL), printed
@@ -41,6 +42,7 @@ def test_a_full_database_and_several_workers_are_measured() -> None:
     assert [line["workers"] for line in parts["workers"]] == [2]
 
 
+@pytest.mark.e2e
 def test_the_road_is_measured_for_one_and_for_several() -> None:
     rows = json.loads(run("bench.road", "--people", "1", "3", "--seconds", "0.5", "--json"))
     assert [(row["database"], row["people"]) for row in rows] == [("sqlite", 1), ("sqlite", 3)]

@@ -30,7 +30,7 @@ def _templates(node: ast.AST, *, is_settings: bool) -> Iterator[str]:
     if isinstance(node, ast.Raise) and (name := _raised_bare(node)) in _errors():
         yield " ".join((_errors()[name] or "").split())
     elif isinstance(node, ast.Call):
-        name = ast.unparse(node.func).rpartition(".")[2]
+        name = _name_of(node.func)
         if (
             name in _errors().keys() | _ERRORS
             or (name in _SHOWN_BY and _is_ours(node))
@@ -40,8 +40,13 @@ def _templates(node: ast.AST, *, is_settings: bool) -> Iterator[str]:
     elif isinstance(node, ast.ClassDef) and node.name in _errors():
         calls = (each for each in ast.walk(node) if isinstance(each, ast.Call))
         for call in calls:
-            if ast.unparse(call.func) == "super().__init__":
+            if _name_of(call.func) == "__init__" and ast.unparse(call.func) == "super().__init__":
                 yield from _texts(call.args)
+
+
+def _name_of(called: ast.expr) -> str:
+    """Without what it is looked up in."""
+    return str(getattr(called, "attr", getattr(called, "id", "")))
 
 
 def _is_ours(node: ast.Call) -> bool:

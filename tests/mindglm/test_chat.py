@@ -132,6 +132,7 @@ def test_strange_input_is_answered_and_never_breaks_the_loop(chat: Callable[...,
     assert answers[5] == "收到：还在吗"
 
 
+@pytest.mark.e2e
 def test_two_windows_at_once_hold_two_conversations(environment: dict[str, str], home: Path) -> None:
     argv = [sys.executable, "-m", "mindglm", "chat"]
     slow = {**environment, "MINDGLM_SCRIPTED_DELAY_SECONDS": "1", "MINDGLM_SCRIPTED_REPLY": "{turns}"}
@@ -201,6 +202,7 @@ def test_a_person_sees_the_reply_grow(environment: dict[str, str]) -> None:
     assert terminal.screen.count("谢谢你告诉我") == 1
 
 
+@pytest.mark.e2e
 def test_ctrl_c_leaves_no_process_and_loses_nothing(environment: dict[str, str], home: Path) -> None:
     slow = {**environment, "MINDGLM_SCRIPTED_DELAY_SECONDS": "30"}
     terminal = Terminal(slow)
