@@ -16,6 +16,8 @@ _THOUGHT_NAMES = (
     *("reflection", "reflect", "analysis", "analyze", "inner_monologue", "monologue", "internal", "internal_thoughts"),
     *("internal_monologue", "scratchpad", "scratch_pad", "cot", "chain_of_thought", "deliberation", "planning"),
     *("tool", "tool_call", "tool_calls", "tool_response", "function_call", "function", "思考", "思考过程", "思维链"),
+    *("thinking_process", "thinking_steps", "reasoning_process", "reasoning_steps", "internal_reasoning"),
+    *("inner_thought", "inner_thoughts", "inner_voice", "self_reflection", "private_thoughts"),
     *("推理", "推理过程", "内心独白", "内心活动", "分析过程"),
 )
 """What a model says to itself, or to a program."""
@@ -25,13 +27,14 @@ _INSIDE = r"(?:\s[^<>＜＞\n]{0,80}?)?"
 
 OPEN: Final = re.compile(
     rf"{_LEFT}\s*{_BAR}{_GAP}(?:(?:begin|start){_GAP}(?:of)?{_GAP})?{_THOUGHT}{_INSIDE}(?<!/)\s*{_BAR}\s*{_RIGHT}"
-    rf"|[\[【]\s*{_BARE_THOUGHT}\s*[\]】]|◁think▷|<unused94>(?:thought\b)?"
+    rf"|[\[【]\s*{_BARE_THOUGHT}\s*[\]】]|◁think▷|<unused94>(?:thought\b)?|<<SYS>>"
+    r"|<details\s[^<>\n]{0,80}?(?:reasoning|think)[^<>\n]{0,80}>"
     r"|<\|channel\|?>\s*(?:analysis|commentary|thought)\b",
     re.IGNORECASE,
 )
 CLOSE: Final = re.compile(
     rf"{_LEFT}\s*{_BAR}\s*(?:/|end{_GAP}(?:of)?{_GAP}){_GAP}{_THOUGHT}\s*{_BAR}\s*{_RIGHT}"
-    rf"|[\[【]\s*/\s*{_BARE_THOUGHT}\s*[\]】]|◁/think▷|<unused95>|<channel\|>"
+    rf"|[\[【]\s*/\s*{_BARE_THOUGHT}\s*[\]】]|◁/think▷|<unused95>|<channel\|>|<</SYS>>|</details\s*>"
     r"|(?:<\|start\|>\s*assistant\s*)?<\|channel\|?>\s*final\b[^<\n]{0,40}(?:<\|constrain\|>\s*\w+\s*)?<\|message\|>",
     re.IGNORECASE,
 )
@@ -94,7 +97,8 @@ _ROLE_INSIDE = rf"(?<![A-Za-z])(?:#{{2,6}}\s*)?(?:{'|'.join(INSIDE_LABELS)}){_LA
 
 LEADING: Final = re.compile(
     rf"\s*(?:(?:{_FRAME})\s*(?:(?:{_OURS})\s*\n)?(?:[:：]\s*)?|(?:#{{2,6}}\s*)?(?:\*\*|__)?{_LEADING_OURS}{_LABEL_TAIL}"
-    rf"|#{{2,6}}\s*{_LEADING_OURS}\s*\n|[\[【<＜]\s*{_OURS}\s*[\]】>＞]\s*[:：]?)",
+    rf"|(?:#{{2,6}}\s*{_LEADING_OURS}|assistant|supporter|支持者|助手)[ \t]*\n"
+    rf"|[\[【<＜]\s*{_OURS}\s*[\]】>＞]\s*[:：]?)",
     re.IGNORECASE,
 )
 """What may stand before a reply, and is dropped."""

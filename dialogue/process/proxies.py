@@ -4,7 +4,6 @@ Clients are told the result and look at no variables themselves, so that what is
 """
 
 import ipaddress
-import re
 import urllib.request
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -53,9 +52,10 @@ def is_loopback(host: str) -> bool:
 def _usable(url: str, source: str) -> Proxy:
     if "://" not in url:
         url = f"http://{url}"
-    url = re.sub(r"^socks://", "socks5://", url, flags=re.IGNORECASE)  # as desktops write it
+    scheme, _, place = url.strip().partition("://")
+    scheme = {"socks": "socks5"}.get(scheme.lower(), scheme.lower())  # as desktops write it
+    url = f"{scheme}://{place}"
     parts = urlsplit(url)
-    scheme = parts.scheme.lower()
     if scheme not in _SCHEMES:
         raise Misconfigured(
             f"{source} names a proxy of the kind {scheme}://, which is not supported; use {', '.join(_SCHEMES)}."

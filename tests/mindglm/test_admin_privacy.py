@@ -136,8 +136,21 @@ def test_master_keys_are_not_changed_while_a_process_could_not_follow(
     assert (result["rewrapped"], result["old_keys_may_be_dropped"]) == (1, False)
     with rooms.database.begin() as session:
         heartbeat.leave(session, wraps_with_old)
-    beat(rooms, (new_id, old_id), pid=43)
+    once = beat(rooms, (new_id, old_id), pid=43)
     assert printed("rotate-keys")["old_keys_may_be_dropped"] is True
+
+    newest = new_secret()  # and once more, before the first old one was dropped everywhere
+    newest_id = MasterKeys.parse(newest).current_id
+    monkeypatch.setenv("MINDGLM_SECRET_KEY", f"{newest},{new},{old}")
+    refused = run("rotate-keys", "--json")
+    assert (refused.exit_code, json.loads(refused.stdout)["wrapped_by"]) == (1, {new_id: 1})
+    with rooms.database.begin() as session:
+        heartbeat.leave(session, once)
+    beat(rooms, (newest_id, new_id), pid=44)
+    result = printed("rotate-keys")
+    assert (result["rewrapped"], result["wrapped_by"]) == (1, {newest_id: 1})
+    assert result["old_keys_may_be_dropped"] is True
+    assert printed("rotate-keys")["rewrapped"] == 0
 
 
 def test_what_could_not_be_parsed_is_listed_and_read_with_a_reason(rooms: Rooms) -> None:

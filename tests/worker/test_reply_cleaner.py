@@ -15,6 +15,10 @@ def shown(raw: str) -> list[str]:
 
 
 THOUGHTS = [
+    "<<SYS>>他很难过<</SYS>>谢谢你告诉我。",
+    '<details type="reasoning" done="true">\n<summary>Thinking</summary>\n他很难过\n</details>\n谢谢你告诉我。',
+    "<thinking_process>他很难过</thinking_process>谢谢你告诉我。",
+    "<inner_thoughts>\n他很难过\n</inner_thoughts>\n\n谢谢你告诉我。",
     "<think>他很难过，我要安慰他</think>谢谢你告诉我。",
     "<think>\n\n</think>\n\n谢谢你告诉我。",
     "<THINK >我想想</ think >谢谢你告诉我。",
@@ -64,6 +68,9 @@ def test_a_thought_that_never_began_is_known_by_its_end() -> None:
 
 
 FRAMES = [
+    "assistant\n我在听。",
+    "支持者\n我在听。",
+    "【支持者】我在听。",
     "我在听。\n###human：我还是难过",
     "我在听。###human：我还是难过",
     "我在听。\n### Human: I am sad",

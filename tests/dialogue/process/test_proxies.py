@@ -33,6 +33,8 @@ def test_without_anything_set_it_goes_directly() -> None:
         ("socks5h://h:1080", "socks5h://h:1080"),
         ("socks://127.0.0.1:1080/", "socks5://127.0.0.1:1080/"),
         ("h:3128", "http://h:3128"),
+        ("SOCKS5://u:p%40ss@h:1080", "socks5://u:p%40ss@h:1080"),
+        ("Socks://h:1080", "socks5://h:1080"),
     ],
 )
 def test_variables_and_our_own_setting_name_a_proxy(monkeypatch: pytest.MonkeyPatch, value: str, url: str) -> None:
