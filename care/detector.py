@@ -21,6 +21,8 @@ MAX_WINDOW: Final = 60  # characters of a sentence that are read together
 MAX_PIECES: Final = 200  # of one message; in a longer one, the first pieces that mean anything. Rules read all of it
 _BREAK: Final = re.compile(r"(?<=[。!?;\n])")
 _OVERLAP: Final = 20  # characters
+_STOP: Final = re.compile(r"[。;\n]+")
+_SURROUNDINGS: Final = " ,.!?~…"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +50,10 @@ class LinearDetector:
         return max((self._piece(piece) for piece in pieces(text)), key=_urgency, default=_CALM)
 
     def _piece(self, text: str) -> Detection:
-        if len(text.strip()) < SHORTEST:
+        words = bare(text)
+        if len(words) < SHORTEST:
             return _CALM
-        present = features(text)
+        present = features(words)
         chances = self.heads.chance(0, present), self.heads.chance(1, present), self.heads.chance(2, present)
         tier = _tier(chances, self.heads.thresholds)
         if not tier:
@@ -68,6 +71,11 @@ def pieces(text: str) -> Iterator[str]:
         if len(text) <= MAX_PIECE * MAX_PIECES or meanings().search(piece):
             taken += 1
             yield piece
+
+
+def bare(piece: str) -> str:
+    """What is read of a piece: stops tell one source of texts from another, and nothing of danger."""
+    return _STOP.sub(",", piece).strip(_SURROUNDINGS)
 
 
 @cache

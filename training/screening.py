@@ -27,7 +27,7 @@ from itertools import islice, product
 from pathlib import Path
 from typing import Final
 
-from care.detector import ROUTES, SHORTEST, TIERS, LinearDetector, pieces
+from care.detector import ROUTES, SHORTEST, TIERS, LinearDetector, bare, pieces
 from care.linear import BUCKETS, MAX_LEVEL, SIGNS, Heads, by_meaning, features, pack
 from care.normalise import normalise
 from care.rules import rulebook
@@ -73,7 +73,7 @@ MAX_CALM_LENGTH: Final = 120  # characters
 DIALOGUE_STRIDE: Final = 4  # every fourth dialogue is plenty
 COUNSELLOR_ALARM: Final = re.compile("自杀|轻生|结束生命|结束自己|自残|自伤|伤害自己|自我伤害|危机干预|活下去")
 _CHOICE: Final = re.compile(r"\{([^}]*)\}")
-THRESHOLDS: Final = (0.78, 0.6, 0.8)  # for tiers 1 to 3; from texts it had not seen, see docs/care.md
+THRESHOLDS: Final = (0.85, 0.5, 0.8)  # for tiers 1 to 3; from texts it had not seen, see docs/care.md
 _SENTENCE: Final = re.compile(r"[^。！？!?\n]+[。！？!?]?")
 _HOPELESS: Final = re.compile("死|活着|活下去|绝望|消失|意义|解脱|伤害|打我|吐|撑不|坚持不")  # who knows
 
@@ -172,8 +172,8 @@ def fit(examples: Sequence[Example]) -> LinearDetector:
     routed = [example for example in examples if example.tier and example.route is not None]
     tiers = [[int(example.tier > step) for step in range(TIERS)] for example in examples]
     routes = [[int(route == example.route) for route in ROUTES] for example in routed]
-    weights, biases = fit_heads([(example.text, example.weight) for example in examples], tiers)
-    route_weights, route_biases = fit_heads([(example.text, example.weight) for example in routed], routes)
+    weights, biases = fit_heads([(bare(example.text), example.weight) for example in examples], tiers)
+    route_weights, route_biases = fit_heads([(bare(example.text), example.weight) for example in routed], routes)
     heads = quantise(weights + route_weights, biases + route_biases)
     return LinearDetector(replace(heads, thresholds=(*THRESHOLDS, *heads.thresholds[TIERS:])))
 

@@ -9,6 +9,7 @@ from care.detector import HEADS, MAX_PIECES, MAX_WINDOW, TIERS, LinearDetector, 
 from care.guard import guard, patterns
 from care.hotlines import directory
 from care.linear import BUCKETS, Heads, by_meaning, features, meanings, pack, shipped, unpack
+from care.normalise import normalise
 from care.rules import rulebook
 from care.screening import screen, warm
 
@@ -42,6 +43,13 @@ def test_each_tier_is_raised_by_its_own_head(surest: int) -> None:
     biases = tuple(5.0 if head == surest else -5.0 for head in range(HEADS))
     heads = Heads(thresholds=(0.5,) * HEADS, biases=biases, steps=(1.0,) * HEADS, weights=(nothing,) * HEADS)
     assert LinearDetector(heads).read("今天天气不错").tier == surest + 1
+
+
+@pytest.mark.parametrize("text", ["我把药都攒够了，今晚等他们睡着就走", "腿已经跨过去了，手抓着栏杆"])
+@pytest.mark.parametrize("end", ["。", ".", "！", "……", "~"])
+def test_how_a_text_ends_does_not_hide_its_danger(text: str, end: str) -> None:
+    plain, ended = (shipped_detector().read(normalise(said)) for said in (text, text + end))
+    assert ended.tier == plain.tier >= 2
 
 
 def test_danger_is_found_in_the_middle_of_a_long_text() -> None:
