@@ -73,6 +73,8 @@ def serve(services: ConsoleServices) -> bool:
     watch.start()
     try:
         server.run()
+    except SystemExit:  # uvicorn ends the process, with a status of its own, where it cannot listen
+        return False
     finally:
         watch.stop()
         server.has_stopped()

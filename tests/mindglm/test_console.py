@@ -1,3 +1,7 @@
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,7 @@ from console.passwords import WeakPassword
 from console.security import host_names, is_exposed
 from console.settings import ConsoleSettings
 from dialogue.errors import Misconfigured
+from dialogue.process.exit_status import ExitStatus
 from dialogue.states import Role
 from dialogue.storage.clock import utc_now
 from dialogue.storage.database import Database, connect, sqlite_url
@@ -97,3 +102,13 @@ def test_who_listens_where(listen: str, url: str | None, exposed: bool, names: s
     settings = ConsoleSettings(console_listen=listen, console_url=url)
     assert is_exposed(settings) is exposed
     assert host_names(settings) == names
+
+
+def test_an_address_that_is_taken_is_a_sentence_and_the_status_of_the_table(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        place = {"MINDGLM_HOME": str(tmp_path), "MINDGLM_CONSOLE_LISTEN": listen, "MINDGLM_LOCALE": "zh"}
+        argv = [sys.executable, "-m", "mindglm", "console"]
+        done = subprocess.run(argv, env=os.environ | place, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == ExitStatus.UNAVAILABLE
+    assert f"无法监听 {listen}" in done.stderr
