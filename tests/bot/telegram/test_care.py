@@ -170,8 +170,8 @@ def test_a_whole_crisis_rises_through_each_tier_and_eases_again(known: Client) -
     assert known.write("今天累死了，笑死我了") == ["收到：今天累死了，笑死我了"]
     assert known.tier() == 0
 
-    (reply,) = known.write("活着没意思")
-    assert reply.startswith("收到：活着没意思\n\n")
+    (reply,) = known.write("我觉得活着没意思")
+    assert reply.startswith("收到：我觉得活着没意思\n\n")
     assert "不想活" in reply
     assert known.tier() == 1
 
