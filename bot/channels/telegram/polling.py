@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import math
 from collections import deque
-from collections.abc import Coroutine
 from typing import Any
 
 import structlog
@@ -13,7 +12,7 @@ from telegram.error import Conflict, InvalidToken, TelegramError
 from bot.channels.telegram.bot_api import POLL_SECONDS, BotApi, accepted, refused, wait_seconds
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.raw import Raw
-from bot.channels.telegram.updates import order_key
+from bot.channels.telegram.updates import chats_of_move, order_key
 from bot.health import Deaf, Health, hangs_for_good
 from bot.incoming.faults import Faults
 from bot.refusals import Refusals
@@ -32,6 +31,7 @@ _LOUD_ATTEMPTS = 3
 """Attempts after which an update that cannot be stored makes the process unready."""
 
 _MAX_BREAKS = 10
+_EVERYBODY = 0  # as the sender of a queue that all of a chat share
 """Failed rounds in a row before the process ends, so that its supervisor starts a new one."""
 
 
@@ -60,6 +60,8 @@ class Poller:
         self._offset: int | None = None
         self._is_settled: dict[int, bool] = {}  # by update id, from the offset on
         self._chats: dict[tuple[int, int], deque[Raw]] = {}
+        self._takers: dict[tuple[int, int], asyncio.Task[object]] = {}  # of the same queues
+        self._joined: dict[int, tuple[int, int]] = {}  # chats that are one queue for everybody
         self._under_way: set[asyncio.Task[object]] = set()
 
     async def run(self) -> None:
@@ -116,16 +118,31 @@ class Poller:
         """Start processing the new ones; returns whether there are any."""
         new = [update for update in updates if self._is_new(int(update["update_id"]))]
         for update in new:
-            chat = order_key(update)
-            if chat in self._chats:
-                self._chats[chat].append(update)
-                continue
-            self._chats[chat] = deque([update])
-            self._start(self._take_chat(chat))
+            if (moved := chats_of_move(update)) is not None:
+                self._join(*moved)
+            chat, sender = order_key(update)
+            queue = self._joined.get(chat, (chat, sender))
+            if queue in self._chats:
+                self._chats[queue].append(update)
+            else:
+                self._start(queue, [update], after=[])
         return bool(new)
 
-    def _start(self, work: Coroutine[Any, Any, object]) -> None:
-        self._under_way.add(asyncio.create_task(work))
+    def _start(self, queue: tuple[int, int], updates: list[Raw], *, after: list[asyncio.Task[object]]) -> None:
+        self._chats[queue] = deque(updates)
+        self._takers[queue] = taker = asyncio.create_task(self._take_chat(queue, after=after))
+        self._under_way.add(taker)
+
+    def _join(self, before: int, after: int) -> None:
+        """A group got a new id: its updates wait for what came from the old one, whoever sent them.
+
+        Otherwise somebody's first words there could be answered before their last words here.
+        """
+        if self._joined.get(before) == (after, _EVERYBODY):
+            return
+        earlier = [taker for (chat, _), taker in self._takers.items() if chat in {before, after}]
+        self._joined |= {before: (after, _EVERYBODY), after: (after, _EVERYBODY)}
+        self._start((after, _EVERYBODY), [], after=earlier)
 
     async def progress(self, seconds: float) -> None:
         """Wait until all is processed, at most that long; raises `Deaf`."""
@@ -143,14 +160,17 @@ class Poller:
         self._is_settled[update_id] = False
         return True
 
-    async def _take_chat(self, chat: tuple[int, int]) -> None:
+    async def _take_chat(self, chat: tuple[int, int], *, after: list[asyncio.Task[object]]) -> None:
         """In order; an update that cannot be stored now is retried, and later ones wait for it."""
         waiting = self._chats[chat]
         try:
+            if after:
+                await asyncio.wait(after)
             while waiting and await self._insist(waiting[0]):
                 self._is_settled[int(waiting.popleft()["update_id"])] = True
         finally:
-            del self._chats[chat]
+            del self._chats[chat], self._takers[chat]
+            self._joined = {moved: queue for moved, queue in self._joined.items() if queue != chat}
 
     async def _insist(self, update: Raw) -> bool:
         """Whether it was processed, or kept for staff; False if stopped first."""

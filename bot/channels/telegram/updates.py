@@ -148,6 +148,12 @@ def order_key(update: Raw) -> tuple[int, int]:
     return chat or 0, sender or chat or 0
 
 
+def chats_of_move(update: Raw) -> tuple[int, int] | None:
+    """The old and the new id of a group that became a supergroup, if the update says that."""
+    moved = next((event for event in _moved(section(update, "message")) if isinstance(event, Moved)), None)
+    return None if moved is None else (moved.before, moved.after)
+
+
 def read(update: Raw, account: Account, *, are_groups_served: bool) -> list[Event]:
     """The events in an update, in order; empty if it is of no interest."""
     for name, reading in (

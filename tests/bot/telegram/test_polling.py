@@ -267,6 +267,41 @@ async def test_what_fails_alone_while_others_are_stored_is_kept_for_staff(monkey
     await running
 
 
+def in_group(update_id: int, chat_id: int, *, who: int, **content: Any) -> dict[str, Any]:
+    message = {"message_id": update_id, "date": 1, "chat": {"id": chat_id, "type": "group"}, "from": {"id": who}}
+    return {"update_id": update_id, "message": message | (content or {"text": "你好"})}
+
+
+async def test_a_group_with_a_new_id_waits_for_what_everybody_said_under_the_old_one() -> None:
+    line = FakeLine(
+        in_group(1, -5, who=7),
+        in_group(2, -5, who=8),
+        in_group(3, -5, who=9, migrate_to_chat_id=-1005),
+        in_group(4, -1005, who=9, migrate_from_chat_id=-5),
+        in_group(5, -1005, who=7),
+        in_group(6, -1005, who=8),
+        in_group(7, -6, who=8),
+    )
+    stored = await poll(line, FakeIntake(away_for={1: 2, 2: 1}), until=7)
+    assert stored[0] == 7
+    assert stored[3:] == [3, 4, 5, 6]
+
+
+async def test_after_a_move_the_members_of_the_group_wait_for_nobody_again() -> None:
+    line = FakeLine(in_group(1, -5, who=9, migrate_to_chat_id=-1005), in_group(2, -1005, who=7))
+    intake = FakeIntake(away_for={3: 2})
+    stopping = asyncio.Event()
+    poller = Poller(cast("BotApi", line), cast("Intake", intake), cast("Health", FakeHealth()), stopping)
+    running = asyncio.create_task(poller.run())
+    await until(lambda: intake.stored == [1, 2])
+    line.tell(in_group(3, -1005, who=7))
+    line.tell(in_group(4, -1005, who=8))
+    await until(lambda: len(intake.stored) == 4)
+    assert intake.stored[2:] == [4, 3]
+    stopping.set()
+    await running
+
+
 class HangingLine(FakeLine):
     """Its first poll never ends."""
 
