@@ -2,6 +2,7 @@
 
     python -m bench.care FILE            a table
     python -m bench.care FILE --json     one JSON object
+    python -m bench.care FILE --around "嗯，{}啊"   each text with such words around it, which should change nothing
 
 Texts go through the screening. Conversations go through the real reception, message by message, on SQLite and with
 scripted replies in the place of the model's. Replies go through the guard. The shipped detector and judge have perhaps
@@ -235,8 +236,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--around", default="{}", help="what stands around each text of the screening, for {}")
     options = parser.parse_args(arguments)
     cases = json.loads(options.file.read_text("utf-8"))
+    for case in cases["screening"]:
+        case["text"] = options.around.replace("{}", case["text"])
     if options.json:
         print(json.dumps(report(cases), ensure_ascii=False))
         return

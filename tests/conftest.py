@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
+import structlog
 from redis import Redis
 
 from dialogue.broker.signals import redis_url as in_redis_form
@@ -37,6 +38,12 @@ _MAX_PROCESSES = 8
 def pytest_configure() -> None:
     use_memory()
     share_compiled_statements(pytest.MonkeyPatch())
+    structlog.configure = partial(_configure, structlog.configure)
+
+
+def _configure(configure: Callable[..., None], **settings: Any) -> None:
+    """A logger that was kept since an earlier test would write past `capture_logs`."""
+    configure(**settings | {"cache_logger_on_first_use": False})
 
 
 def pytest_collection_finish() -> None:

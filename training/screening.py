@@ -34,6 +34,7 @@ from care.rules import rulebook
 from care.screening import screen
 from care.subject import Subject
 from training import psysuicide
+from training.fillers import varied
 from training.psysuicide import Labelled
 
 FOLDS: Final = 5
@@ -69,6 +70,7 @@ CALM_COUNT: Final = 30000  # client's words from SmileChat
 GENERAL_COUNT: Final = 16000  # pieces of other texts
 MAX_GENERAL_LENGTH: Final = 200  # characters of one text
 SUGGESTIVE: Final = 2  # meanings in a calm text that teaches more than most; half of the calm ones are such
+FILLED: Final = 3  # of so many calm texts one stands among fillers too
 MAX_CALM_LENGTH: Final = 120  # characters
 DIALOGUE_STRIDE: Final = 4  # every fourth dialogue is plenty
 COUNSELLOR_ALARM: Final = re.compile("自杀|轻生|结束生命|结束自己|自残|自伤|伤害自己|自我伤害|危机干预|活下去")
@@ -96,8 +98,16 @@ def written_examples() -> list[Example]:
         for number, line in enumerate(written_lines(name)):
             group = f"{name}:{number}"
             texts = expand(line, group)
-            examples += [_example(text, 0, None, weight=weight_of(texts), group=group) for text in texts]
+            for text in texts:
+                examples += _among_fillers(_example(text, 0, None, weight=weight_of(texts), group=group), text)
     return examples
+
+
+def _among_fillers(example: Example, text: str) -> Iterator[Example]:
+    """Only sentences that stand for themselves: the variants of a template are many already."""
+    if example.weight == PLAIN_WEIGHT:
+        return varied(example, rulebook().mask(normalise(text)))
+    return iter((example,))
 
 
 def gold_examples(labelled: Iterable[Labelled]) -> list[Example]:
@@ -142,7 +152,7 @@ def calm_examples(smilechat: Path, count: int = CALM_COUNT) -> list[Example]:
             part.append(example)
         if sum(map(len, chosen.values())) == count:
             break
-    return [*chosen[True], *chosen[False]]
+    return _some_among_fillers([*chosen[True], *chosen[False]])
 
 
 def general_examples(plain: Iterable[Path], count: int = GENERAL_COUNT) -> list[Example]:
@@ -154,7 +164,13 @@ def general_examples(plain: Iterable[Path], count: int = GENERAL_COUNT) -> list[
     random.Random(SEED).shuffle(lines)  # noqa: S311 - a sample, not a secret
     cut = dict.fromkeys(piece for line in lines[:count] for piece in pieces(normalise(line)[:MAX_GENERAL_LENGTH]))
     calm = (text for text in islice(cut, count) if len(text.strip()) >= SHORTEST and not _found_by_rules(text))
-    return [_example(text, 0, None, weight=CALM_WEIGHT, group=text) for text in calm]
+    return _some_among_fillers([_example(text, 0, None, weight=CALM_WEIGHT, group=text) for text in calm])
+
+
+def _some_among_fillers(calm: Sequence[Example]) -> list[Example]:
+    """Every `FILLED`th, so that fillers speak neither for danger nor against it."""
+    parts = (varied(each, each.text) if not number % FILLED else (each,) for number, each in enumerate(calm))
+    return [example for part in parts for example in part]
 
 
 def expand(template: str, seed: str) -> list[str]:
@@ -264,7 +280,7 @@ def _danger(name: str) -> Iterator[Example]:
         group = f"{name}:{number}"
         texts = expand(line, group)
         for text in texts:
-            yield _example(text, tier, route, weight=weight_of(texts), group=group)
+            yield from _among_fillers(_example(text, tier, route, weight=weight_of(texts), group=group), text)
 
 
 def weight_of(texts: Sequence[str]) -> float:

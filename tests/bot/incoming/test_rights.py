@@ -251,10 +251,10 @@ async def test_the_fifth_export_at_a_time_comes_back_later_and_nothing_is_made_f
     await until(lambda: len(begun) == MAX_EXPORTS)
     may_go_on.set()
     await sending_all
-    assert sorted(begun) == people_of[:MAX_EXPORTS]
+    assert len(set(begun)) == len(begun) == MAX_EXPORTS  # which of the five waits is left to chance
     with services.database.read() as session:
-        states = session.scalars(select(DELIVERIES.c.state).order_by(DELIVERIES.c.id)).all()
-    assert states == [DeliveryState.SENT] * MAX_EXPORTS + [DeliveryState.PENDING]
+        states = session.scalars(select(DELIVERIES.c.state)).all()
+    assert sorted(states) == [DeliveryState.PENDING] + [DeliveryState.SENT] * MAX_EXPORTS
 
 
 async def test_nothing_but_another_export_waits_for_an_export(services: BotServices) -> None:
