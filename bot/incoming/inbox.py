@@ -193,8 +193,8 @@ class Inbox:
 
     def _recall(self, message: InboundMessage, original_id: str) -> None:
         with self._database.begin() as session:
-            self._locked(session, message)
-            intake.recall(session, message, external_id=original_id, now=self._clock())
+            person = self._locked(session, message)
+            intake.recall(session, person, message, external_id=original_id, now=self._clock())
         log.info("message_recalled", channel=message.address.channel)
 
     def _renew(self, message: InboundMessage) -> None:

@@ -40,7 +40,8 @@ _RECENTLY_HEARD_LATE = select(
         MESSAGES.c.received_at > bindparam("heard_after"),
     )
 )
-_TO_RECALL = select(MESSAGES.c.id, MESSAGES.c.turn_id).where(
+_TO_RECALL = select(MESSAGES.c.id, MESSAGES.c.turn_id, MESSAGES.c.conversation_id).where(
+    MESSAGES.c.text.is_not(None),
     MESSAGES.c.channel == bindparam("channel"),
     MESSAGES.c.account == bindparam("account"),
     MESSAGES.c.external_id == bindparam("external_id"),
@@ -153,19 +154,25 @@ def was_late_before(session: Session, conversation_id: UUID, *, now: datetime) -
     return bool(session.scalar(_RECENTLY_HEARD_LATE, {"of_conversation": conversation_id, **times}))
 
 
-def recall(session: Session, message: InboundMessage, *, external_id: str, now: datetime) -> None:
+def recall(session: Session, person: KnownPerson, message: InboundMessage, *, external_id: str, now: datetime) -> None:
     """The person took an earlier message back: its words are erased, and nobody answers it any more.
 
-    What was answered already stays answered. The person must be locked.
+    A reply that is being generated to it and to other words is begun anew. What was answered already stays answered.
+    The person must be locked.
     """
     place = {"channel": message.address.channel, "account": message.account, "external_id": external_id}
     found = session.execute(_TO_RECALL, place).first()
     if found is None:
         return
     session.execute(_ERASE_WORDS, {"message_id": found.id})
-    if found.turn_id is not None:
-        discarded = session.scalars(_DISCARD_EMPTY_TURN, {"of_turn": found.turn_id, "now": now}).all()
+    if found.turn_id is None:
+        return
+    if discarded := session.scalars(_DISCARD_EMPTY_TURN, {"of_turn": found.turn_id, "now": now}).all():
         after_commit.cancel(session, discarded)
+        return
+    turn = session.execute(_LOCK_TURN, {"of_turn": found.turn_id}).one()
+    if turn.state is TurnState.GENERATING:
+        _begin_anew(session, person, found.turn_id, found.conversation_id, turn.postscript, now=now)
 
 
 def is_burst(session: Session, person: KnownPerson, *, mark: str, now: datetime, within: timedelta = _BURST) -> bool:
