@@ -24,7 +24,6 @@ from uuid import uuid4
 
 from sqlalchemy import func, select, update
 
-from bench.screening import wilson
 from bot.incoming.gate import gate
 from bot.incoming.inbox import Inbox
 from care import texts
@@ -40,6 +39,7 @@ from dialogue.storage import schema
 from dialogue.storage.database import connect, sqlite_url
 from dialogue.storage.vault import MasterKeys, new_secret
 from dialogue.tables import CONVERSATIONS, DELIVERIES
+from training.evaluation.intervals import wilson
 
 CHANNEL: Final = "bench"
 PAUSE_SECONDS: Final = 20.0  # between two messages of a conversation
@@ -60,7 +60,7 @@ class Share:
         return self.found / self.count if self.count else 0.0
 
     def __str__(self) -> str:
-        low, high = wilson(self.found, self.count) if self.count else (0.0, 1.0)
+        _, low, high, _ = wilson(self.found, self.count)
         return f"{self.value:.3f} [{low:.3f}, {high:.3f}] {self.found}/{self.count}"
 
 

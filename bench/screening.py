@@ -10,20 +10,17 @@ every fold: on the file they were written with, even these numbers are too good.
 import argparse
 import hashlib
 import json
-import math
 import sys
 import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
 
 from care.screening import Tier, screen
 from training import psysuicide
+from training.evaluation.intervals import wilson
 from training.psysuicide import Labelled
-
-CONFIDENCE: Final = 1.96  # standard errors, 95 %
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,16 +131,8 @@ def _share(hits: Iterable[bool]) -> Share:
     count, positive = len(found), sum(found)
     if not count:
         return Share(share=None, low=None, high=None, found=0, count=0)
-    low, high = wilson(positive, count)
-    return Share(share=positive / count, low=low, high=high, found=positive, count=count)
-
-
-def wilson(positive: int, count: int) -> tuple[float, float]:
-    """Wilson's score interval, which stays inside 0..1 for small counts (E. B. Wilson, 1927)."""
-    share, square = positive / count, CONFIDENCE**2
-    centre = (share + square / (2 * count)) / (1 + square / count)
-    spread = CONFIDENCE / (1 + square / count) * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
-    return max(0.0, centre - spread), min(1.0, centre + spread)
+    interval = wilson(positive, count)
+    return Share(share=interval.value, low=interval.low, high=interval.high, found=positive, count=count)
 
 
 def _line(name: str, share: Share) -> str:

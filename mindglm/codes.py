@@ -4,32 +4,22 @@ In English a code is its own word. In Chinese the console's word stands before i
 because options such as `--state` and the JSON take the code.
 """
 
-import tomllib
-from functools import cache
-from importlib.resources import files
-
-from care.texts import Texts
+from console import audit_wording, words
 from mindglm import language
+
+_CODES_ARE_WORDS = "en"
 
 
 def label(kind: str, code: str | None) -> str | None:
     """`code` of a `kind` that begins keys of console/locales: standing, turn, delivery, audit, actor, speaker, …"""
-    if not code or (said := _words(language.locale()).get(f"{kind}_{code}")) is None:
+    locale = language.locale()
+    if not code or locale == _CODES_ARE_WORDS:
         return code
-    return f"{said} ({code})"
+    said = words.load()[locale].sentences.get(f"{kind}_{code}")
+    return code if said is None else f"{said} ({code})"
 
 
 def reason(action: str, text: str | None) -> str:
     """Why, as the audit keeps it: what the program wrote itself is said in the operator's language."""
-    from console import audit_wording
-
     locale = language.locale()
-    return (text or "") if locale == "en" else audit_wording.reason(Texts(locale, _words(locale)), action, text)
-
-
-@cache
-def _words(locale: str) -> dict[str, str]:
-    if locale == "en":
-        return {}
-    loaded = tomllib.loads((files("console") / "locales" / f"{locale}.toml").read_text("utf-8"))
-    return {key: said for key, said in loaded.items() if isinstance(said, str)}
+    return (text or "") if locale == _CODES_ARE_WORDS else audit_wording.reason(words.load()[locale], action, text)

@@ -22,13 +22,13 @@ _SHARE: Final = 0.25
 """Of a sentence's weight that each of its two variants gets."""
 
 
-def varied(example: "Example", sentence: str) -> Iterator["Example"]:
-    """The example itself and two of `sentence` among fillers, which share its weight; the same for the same group."""
+def varied(example: "Example") -> Iterator["Example"]:
+    """The example itself and its text twice among fillers, which share its weight; the same for the same group."""
     before, after = fillers()
     dice = random.Random(example.group)  # noqa: S311 - a sample, not a secret
     yield replace(example, weight=example.weight * (1 - 2 * _SHARE))
-    bare = sentence.rstrip("。！!？?～~…")
-    opened = _joined(dice.choice(before), sentence)
+    bare = example.text.rstrip("。！!？?～~…")
+    opened = _joined(dice.choice(before), example.text)
     closed = _joined(dice.choice((*before, "")), bare) + dice.choice(after)
     for text in (opened, closed):
         yield replace(example, text=normalise(text), weight=example.weight * _SHARE)

@@ -98,16 +98,15 @@ def written_examples() -> list[Example]:
         for number, line in enumerate(written_lines(name)):
             group = f"{name}:{number}"
             texts = expand(line, group)
-            for text in texts:
-                examples += _among_fillers(_example(text, 0, None, weight=weight_of(texts), group=group), text)
+            examples += _among_fillers(
+                [_example(text, 0, None, weight=weight_of(texts), group=group) for text in texts]
+            )
     return examples
 
 
-def _among_fillers(example: Example, text: str) -> Iterator[Example]:
+def _among_fillers(variants: list[Example]) -> list[Example]:
     """Only sentences that stand for themselves: the variants of a template are many already."""
-    if example.weight == PLAIN_WEIGHT:
-        return varied(example, rulebook().mask(normalise(text)))
-    return iter((example,))
+    return variants if len(variants) > 1 else [each for example in variants for each in varied(example)]
 
 
 def gold_examples(labelled: Iterable[Labelled]) -> list[Example]:
@@ -169,7 +168,7 @@ def general_examples(plain: Iterable[Path], count: int = GENERAL_COUNT) -> list[
 
 def _some_among_fillers(calm: Sequence[Example]) -> list[Example]:
     """Every `FILLED`th, so that fillers speak neither for danger nor against it."""
-    parts = (varied(each, each.text) if not number % FILLED else (each,) for number, each in enumerate(calm))
+    parts = (varied(each) if not number % FILLED else (each,) for number, each in enumerate(calm))
     return [example for part in parts for example in part]
 
 
@@ -279,8 +278,7 @@ def _danger(name: str) -> Iterator[Example]:
             continue
         group = f"{name}:{number}"
         texts = expand(line, group)
-        for text in texts:
-            yield from _among_fillers(_example(text, tier, route, weight=weight_of(texts), group=group), text)
+        yield from _among_fillers([_example(text, tier, route, weight=weight_of(texts), group=group) for text in texts])
 
 
 def weight_of(texts: Sequence[str]) -> float:

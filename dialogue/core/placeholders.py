@@ -31,7 +31,7 @@ _PLACEHOLDER = select(DELIVERIES.c.platform_message_id).where(
 )
 _BESIDE = DELIVERIES.alias()
 # its reply was discarded, or never came; what was sent, or will be, stands in its place
-_STRAY = (
+_STALE = (
     select(
         DELIVERIES.c.id,
         DELIVERIES.c.channel,
@@ -51,8 +51,10 @@ _STRAY = (
         ),
     )
 )
-_STRAYS = _STRAY.where(DELIVERIES.c.channel == bindparam("of_channel"), DELIVERIES.c.id >= bindparam("first_id"))
-_STRAYS_OF_TURN = _STRAY.where(DELIVERIES.c.turn_id == bindparam("of_turn"))
+_STALE_OF_CHANNEL = _STALE.where(
+    DELIVERIES.c.channel == bindparam("of_channel"), DELIVERIES.c.id >= bindparam("first_id")
+)
+_STALE_OF_TURN = _STALE.where(DELIVERIES.c.turn_id == bindparam("of_turn"))
 _TAKEN_DOWN = (
     update(DELIVERIES).where(DELIVERIES.c.id == bindparam("delivery_id")).values(state=DeliveryState.DISCARDED)
 )
@@ -98,19 +100,19 @@ def note(session: Session, turn_id: UUID, *, platform_message_id: str, now: date
 
 def stale(session: Session, channel: str, *, since: datetime) -> list[StalePlaceholder]:
     """A channel's stale placeholders made since then."""
-    rows = session.execute(_STRAYS, {"of_channel": channel, "first_id": first_id_at(since)})
+    rows = session.execute(_STALE_OF_CHANNEL, {"of_channel": channel, "first_id": first_id_at(since)})
     return [_stale_from(row) for row in rows]
 
 
 def stale_of(session: Session, turn_id: UUID) -> StalePlaceholder | None:
     """The turn's placeholder, if no reply will replace it."""
-    row = session.execute(_STRAYS_OF_TURN, {"of_turn": turn_id}).first()
+    row = session.execute(_STALE_OF_TURN, {"of_turn": turn_id}).first()
     return _stale_from(row) if row is not None else None
 
 
-def taken_down(session: Session, stray_id: UUID) -> None:
+def taken_down(session: Session, placeholder_id: UUID) -> None:
     """It was deleted from the chat."""
-    session.execute(_TAKEN_DOWN, {"delivery_id": stray_id})
+    session.execute(_TAKEN_DOWN, {"delivery_id": placeholder_id})
 
 
 def _stale_from(row: Any) -> StalePlaceholder:

@@ -36,3 +36,12 @@ def test_json_is_one_object_of_three_parts(tmp_path: Path, capsys: pytest.Captur
     assert screening["by_category"]["risk:plan"] == 1.0
     assert report["trajectories"] == {"as_expected": 2, "count": 3, "missed": ["wrong"]}
     assert (report["guard"]["bad_blocked"], report["guard"]["good_blocked"]) == (1.0, 0.0)
+
+
+def test_words_may_stand_around_each_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "cases.json"
+    file.write_text(json.dumps(CASES), encoding="utf-8")
+    main([str(file), "--json", "--around", "今天下雨"])  # instead of each
+    assert json.loads(capsys.readouterr().out)["screening"]["recall"] == 0
+    main([str(file), "--json", "--around", "嗯，{}"])
+    assert json.loads(capsys.readouterr().out)["screening"]["recall"] == 1

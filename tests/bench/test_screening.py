@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import training.screening
-from bench.screening import as_json, is_training_file, main, measure, wilson
+from bench.screening import as_json, is_training_file, main, measure
 from care.screening import Tier
 from training.psysuicide import UNRELATED, Labelled
 
@@ -44,13 +44,6 @@ def test_a_class_that_is_not_there_has_no_share() -> None:
     report = as_json(measure([row("a", UNRELATED)], [Tier.NONE]))
     assert report["recall"] is None
     assert report["false_alarms"] == 0.0
-
-
-def test_the_interval_holds_the_share_and_stays_within_bounds() -> None:
-    low, high = wilson(45, 45)
-    assert 0.9 < low < high <= 1.0
-    low, high = wilson(0, 100)
-    assert 0.0 <= low < high < 0.05
 
 
 def test_json_is_one_object_with_the_four_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

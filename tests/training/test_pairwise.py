@@ -111,6 +111,7 @@ def test_intervals_are_those_of_the_textbook() -> None:
     assert wilson(0, 10).low == 0
     assert round(wilson(0, 10).high, 4) == 0.2775
     assert wilson(0, 0)[1:] == (0, 1, 0)
+    assert 0.9 < wilson(45, 45).low < wilson(45, 45).high <= 1
     assert bootstrap([1.0] * 9)[:3] == (1, 1, 1)
     spread = bootstrap([0.0, 1.0] * 50)
     assert spread.value == 0.5

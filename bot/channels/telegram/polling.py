@@ -12,7 +12,7 @@ from telegram.error import Conflict, InvalidToken, TelegramError
 from bot.channels.telegram.bot_api import POLL_SECONDS, BotApi, accepted, refused, wait_seconds
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.raw import Raw
-from bot.channels.telegram.updates import chats_of_move, order_key
+from bot.channels.telegram.updates import move_in, order_key
 from bot.health import Deaf, Health, hangs_for_good
 from bot.incoming.faults import Faults
 from bot.refusals import Refusals
@@ -31,8 +31,9 @@ _LOUD_ATTEMPTS = 3
 """Attempts after which an update that cannot be stored makes the process unready."""
 
 _MAX_BREAKS = 10
-_EVERYBODY = 0  # as the sender of a queue that all of a chat share
 """Failed rounds in a row before the process ends, so that its supervisor starts a new one."""
+
+_EVERYBODY = 0  # as the sender of a queue that all of a chat share
 
 
 class Poller:
@@ -118,8 +119,8 @@ class Poller:
         """Start processing the new ones; returns whether there are any."""
         new = [update for update in updates if self._is_new(int(update["update_id"]))]
         for update in new:
-            if (moved := chats_of_move(update)) is not None:
-                self._join(*moved)
+            if (moved := move_in(update)) is not None:
+                self._join(moved.before, moved.after)
             chat, sender = order_key(update)
             queue = self._joined.get(chat, (chat, sender))
             if queue in self._chats:

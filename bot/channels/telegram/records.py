@@ -87,9 +87,9 @@ class Records:
         """The placeholder of that turn, if no reply will replace it."""
         return await self._read(lambda session: placeholders.stale_of(session, turn_id))
 
-    async def taken_down(self, stray_id: UUID) -> None:
+    async def taken_down(self, placeholder_id: UUID) -> None:
         """Record that the placeholder is gone."""
-        await self._write(lambda session: placeholders.taken_down(session, stray_id))
+        await self._write(lambda session: placeholders.taken_down(session, placeholder_id))
 
     async def reply_to(self, turn_id: UUID) -> int | None:
         """The message that the reply to that turn answers."""

@@ -148,10 +148,14 @@ def order_key(update: Raw) -> tuple[int, int]:
     return chat or 0, sender or chat or 0
 
 
-def chats_of_move(update: Raw) -> tuple[int, int] | None:
-    """The old and the new id of a group that became a supergroup, if the update says that."""
-    moved = next((event for event in _moved(section(update, "message")) if isinstance(event, Moved)), None)
-    return None if moved is None else (moved.before, moved.after)
+def move_in(update: Raw) -> Moved | None:
+    """What the update says, if it says that a group became a supergroup."""
+    message = section(update, "message")
+    chat_id = number(section(message, "chat"), "id")
+    after, before = number(message, "migrate_to_chat_id"), number(message, "migrate_from_chat_id")
+    if chat_id is None or (after is None and before is None):
+        return None
+    return Moved(before=before or chat_id, after=after or chat_id)
 
 
 def read(update: Raw, account: Account, *, are_groups_served: bool) -> list[Event]:
@@ -163,7 +167,9 @@ def read(update: Raw, account: Account, *, are_groups_served: bool) -> list[Even
     ):
         if content := section(update, name):
             return reading(content, account)
-    return _moved(section(update, "message")) or _from_a_person(update, account, are_groups_served=are_groups_served)
+    if (moved := move_in(update)) is not None:
+        return [moved]
+    return _from_a_person(update, account, are_groups_served=are_groups_served)
 
 
 def _from_a_person(update: Raw, account: Account, *, are_groups_served: bool) -> list[Event]:
@@ -423,11 +429,3 @@ def _membership(change: Raw, _account: Account) -> list[Event]:
     if is_gone and _is_private(change) and chat_id is not None:
         return [Left(TelegramChat(chat_id=chat_id).address())]
     return []
-
-
-def _moved(message: Raw) -> list[Event]:
-    chat_id = number(section(message, "chat"), "id")
-    after, before = number(message, "migrate_to_chat_id"), number(message, "migrate_from_chat_id")
-    if chat_id is None or (after is None and before is None):
-        return []
-    return [Moved(before=before or chat_id, after=after or chat_id)]

@@ -235,9 +235,8 @@ async def test_nobody_settles_an_export_while_it_is_being_sent(services: BotServ
 
 
 async def test_the_fifth_export_at_a_time_comes_back_later_and_nothing_is_made_for_it(services: BotServices) -> None:
-    people_of = [f"第{number}人" for number in range(MAX_EXPORTS + 1)]
-    for who in people_of:
-        await say(services, "/export", who=who)
+    for number in range(MAX_EXPORTS + 1):
+        await say(services, "/export", who=f"第{number}人")
     may_go_on, begun = asyncio.Event(), list[str]()
 
     async def hold(text: OwedText, _files: Any) -> str | None:

@@ -4,8 +4,9 @@ import asyncio
 import json
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
@@ -283,28 +284,32 @@ class SwallowsOne(httpx.AsyncBaseTransport):
         raise AssertionError("slept for an hour")
 
 
-def test_a_request_that_swallows_the_first_cancellation_gives_its_connection_back() -> None:
-    transport = SwallowsOne()
+@pytest.fixture
+def stuck() -> SwallowsOne:
+    return SwallowsOne()
+
+
+@contextmanager
+def reading(transport: SwallowsOne) -> Iterator[OpenAI]:
+    """A reader that waits for the server; leaving the block, it has to have heard that it was cancelled."""
     engine = OpenAI(Server(base_url="http://127.0.0.1:9/v1", transport=lambda: transport), capacity=1)
     engine.start()
     with ThreadPoolExecutor(1) as threads:
-        reading = threads.submit(lambda: list(engine.stream(request(id="swallowed"))))
+        read = threads.submit(lambda: list(engine.stream(request(id="swallowed"))))
         assert transport.asked.wait(10)
-        engine.cancel("swallowed")
+        yield engine
         with pytest.raises(Cancelled):
-            reading.result(10)
-    assert transport.ended.wait(10)
+            read.result(10)
+
+
+def test_a_request_that_swallows_the_first_cancellation_gives_its_connection_back(stuck: SwallowsOne) -> None:
+    with reading(stuck) as engine:
+        engine.cancel("swallowed")
+    assert stuck.ended.wait(10)
     engine.stop()
 
 
-def test_a_stop_does_not_wait_for_a_request_that_swallows_its_cancellation() -> None:
-    transport = SwallowsOne()
-    engine = OpenAI(Server(base_url="http://127.0.0.1:9/v1", transport=lambda: transport), capacity=1)
-    engine.start()
-    with ThreadPoolExecutor(1) as threads:
-        reading = threads.submit(lambda: list(engine.stream(request(id="swallowed"))))
-        assert transport.asked.wait(10)
+def test_a_stop_does_not_wait_for_a_request_that_swallows_its_cancellation(stuck: SwallowsOne) -> None:
+    with reading(stuck) as engine:
         engine.stop()
-        with pytest.raises(Cancelled):
-            reading.result(10)
-    assert transport.ended.is_set()
+    assert stuck.ended.is_set()
