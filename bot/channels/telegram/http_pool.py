@@ -56,7 +56,10 @@ class _Request(ClientRequest):
             if conn.transport is None or conn.transport.is_closing():  # the other side has closed it meanwhile
                 raise NotSent
             departure.transport = conn.transport
-            return await super().send(conn)
+            response = await super().send(conn)
+            if departure.passing is not nullcontext and (writing := response._writer) is not None:  # noqa: SLF001 - its only place
+                await asyncio.wait({writing})  # before Python 3.12 aiohttp leaves the bytes to a task
+            return response
 
 
 class JsonRequest(BaseRequest):

@@ -15,6 +15,7 @@ from bot.channels.telegram.connections import told_before_it_leaves
 from bot.channels.telegram.settings import TelegramSettings
 from dialogue.errors import Misconfigured
 from tests.bot.telegram.loopback import TOKEN, Telegram
+from tests.patience import wait_until
 from tests.services.listening import Handler, ListeningServer
 
 
@@ -95,6 +96,26 @@ async def test_connections_are_kept_however_many_are_in_flight(telegram: Telegra
         await asyncio.gather(*(talk(who) for who in range(1, 31)))
         assert len(telegram._server._handling) <= 30
         assert sum(len(telegram.sent[who]) for who in range(1, 31)) == 150
+
+
+async def test_a_text_is_announced_when_the_one_before_has_left(telegram: Telegram) -> None:
+    """A process that dies leaves one text at most of which nobody knows whether it left."""
+    announced = 0
+
+    async def tell() -> None:
+        nonlocal announced
+        wait_until(lambda: telegram.count("sendMessage") == announced, 1)  # holds up our loop, which writes no more
+        announced += 1
+
+    async with opened(api(telegram.api_url)) as bot:
+
+        async def talk(who: int) -> None:
+            with told_before_it_leaves(tell):
+                await bot.send_message(who, "我在")
+
+        for _ in range(3):  # at first they wait for their connections
+            await asyncio.gather(*(talk(who) for who in range(1, 21)))
+    assert announced == 60
 
 
 async def test_what_fails_before_its_first_byte_never_arrived(telegram: Telegram) -> None:
