@@ -17,7 +17,6 @@ _EIGHT: Bits = 8
 _GROUP = 32
 _HEAD = "lm_head"
 _SMALLEST = 1e-9
-_LARGEST = 127
 
 
 class QuantizedLinear(nn.Module):
@@ -69,7 +68,7 @@ def quantized(layer: nn.Linear, bits: Bits) -> QuantizedLinear:
     bias: Tensor | None = layer.bias
     held = None if bias is None else bias.data
     if bits == _EIGHT:
-        scale = weight.float().abs().amax(dim=1, keepdim=True).clamp(min=_SMALLEST) / _LARGEST
+        scale = weight.float().abs().amax(dim=1, keepdim=True).clamp(min=_SMALLEST) / 127
         stored = (weight.float() / scale).round().to(torch.int8)
         return QuantizedLinear(stored, scale.to(weight.dtype), held)
     grouped = weight.float().view(weight.shape[0], -1, _GROUP)
@@ -86,40 +85,6 @@ def joined(layers: list[QuantizedLinear]) -> QuantizedLinear:
         torch.cat([layer.scale for layer in layers]),
         torch.cat(biases) if biases else None,
     )
-
-
-def int8_linear(layer: QuantizedLinear) -> nn.Module:
-    """The fastest form of eight bits on this CPU."""
-    return TiledInt8Linear(layer) if can_tile() else DynamicInt8Linear(layer)
-
-
-def can_tile() -> bool:
-    """Whether the CPU multiplies tiles of int8 (AMX) and this torch has oneDNN's ops for them."""
-    return bool(torch.cpu.get_capabilities().get("amx_int8")) and hasattr(torch.ops.onednn, "qlinear_pointwise")
-
-
-class TiledInt8Linear(nn.Module):
-    """As `DynamicInt8Linear`, in oneDNN's tiles: twice as fast as bfloat16 in decode steps, half again in prefill."""
-
-    def __init__(self, layer: QuantizedLinear) -> None:
-        super().__init__()
-        rows = len(layer.stored)
-        self._packed = torch.ops.onednn.qlinear_prepack(layer.stored, None)
-        self._scale = layer.scale.float().squeeze(1)
-        self._zeros = torch.zeros(rows, dtype=torch.int32)
-        self._bias = None if layer.bias is None else layer.bias.float()
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """[..., in] to [..., out]."""
-        rows = inputs.reshape(-1, inputs.shape[-1]).float()
-        step = rows.abs().amax(dim=-1, keepdim=True).clamp_(min=_SMALLEST).div_(_LARGEST)
-        product = torch.ops.onednn.qlinear_pointwise
-        numbers = torch.div(rows, step).round_().to(torch.int8)
-        result: Tensor = product(
-            numbers, 1.0, 0, self._packed, self._scale, self._zeros, None, 1.0, 0, torch.float32, "none", [], ""
-        )
-        result = result.mul_(step) if self._bias is None else torch.addcmul(self._bias, result, step)
-        return result.to(inputs.dtype).view(*inputs.shape[:-1], len(self._scale))
 
 
 class DynamicInt8Linear(nn.Module):
