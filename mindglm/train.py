@@ -184,7 +184,7 @@ def evaluate(
     judge_key: Annotated[str | None, typer.Option(envvar="MINDGLM_JUDGE_KEY", help="Its key.")] = None,
     resume: ResumeMeasuring = False,
 ) -> None:
-    """Measure models as they are served; TARGET/report.html shows them side by side."""
+    """Measure models as they are served; TARGET/report.html shows them side by side, report.zh.html in Chinese."""
     with refusals():
         from training.evaluation import evaluate as phase
         from training.evaluation.chat_server import Address
@@ -203,6 +203,7 @@ def evaluate(
         )
         phase.evaluate(plan, target, recipe=TuningRecipe(lora=None), say=language.echo, is_resumed=resume)
         language.echo(f"{target / 'report.html'}")
+        language.echo(f"{target / 'report.zh.html'}")
 
 
 @app.command(epilog="Example: mindglm train estimate --tokens 40000000")

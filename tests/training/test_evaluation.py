@@ -1,8 +1,10 @@
 """What the evaluation counts, and that its report holds what was measured."""
 
 import json
+import tomllib
 import warnings
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from training.evaluation.chat_server import ChatServer
 from training.evaluation.evaluate import ITEMS, Candidate, Plan, evaluate
 from training.evaluation.habits import habits, rates
 from training.evaluation.journal import Journal
+from training.evaluation.report import GROUPS, REPORTS, Figure, write
 from training.evaluation.similarity import bleu, scores
 from training.recipe import TuningRecipe
 from training.trouble import TrainingTrouble
@@ -100,9 +103,31 @@ def test_a_report_shows_models_side_by_side(tmp_path: Path, pretrained: Path, co
     measured = results["models"][str(model)]
     assert measured["loss"]["supporter"] < 0.7
     assert measured["loss"]["perplexity"] > 1
-    page = (tmp_path / "report" / "report.html").read_text("utf-8")
-    assert page.count('<td class="said">') == 3 * 4
-    assert "data:image/png;base64," in page
+    for locale, name in REPORTS.items():
+        page = (tmp_path / "report" / name).read_text("utf-8")
+        assert page.startswith(f'<!doctype html>\n<html lang="{locale}">')
+        assert page.count('<td class="said">') == 3 * 4
+    texts = [
+        tomllib.loads((files("training.evaluation") / "locales" / f"{locale}.toml").read_text("utf-8"))
+        for locale in REPORTS
+    ]
+    shown = {name.removeprefix("published_") for group in GROUPS for name in measured.get(group, {})}
+    assert all(shown <= text["measures"].keys() for text in texts), (
+        "every measure is called by a name in both languages"
+    )
+    assert [text.keys() for text in texts[0].values()] == [text.keys() for text in texts[1].values()]
+
+
+def test_a_report_shows_intervals_and_what_only_one_of_the_models_was_measured_by(tmp_path: Path) -> None:
+    one = {"habits": {"question": 0.5, "characters": 40.0}, "counted": {"replies": 20, "about_something": 10}}
+    other = one | {"relevance": {"related": 0.2}, "judge": {"safety": 0.75, "safety_low": 0.5, "safety_high": 1.0}}
+    for file in write(tmp_path, {"models": {"a": one, "b": other}}, [], [[], []]):
+        page = file.read_text("utf-8")
+        assert page.count("30% – 70%") == 2
+        assert "6% – 51%" in page, "of the ten messages that are about something"
+        assert "0.50 – 1.00" in page
+        assert page.count("–</td>") + page.count("–<span") == 2
+    assert Figure("–").bar == 0
 
 
 def test_a_judge_scores_on_the_published_scale_and_a_bad_answer_costs_one_reply(tmp_path: Path) -> None:

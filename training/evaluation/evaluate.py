@@ -25,7 +25,7 @@ from training.evaluation.chat_server import Address, ChatServer
 from training.evaluation.habits import rates
 from training.evaluation.journal import Journal
 from training.evaluation.judge import DIMENSIONS, judge
-from training.evaluation.relevance import Replied, shares
+from training.evaluation.relevance import Replied, content, shares
 from training.evaluation.similarity import scores
 from training.machine import settle
 from training.recipe import TuningRecipe
@@ -64,7 +64,7 @@ class Plan:
 
 
 def evaluate(plan: Plan, target: Path, *, recipe: TuningRecipe, say: Say, is_resumed: bool = False) -> dict[str, Any]:
-    """Measure and write `report.html` and `results.json` into `target`. Raises `TrainingTrouble`.
+    """Measure and write `report.html`, `report.zh.html` and `results.json` into `target`. Raises `TrainingTrouble`.
 
     Losses, replies and scores are kept in `items.jsonl` as they come.
     """
@@ -158,7 +158,10 @@ def _judged(
     """Everything that is read off the replies: first those to the openings, then those to the turns."""
     asked = [*openings, *turns]
     said = [(question.text, reply) for question, reply in zip(asked, written, strict=True)]
-    found: dict[str, Any] = {"habits": rates(said, guard(directory()))}
+    found: dict[str, Any] = {
+        "habits": rates(said, guard(directory())),
+        "counted": {"replies": len(asked), "about_something": sum(bool(content(one.text)) for one in asked)},
+    }
     found["relevance"] = shares(_replied(asked, written)) | {
         f"published_{name}": share
         for name, share in shares(_replied(asked, [question.answered for question in asked])).items()
