@@ -26,14 +26,13 @@ import httpx
 import psutil
 
 from bench.house import broker, command, postgres
-from bot.channels.wecom.encryption import CallbackCipher
 from dialogue.storage import schema
 from dialogue.storage.database import sqlite_url
 from dialogue.storage.vault import new_secret
 from tests.bot.wecom import wire
 from tests.bot.wecom.loopback import Nastiness, WeCom
 from tests.bot.wecom.rehearsal import free_address, wecom_environment
-from tests.bot.wecom.wire import AES_KEY, CORP_ID, TOKEN, Sent
+from tests.bot.wecom.wire import Sent
 
 _MEBIBYTE = 2**20
 _WARM_WORDS = 30
@@ -152,7 +151,7 @@ def _notice_ms(url: str, count: int = 200) -> float:
 
 def _refusal_ms(count: int = 2000) -> float:
     """Of a notice of the usual size, without the request around it."""
-    cipher = CallbackCipher(token=TOKEN, aes_key=AES_KEY, corp_id=CORP_ID)
+    cipher = wire.cipher()
     encrypted = wire.encrypt(wire.notice("wk1", "ENC", at=1)).encode()
     wrong = hashlib.sha1(b"wrong").hexdigest().encode()
     began_at = time.perf_counter()

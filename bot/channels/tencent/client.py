@@ -18,10 +18,10 @@ from urllib.request import getproxies, proxy_bypass
 
 import certifi
 from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Timeout
-from urllib3.exceptions import HTTPError, LocationParseError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationParseError, NewConnectionError
 from urllib3.util import make_headers, parse_url
 
-from bot.channels.wecom.errors import Unreachable
+from bot.channels.tencent.errors import Unreachable
 from bot.executors import PriorityExecutor
 from dialogue.errors import Misconfigured
 
@@ -81,7 +81,10 @@ class JsonClient:
             )
             answer = _read(response)
         except (HTTPError, HTTPException, OSError, ValueError) as error:
-            raise Unreachable(type(error).__name__) from None  # the text of the error may hold the address
+            never_arrived = isinstance(error, NewConnectionError | ConnectTimeoutError)
+            raise Unreachable(
+                type(error).__name__, never_arrived=never_arrived
+            ) from None  # the text of the error may hold the address
         if not isinstance(answer, dict):
             raise Unreachable(f"HTTP {response.status}")
         return answer

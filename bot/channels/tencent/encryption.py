@@ -2,7 +2,7 @@
 
 https://developer.work.weixin.qq.com/document/path/90968: the key is the decoded EncodingAESKey, AES-256-CBC, with the
 first half of the key as its initialisation vector. The plain text is 16 random bytes, the length of the message in four
-bytes (big-endian), the message, and the corp id; it is padded to a multiple of 32.
+bytes (big-endian), the message, and the id of its receiver; it is padded to a multiple of 32.
 """
 
 import base64
@@ -24,24 +24,24 @@ _LENGTH = 4
 
 
 class NotForUs(Exception):
-    """Not encrypted with our key, or not for our organisation."""
+    """Not encrypted with our key, or not for us."""
 
 
 class CallbackCipher:
     """Verifies and decrypts what is sent to one callback URL."""
 
-    def __init__(self, *, token: str, aes_key: str, corp_id: str) -> None:
-        """Raises `Misconfigured`."""
+    def __init__(self, *, token: str, aes_key: str, receiver_id: str, key_variable: str) -> None:
+        """`receiver_id`: ours, a corp id or an app id. Raises `Misconfigured`, which names `key_variable`."""
         if not _AES_KEY.fullmatch(aes_key):
-            raise Misconfigured("MINDGLM_WECOM_AES_KEY must be the 43 characters of the EncodingAESKey.")
+            raise Misconfigured(f"{key_variable} must be the 43 characters of the EncodingAESKey.")
         self._token = token.encode()
-        self._corp_id = corp_id.encode()
+        self._receiver_id = receiver_id.encode()
         key = base64.b64decode(aes_key + "=")
         self._cipher = Cipher(AES(key), CBC(key[:_RANDOM]))
 
     def is_signed(self, signature: bytes, *, timestamp: bytes, nonce: bytes, encrypted: bytes) -> bool:
         """Whether whoever sent it knows our token."""
-        expected = hashlib.sha1(b"".join(sorted([self._token, timestamp, nonce, encrypted])))  # noqa: S324 - WeCom's
+        expected = hashlib.sha1(b"".join(sorted([self._token, timestamp, nonce, encrypted])))  # noqa: S324 - Tencent's
         return hmac.compare_digest(expected.hexdigest().encode(), signature)
 
     def decrypt(self, encrypted: bytes) -> bytes:
@@ -62,6 +62,6 @@ class CallbackCipher:
         framed = padded[_RANDOM:-padding]
         length = int.from_bytes(framed[:_LENGTH])
         message, receiver = framed[_LENGTH : _LENGTH + length], framed[_LENGTH + length :]
-        if len(message) != length or not hmac.compare_digest(receiver, self._corp_id):
+        if len(message) != length or not hmac.compare_digest(receiver, self._receiver_id):
             raise NotForUs
         return message

@@ -9,11 +9,12 @@ from typing import Any
 import structlog
 
 from bot.channels.runtime import Adapter, AdapterContext, Runtime
+from bot.channels.tencent.encryption import CallbackCipher
+from bot.channels.tencent.errors import ApiError, Unreachable
 from bot.channels.wecom.api import Api
 from bot.channels.wecom.callback import Callback
 from bot.channels.wecom.colleagues import Colleagues
-from bot.channels.wecom.encryption import CallbackCipher
-from bot.channels.wecom.errors import NO_RIGHTS, REFUSED_FOR_GOOD, SWITCHED_OFF, ApiError, Unreachable
+from bot.channels.wecom.errors import NO_RIGHTS, REFUSED_FOR_GOOD, SWITCHED_OFF
 from bot.channels.wecom.intake import Intake
 from bot.channels.wecom.manifest import MANIFEST
 from bot.channels.wecom.notices import AccountsChanged, Notice, SomethingCame
@@ -63,7 +64,8 @@ class WecomAdapter(Adapter):
         cipher = CallbackCipher(
             token=given(settings.wecom_callback_token, "MINDGLM_WECOM_CALLBACK_TOKEN"),
             aes_key=given(settings.wecom_aes_key, "MINDGLM_WECOM_AES_KEY"),
-            corp_id=corp_id,
+            receiver_id=corp_id,
+            key_variable="MINDGLM_WECOM_AES_KEY",
         )
         self._callback = Callback(
             cipher, self._take_notice, on_misread=self._trouble.misread, instruments=services.instruments

@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from bot.channels.tencent.errors import ApiError, Unreachable
 from bot.channels.wecom.api import Api
 from bot.channels.wecom.chat import HOLDER, WecomChat
-from bot.channels.wecom.errors import ApiError, Code, Unreachable
+from bot.channels.wecom.errors import Code
 from bot.channels.wecom.records import Records
 from dialogue.errors import EnvironmentFault
 from dialogue.messages import Address

@@ -43,9 +43,9 @@ def _needed(settings: WecomSettings) -> dict[str, object]:
 
 
 async def _ask(settings: WecomSettings) -> list[CheckResult]:
+    from bot.channels.tencent.encryption import CallbackCipher
+    from bot.channels.tencent.errors import ApiError, Unreachable
     from bot.channels.wecom.api import Api
-    from bot.channels.wecom.encryption import CallbackCipher
-    from bot.channels.wecom.errors import ApiError, Unreachable
 
     corp_id = given(settings.wecom_corp_id, "MINDGLM_WECOM_CORP_ID")
     secret = given(settings.wecom_secret, "MINDGLM_WECOM_SECRET")
@@ -56,7 +56,7 @@ async def _ask(settings: WecomSettings) -> list[CheckResult]:
     except Misconfigured as error:
         return [fail("wecom_away", url=settings.wecom_api_url, error=str(error))]
     try:
-        CallbackCipher(token=token, aes_key=aes_key, corp_id=corp_id)
+        CallbackCipher(token=token, aes_key=aes_key, receiver_id=corp_id, key_variable="MINDGLM_WECOM_AES_KEY")
         async with asyncio.timeout(_PATIENCE_SECONDS):
             found = {account.id: account.name for account in await api.accounts()}
             wanted = names(settings.wecom_accounts)

@@ -41,8 +41,6 @@ class Code(IntEnum):
     NO_AUTHORITY = 301002
 
 
-_ABOUT_TOKEN = (Code.INVALID_CREDENTIAL, Code.INVALID_TOKEN, Code.TOKEN_EXPIRED)
-_BUSY = (Code.SYSTEM_BUSY, Code.VERSION_CONFLICT, Code.TOO_MANY_AT_ONCE)
 REFUSED_FOR_GOOD = (Code.INVALID_CREDENTIAL, Code.INVALID_CORP_ID, Code.CORP_ID_MISSING)
 """Of a request for a token: no restart mends them."""
 NO_RIGHTS = (Code.NO_RIGHT, Code.NO_AUTHORITY, Code.NO_PRIVILEGE)
@@ -70,28 +68,6 @@ FAIL_REASONS = {
 REFUSED_BY_PERSON = 10
 
 
-class ApiError(Exception):
-    """WeCom answered with an error. `ip` is our own address, where WeCom says that it is not listed."""
-
-    def __init__(self, code: int, path: str, *, is_about_message_id: bool = False, ip: str = "") -> None:
-        super().__init__(f"{path}: {code}")
-        self.code = code
-        self.path = path
-        self.is_about_message_id = is_about_message_id
-        self.ip = ip
-
-    @property
-    def is_about_token(self) -> bool:
-        return self.code in _ABOUT_TOKEN and self.path != "gettoken"
-
-    @property
-    def is_busy(self) -> bool:
-        return self.code in _BUSY
-
-    @property
-    def is_known(self) -> bool:
-        return self.code in Code._value2member_map_
-
-
-class Unreachable(Exception):
-    """No answer came; the request may have been served all the same."""
+def is_known(code: int) -> bool:
+    """Whether it is one of ours."""
+    return code in Code._value2member_map_

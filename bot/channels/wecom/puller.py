@@ -13,8 +13,9 @@ from datetime import timedelta
 
 import structlog
 
+from bot.channels.tencent.errors import ApiError, Unreachable
 from bot.channels.wecom.api import Api, PulledPage
-from bot.channels.wecom.errors import ACCOUNT_LOST, ApiError, Code, Unreachable
+from bot.channels.wecom.errors import ACCOUNT_LOST, Code
 from bot.channels.wecom.intake import Intake
 from bot.channels.wecom.records import LEASE_SECONDS, Records
 from bot.channels.wecom.trouble import Trouble

@@ -13,11 +13,12 @@ from uuid import UUID
 
 import structlog
 
+from bot.channels.tencent.errors import ApiError, Unreachable
 from bot.channels.wecom import CHANNEL, menus
 from bot.channels.wecom.api import Api
 from bot.channels.wecom.chat import WecomChat
 from bot.channels.wecom.colleagues import ENDED, QUEUED, WITH_COLLEAGUE, Colleagues
-from bot.channels.wecom.errors import ACCOUNT_LOST, NO_RIGHTS, NOT_NOW, SWITCHED_OFF, ApiError, Code, Unreachable
+from bot.channels.wecom.errors import ACCOUNT_LOST, NO_RIGHTS, NOT_NOW, SWITCHED_OFF, Code, is_known
 from bot.channels.wecom.trouble import Trouble
 from bot.channels.wecom.welcome import WelcomeCodes
 from bot.executors import PriorityExecutor
@@ -215,7 +216,7 @@ def _was_sent_before(error: ApiError, text: OwedText) -> bool:
     if error.is_about_message_id:
         return True
     is_repeat = text.attempt > 1 or not text.is_new
-    is_unknown = error.code in _OF_CUSTOMER_SERVICE and not error.is_known
+    is_unknown = error.code in _OF_CUSTOMER_SERVICE and not is_known(error.code)
     return is_repeat and (is_unknown or error.code == Code.BAD_PARAMETER)
 
 

@@ -2,7 +2,8 @@
 
 from collections import Counter
 
-from bot.channels.wecom.errors import ACCOUNT_LOST, NO_RIGHTS, REFUSED_FOR_GOOD, SWITCHED_OFF, ApiError, Code
+from bot.channels.tencent.errors import ApiError
+from bot.channels.wecom.errors import ACCOUNT_LOST, NO_RIGHTS, REFUSED_FOR_GOOD, SWITCHED_OFF, Code
 from bot.health import Health
 
 _PAGE = "docs/wecom.md"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from bot.channels.wecom.client import JsonClient
-from bot.channels.wecom.errors import Unreachable
+from bot.channels.tencent.client import JsonClient
+from bot.channels.tencent.errors import Unreachable
 from dialogue.errors import Misconfigured
 from tests.bot.telegram.http import Answer, Dropped, serve
 from tests.services.listening import ListeningServer
@@ -72,13 +72,15 @@ async def test_what_is_no_answer_is_told_without_the_address(
     platform.answers = [answer]
     with pytest.raises(Unreachable) as raised:
         await client.ask("gettoken", {"corpsecret": SECRET}, seconds=5)
+    assert not raised.value.never_arrived
     assert SECRET not in str(raised.value) + repr(raised.value.__cause__) + caplog.text
 
 
 async def test_where_nobody_is() -> None:
     client = JsonClient("http://127.0.0.1:1/cgi-bin", max_at_once=1)
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable) as raised:
         await client.ask("gettoken", {}, seconds=1)
+    assert raised.value.never_arrived
     await client.close()
 
 

@@ -17,8 +17,8 @@ from itertools import count
 from typing import Any, TypeVar
 
 from tests.bot.telegram.http import Answer, Dropped, serve
+from tests.bot.tencent.post import post
 from tests.bot.wecom import wire
-from tests.bot.wecom.post import post
 from tests.bot.wecom.wire import ACCOUNT, CORP_ID, SECRET, Refusal, Sent
 
 T = TypeVar("T")

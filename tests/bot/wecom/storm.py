@@ -18,10 +18,8 @@ import psutil
 import structlog
 
 from bot.channels.wecom.callback import Callback
-from bot.channels.wecom.encryption import CallbackCipher
 from bot.channels.wecom.notices import Notice
 from tests.bot.wecom import wire
-from tests.bot.wecom.wire import AES_KEY, CORP_ID, TOKEN
 
 _CONNECTIONS = 8
 _TIMED = 10_000
@@ -82,7 +80,7 @@ async def run(count: int, seed: int) -> int:
     """0 when no request was answered with a 500 or lost."""
     statuses: Counter[int] = Counter()
     seconds: list[float] = []
-    callback = Callback(CallbackCipher(token=TOKEN, aes_key=AES_KEY, corp_id=CORP_ID), _take)
+    callback = Callback(wire.cipher(), _take)
     port = callback.listen("127.0.0.1:0")
     me = psutil.Process()
     with structlog.testing.capture_logs() as logs:

@@ -10,12 +10,10 @@ import pytest_asyncio
 import structlog
 
 from bot.channels.wecom.callback import Callback
-from bot.channels.wecom.encryption import CallbackCipher
 from bot.channels.wecom.notices import Notice, SomethingCame
 from dialogue.errors import DatabaseUnavailable
 from tests.bot.wecom import wire
 from tests.bot.wecom.storm import Storm
-from tests.bot.wecom.wire import AES_KEY, CORP_ID, TOKEN
 
 
 class Desk:
@@ -35,7 +33,10 @@ class Desk:
 @pytest_asyncio.fixture
 async def desk() -> AsyncIterator[Desk]:
     made = Desk()
-    callback = Callback(CallbackCipher(token=TOKEN, aes_key=AES_KEY, corp_id=CORP_ID), made.take)
+    callback = Callback(
+        wire.cipher(),
+        made.take,
+    )
     made.url = f"http://127.0.0.1:{callback.listen('127.0.0.1:0')}/wecom"
     yield made
     await callback.close()

@@ -3,8 +3,9 @@
 import pytest
 from wechatpy.work.crypto import WeChatCrypto
 
-from bot.channels.wecom.encryption import CallbackCipher, NotForUs
-from bot.channels.wecom.notices import AccountsChanged, Other, SomethingCame, fields, read
+from bot.channels.tencent.documents import fields
+from bot.channels.tencent.encryption import CallbackCipher, NotForUs
+from bot.channels.wecom.notices import AccountsChanged, Other, SomethingCame, read
 from dialogue.errors import Misconfigured
 from tests.bot.wecom import wire
 from tests.bot.wecom.wire import AES_KEY, CORP_ID, TOKEN
@@ -23,7 +24,7 @@ EVENT_SIGNATURE = "e4a23f56eb7f47cb2a9d970da7088691a0e42d8c"
 
 @pytest.fixture
 def cipher() -> CallbackCipher:
-    return CallbackCipher(token=TOKEN, aes_key=AES_KEY, corp_id=CORP_ID)
+    return wire.cipher()
 
 
 def is_signed(cipher: CallbackCipher, signature: str, encrypted: str) -> bool:
@@ -87,7 +88,7 @@ def test_what_is_not_for_us_is_refused(cipher: CallbackCipher, sealed: str) -> N
 @pytest.mark.parametrize("aes_key", ["", "short", "!" * 43, AES_KEY + "A"])
 def test_an_aes_key_of_another_form_is_said(aes_key: str) -> None:
     with pytest.raises(Misconfigured, match="MINDGLM_WECOM_AES_KEY"):
-        CallbackCipher(token=TOKEN, aes_key=aes_key, corp_id=CORP_ID)
+        CallbackCipher(token=TOKEN, aes_key=aes_key, receiver_id=CORP_ID, key_variable="MINDGLM_WECOM_AES_KEY")
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from dialogue.core import unparsed
 from dialogue.errors import Misconfigured
 from tests.bot.contract.model import Model
 from tests.bot.contract.wecom import settings_for
+from tests.bot.tencent.post import post
 from tests.bot.wecom import wire
 from tests.bot.wecom.clinic import PERSON, Clinic
 from tests.bot.wecom.loopback import WeCom
-from tests.bot.wecom.post import post
 from tests.bot.wecom.wire import ACCOUNT, CORP_ID, SECRET
 from tests.patience import until
 

@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
+from bot.channels.tencent.encryption import CallbackCipher
+
 TOKEN = "mindglmKfToken2026"
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 CORP_ID = "ww0123456789abcdef"
@@ -42,6 +44,11 @@ class Sent:
     kind: str = "text"
     number: int = 0  # after the person's last message; 0: by a code
     state: int = 0
+
+
+def cipher() -> CallbackCipher:
+    """Ours, of the callback."""
+    return CallbackCipher(token=TOKEN, aes_key=AES_KEY, receiver_id=CORP_ID, key_variable="MINDGLM_WECOM_AES_KEY")
 
 
 def encrypt(message: bytes, *, corp_id: str = CORP_ID, aes_key: str = AES_KEY, random: bytes | None = None) -> str:
