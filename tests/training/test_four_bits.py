@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from bitsandbytes.nn.modules import Linear4bit
 from torch import nn
 
 from training import sft, student
@@ -28,6 +27,8 @@ def logits(model: Any, ids: list[int]) -> torch.Tensor:
 
 
 def test_the_matrices_are_in_four_bits_and_the_model_says_nearly_the_same(pretrained: Path) -> None:
+    from bitsandbytes.nn.modules import Linear4bit  # brings torch's compiler, which no other test needs
+
     source = pretrained / "model"
     plain = student.load(source, SftRecipe(**MACHINE, lora=None), device=CPU)
     small = student.load(source, SftRecipe(**MACHINE, lora=FOUR), device=CPU)
