@@ -179,7 +179,6 @@ class Pleasing:
             asked,
             reply_tokens=self._recipe.reply_tokens,
             stop_ids=self._stop_ids,
-            pad_id=self._pupil.pad_id,
         )
 
     @torch.no_grad()

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from transformers import AttentionInterface, PreTrainedModel
 
+from worker.engine import attention as paging
+
 NAME = "mindglm_packed"
 
 _SLICE = 128
@@ -24,13 +26,15 @@ def use(model: PreTrainedModel) -> None:
 
 
 @contextmanager
-def plain(model: PreTrainedModel) -> Iterator[None]:
-    """Let `model` compute as transformers' `generate` expects, for as long as the context lasts."""
-    model.set_attn_implementation("sdpa")
+def paged(model: PreTrainedModel) -> Iterator[None]:
+    """Let `model` compute as the worker's engine drives it, for as long as the context lasts."""
+    was_training = model.training
+    paging.use(model)
     model.train(mode=False)
     try:
         yield
     finally:
+        model.train(mode=was_training)
         use(model)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface
+from transformers import AttentionInterface, PreTrainedModel
 
 NAME = "mindglm_paged"
 
@@ -43,9 +43,10 @@ class Step:
     prefill: tuple[PrefillChunk, ...]
 
 
-def register() -> None:
-    """Make `NAME` known to transformers."""
+def use(model: PreTrainedModel) -> None:
+    """Let the model's own modules attend over the paged cache from now on."""
     AttentionInterface.register(NAME, paged_attention)
+    model.set_attn_implementation(NAME)
 
 
 def paged_attention(

@@ -30,8 +30,12 @@ class Runner:
         block_size: int,
         max_decoding: int = 0,
         prefix: Tensor | None = None,
+        is_borrowed: bool = False,
     ) -> None:
-        """`max_decoding`: on a GPU, decode steps of up to that many sequences are recorded as CUDA graphs.
+        """`is_borrowed`: the model stays as it is and computes by its own modules, which its owner lets attend by
+        `attention.use` for as long as this runs. Otherwise it is taken over, and can run nothing else afterwards.
+
+        `max_decoding`: on a GPU, decode steps of up to that many sequences are recorded as CUDA graphs.
 
         `prefix`: keys and values of virtual tokens, [layers, 2, heads, tokens, width], whole blocks of them. They fill
         the first blocks; sequences that begin with these blocks have their own position 0 behind them.
@@ -44,9 +48,10 @@ class Runner:
         self.block_count = block_count
         self._device = model.device
         self._dtype = model.dtype
-        self._forward = _forward(model)
+        self._forward: Forward = _ByModules(model) if is_borrowed else _forward(model)
         self._heads = torch.arange(2 * self._shape.heads, device=self._device)
-        self._max_decoding = max_decoding if self._device.type == "cuda" and can_fuse(model) else 0
+        can_record = self._device.type == "cuda" and can_fuse(model) and not is_borrowed
+        self._max_decoding = max_decoding if can_record else 0
         self._graphs: DecodeGraphs | None = None
         self.reset()
 
@@ -221,8 +226,7 @@ def _forward(model: PreTrainedModel) -> Forward:
         fused = FusedGlm(model)  # type: ignore[arg-type]  # can_fuse knows its class
         pack(fused)
         return fused
-    attention.register()
-    model.set_attn_implementation(attention.NAME)
+    attention.use(model)
     pack(model)
     return _ByModules(model)
 

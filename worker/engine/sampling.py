@@ -11,11 +11,14 @@ _UNUSABLE = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """`top_k` 1 is greedy. `suppressed_ids` have no text and are never sampled."""
+    """`top_k` 1 is greedy, None the whole vocabulary.
+
+    `suppressed_ids` have no text and are never sampled.
+    """
 
     temperature: float
     top_p: float
-    top_k: int
+    top_k: int | None
     suppressed_ids: frozenset[int] = frozenset()
 
 
@@ -31,14 +34,22 @@ class Sampler:
         scores = logits.float()
         if len(self._suppressed):
             scores = scores.index_fill(1, self._suppressed, float("-inf"))
-        best, ids = scores.topk(min(self._sampling.top_k, scores.shape[1]), dim=1)  # NaN sorts first
-        is_usable = best[:, 0].isfinite()
-        weights = torch.softmax(best.nan_to_num(0.0, 0.0) / self._sampling.temperature, dim=1)
+        top_k = self._sampling.top_k or scores.shape[1]
+        if top_k >= scores.shape[1] and self._sampling.top_p >= 1:  # nothing is left out: nothing to sort
+            return _known(_one_of(self._weights(scores)).squeeze(1), scores.amax(dim=1).isfinite())
+        best, ids = scores.topk(min(top_k, scores.shape[1]), dim=1)  # NaN sorts first
+        weights = self._weights(best)
         before = weights.cumsum(dim=1) - weights
         nucleus = weights.masked_fill(before >= self._sampling.top_p, 0.0)
-        drawn = ids.gather(1, _one_of(nucleus)).squeeze(1)
-        known: list[int] = drawn.masked_fill(~is_usable, _UNUSABLE).tolist()  # the step's only wait for the device
-        return [None if id_ == _UNUSABLE else id_ for id_ in known]
+        return _known(ids.gather(1, _one_of(nucleus)).squeeze(1), best[:, 0].isfinite())
+
+    def _weights(self, scores: Tensor) -> Tensor:
+        return torch.softmax(scores.nan_to_num(0.0, 0.0) / self._sampling.temperature, dim=1)
+
+
+def _known(drawn: Tensor, is_usable: Tensor) -> list[int | None]:
+    known: list[int] = drawn.masked_fill(~is_usable, _UNUSABLE).tolist()  # the step's only wait for the device
+    return [None if id_ == _UNUSABLE else id_ for id_ in known]
 
 
 def _one_of(weights: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ def fit(
         tokens=min(step_tokens, context) if is_gpu else BLOCK_SIZE,
         prefix=prefix,
     )
-    affordable = _free_bytes(model.device) // block_bytes
+    affordable = free_bytes(model.device) // block_bytes
     useful = capacity * min(context, _TOKENS_PER_REQUEST) // BLOCK_SIZE
     block_count = min(useful + pinned, affordable)
     if (block_count - pinned) * BLOCK_SIZE < min(context, _MIN_CACHE_TOKENS):
@@ -87,7 +87,8 @@ def _warm(
     return runner
 
 
-def _free_bytes(device: torch.device) -> int:
+def free_bytes(device: torch.device) -> int:
+    """What a cache may take of the memory that the device has free."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return int(free * _GPU_SHARE)

@@ -15,7 +15,7 @@ def seeds_distribution(logits: Tensor, sampling: Sampling) -> Tensor:
     ids = torch.zeros(len(logits), 1, dtype=torch.long)
     for warper in (
         TemperatureLogitsWarper(sampling.temperature),
-        TopKLogitsWarper(sampling.top_k),
+        TopKLogitsWarper(sampling.top_k or 60),
         TopPLogitsWarper(sampling.top_p),
     ):
         logits = warper(ids, logits)
@@ -23,8 +23,8 @@ def seeds_distribution(logits: Tensor, sampling: Sampling) -> Tensor:
 
 
 @pytest.mark.parametrize("top_p", [0.3, 0.8, 1.0])
-@pytest.mark.parametrize("top_k", [1, 5, 50])
-def test_it_draws_as_generate_does(top_p: float, top_k: int) -> None:
+@pytest.mark.parametrize("top_k", [1, 5, 50, None])
+def test_it_draws_as_generate_does(top_p: float, top_k: int | None) -> None:
     torch.manual_seed(5)
     sampling = Sampling(temperature=0.8, top_p=top_p, top_k=top_k)
     logits = torch.randn(1, 60) * 2
@@ -44,9 +44,10 @@ def test_more_candidates_than_words_is_no_error() -> None:
     assert Sampler(Sampling(temperature=1, top_p=1, top_k=99), device=CPU).sample(torch.tensor([[0.0, 9.0]])) != []
 
 
+@pytest.mark.parametrize("top_k", [2, None])
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_row_that_holds_no_number_is_reported_alone(bad: float) -> None:
-    sampler = Sampler(Sampling(temperature=1, top_p=1, top_k=2), device=CPU)
+def test_a_row_that_holds_no_number_is_reported_alone(bad: float, top_k: int | None) -> None:
+    sampler = Sampler(Sampling(temperature=1, top_p=1, top_k=top_k), device=CPU)
     assert sampler.sample(torch.tensor([[0.0, bad, 0.0], [0.0, 90.0, 0.0]])) == [None, 1]
 
 
