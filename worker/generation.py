@@ -42,6 +42,8 @@ class ReplyPolicy:
     max_tokens: int
     turn_seconds: float
     max_attempts: int
+    is_demonstration: bool = False
+    """The model is none to talk to in danger: written words answer in its place."""
 
 
 class _Blocked(Exception):
@@ -79,8 +81,10 @@ class Generation:
     def reply_to(self, turn: ClaimedTurn) -> FinishedReply:
         """A blocked reply is generated once more; if that is blocked too, a written text replaces it.
 
-        One that breaks off again is sent as far as it goes, and says so.
+        One that breaks off again is sent as far as it goes, and says so. In danger a demonstration model is not asked.
         """
+        if self._policy.is_demonstration and turn.tier >= Tier.ACTIVE:
+            return self._written(turn, "demonstration_in_danger")
         try:
             return self._generate(turn, may_ask_again=True)
         except _Blocked as blocked:
@@ -91,8 +95,13 @@ class Generation:
         except _Blocked as blocked:
             self._meters.blocked.add(reason=blocked.reason)
             log.warning("reply_replaced", reason=blocked.reason)
-            key = "guard_replacement_in_danger" if turn.tier >= Tier.ACTIVE else "guard_replacement"
-            return self._finished(languages.spoken(self._texts, turn.language).say(key))
+            return self._written(
+                turn, "guard_replacement_in_danger" if turn.tier >= Tier.ACTIVE else "guard_replacement"
+            )
+
+    def _written(self, turn: ClaimedTurn, key: str) -> FinishedReply:
+        """Words of our own, in the person's language."""
+        return self._finished(languages.spoken(self._texts, turn.language).say(key))
 
     def _generate(self, turn: ClaimedTurn, *, may_ask_again: bool) -> FinishedReply:
         request = Request(

@@ -188,4 +188,5 @@ def _policy(settings: WorkerSettings) -> ReplyPolicy:
         max_tokens=settings.max_reply_tokens,
         turn_seconds=settings.turn_seconds,
         max_attempts=settings.max_attempts,
+        is_demonstration=settings.is_bundled_model,
     )

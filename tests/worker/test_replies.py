@@ -42,7 +42,7 @@ ME = uuid4()
 def replies(rooms: Rooms, redis_url: str) -> Iterator[Callable[[FakeEngine], Replies]]:
     signals = Signals.connect(redis_url)
 
-    def make(engine: FakeEngine) -> Replies:
+    def make(engine: FakeEngine, *, is_demonstration: bool = False) -> Replies:
         leases = Leases(database=rooms.database, owner=ME, lease_seconds=20, cancel=engine.cancel, clock=rooms.clock)
         policy = ReplyPolicy(
             instruction=INSTRUCTION,
@@ -51,6 +51,7 @@ def replies(rooms: Rooms, redis_url: str) -> Iterator[Callable[[FakeEngine], Rep
             max_tokens=64,
             turn_seconds=30,
             max_attempts=3,
+            is_demonstration=is_demonstration,
         )
         words = texts.load("zh")
         generation = Generation(
@@ -118,6 +119,19 @@ def test_in_danger_a_reply_that_is_blocked_twice_becomes_words_of_our_own(
         session.execute(update(Conversation).where(Conversation.id == received.conversation_id).values(tier=2))
     replies(FakeEngine("我是真人，不是机器人。", "我是真人咨询师。")).look()
     assert owed(rooms) == [texts.load("zh").say("guard_replacement_in_danger")]
+
+
+@pytest.mark.parametrize(("tier", "is_asked"), [(1, True), (2, False), (3, False)])
+def test_in_danger_a_demonstration_model_is_not_asked(
+    rooms: Rooms, replies: Callable[..., Replies], tier: int, is_asked: bool
+) -> None:
+    received = rooms.heard("我最近一直想自杀")
+    with rooms.database.begin() as session:
+        session.execute(update(Conversation).where(Conversation.id == received.conversation_id).values(tier=tier))
+    engine = FakeEngine("是由什么引起的吗？")
+    replies(engine, is_demonstration=True).look()
+    assert bool(engine.requests) is is_asked
+    assert (owed(rooms) == [texts.load("zh").say("demonstration_in_danger")]) is not is_asked
 
 
 def test_the_window_counts_the_prompts_frame_and_the_instruction_as_the_seed_does(
