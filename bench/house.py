@@ -68,8 +68,8 @@ def ended(process: "subprocess.Popen[Any]") -> Iterator[None]:
 
 
 def memory_of(process: psutil.Process) -> int:
-    """Resident bytes of a process and its children; pages that they share are counted for each."""
-    return sum(each.memory_info().rss for each in (process, *_children(process)))
+    """Bytes of a process and its children, each shared page divided by the number of those that share it (PSS)."""
+    return sum(each.memory_full_info().pss for each in (process, *_children(process)))
 
 
 class ProcessorTime:

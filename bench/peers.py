@@ -77,7 +77,10 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """Some seconds of talk with one side. Processor time a turn and memory are those of all its processes together."""
+    """Some seconds of talk with one side. Processor time a turn and memory are those of all its processes together.
+
+    A page that several share is counted once: PostgreSQL's processes share their buffers.
+    """
 
     turns: int
     turns_per_second: float

@@ -2,7 +2,7 @@
 
 import sys
 
-from mindglm.lean import UNUSED_BY_ADAPTERS, without
+from mindglm import lean
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def _is_platform(name: str) -> bool:
 
 def _listen(name: str) -> int:
     """Processes that run for months, without the command line's libraries. Returns the exit status."""
-    with without(*UNUSED_BY_ADAPTERS):
+    with lean.services():
         from bot.channels import registry
         from mindglm import adapters
 
@@ -47,7 +47,7 @@ def _listen(name: str) -> int:
 
 
 def _answer() -> int:
-    with without(*UNUSED_BY_ADAPTERS):
+    with lean.services():
         from mindglm import unknown_settings, worker
 
     unknown_settings.warn()

@@ -109,6 +109,7 @@ async def _serve(
     def on_ready() -> None:
         log.info(event)
         notify_ready()
+        memory.settle()
 
     try:
         await adapter.run(on_ready)

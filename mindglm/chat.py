@@ -47,7 +47,7 @@ def run(settings: DialogueSettings, *, has_worker: bool, has_timings: bool) -> i
     trouble: list[FinalExit] = []
     try:
         with Background() as background, _kept(background, settings, timings, trouble, has_worker=has_worker):
-            with lean.without(*lean.UNUSED_BY_ADAPTERS):
+            with lean.services():
                 from mindglm import terminal
 
             terminal.converse(settings, background, status, timings.took)

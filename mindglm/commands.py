@@ -35,7 +35,7 @@ def chat(
     timings: Annotated[bool, typer.Option("--timings", help="Print timings on stderr.")] = False,
 ) -> None:
     """Talk in this terminal; starts and stops everything it needs."""
-    with lean.without(*lean.UNUSED_BY_ADAPTERS):
+    with lean.services():
         from dialogue.process.settings import DialogueSettings
         from mindglm.chat import run
 
@@ -45,7 +45,7 @@ def chat(
 @app.command(epilog="Example: mindglm up")
 def up() -> None:
     """Run every channel whose token is set, with broker and worker, until Ctrl-C."""
-    with lean.without(*lean.UNUSED_BY_ADAPTERS):
+    with lean.services():
         from dialogue.process.settings import DialogueSettings
         from mindglm.up import run
 

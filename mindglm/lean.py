@@ -1,7 +1,7 @@
 """Blocks and defers imports that libraries make and we do not need: memory on a small host, and time at each start."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
@@ -9,10 +9,23 @@ from typing import Any
 
 UNUSED_BY_ADAPTERS = ("colorama", "opentelemetry", "pygments", "rich", "yaml")
 """Optional imports of libraries that we never use (rich tracebacks, httpx's CLI, redis tracing): 8 MB."""
+LATE_IN_ADAPTERS = {
+    "redis.asyncio.cluster": ("ClusterNode", "RedisCluster", "_ClusterNodePoolAdapter"),
+    "redis.cluster": ("RedisCluster",),
+    "telegram.request._httpxrequest": ("HTTPXRequest",),
+}
+"""What libraries import for clients that we never make: of a cluster, and python-telegram-bot's over httpx."""
 UNUSED_BY_HELP = ("attr",)
 """Optional imports of rich, which formats the help."""
-LATE_IN_HELP = {"rich.markdown": "Markdown", "rich.traceback": "Traceback"}
+LATE_IN_HELP = {"rich.markdown": ("Markdown",), "rich.traceback": ("Traceback",)}
 """What typer imports for help texts in Markdown and for tracebacks, of which we have neither: 60 ms."""
+
+
+@contextmanager
+def services() -> Iterator[None]:
+    """What an adapter, a worker or a supervisor imports in this block leaves out what none of them uses."""
+    with without(*UNUSED_BY_ADAPTERS), late(LATE_IN_ADAPTERS):
+        yield
 
 
 @contextmanager
@@ -31,12 +44,12 @@ def without(*packages: str) -> Iterator[None]:
 
 
 @contextmanager
-def late(names: dict[str, str]) -> Iterator[None]:
-    """What is imported in this block finds these modules with a single class each, imported when it is called.
+def late(names: Mapping[str, Sequence[str]]) -> Iterator[None]:
+    """What is imported in this block finds these modules with these classes alone, imported when one is called.
 
     A module that is loaded already is left alone; after the block, importing one finds the whole module.
     """
-    modules = {module: _late_module(module, name) for module, name in names.items() if module not in sys.modules}
+    modules = {module: _late_module(module, classes) for module, classes in names.items() if module not in sys.modules}
     sys.modules.update(modules)
     try:
         yield
@@ -45,9 +58,10 @@ def late(names: dict[str, str]) -> Iterator[None]:
             del sys.modules[module]
 
 
-def _late_module(module: str, name: str) -> ModuleType:
+def _late_module(module: str, classes: Sequence[str]) -> ModuleType:
     made = ModuleType(module)
-    setattr(made, name, _Late(name, (), {}, module=module))
+    for name in classes:
+        setattr(made, name, _Late(name, (), {}, module=module))
     return made
 
 

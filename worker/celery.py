@@ -77,8 +77,13 @@ def create_app(settings: WorkerSettings) -> Celery:
     tasks.register(app, model.rung)
     signals.setup_logging.connect(lambda **_: configure(settings), weak=False)
     signals.worker_shutting_down.connect(lambda **_: model.begin_to_stop(), weak=False)
-    signals.worker_ready.connect(lambda **_: notify_ready(), weak=False)
+    signals.worker_ready.connect(lambda **_: _ready(), weak=False)
     return app
+
+
+def _ready() -> None:
+    notify_ready()
+    memory.settle()
 
 
 def _name(node: str) -> str:

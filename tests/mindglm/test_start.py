@@ -64,7 +64,7 @@ def test_a_class_imported_late_is_the_real_one_as_soon_as_it_is_used() -> None:
     program = (
         "import sys\n"
         "from mindglm.lean import late\n"
-        "with late({'fractions': 'Fraction'}):\n"
+        "with late({'fractions': ['Fraction']}):\n"
         "    from fractions import Fraction as Late\n"
         "    union = Late | None\n"
         "print('fractions' in sys.modules, Late(1, 2), Late.from_float(0.25))\n"

@@ -1,11 +1,10 @@
 """Loads a model for the batching engine: the weights on their device, a cache that fits, the right prompt."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from worker.engine.glm import can_fuse
 from worker.engine.guidance import Guidance
@@ -18,31 +17,60 @@ from worker.engine.step_loop import LoadedModel
 from worker.model.config_file import is_prefix, prefix_length
 from worker.model.examine import Examined, examine
 from worker.model.find import find_model, version_of
-from worker.model.hardware import choose_device, choose_threads
-from worker.model.load import load_model
+from worker.model.hardware import choose_device, choose_dtype, choose_threads
+from worker.model.plain_glm import PlainGlm, load_plain
 from worker.model.prefix import read_prefix
+from worker.model.room import refuse_too_large
 from worker.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 def assemble(settings: WorkerSettings, *, capacity: int) -> LoadedModel:
     """Load the model that the settings name, ready to run. Raises `ModelUnusable`."""
-    examined, model = open_model(settings)
+    examined = _examined(settings)
+    plain = _plain(examined, settings)
+    model = plain if plain is not None else _by_transformers(examined, settings)
     return prepare_model(examined, model, settings, capacity=capacity)
 
 
-def open_model(settings: WorkerSettings) -> tuple[Examined, PreTrainedModel]:
-    """The model that the settings name, on its device, with its adapter. Raises `ModelUnusable`."""
+def open_model(settings: WorkerSettings) -> "tuple[Examined, PreTrainedModel]":
+    """The model that the settings name, on its device, with its adapter, as transformers' own class.
+
+    Raises `ModelUnusable`.
+    """
+    examined = _examined(settings)
+    return examined, _by_transformers(examined, settings)
+
+
+def _examined(settings: WorkerSettings) -> Examined:
     torch.set_num_threads(choose_threads(settings.threads))
-    examined = examine(find_model(settings.model, revision=settings.revision, hub=settings.hub))
+    return examine(find_model(settings.model, revision=settings.revision, hub=settings.hub))
+
+
+def _plain(examined: Examined, settings: WorkerSettings) -> PlainGlm | None:
+    """On a CPU; a GPU's models take longer to load than transformers does."""
+    device = choose_device(settings.device)
+    if device.type != "cpu" or settings.quantize is not None or settings.adapter:
+        return None
+    dtype = choose_dtype(settings.dtype, device=device, stored=None)
+    refuse_too_large(examined, dtype=dtype, device=device)
+    return load_plain(examined, dtype=dtype)
+
+
+def _by_transformers(examined: Examined, settings: WorkerSettings) -> "PreTrainedModel":
+    from worker.model.load import load_model
+
     device = choose_device(settings.device)
     options: dict[str, Any] = {"adapter": _lora(settings), "leaves_prefix": True}
     if settings.quantize is None:
-        return examined, load_model(examined, dtype=settings.dtype, device=device, **options)
+        return load_model(examined, dtype=settings.dtype, device=device, **options)
     bits = _bits(settings, device)
     dtype = settings.dtype if device.type == "cpu" or settings.dtype != "auto" else "float16"
     model: Any = load_model(examined, dtype=dtype, device=torch.device("cpu"), **options)
     quantize(model, bits)
-    return examined, model.to(device)
+    return model.to(device)  # type: ignore[no-any-return]  # the same model
 
 
 def _bits(settings: WorkerSettings, device: torch.device) -> Bits:
@@ -52,7 +80,7 @@ def _bits(settings: WorkerSettings, device: torch.device) -> Bits:
 
 
 def prepare_model(
-    examined: Examined, model: PreTrainedModel, settings: WorkerSettings, *, capacity: int
+    examined: Examined, model: "PreTrainedModel | PlainGlm", settings: WorkerSettings, *, capacity: int
 ) -> LoadedModel:
     """Prepare the model for paged steps, after which it can run nothing else. Raises `ModelUnusable`."""
     config: Any = model.config
@@ -95,14 +123,14 @@ def prepare_model(
     )
 
 
-def _guidance(model: PreTrainedModel, settings: WorkerSettings) -> Guidance:
+def _guidance(model: "PreTrainedModel | PlainGlm", settings: WorkerSettings) -> Guidance:
     """As set; otherwise as the model's generation_config.json recommends it, which the bundled one does."""
     config: Any = model.generation_config
     recommended = getattr(config, "guidance_scale", None)
     return Guidance(scale=settings.guidance or recommended or 1.0)
 
 
-def _prefix(examined: Examined, model: PreTrainedModel, settings: WorkerSettings) -> Tensor | None:
+def _prefix(examined: Examined, model: "PreTrainedModel | PlainGlm", settings: WorkerSettings) -> Tensor | None:
     """The P-tuning prefix of the model or of its adapter. Raises `ModelUnusable`."""
     adapter = _adapter(settings)
     place = adapter if adapter is not None and is_prefix(adapter) else examined.directory
@@ -125,7 +153,7 @@ def _adapter(settings: WorkerSettings) -> Path | None:
     return Path(settings.adapter).expanduser() if settings.adapter else None
 
 
-def _stop_ids(model: PreTrainedModel) -> frozenset[int]:
+def _stop_ids(model: "PreTrainedModel | PlainGlm") -> frozenset[int]:
     configs: tuple[Any, ...] = (model.generation_config, model.config)
     named = [getattr(config, "eos_token_id", None) for config in configs]
     return frozenset(id_ for ids in named if ids is not None for id_ in (ids if isinstance(ids, list) else [ids]))

@@ -5,12 +5,14 @@
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface, PreTrainedModel
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 NAME = "mindglm_paged"
 
@@ -43,8 +45,10 @@ class Step:
     prefill: tuple[PrefillChunk, ...]
 
 
-def use(model: PreTrainedModel) -> None:
+def use(model: "PreTrainedModel") -> None:
     """Let the model's own modules attend over the paged cache from now on."""
+    from transformers import AttentionInterface
+
     AttentionInterface.register(NAME, paged_attention)
     model.set_attn_implementation(NAME)
 

@@ -4,34 +4,49 @@ Computes what transformers' GlmForCausalLM computes, with three differences in f
 values, rotation as one complex product in float32, and residuals added by the product that follows them.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, rms_norm, silu
-from transformers import GlmForCausalLM, PreTrainedModel
 
 from worker.engine import quantized
 from worker.engine.attention import Step, attend
 from worker.engine.packed import PackedLinear
 from worker.engine.quantized import QuantizedLinear
+from worker.model.plain_glm import PlainGlm, linear_of
+
+if TYPE_CHECKING:
+    from transformers import GlmForCausalLM, PreTrainedModel
 
 
-def can_fuse(model: PreTrainedModel) -> bool:
+def can_fuse(model: "PreTrainedModel | PlainGlm") -> bool:
     """Whether this is a GLM with nothing that `FusedGlm` does not compute."""
     config: Any = model.config
     return (
-        isinstance(model, GlmForCausalLM)
+        _is_glm(model)
         and config.hidden_act == "silu"
         and config.rope_parameters["rope_type"] in {"default", "linear"}
-        and all(type(layer.self_attn.q_proj) in {nn.Linear, QuantizedLinear} for layer in model.model.layers)
+        and all(type(layer.self_attn.q_proj) in {nn.Linear, QuantizedLinear} for layer in _layers(model))
     )
 
 
-class FusedGlm(nn.Module):
-    """Takes the weights out of a `GlmForCausalLM`, which cannot run any more afterwards."""
+def _is_glm(model: "PreTrainedModel | PlainGlm") -> bool:
+    if isinstance(model, PlainGlm):
+        return True
+    from transformers import GlmForCausalLM  # loaded already: the model is one of its own
 
-    def __init__(self, model: GlmForCausalLM) -> None:
+    return isinstance(model, GlmForCausalLM)
+
+
+def _layers(model: Any) -> Any:
+    return model.model.layers
+
+
+class FusedGlm(nn.Module):
+    """Takes the weights out of a `GlmForCausalLM`, which cannot run any more afterwards, or of a `PlainGlm`."""
+
+    def __init__(self, model: "GlmForCausalLM | PlainGlm") -> None:
         super().__init__()
         config: Any = model.config
         inner: Any = model.model
@@ -90,13 +105,8 @@ def _joined(*linears: Any) -> nn.Module:
     if all(isinstance(linear, QuantizedLinear) for linear in linears):
         return quantized.joined(list(linears))
     weight = torch.cat([linear.weight.data for linear in linears])
-    bias: Tensor | None = linears[0].bias
-    with torch.device("meta"):
-        joined = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
-    joined.weight = nn.Parameter(weight, requires_grad=False)
-    if bias is not None:
-        joined.bias = nn.Parameter(torch.cat([linear.bias.data for linear in linears]), requires_grad=False)
-    return joined
+    has_bias = linears[0].bias is not None
+    return linear_of(weight, torch.cat([linear.bias.data for linear in linears]) if has_bias else None)
 
 
 def _add(residual: Tensor, linear: nn.Module, values: Tensor) -> Tensor:

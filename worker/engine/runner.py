@@ -3,11 +3,10 @@
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from worker.engine import attention
 from worker.engine.attention import PrefillChunk, Step
@@ -16,6 +15,10 @@ from worker.engine.glm import FusedGlm, can_fuse
 from worker.engine.packed import pack
 from worker.engine.runner_input import OutOfMemory, RunnerInput
 from worker.engine.sampling import Sampler, guide
+from worker.model.plain_glm import PlainGlm
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 class Runner:
@@ -23,7 +26,7 @@ class Runner:
 
     def __init__(
         self,
-        model: PreTrainedModel,
+        model: "PreTrainedModel | PlainGlm",
         *,
         sampler: Sampler,
         block_count: int,
@@ -220,7 +223,7 @@ Forward = Callable[[Tensor, Tensor, Tensor, Step], Tensor]
 """From ids [tokens], positions [tokens], asked rows and the step to logits [asked, vocabulary]."""
 
 
-def _forward(model: PreTrainedModel) -> Forward:
+def _forward(model: "PreTrainedModel | PlainGlm") -> Forward:
     """The model's computation over the paged cache; it takes the model over."""
     if can_fuse(model):
         fused = FusedGlm(model)  # type: ignore[arg-type]  # can_fuse knows its class
@@ -234,7 +237,7 @@ def _forward(model: PreTrainedModel) -> Forward:
 class _ByModules(nn.Module):
     """The forward of any other architecture, by transformers' own modules."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: "PreTrainedModel | PlainGlm") -> None:
         super().__init__()
         self._model: Any = model
 
@@ -267,7 +270,7 @@ class CacheShape(NamedTuple):
     width: int
 
     @classmethod
-    def of(cls, model: PreTrainedModel) -> "CacheShape":
+    def of(cls, model: "PreTrainedModel | PlainGlm") -> "CacheShape":
         """Read from the model's configuration."""
         config: Any = model.config
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads

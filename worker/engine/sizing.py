@@ -1,16 +1,20 @@
 """How much of the device's memory the cache gets, and how many tokens a step may have."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import psutil
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from worker.engine.port import ModelUnusable
 from worker.engine.runner import CacheShape, Runner
 from worker.engine.runner_input import OutOfMemory, RunnerInput
 from worker.engine.sampling import Sampler
+from worker.model.plain_glm import PlainGlm
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 BLOCK_SIZE = 16
 """Tokens of a block: small, so that prefixes are shared to the exchange."""
@@ -34,7 +38,7 @@ class Fitted:
 
 
 def fit(
-    model: PreTrainedModel, sampler: Sampler, *, capacity: int, context: int, prefix: Tensor | None = None
+    model: "PreTrainedModel | PlainGlm", sampler: Sampler, *, capacity: int, context: int, prefix: Tensor | None = None
 ) -> Fitted:
     """A warm runner with the largest cache that is useful and fits; `prefix` as for it. Raises `ModelUnusable`."""
     pinned = prefix.shape[3] // BLOCK_SIZE if prefix is not None else 0
@@ -64,7 +68,13 @@ def fit(
 
 
 def _warm(
-    model: PreTrainedModel, sampler: Sampler, *, capacity: int, block_count: int, tokens: int, prefix: Tensor | None
+    model: "PreTrainedModel | PlainGlm",
+    sampler: Sampler,
+    *,
+    capacity: int,
+    block_count: int,
+    tokens: int,
+    prefix: Tensor | None,
 ) -> Runner:
     """Run a first step: it selects kernels, takes a GPU's working memory, and shows whether the model can run."""
     try:
