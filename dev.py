@@ -32,7 +32,7 @@ from bootstrap.fleet import FLEET_PYTHON, prepare_fleet  # noqa: E402 - see abov
 from bootstrap.places import PYTHON, ROOT, VENV  # noqa: E402 - see above
 from bootstrap.trouble import Trouble, say  # noqa: E402 - see above
 
-AT_ONCE = ["-n", "auto", "--dist", "worksteal"]
+AT_ONCE = ["--processes", "auto"]
 """Options that run the tests in parallel; tests/conftest.py says how many processes."""
 
 CHECKS = {

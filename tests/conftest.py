@@ -22,10 +22,14 @@ from dialogue.storage import schema
 from dialogue.storage.database import connect, sqlite_url
 from tests.builders import Rooms
 from tests.ears import chinese_in
+from tests.parallel.plugin import Parallel
+from tests.services import zygote
+from tests.services.authority import write_certificate
 from tests.services.databases import Databases, own_redis
 from tests.services.memory import use_memory
-from tests.services.migrated import migrate
+from tests.services.migrated import migrate, migrated_file
 from tests.services.postgres import PostgresServer
+from tests.services.prepared_postgres import PreparedPostgres
 from tests.services.statements import share_compiled_statements
 from tests.services.valkey import ValkeyServer
 
@@ -33,13 +37,43 @@ Server = TypeVar("Server", PostgresServer, ValkeyServer)
 
 _ROOT = Path(__file__).parents[1]
 _MAX_PROCESSES = 8
+_NUMBER = pytest.StashKey[int]()
+"""Of the process that runs tests, where there are several; from 0."""
+_POSTGRES = pytest.StashKey[PreparedPostgres]()
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--processes", help="run the tests in so many processes, or in as many as suit the machine: auto", metavar="N"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
     gc.disable()  # nearly all of what imports make stays: looking for garbage among it takes a third of their time
     use_memory()
     share_compiled_statements(pytest.MonkeyPatch())
     structlog.configure = partial(_configure, structlog.configure)
+    if config.getoption("processes") is not None:
+        _run_in_processes(config, config.getoption("processes"))
+
+
+def _run_in_processes(config: pytest.Config, said: str) -> None:
+    """What all of them use starts now, beside the collection of the tests."""
+    count = _process_count() if said == "auto" else int(said)
+
+    def after_fork(number: int) -> None:
+        config.stash[_NUMBER] = number
+        zygote.use(number)
+
+    zygote.share(count)
+    if "TEST_DATABASE_URL" not in os.environ:
+        config.stash[_POSTGRES] = PreparedPostgres()
+    config.pluginmanager.register(Parallel(count, after_fork), "parallel")
+
+
+def _process_count() -> int:
+    """More than there are cores: many tests wait for processes of their own, and forks cost little."""
+    return min(2 * (os.cpu_count() or 1) + 1, _MAX_PROCESSES)
 
 
 def _configure(configure: Callable[..., None], **settings: Any) -> None:
@@ -47,16 +81,19 @@ def _configure(configure: Callable[..., None], **settings: Any) -> None:
     configure(**settings | {"cache_logger_on_first_use": False})
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     """What was imported stays: the garbage collector need not walk through thousands of test functions again."""
+    if postgres := session.config.stash.get(_POSTGRES, None):
+        postgres.urls()
+        migrated_file()
     gc.collect()
     gc.freeze()
     gc.enable()
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: many tests wait for processes of their own, and each of ours loads torch."""
-    return min((os.cpu_count() or 1) + 1, _MAX_PROCESSES)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if postgres := config.stash.get(_POSTGRES, None):
+        postgres.stop()
 
 
 @pytest.fixture(autouse=True)
@@ -67,14 +104,25 @@ def _logging_as_before() -> Iterator[None]:
     structlog.configure(**before)
 
 
+@pytest.fixture(scope="session")
+def _authorities(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("authorities") / "authority.pem"
+    write_certificate(file)
+    return file
+
+
 @pytest.fixture(autouse=True)
-def _nothing_of_the_developers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _nothing_of_the_developers(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, _authorities: Path
+) -> None:
     """A test, and each process it starts, sees no MINDGLM_* variables, no .env and no data directory but its own."""
     for name in os.environ:
         if name.startswith("MINDGLM_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("MINDGLM_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PYTHONPATH", str(_ROOT))
+    if request.node.get_closest_marker("e2e") is None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(_authorities))
     monkeypatch.chdir(tmp_path)
 
 
@@ -94,10 +142,12 @@ def short_path() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def _postgres() -> Iterator[str]:
-    url = os.environ.get("TEST_DATABASE_URL")
-    if url:
+def _postgres(pytestconfig: pytest.Config) -> Iterator[str]:
+    if url := os.environ.get("TEST_DATABASE_URL"):
         yield url
+        return
+    if shared := pytestconfig.stash.get(_POSTGRES, None):
+        yield shared.urls()[0]
         return
     with _short_directory() as directory, _running(PostgresServer(directory)) as server:
         yield server.url()
@@ -112,8 +162,11 @@ def postgres_url(_postgres: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def _postgres_template(_postgres: str) -> Iterator[str]:
+def _postgres_template(pytestconfig: pytest.Config, _postgres: str) -> Iterator[str]:
     """A database with this code's schema that nothing connects to; the others are copies of it."""
+    if shared := pytestconfig.stash.get(_POSTGRES, None):
+        yield shared.urls()[1]
+        return
     databases = Databases(_postgres)
     url = databases.make()
     schema.upgrade_at(url)
@@ -175,10 +228,10 @@ def postgres_server(short_path: Path) -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def _redis(worker_id: str) -> Iterator[str]:
+def _redis(pytestconfig: pytest.Config) -> Iterator[str]:
     url = os.environ.get("TEST_REDIS_URL")
     if url:
-        yield own_redis(url, worker_id)
+        yield own_redis(url, pytestconfig.stash.get(_NUMBER, 0))
         return
     with _short_directory() as directory, _running(ValkeyServer(directory)) as server:
         yield server.url

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.bootstrap import fake_uv, quick_pip
 
 ROOT = Path(__file__).parents[2]
-TESTS = "pytest -m not e2e -n auto --dist worksteal"
+TESTS = "pytest -m not e2e --processes auto"
 BARE = {"PATH": "/usr/bin:/bin", "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
 
 

@@ -34,12 +34,11 @@ def _execute(server: URL, statement: str) -> None:
         connection.execute(statement.encode())
 
 
-def own_redis(url: str, worker_id: str) -> str:
-    """The database of one of several processes that test at once; the one that `url` names where there is only one."""
-    if not worker_id.startswith("gw"):
+def own_redis(url: str, process_number: int) -> str:
+    """The database of one of several processes that test at once, numbered from the one that `url` names."""
+    if process_number == 0:
         return url
     parts = urlsplit(url)
     if parts.scheme not in {"redis", "rediss"}:
         raise ValueError("Where several processes test at once, TEST_REDIS_URL must be redis://host:port/number")
-    number = int(parts.path.strip("/") or 0) + int(worker_id.removeprefix("gw"))
-    return parts._replace(path=f"/{number}").geturl()
+    return parts._replace(path=f"/{int(parts.path.strip('/') or 0) + process_number}").geturl()

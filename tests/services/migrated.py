@@ -14,13 +14,14 @@ def migrate(url: str) -> None:
     """As `schema.upgrade_at`; a SQLite file that does not exist yet is written as a copy."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database is not None and not Path(parsed.database).exists():
-        Path(parsed.database).write_bytes(_migrated_file())
+        Path(parsed.database).write_bytes(migrated_file())
     else:
         schema.upgrade_at(url)
 
 
 @cache
-def _migrated_file() -> bytes:
+def migrated_file() -> bytes:
+    """Of SQLite."""
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "migrated.db"
         schema.upgrade_at(sqlite_url(file))

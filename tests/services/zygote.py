@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -125,12 +126,55 @@ def run(module: str, *arguments: str, environment: dict[str, str]) -> subprocess
         return subprocess.CompletedProcess([module, *arguments], status, said.read_text(), errors.read_text())
 
 
+def share(process_count: int) -> None:
+    """Start one forking process for this one and for `process_count` forks of it, each of which calls `use`."""
+    _shared.extend(_start(process_count + 1))
+
+
+def use(number: int) -> None:
+    """In the fork of that number, from 0, of the process that called `share`."""
+    mine = _shared[number]
+    for zygote in _shared:
+        if zygote is not mine:
+            zygote.close()
+    _shared[:] = [mine]
+
+
+_shared: list["_Zygote"] = []
+"""The last is for this process."""
+
+
 @cache
 def _zygote() -> "_Zygote":
     """One for all tests of this process; it ends with it."""
-    zygote = _Zygote()
-    atexit.register(zygote.close)
-    return zygote
+    if not _shared:
+        share(0)
+    return _shared[-1]
+
+
+def _start(client_count: int) -> list["_Zygote"]:
+    pairs = [socket.socketpair() for _ in range(client_count)]
+    descriptors = [its.fileno() for _, its in pairs]
+    process = subprocess.Popen(
+        [sys.executable, "-m", __name__, *map(str, descriptors)],
+        pass_fds=descriptors,
+        stdin=subprocess.DEVNULL,
+        env={name: value for name, value in os.environ.items() if not name.startswith("MINDGLM_")},
+        cwd=Path(__file__).parents[2],
+        start_new_session=True,
+    )
+    zygotes = []
+    for ours, its in pairs:
+        its.close()
+        zygotes.append(_Zygote(ours))
+    atexit.register(_end, process, zygotes)
+    return zygotes
+
+
+def _end(process: subprocess.Popen[bytes], zygotes: list["_Zygote"]) -> None:
+    for zygote in zygotes:
+        zygote.close()
+    process.wait()
 
 
 class _Zygote:
@@ -139,21 +183,11 @@ class _Zygote:
     It has no thread: a test may fork, and a child of a process with threads can hang.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, connected: socket.socket) -> None:
         self._statuses: dict[int, int] = {}
         self._started: list[int] = []
         self._lock = threading.RLock()
-        ours, its = socket.socketpair()
-        with its:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(its.fileno())],
-                pass_fds=[its.fileno()],
-                stdin=subprocess.DEVNULL,
-                env={name: value for name, value in os.environ.items() if not name.startswith("MINDGLM_")},
-                cwd=Path(__file__).parents[2],
-                start_new_session=True,
-            )
-        self._socket = ours
+        self._socket = connected
         self._unread = b""
 
     def fork(self, order: Order) -> ForkedProcess:
@@ -171,9 +205,8 @@ class _Zygote:
             return self._statuses.get(pid)
 
     def close(self) -> None:
-        """It kills what it started."""
+        """What it started for this process is killed."""
         self._socket.close()
-        self._process.wait()
 
     def _hear(self, within_seconds: float) -> None:
         ready, _, _ = select.select([self._socket], [], [], within_seconds)
@@ -194,46 +227,73 @@ class _Zygote:
 # --- The forking process ---------------------------------------------------------------------------------------------
 
 
-def _serve(orders: socket.socket) -> Order | None:
-    """Returns an order in the child that is to carry it out, and nothing here, when no more orders come."""
+class _Client:
+    """A process that tests, seen from the forking one."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.socket = socket.socket(fileno=descriptor)
+        self._running: set[int] = set()
+        self._unread = b""
+
+    def orders(self) -> list[Order] | None:
+        """None when it has ended."""
+        try:
+            heard = self.socket.recv(1 << 16)
+        except ConnectionResetError:
+            return None
+        *lines, self._unread = (self._unread + heard).split(b"\n")
+        return [Order(**json.loads(line)) for line in lines] if heard else None
+
+    def has_started(self, pid: int) -> None:
+        self._running.add(pid)
+        self._tell(pid=pid)
+
+    def tell_ended(self) -> None:
+        for pid in list(self._running):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                self._running.discard(pid)
+                self._tell(pid=pid, status=os.waitstatus_to_exitcode(status))
+
+    def end(self) -> None:
+        self.socket.close()
+        for pid in self._running:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+    def _tell(self, **told: int) -> None:
+        with suppress(BrokenPipeError):  # it has ended, as is heard next
+            self.socket.sendall(json.dumps(told).encode() + b"\n")
+
+
+def _serve(clients: list[_Client]) -> Order | None:
+    """Returns an order in the child that is to carry it out, and nothing here, when no client is left."""
     wake, woken = socket.socketpair()
     woken.setblocking(False)
     signal.set_wakeup_fd(woken.fileno())
     for number in _SIGNALS:
         signal.signal(number, lambda *_: None)
-    running: set[int] = set()
-    with orders.makefile("rb") as lines, wake, woken:
-        while True:
-            ready, _, _ = select.select([orders, wake], [], [])
+    with wake, woken:
+        while clients:
+            ready, _, _ = select.select([wake, *(client.socket for client in clients)], [], [])
             if wake in ready:
                 wake.recv(4096)
-                _tell_ended(orders, running)
-            if orders not in ready:
-                continue
-            line = lines.readline()
-            if not line:
-                break
-            pid = os.fork()
-            if pid == 0:
-                signal.set_wakeup_fd(-1)
-                return Order(**json.loads(line))
-            running.add(pid)
-            _tell(orders, pid=pid)
-    for pid in running:
-        os.kill(pid, signal.SIGKILL)
+                for client in clients:
+                    client.tell_ended()
+            for client in [client for client in clients if client.socket in ready]:
+                orders = client.orders()
+                if orders is None:
+                    clients.remove(client)
+                    client.end()
+                for order in orders or ():
+                    pid = os.fork()
+                    if pid == 0:
+                        signal.set_wakeup_fd(-1)
+                        for other in clients:
+                            other.socket.close()
+                        return order
+                    client.has_started(pid)
     return None
-
-
-def _tell_ended(orders: socket.socket, running: set[int]) -> None:
-    for pid in list(running):
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            running.discard(pid)
-            _tell(orders, pid=pid, status=os.waitstatus_to_exitcode(status))
-
-
-def _tell(orders: socket.socket, **told: int) -> None:
-    orders.sendall(json.dumps(told).encode() + b"\n")
 
 
 def _become(order: Order) -> None:
@@ -269,8 +329,7 @@ def main() -> None:
         importlib.import_module(name)
     _warm()
     gc.freeze()
-    with socket.socket(fileno=int(sys.argv[1])) as orders:
-        order = _serve(orders)
+    order = _serve([_Client(int(descriptor)) for descriptor in sys.argv[1:]])
     if order is not None:
         _become(order)
         runpy.run_module(order.module, run_name="__main__", alter_sys=True)
