@@ -35,6 +35,7 @@ from bench import house, plots, road
 from bench.archive import fill
 from bench.plots import Sample
 from bot.services import BotServices
+from care import screening
 from dialogue.process.settings import DialogueSettings
 from dialogue.storage import schema
 from dialogue.storage.vault import new_secret
@@ -202,6 +203,7 @@ def installed(*, workers: int, turns: int = 0, concurrency: int = 32, delay_seco
             messages_per_day=0,
         )
         schema.upgrade_at(url)
+        screening.warm()
         services = BotServices.open(settings)
         stack.callback(services.close)
         if turns:

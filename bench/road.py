@@ -34,6 +34,7 @@ from bench.desk import OpenDesk, sign_in, wait_until_all_saw
 from bot.outgoing.courier import Courier
 from bot.outgoing.listener import Listener
 from bot.services import BotServices
+from care import screening
 from console.sessions import Lifetimes
 from dialogue.messages import Address, InboundMessage, OwedText
 from dialogue.process.home import database_url
@@ -189,6 +190,7 @@ def _services(arguments: argparse.Namespace, home: Path) -> Iterator[tuple[BotSe
             processes["console"] = stack.enter_context(
                 house.command("console", environment, home / "console.log", ready="console_ready")
             )
+        screening.warm()
         services = BotServices.open(settings)
         stack.callback(services.close)
         yield services, processes

@@ -17,7 +17,7 @@ from bot.outgoing.crisis_alarms import CrisisAlarms
 from bot.outgoing.late_texts import LateTexts
 from bot.staff.calls.escalation import CallWays, Escalation
 from bot.staff.reset_all import ResetAll
-from care import languages, screening, texts
+from care import languages, texts
 from care.hotlines import Directory
 from care.scripts import Voice
 from care.texts import Texts
@@ -73,9 +73,9 @@ class BotServices:
     def open(cls, settings: DialogueSettings, *, is_attended: bool = True) -> Self:
         """Checks the schema and the key before anything is received; raises `DialogueError`.
 
-        `is_attended`: staff can answer here.
+        `is_attended`: staff can answer here. The first message waits for what screening reads and compiles, unless
+        somebody called `screening.warm` before.
         """
-        screening.warm()
         endpoint = Endpoint.of(settings)
         broker_url = home.broker_url(settings)
         doorbell = Doorbell(broker_url)

@@ -4,6 +4,9 @@ import sys
 
 from mindglm import lean
 
+CHAT_OPTIONS = frozenset({"--timings", "--worker", "--no-worker"})
+"""Of `mindglm chat`; with any other word, `--help` above all, the command line answers."""
+
 
 def main() -> None:
     """An expected error is one line on stderr and a status of the table, never a traceback."""
@@ -16,6 +19,8 @@ def main() -> None:
                 sys.exit(_listen(name))
             case ["worker"]:
                 sys.exit(_answer())
+            case ["chat", *options] if set(options) <= CHAT_OPTIONS:
+                sys.exit(_talk(options))
             case _:
                 from mindglm import language, speaking
                 from mindglm.commands import app
@@ -44,6 +49,17 @@ def _listen(name: str) -> int:
         (channel,) = (each for each in registry.platforms() if each.name == name)
         adapters.load(channel)
     return adapters.run(channel)
+
+
+def _talk(options: list[str]) -> int:
+    """The command of `mindglm.commands`, without the libraries of the command line: its prompt is waited for."""
+    with lean.services():
+        from dialogue.process.settings import DialogueSettings
+        from mindglm.chat import run
+
+    asked = [option for option in options if option != "--timings"]
+    has_worker = asked[-1:] != ["--no-worker"]
+    return run(DialogueSettings.read(), has_worker=has_worker, has_timings="--timings" in options)
 
 
 def _answer() -> int:

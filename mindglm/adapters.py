@@ -17,6 +17,7 @@ from bot.channels.runtime import Runtime
 from bot.health import Deaf, last_report
 from bot.incoming.gate import warn_if_nobody_is_asked
 from bot.services import BotServices
+from care import screening
 from dialogue.errors import Misconfigured, SchemaMismatch
 from dialogue.process import home, memory
 from dialogue.process.ending import running_tasks
@@ -56,6 +57,7 @@ def run(channel: Channel[Any]) -> int:
     try:
         registry.check_accounts(settings)
         upgrade_own(settings)
+        screening.warm()
         services = BotServices.open(settings)
         stop_limit = StopLimit(_STOP_SECONDS)
         try:

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from bot.channels import registry
 from dialogue.errors import Misconfigured
+from dialogue.process.ports import port_of
 from dialogue.process.proxies import is_loopback
 from dialogue.process.settings import DialogueSettings
-from dialogue.telemetry.health_endpoints import port_of
 
 _PATIENCE_SECONDS: Final = 5.0
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared with, nothing listens there

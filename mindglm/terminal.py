@@ -3,6 +3,7 @@
 import getpass
 import importlib
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache, partial
@@ -12,13 +13,15 @@ from uuid import UUID
 from bot.channels import registry
 from bot.channels.terminal import CHANNEL
 from bot.channels.terminal.console import Console, ConsoleFiles, ConsoleSender
+from bot.incoming.receipt import Receipt
 from bot.outgoing.courier import Courier
 from bot.outgoing.late_texts import LateTextSender
 from bot.outgoing.listener import Listener
 from bot.services import BotServices
+from care import screening
 from dialogue.core import conversations, history, pending
 from dialogue.errors import DatabaseUnavailable, DialogueError, Misconfigured
-from dialogue.messages import Address
+from dialogue.messages import Address, InboundMessage
 from dialogue.process.file_lock import try_lock
 from dialogue.process.home import database_url, home
 from dialogue.process.logs import configure
@@ -71,12 +74,13 @@ def _sit_down(
         on_owed=courier.wake,
         on_partial=partial(_show_partial, services, address, sender) if sys.stdout.isatty() else None,
     )
+    reading = threading.Thread(target=screening.warm, name="screening", daemon=True)
     console = Console(
         sender=sender,
         texts=services.texts,
         address=address,
         read_line=_terminal_reader() if sys.stdin.isatty() else _read_piped,
-        say=services.inbox.receive_blocking,
+        say=partial(_say, services, reading),
         is_open=partial(_is_awaited, services),
         out=sys.stdout,
         status=status,
@@ -86,6 +90,7 @@ def _sit_down(
     delivering = background.start(courier.run())
     background.start(listener.run())
     took("first prompt")
+    reading.start()  # while the person writes
     try:
         console.run(unanswered)
     finally:
@@ -105,6 +110,11 @@ def _welcome_back(services: BotServices, address: Address, seat: int, status: Te
     if count:
         status(services.texts.say("console_continued", turns=count))
     return unanswered
+
+
+def _say(services: BotServices, reading: threading.Thread, message: InboundMessage) -> Receipt:
+    reading.join()
+    return services.inbox.receive_blocking(message)
 
 
 def _is_awaited(services: BotServices, awaited: UUID) -> bool:

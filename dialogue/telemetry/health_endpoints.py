@@ -13,8 +13,6 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from dialogue.process.settings import DialogueSettings
-
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _REQUEST_SECONDS: Final = 5.0
@@ -31,11 +29,6 @@ class HealthPage(NamedTuple):
 
 Readiness = Callable[[], dict[str, str | None]]
 """By name of the check: None if it passed, else what is wrong."""
-
-
-def port_of(offset: int, settings: DialogueSettings) -> int | None:
-    """The address for a kind of process with that port offset; None if no port is configured."""
-    return None if settings.metrics_port is None else settings.metrics_port + offset
 
 
 class Probes:

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import psutil
 import structlog
 
 from dialogue.core import people
 from dialogue.errors import DialogueError
+from dialogue.process.ports import port_of
 from dialogue.process.settings import DialogueSettings
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
@@ -21,10 +22,12 @@ from dialogue.storage.vault import MasterKeys
 from dialogue.tables import Figure
 from dialogue.telemetry import heartbeat as presence
 from dialogue.telemetry.backlog import BacklogGauge
-from dialogue.telemetry.health_endpoints import Probes, port_of
 from dialogue.telemetry.heartbeat import BEAT_SECONDS, Identity
 from dialogue.telemetry.instruments import UNMEASURED, Instruments, Reading
 from dialogue.telemetry.periodic import Periodic
+
+if TYPE_CHECKING:
+    from dialogue.telemetry.health_endpoints import Probes
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -145,11 +148,12 @@ class Watch:
     def _readings(self) -> list[Reading]:
         return [Reading(trouble is None, (name,)) for name, trouble in self.readiness().items()]
 
-    def _listen(self) -> Probes | None:
+    def _listen(self) -> "Probes | None":
         """If the port is in use, the process runs without metrics: serving people comes first."""
         port = port_of(self._metrics_offset, self._settings)
         if port is None:
             return None
+        from dialogue.telemetry.health_endpoints import Probes
         from dialogue.telemetry.prometheus import Prometheus
 
         if not isinstance(self._instruments, Prometheus):

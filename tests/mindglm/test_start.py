@@ -4,11 +4,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
 
 import pytest
 
 from bench import start
+from mindglm.__main__ import CHAT_OPTIONS
+from mindglm.commands import chat
 
 HEAVY = frozenset(
     [
@@ -48,10 +51,14 @@ def test_help_imports_neither_engine_nor_database_nor_broker(arguments: Sequence
     assert modules & {*HEAVY, "markdown_it", "pygments", "attr"} == set()
 
 
-def test_a_chat_imports_no_engine_and_nothing_that_formats_help(tmp_path: Path) -> None:
+def test_a_chat_imports_no_engine_and_no_command_line(tmp_path: Path) -> None:
     modules = imported("chat", "--no-worker", home=tmp_path)
     assert "sqlalchemy" in modules
-    assert modules & {"torch", "transformers", "numpy", "rich.console"} == set()
+    assert modules & {"torch", "transformers", "numpy", "typer", "click", "rich.console"} == set()
+
+
+def test_a_chat_started_without_the_command_line_knows_all_its_options() -> None:
+    assert {f"--{name}" for name in signature(chat).parameters} | {"--no-worker"} == CHAT_OPTIONS
 
 
 def test_up_imports_no_engine(tmp_path: Path) -> None:

@@ -1,15 +1,17 @@
 """Sends a call by e-mail, to the server that the operator names."""
 
-import smtplib
 import ssl
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote, urlsplit
 
 from dialogue.admin.cases.escalation import CaseCallDue
 from dialogue.errors import Misconfigured
+
+if TYPE_CHECKING:
+    import smtplib
 
 _TIMEOUT_SECONDS = 15.0
 _PORTS = {"smtp": 587, "smtps": 465}
@@ -61,7 +63,9 @@ class MailServer:
                 server.login(self.user, self.password or "")
             server.send_message(message)
 
-    def _connected(self, context: ssl.SSLContext) -> smtplib.SMTP:
+    def _connected(self, context: ssl.SSLContext) -> "smtplib.SMTP":
+        import smtplib  # only where it is used: every adapter has this module
+
         if self.is_tls:
             return smtplib.SMTP_SSL(self.host, self.port, timeout=_TIMEOUT_SECONDS, context=context)
         return smtplib.SMTP(self.host, self.port, timeout=_TIMEOUT_SECONDS)

@@ -10,15 +10,19 @@ import binascii
 import hashlib
 import hmac
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING
+from urllib.error import HTTPError
 from urllib.parse import urldefrag
 
 from dialogue.admin.cases.escalation import CaseCallDue
 from dialogue.admin.cases.escalation_list import Callee
+
+if TYPE_CHECKING:
+    from urllib.request import OpenerDirector, Request
 
 _TIMEOUT_SECONDS = 10.0
 _MAX_ANSWER_BYTES = 64 * 1024
@@ -46,11 +50,10 @@ class WebhookCalls:
         headers = {"Content-Type": "application/json", "User-Agent": "mindglm"}
         if not callee.form and self.secret is not None:
             headers |= signature(self.secret, call.id.hex, int(now.timestamp()), body)
-        request = urllib.request.Request(url, data=body, headers=headers, method="POST")  # noqa: S310 - checked when parsed
         try:
-            with _OPENER.open(request, timeout=_TIMEOUT_SECONDS) as answer:
+            with _opener().open(_posted(url, body, headers), timeout=_TIMEOUT_SECONDS) as answer:
                 said = answer.read(_MAX_ANSWER_BYTES)
-        except urllib.error.HTTPError as error:
+        except HTTPError as error:
             with error:
                 raise CallRefused(f"http_{error.code}") from None
         if callee.form:
@@ -106,8 +109,17 @@ def _check_robot(said: bytes) -> None:
         raise CallRefused(f"code_{code}"[:64])
 
 
-def _without_redirects() -> urllib.request.OpenerDirector:
+def _posted(url: str, body: bytes, headers: dict[str, str]) -> "Request":
+    from urllib.request import Request
+
+    return Request(url, data=body, headers=headers, method="POST")  # noqa: S310 - checked when parsed
+
+
+@cache
+def _opener() -> "OpenerDirector":
     """A signed body goes where the operator said, and nowhere else: any redirect is an `HTTPError`."""
+    import urllib.request  # only where it is used: every adapter has this module, few call a webhook
+
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
@@ -118,6 +130,3 @@ def _without_redirects() -> urllib.request.OpenerDirector:
     ):
         opener.add_handler(handler)
     return opener
-
-
-_OPENER = _without_redirects()

@@ -8,10 +8,11 @@ from http.client import HTTPConnection
 import pytest
 
 from dialogue.errors import DatabaseUnavailable
+from dialogue.process.ports import port_of
 from dialogue.process.settings import DialogueSettings
 from dialogue.storage.database import Database
 from dialogue.tables import Figure
-from dialogue.telemetry.health_endpoints import Probes, port_of
+from dialogue.telemetry.health_endpoints import Probes
 from dialogue.telemetry.heartbeat import Identity, Presence, present
 from dialogue.telemetry.prometheus import Prometheus
 from dialogue.telemetry.watch import Watch, instruments_for
