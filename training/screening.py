@@ -50,6 +50,7 @@ DANGER: Final = (
     "care/danger_voices.txt",
     "care/danger_more.txt",
     "care/danger_unsaid.txt",
+    "care/danger_pairs.txt",
 )
 ORDINARY: Final = (
     "care/ordinary.txt",
@@ -59,6 +60,7 @@ ORDINARY: Final = (
     "care/ordinary_voices.txt",
     "care/ordinary_more.txt",
     "care/ordinary_talk.txt",
+    "care/ordinary_pairs.txt",
     "ordinary.txt",
 )
 PLAIN_WEIGHT: Final = 2.0  # of a sentence that stands for itself
@@ -66,8 +68,10 @@ VARIANTS: Final = 40  # of one template, at most
 FULL_VARIANTS: Final = 12  # of one template: more than these share the weight of so many
 GOLD_WEIGHT: Final = 1.5  # PsySUICIDE's and the cases': nobody wrote them for this detector
 CALM_WEIGHT: Final = 1.0
+RISK_WEIGHT: Final = 1.5  # times as much as its own weight counts a text of danger: there are five calm ones for each
 CALM_COUNT: Final = 30000  # client's words from SmileChat
-GENERAL_COUNT: Final = 16000  # pieces of other texts
+GENERAL_EACH: Final = 4000  # pieces of one file of other texts
+SAMPLED: Final = 2  # times as many are looked through for those that share words with danger
 MAX_GENERAL_LENGTH: Final = 200  # characters of one text
 SUGGESTIVE: Final = 2  # meanings in a calm text that teaches more than most; half of the calm ones are such
 FILLED: Final = 3  # of so many calm texts one stands among fillers too
@@ -75,8 +79,11 @@ MAX_CALM_LENGTH: Final = 120  # characters
 DIALOGUE_STRIDE: Final = 4  # every fourth dialogue is plenty
 COUNSELLOR_ALARM: Final = re.compile("自杀|轻生|结束生命|结束自己|自残|自伤|伤害自己|自我伤害|危机干预|活下去")
 _CHOICE: Final = re.compile(r"\{([^}]*)\}")
-THRESHOLDS: Final = (0.85, 0.5, 0.8)  # for tiers 1 to 3; from texts it had not seen, see docs/care.md
+THRESHOLDS: Final = (0.8, 0.5, 0.7)  # for tiers 1 to 3; from texts it had not seen, see docs/care.md
 _SENTENCE: Final = re.compile(r"[^。！？!?\n]+[。！？!?]?")
+_DARK: Final = re.compile(
+    "我.{0,10}(?:死去|消失|解脱)|(?:活着|死去).{0,8}(?:没|痛|苦|累|谎言|意义|艰)|绝望"
+)  # in quotes, who knows
 _HOPELESS: Final = re.compile("死|活着|活下去|绝望|消失|意义|解脱|伤害|打我|吐|撑不|坚持不")  # who knows
 
 
@@ -154,16 +161,31 @@ def calm_examples(smilechat: Path, count: int = CALM_COUNT) -> list[Example]:
     return _some_among_fillers([*chosen[True], *chosen[False]])
 
 
-def general_examples(plain: Iterable[Path], count: int = GENERAL_COUNT) -> list[Example]:
+def general_examples(plain: Iterable[Path], each: int = GENERAL_EACH) -> list[Example]:
     """Pieces of texts that have nothing to do with counselling, one text a line; every other line is left unread.
 
-    The words of clients alone leave most n-grams of the language unseen, and what is unseen reads as noise.
+    The words of clients alone leave most n-grams of the language unseen, and what is unseen reads as noise. Of each
+    file come at most `each` pieces, half of them with words that danger has too: in games and jokes they are harmless.
     """
-    lines = [line for path in plain for line in path.read_text("utf-8", "replace").splitlines()[::2]]
+    calm = [example for path in plain for example in _pieces_of(path, each)]
+    random.Random(SEED).shuffle(calm)  # noqa: S311 - an order, not a secret
+    return _some_among_fillers(calm)
+
+
+def _pieces_of(path: Path, count: int) -> list[Example]:
+    lines = path.read_text("utf-8", "replace").splitlines()[::2]
     random.Random(SEED).shuffle(lines)  # noqa: S311 - a sample, not a secret
-    cut = dict.fromkeys(piece for line in lines[:count] for piece in pieces(normalise(line)[:MAX_GENERAL_LENGTH]))
-    calm = (text for text in islice(cut, count) if len(text.strip()) >= SHORTEST and not _found_by_rules(text))
-    return _some_among_fillers([_example(text, 0, None, weight=CALM_WEIGHT, group=text) for text in calm])
+    cut = (piece for line in lines for piece in pieces(normalise(line)[:MAX_GENERAL_LENGTH]))
+    calm = (
+        text for text in cut if len(text.strip()) >= SHORTEST and not _DARK.search(text) and not _found_by_rules(text)
+    )
+    sampled = dict.fromkeys(islice(calm, SAMPLED * count))
+    examples = [_example(text, 0, None, weight=CALM_WEIGHT, group=text) for text in sampled]
+    suggests: dict[bool, list[Example]] = {True: [], False: []}
+    for example in examples:
+        suggests[bool(SIGNS.intersection(by_meaning(example.text)))].append(example)
+    telling = suggests[True][: count // 2]
+    return [*telling, *(suggests[False] + suggests[True][len(telling) :])[: count - len(telling)]]
 
 
 def _some_among_fillers(calm: Sequence[Example]) -> list[Example]:
@@ -187,7 +209,8 @@ def fit(examples: Sequence[Example]) -> LinearDetector:
     routed = [example for example in examples if example.tier and example.route is not None]
     tiers = [[int(example.tier > step) for step in range(TIERS)] for example in examples]
     routes = [[int(route == example.route) for route in ROUTES] for example in routed]
-    weights, biases = fit_heads([(bare(example.text), example.weight) for example in examples], tiers)
+    weighted = [(bare(each.text), each.weight * (RISK_WEIGHT if each.tier else 1.0)) for each in examples]
+    weights, biases = fit_heads(weighted, tiers)
     route_weights, route_biases = fit_heads([(bare(example.text), example.weight) for example in routed], routes)
     heads = quantise(weights + route_weights, biases + route_biases)
     return LinearDetector(replace(heads, thresholds=(*THRESHOLDS, *heads.thresholds[TIERS:])))
@@ -352,7 +375,7 @@ def _report(name: str, examples: Sequence[Example], tiers: Iterable[int]) -> Non
 def _facts(sources: dict[str, Path | None], general: Iterable[Path], examples: Sequence[Example]) -> str:
     lines = ["# Written by training/screening.py beside detector.bin; the card for people is detector.md."]
     lines += [f'{name}_sha256 = "{_digest(path)}"' for name, path in sources.items() if path is not None]
-    lines += [f"general_sha256 = {json.dumps([_digest(path) for path in general])}"]
+    lines += [f'general_sha256.{path.stem} = "{_digest(path)}"' for path in general]
     lines += [f"tier_{tier} = {sum(example.tier == tier for example in examples)}" for tier in range(TIERS + 1)]
     lines += [f"thresholds = {list(THRESHOLDS)}", f"penalty = {PENALTY}", f"seed = {SEED}", f"folds = {FOLDS}"]
     return "\n".join(lines) + "\n"

@@ -127,6 +127,27 @@ def test_every_rule_finds_what_it_is_for(rule: str) -> None:
         "论文被毙三次，想死的心都有哈哈",
         "他总想控制我的生活",
         "我会好好活着的",
+        "路由器又自杀了，全家断网",
+        "永别了，我的假期",
+        "喉咙像吞了玻璃，说不出话",
+        "拉钩上吊，一百年不许变",
+        "万圣节打扮成吊死鬼",
+        "死亡搁浅二代出了",
+        "某演员自杀的传言，公司已经辟谣",
+        "新闻说一家三口烧炭，邻居都不敢相信",
+        "今天是预防自杀日，一起关心身边的人",
+        "猿啼客散，人自伤心水自流",
+        "水一浇就把它浇灭了",
+        "时间固定在周五",
+        "透过她的眼神，让我相信这是真的",
+        "我身边没有人懂足球",
+        "医生抢救了两位伤者",
+        "晕车吐了，吃了片晕车药",
+        "农药过期了怎么处理，果树要打药",
+        "你是怎么活过来的，佩服",
+        "你想死吗，敢抢我的遥控器",
+        "提莫必须死",
+        "不能轻易放弃生命",
     ],
 )
 def test_ordinary_words_do_not_fire(text: str) -> None:
@@ -157,6 +178,26 @@ def test_danger_that_others_caused_is_still_the_writers_own(text: str) -> None:
 def test_an_own_wish_is_heard_beside_a_friends_attempt() -> None:
     found = screen("我朋友以前自杀过。现在我也想自杀")
     assert (found.tier, found.route) == (Tier.ACTIVE, Route.SELF)
+
+
+@pytest.mark.parametrize(
+    ("text", "tier"),
+    [
+        ("室友手机里全是搜自杀方法的记录", Tier.ACTIVE),
+        ("永别了，我的孩子", Tier.ACTIVE),
+        ("我想和他同归于尽", Tier.ACTIVE),
+        ("周围没有人，可是一直有声音骂我", Tier.DISTRESS),
+        ("看到明星自杀，我也想自杀", Tier.ACTIVE),
+        ("不知道怎么活", Tier.DISTRESS),
+        ("我还能活下去吗", Tier.DISTRESS),
+        ("吞了刀片，肚子好痛", Tier.ACTIVE),
+        ("我必须死才能解脱", Tier.DISTRESS),
+        ("我去死吧", Tier.ACTIVE),
+        ("死了算了", Tier.DISTRESS),
+    ],
+)
+def test_an_exception_does_not_hide_danger_beside_it(text: str, tier: Tier) -> None:
+    assert screen(text).tier >= tier, screen(text).reasons
 
 
 def test_somebody_elses_past_does_not_fire_nor_wake_the_detector() -> None:
