@@ -77,6 +77,10 @@ def _exports() -> PriorityExecutor:
     return PriorityExecutor("exports", threads=2)
 
 
+def _media() -> PriorityExecutor:
+    return PriorityExecutor("media", threads=1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executors:
     """The pools of one process. Threads are started when they are first needed."""
@@ -89,6 +93,8 @@ class Executors:
     """What is only shown: drafts, placeholders, queue positions, the health file."""
     exports: PriorityExecutor = field(default_factory=_exports)
     """A person's data, which may take seconds to read and to write."""
+    media: PriorityExecutor = field(default_factory=_media)
+    """Pictures, voice and files that were fetched: they are sealed and stored."""
 
     @property
     def thread_count(self) -> int:
@@ -101,4 +107,4 @@ class Executors:
 
     @property
     def _all(self) -> tuple[PriorityExecutor, ...]:
-        return (self.intake, self.delivery, self.display, self.exports)
+        return (self.intake, self.delivery, self.display, self.exports, self.media)

@@ -120,6 +120,7 @@ class BotServices:
             shows_texts=settings.admin_texts,
             duty_hours=DutyHours.parse(settings.duty_hours, zone=office.zone),
             is_attended=is_attended,
+            max_medium_bytes=settings.media_max_mb * 1_000_000,
             second_reader=second_reader,
             executor=executors.intake,
         )
@@ -145,6 +146,7 @@ class BotServices:
                 directory=directory,
                 forget=forgetting.forget,
                 copies_days=home.copies_days(settings),
+                link=office.link,
             ),
             broker_url=broker_url,
             inbox=inbox,

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from console.sessions import SignedIn
 
-_LONGEST = timedelta(hours=4)
+LONGEST = timedelta(hours=4)
 
 
 def begin(who: SignedIn, conversation_id: UUID, *, now: datetime) -> str:
@@ -20,7 +20,7 @@ def begin(who: SignedIn, conversation_id: UUID, *, now: datetime) -> str:
 def goes_on(who: SignedIn, conversation_id: UUID, token: str, *, now: datetime) -> bool:
     """Whether the token is of a sitting of that member with that conversation, which has not lasted too long."""
     began, _, _ = token.partition(".")
-    if not (began.isascii() and began.isdecimal()) or now.timestamp() - int(began) > _LONGEST.total_seconds():
+    if not (began.isascii() and began.isdecimal()) or now.timestamp() - int(began) > LONGEST.total_seconds():
         return False
     return hmac.compare_digest(token.encode(), _token(who, conversation_id, int(began)).encode())
 

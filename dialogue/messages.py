@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 from uuid import UUID
 
-from dialogue.states import DeliveryKind
+from dialogue.states import DeliveryKind, MediumKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,18 +43,33 @@ class Allowance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MediumOffer:
+    """A picture, voice message or file of a message, which its channel can fetch by `reference`.
+
+    `mark` is the same whenever the platform tells of the same thing in that message. `size` is in bytes, where the
+    platform tells it.
+    """
+
+    kind: MediumKind
+    reference: str = field(repr=False)
+    mark: str = ""
+    name: str = field(default="", repr=False)
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InboundMessage:
     """What a person said in one message, as an adapter read it.
 
     `text` is their own words. `quoted` is what they answer or cite of somebody else, `forwarded` what they passed on:
     both are given to the model, marked as not theirs. `beside` has strings of theirs that are no words, such as a
     file's name: they are screened and not kept. `shown_reference` is how the platform's sender finds the message again,
-    to show a human what is no text. `language` is a BCP 47 tag of what they read, where the platform tells.
-    `account` is the bot's own account on the channel; `external_id` is unique for channel and account. `reply_to_id`:
-    the platform's id of the message that this one answers, where the platform tells. `is_private`: nobody but the
-    person reads what is said at `address`. `allowance`: on a channel where sending has a budget, what this message
-    renews it to. `is_late`: it was written long before we came, and a reply would surprise. `can_hand_over`: a human
-    is on duty in the platform's own app, who can be given the chat.
+    to show a human what is no text, and `media` what the channel could fetch of it. `language` is a BCP 47 tag of what
+    they read, where the platform tells. `account` is the bot's own account on the channel; `external_id` is unique for
+    channel and account. `reply_to_id`: the platform's id of the message that this one answers, where the platform
+    tells. `is_private`: nobody but the person reads what is said at `address`. `allowance`: on a channel where sending
+    has a budget, what this message renews it to. `is_late`: it was written long before we came, and a reply would
+    surprise. `can_hand_over`: a human is on duty in the platform's own app, who can be given the chat.
     """
 
     address: Address
@@ -70,6 +85,7 @@ class InboundMessage:
     language: str | None = None
     reply_to_id: str | None = None
     shown_reference: str | None = None
+    media: tuple[MediumOffer, ...] = ()
     allowance: Allowance | None = None
     is_late: bool = False
     can_hand_over: bool = False

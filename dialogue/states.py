@@ -72,6 +72,35 @@ UNWRITTEN_KINDS = (DeliveryKind.EXPORT, DeliveryKind.FAREWELL)
 """Their text is not stored: it is made when it is sent."""
 
 
+class MediumKind(StrEnum):
+    """What a person showed, as their platform calls it; what the content is, `dialogue.core.content_types` tells."""
+
+    IMAGE = "image"
+    VOICE = "voice"
+    VIDEO = "video"
+    FILE = "file"
+
+
+class MediumState(StrEnum):
+    """wanted → kept | lost."""
+
+    WANTED = "wanted"  # the channel is to fetch it
+    KEPT = "kept"  # its content is stored, sealed
+    LOST = "lost"  # it could not be fetched, or was not to be: it stays in the person's app
+
+
+class MediumLoss(StrEnum):
+    """Why a human does not see what a person showed."""
+
+    TOO_LARGE = "too_large"  # above our limit, or the platform's
+    GONE = "gone"  # the platform has it no more
+    REFUSED = "refused"  # the platform does not hand it out
+    FAILED = "failed"  # it was tried several times
+    RELEASED = "released"  # nobody held the conversation any more
+    OFF = "off"  # the operator does not have them fetched
+    NO_FILE = "no_file"  # nothing that can be fetched: a place on the map, a contact
+
+
 class ClosedBy(StrEnum):
     """Who ended a conversation."""
 

@@ -6,6 +6,7 @@ one platform needs besides.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from bot.channels.channel import Capabilities, Channel, Cost
 from bot.health import Health, Listening
+from bot.incoming.medium_fetcher import Fetch, MediumFetcher
 from bot.outgoing import journal
 from bot.outgoing.claims import Claims, WithinBudget
 from bot.outgoing.courier import Courier, Sender, whole
@@ -47,6 +49,7 @@ class AdapterContext:
 class Adapter:
     """One platform. Only a sender and `listen` are required; the rest is for platforms that can do more.
 
+    `fetch` gets the pictures, voice and files that its messages offer (`dialogue.messages.MediumOffer`).
     `split` cuts a text into messages in another way than the manifest says. `on_partial` is given a turn's id and its
     sealed reply so far, `on_cancelled` a turn's whose reply will not come; `max_at_once` texts may be on their way.
     """
@@ -56,6 +59,7 @@ class Adapter:
         sender: Sender,
         *,
         send_files: SendFiles | None = None,
+        fetch: Fetch | None = None,
         split: Split | None = None,
         on_partial: Callable[[UUID, bytes], None] | None = None,
         on_cancelled: Callable[[UUID], None] | None = None,
@@ -66,6 +70,7 @@ class Adapter:
         self.max_file_bytes = max_file_bytes
         self.sender = sender
         self.send_files = send_files
+        self.fetch = fetch
         self.split = split
         self.on_partial = on_partial
         self.on_cancelled = on_cancelled
@@ -140,6 +145,7 @@ class Runtime:
             raise
         self._health.listening = self._adapter.listening
         self._courier = self._new_courier()
+        self._fetcher = self._new_fetcher(channel.name)
         self._listener = Listener(
             services.broker_url,
             channel.name,
@@ -174,7 +180,7 @@ class Runtime:
                 take_over = partial(journal.take_over_from_the_dead, self._home, self._services.database)
                 await self._services.executors.delivery.run(take_over)
                 await self._adapter.resume()
-                with self._courier.woken_by(self._services.signals):
+                with self._courier.woken_by(self._services.signals), self._fetching():
                     await self._serve(on_ready, reporting)
         finally:
             await end_tasks((reporting,))
@@ -185,7 +191,9 @@ class Runtime:
         """Run until it stops receiving, then finish the texts in flight while everything they need still runs."""
         listening = asyncio.create_task(self._adapter.listen(on_ready))
         delivering = asyncio.create_task(self._deliver())
-        beside = [asyncio.create_task(work) for work in (self._listener.run(), *self._adapter.beside())]
+        fetching = (self._fetcher.run(),) if self._fetcher is not None else ()
+        works = (self._listener.run(), *fetching, *self._adapter.beside())
+        beside = [asyncio.create_task(work) for work in works]
         try:
             await _until_done(listening, delivering, reporting, *beside)
         finally:
@@ -208,6 +216,22 @@ class Runtime:
                 await delivering
         finally:
             await end_tasks((ending,))
+
+    def _fetching(self) -> AbstractContextManager[None]:
+        return self._fetcher.woken_by(self._services.signals) if self._fetcher is not None else nullcontext()
+
+    def _new_fetcher(self, channel: str) -> MediumFetcher | None:
+        services, fetch = self._services, self._adapter.fetch
+        if fetch is None:
+            return None
+        return MediumFetcher(
+            channel=channel,
+            fetch=fetch,
+            database=services.database,
+            office=services.office,
+            max_bytes=services.inbox.rules.max_medium_bytes,
+            executor=services.executors.media,
+        )
 
     def _new_courier(self) -> Courier:
         services, adapter = self._services, self._adapter

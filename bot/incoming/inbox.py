@@ -28,7 +28,7 @@ from care.scripts import Voice
 from care.texts import Texts
 from dialogue.admin import takeover
 from dialogue.admin.office import Office
-from dialogue.core import budgets, conversations, feedback, intake, people, referral
+from dialogue.core import budgets, conversations, feedback, intake, media, people, referral
 from dialogue.core.people import KnownPerson
 from dialogue.core.unparsed import Unparsed
 from dialogue.errors import ConversationClosed, Erased
@@ -61,6 +61,7 @@ class Inbox:
         shows_texts: bool = False,
         duty_hours: DutyHours | None = None,
         is_attended: bool = True,
+        max_medium_bytes: int = 0,
         second_reader: SecondReader | None = None,
         executor: PriorityExecutor | None = None,
         spoken: Mapping[str, Spoken] | None = None,
@@ -81,6 +82,7 @@ class Inbox:
             max_message_length=max_message_length,
             duty_hours=duty_hours,
             is_attended=is_attended,
+            max_medium_bytes=max_medium_bytes,
             spoken=spoken or {},
         )
         self._second_reader = second_reader
@@ -195,6 +197,7 @@ class Inbox:
         with self._database.begin() as session:
             person = self._locked(session, message)
             intake.recall(session, person, message, external_id=original_id, now=self._clock())
+            media.take_back(session, person, message, external_id=original_id)
         log.info("message_recalled", channel=message.address.channel)
 
     def _renew(self, message: InboundMessage) -> None:

@@ -1,11 +1,26 @@
 """Relays messages to the admin who took a conversation over."""
 
+from enum import Enum, auto
+
 from bot.incoming import answers, danger
 from bot.incoming.receipt import Receipt
 from bot.incoming.situation import Situation
 from care.screening import Tier
 from dialogue.admin import platform_takeover, takeover
 from dialogue.admin.takeover import Held
+from dialogue.core import media, medium_words
+from dialogue.messages import MediumOffer
+from dialogue.states import MediumKind
+
+_NO_FILE = MediumOffer(kind=MediumKind.FILE, reference="")
+
+
+class Sight(Enum):
+    """What a human who holds a conversation sees of something that is no text."""
+
+    NONE = auto()
+    COPIED = auto()  # the platform shows it in their chat
+    FETCHED = auto()  # the channel gets it, for the console and for other platforms
 
 
 def pass_on(situation: Situation, text: str, *, tier: int = 0) -> None:
@@ -22,16 +37,37 @@ def may_show(situation: Situation) -> bool:
     return situation.is_held_by_a_human and person.blocked_at is None and situation.rules.gate.is_open(person)
 
 
-def show(situation: Situation) -> bool:
-    """Show the admin what cannot be read, in their chat on the same platform; whether they can see it there."""
+def show(situation: Situation) -> Sight:
+    """Show the admin what cannot be read: in their chat on the same platform, else once it was fetched."""
     held, message = _held(situation), situation.message
-    if held is None or held.relay_to is None or message.shown_reference is None:
-        return False
+    if held is None:
+        return Sight.NONE
     to = held.relay_to
-    if to.channel != message.address.channel or to.account not in {"", message.account}:
-        return False
+    is_there = to is not None and to.channel == message.address.channel and to.account in {"", message.account}
+    if to is None or not is_there or message.shown_reference is None:
+        return _fetch(situation, held)
     takeover.show(situation.session, held, message.shown_reference, to=to, sent_at=message.sent_at, now=situation.now)
-    return True
+    return Sight.COPIED
+
+
+def _fetch(situation: Situation, held: Held) -> Sight:
+    """Who holds it hears at once of what cannot be fetched; of the rest when it is here."""
+    rules, sight = situation.rules, Sight.NONE
+    for offer in situation.message.media or (_NO_FILE,):
+        wanted = media.want(
+            situation.session,
+            situation.person,
+            held.id,
+            situation.message,
+            offer,
+            max_bytes=rules.max_medium_bytes,
+            now=situation.now,
+        )
+        if wanted is not None and wanted.loss is not None:
+            pass_on(situation, medium_words.in_brackets(wanted, rules.office.texts))
+        else:
+            sight = Sight.FETCHED
+    return sight
 
 
 def _held(situation: Situation) -> Held | None:

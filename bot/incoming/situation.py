@@ -93,6 +93,8 @@ class Rules:
     duty_hours: DutyHours | None = None
     is_attended: bool = True
     """Whether staff can answer here at all; in a terminal they cannot."""
+    max_medium_bytes: int = 0
+    """Of a picture, a voice message or a file that a human shall see who is not on the person's platform."""
     spoken: Mapping[str, Spoken] = field(default_factory=dict)
     """By language; one that is missing is spoken to as the operator chose."""
 

@@ -1,20 +1,23 @@
 """Renders texts at send time that were never stored: the farewell after an erasure, and a person's own data.
 
 Where a channel can send files the data goes as files; elsewhere as text, in parts that are sealed like everything
-that is owed.
+that is owed. Pictures and voice for a human on another platform than the person's become files here too.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from uuid import UUID
 
 from bot.executors import Executors, PriorityExecutor
 from bot.outgoing.courier import FORBIDDEN, Sender, TryLater, Undeliverable
 from care.hotlines import Directory
 from care.languages import spelled, spoken
 from care.texts import Texts
-from dialogue.core import pending, sending
+from dialogue.admin import find
+from dialogue.core import media, medium_words, pending, sending, shown
+from dialogue.core.media import SeenMedium
 from dialogue.errors import DatabaseUnavailable, Erased, Unreadable, WrongSecretKey
 from dialogue.messages import OwedText
 from dialogue.rights import export, personal_data
@@ -60,6 +63,8 @@ class LateTexts:
     forget: Callable[[], bool]
     """`dialogue.upkeep.forgetting.Forgetting.forget`"""
     copies_days: int = 0
+    link: Callable[[UUID], str] = lambda _conversation_id: ""
+    """The page of a conversation in the console, if there is one."""
     clock: Clock = utc_now
 
     def language_of(self, owed: OwedText) -> str | None:
@@ -95,11 +100,25 @@ class LateTexts:
         with self.database.read() as session:
             return personal_data.of_delivery(session, self.keys, owed.id)
 
-    def files(self, data: PersonalData, part: Part, texts: Texts) -> tuple[File, File]:
-        return export.files(data, texts, part=part, now=self.clock())
+    def files(self, data: PersonalData, part: Part, texts: Texts, *, max_bytes: int) -> tuple[File, ...]:
+        """With what was kept of pictures, voice and files, as far as it fits; raises `DialogueError`."""
+        with self.database.read() as session:
+            wanted = export.media_of(data, part, max_bytes=max_bytes)
+            contents = {one.id: content for one in wanted if (content := media.content(session, self.keys, one.id))}
+        return export.files(data, texts, part=part, contents=contents, now=self.clock())
 
     def readable(self, data: PersonalData, texts: Texts) -> str:
         return export.as_text(data, texts, now=self.clock())
+
+    def medium(self, medium_id: UUID) -> tuple[SeenMedium, str, bytes] | None:
+        """What a person showed, the short id of the conversation, and the content; None if it is there no more.
+
+        Raises `DialogueError`.
+        """
+        with self.database.read() as session:
+            seen = media.one(session, self.keys, medium_id)
+            content = media.content(session, self.keys, medium_id)
+            return (seen, find.short_id(session, seen.conversation_id), content) if seen and content else None
 
     def prolong(self, owed: OwedText, seconds: float) -> None:
         """Nobody else settles the delivery for so long."""
@@ -139,6 +158,8 @@ class LateTextSender:
             return await self._sender.send(await self._farewell(text))
         if text.kind is DeliveryKind.EXPORT:
             return await self._send_export(text)
+        if text.kind is DeliveryKind.RELAY and (medium_id := shown.kept_in(text.text)) is not None:
+            return await self._send_medium(text, medium_id)
         return await self._sender.send(text)
 
     async def _farewell(self, owed: OwedText) -> OwedText:
@@ -152,6 +173,26 @@ class LateTextSender:
                 raise TryLater(_FORGET_AGAIN_SECONDS) from None
             is_gone = False
         return replace(owed, text=self._pen.farewell(language, is_gone=is_gone))
+
+    async def _send_medium(self, owed: OwedText, medium_id: UUID) -> str | None:
+        """As a file, where the channel can send some that large; else whoever holds it is told where to look."""
+        texts = self._pen.texts
+        try:
+            found = await self._executor.run(partial(self._pen.medium, medium_id))
+        except DatabaseUnavailable:
+            raise TryLater from None
+        except (Erased, Unreadable, WrongSecretKey) as trouble:
+            raise Undeliverable(type(trouble).__name__) from None
+        if found is None:
+            return await self._sender.send(replace(owed, text=texts.say("takeover_medium_gone")))
+        seen, short_id, content = found
+        told = {"id": short_id, **medium_words.named(seen, texts)}
+        if self._send_files is None or len(content) > self._max_file_bytes:
+            told["link"] = self._pen.link(seen.conversation_id)
+            return await self._sender.send(replace(owed, text=texts.say("takeover_medium_elsewhere", **told)))
+        file = File(name=medium_words.file_name(seen), content=content)
+        await self._executor.run(partial(self._pen.prolong, owed, upload_seconds(len(content)) + _LEASE_GRACE_SECONDS))
+        return await self._send_files(replace(owed, text=texts.say("takeover_medium", **told)), [file])
 
     async def _send_export(self, owed: OwedText) -> str | None:
         texts = self._pen.texts
@@ -188,7 +229,7 @@ class LateTextSender:
         await self._executor.run(partial(self._pen.prolong, owed, seconds))
         return await send_files(replace(owed, text=self._pen.caption(part, texts)), files)
 
-    def _files_of(self, owed: OwedText, texts: Texts) -> tuple[Part, tuple[File, File]]:
+    def _files_of(self, owed: OwedText, texts: Texts) -> tuple[Part, tuple[File, ...]]:
         """Of the part that `owed` stands for, or of the first one if it was not split before."""
         data = self._pen.gather(owed)
         if owed.text:
@@ -198,7 +239,7 @@ class LateTextSender:
             part = parts[0]
             if len(parts) > 1:
                 self._pen.split(owed, [one.written() for one in parts])
-        return part, self._pen.files(data, part, texts)
+        return part, self._pen.files(data, part, texts, max_bytes=self._max_file_bytes)
 
     def _written(self, owed: OwedText, texts: Texts) -> OwedText:
         text = self._pen.readable(self._pen.gather(owed), texts)

@@ -17,9 +17,10 @@ from dialogue.admin.cases import handling
 from dialogue.admin.listing import Listed
 from dialogue.admin.person_facts import PersonFacts
 from dialogue.admin.record import TranscriptSpeaker, Utterance
+from dialogue.core import content_types
 from dialogue.states import Role
 from dialogue.storage.ids import new_id
-from dialogue.tables import DELIVERIES, MESSAGES
+from dialogue.tables import DELIVERIES, MEDIA, MESSAGES
 
 _MAX_LINES = 400
 _CONFLICT = 409
@@ -36,7 +37,15 @@ def words(visit: PageRequest) -> Response:
     if not _is_sitting(visit):
         raise Refused(403, "error_form")
     conversation, lines, mark = _read(visit)
-    return visit.page("talk.html", conversation=conversation, lines=lines, mark=mark, is_open=_is_open(conversation))
+    return visit.page(
+        "talk.html",
+        conversation=conversation,
+        lines=lines,
+        mark=mark,
+        is_open=_is_open(conversation),
+        sitting=visit.form.get("sitting", ""),
+        element_of=content_types.element_of,
+    )
 
 
 def say(visit: PageRequest) -> Response:
@@ -131,6 +140,7 @@ def _page(visit: PageRequest, *, draft: str = "", refusal: str | None = None) ->
         sitting=token if _is_sitting(visit) else sittings.begin(visit.staff, conversation.id, now=visit.now),
         once=new_id(),
         is_open=_is_open(conversation),
+        element_of=content_types.element_of,
         is_mine=conversation.taken_over_by == visit.staff.actor,
         max_length=visit.services.settings.max_message_length,
     )
@@ -163,9 +173,11 @@ def _mark(session: Session, conversation: Listed) -> str:
         MESSAGES.c.person_id == conversation.person_id, MESSAGES.c.conversation_id == conversation.id
     )
     owed = select(DELIVERIES.c.state, func.count()).where(DELIVERIES.c.conversation_id == conversation.id)
+    settled = select(MEDIA.c.state, func.count()).where(MEDIA.c.conversation_id == conversation.id)
     newest = (
         session.scalar(heard.order_by(MESSAGES.c.id.desc()).limit(1)),
         sorted(map(str, session.execute(owed.group_by(DELIVERIES.c.state)))),
+        sorted(map(str, session.execute(settled.group_by(MEDIA.c.state)))),
         conversation.standing,
     )
     return sha256(str(newest).encode()).hexdigest()[:16]

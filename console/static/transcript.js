@@ -11,13 +11,23 @@ function isAtEnd() {
   return window.innerHeight + window.scrollY >= document.documentElement.scrollHeight - 160;
 }
 
+function isPlaying() {
+  return [...shown.querySelectorAll("audio, video")].some((one) => !one.paused && !one.ended);
+}
+
 async function showWords() {
+  if (isPlaying()) {
+    news.hidden = false;
+    return;
+  }
   const form = new URLSearchParams(new FormData(again));
   const answer = await fetch(shown.dataset.words, { method: "POST", body: form }).catch(() => null);
   if (!answer || !answer.ok) return;
   const wasAtEnd = isAtEnd();
   const place = shown.getBoundingClientRect().bottom;
+  const open = [...shown.querySelectorAll("details[open]")].map((one) => one.id);
   shown.innerHTML = await answer.text();
+  open.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
   if (wasAtEnd) window.scrollBy(0, shown.getBoundingClientRect().bottom - place);
   news.hidden = wasAtEnd && !document.hidden;
   if (document.hidden) document.title = "● " + title;

@@ -33,6 +33,7 @@ class Action(StrEnum):
     SAY = "say"  # a human's words were sent
     RESEND = "resend"  # a failed delivery is owed again
     READ = "read"  # a transcript was opened
+    SAVE_MEDIUM = "save_medium"  # a picture, a voice message or a file was saved from a transcript
     EXPORT = "export"  # everything that is kept of a person was written into files
     ROTATE_KEYS = "rotate_keys"  # data keys were wrapped by another master key
     MUTE_ALERTS = "mute_alerts"

@@ -10,11 +10,13 @@ from uuid import UUID
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
+from care.texts import Texts
 from dialogue.admin import audit, find
 from dialogue.admin.audit import Action, Entry, Whom
 from dialogue.admin.listing import Listed, one
 from dialogue.admin.office import Actor, Office
-from dialogue.core import outbox, people
+from dialogue.core import media, medium_words, outbox, people
+from dialogue.core.media import SeenMedium
 from dialogue.core.outbox import PLACEHOLDER_PART
 from dialogue.errors import NoSuchConversation
 from dialogue.messages import Address
@@ -82,12 +84,16 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Utterance:
-    """Something that was said. `state` is its delivery's; None for what the person wrote."""
+    """Something that was said. `state` is its delivery's; None for what the person wrote.
+
+    What a person showed has no text.
+    """
 
     at: datetime
     speaker: TranscriptSpeaker
     text: str = field(repr=False)
     state: DeliveryState | None = None
+    medium: SeenMedium | None = None
 
 
 _TURN_COLUMNS = [TURNS.c[name] for name in TurnFigures.__slots__]
@@ -146,6 +152,7 @@ def read_on(
         *_heard(session, key, conversation, max_lines),
         *_replied(session, key, conversation_id, max_lines),
         *_told(session, key, conversation_id, max_lines),
+        *_showed(session, key, conversation_id, max_lines),
     ]
     return sorted(lines, key=lambda line: line.at)[-max_lines:]
 
@@ -180,7 +187,8 @@ def hand_over(
     """
     lines = transcript(session, office, conversation_id, by=by, reason=reason, max_lines=max_lines, now=now)
     say = office.texts.say
-    words = [f"{say(f'desk_speaker_{line.speaker}')}：{line.text}" for line in lines] or [say("desk_transcript_empty")]
+    words = [f"{say(f'desk_speaker_{line.speaker}')}：{in_words(line, office.texts)}" for line in lines]
+    words = words or [say("desk_transcript_empty")]
     short_id = find.short_id(session, conversation_id)
     person_id = _person_of(session, conversation_id)
     outbox.owe(
@@ -193,6 +201,14 @@ def hand_over(
         conversation_id=conversation_id,
         now=now,
     )
+
+
+def in_words(line: Utterance, texts: Texts) -> str:
+    """What was said, or what there is to see, where only words can be shown."""
+    medium = line.medium
+    if medium is None:
+        return line.text
+    return medium_words.in_brackets(medium, texts)
 
 
 def _person_of(session: Session, conversation_id: UUID) -> UUID:
@@ -245,6 +261,11 @@ def _told(session: Session, key: PersonKey, conversation_id: UUID, limit: int) -
         column="deliveries.text",
         speaker=lambda row: TranscriptSpeaker.HUMAN if row.kind is DeliveryKind.HUMAN else TranscriptSpeaker.BOT,
     )
+
+
+def _showed(session: Session, key: PersonKey, conversation_id: UUID, limit: int) -> list[Utterance]:
+    seen = media.of_conversation(session, key, conversation_id, limit=limit)
+    return [Utterance(at=one.received_at, speaker=TranscriptSpeaker.PERSON, text="", medium=one) for one in seen[::-1]]
 
 
 def _opened(

@@ -239,6 +239,17 @@ def show(session: Session, held: Held, reference: str, *, to: Address, sent_at: 
         _owe(session, held, to, shown.mark(reference), DeliveryKind.RELAY, delivery_id=once, now=now)
 
 
+def show_kept(session: Session, held: Held, medium_id: UUID, *, to: Address, now: datetime) -> None:
+    """The same for what was fetched, because the holder is not where the person is."""
+    _owe(session, held, to, shown.mark_kept(medium_id), DeliveryKind.RELAY, now=now)
+
+
+def regret(session: Session, held: Held, text: str, *, once: UUID, now: datetime) -> None:
+    """Tell the person what the holder does not see after all; `once`: the id of that notice."""
+    if session.get(Delivery, once) is None:
+        _owe(session, held, held.address, text, DeliveryKind.NOTICE, delivery_id=once, now=now)
+
+
 def held_by(session: Session, holder: str) -> list[UUID]:
     """The conversations that somebody has taken over, oldest first."""
     query = select(CONVERSATIONS.c.id).where(

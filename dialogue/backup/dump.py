@@ -12,7 +12,7 @@ from sqlalchemy import Connection, MetaData, Table, select
 from dialogue.backup import archive
 from dialogue.storage import schema
 from dialogue.storage.database import Database, be_patient, reachable
-from dialogue.tables import PEOPLE, PROCESSES, RESET_ORDERS, Compatibility
+from dialogue.tables import MEDIUM_CHUNKS, PEOPLE, PROCESSES, RESET_ORDERS, Compatibility
 
 KEYS = "keys.jsonl.gz"
 """Name of the file with the wrapped data keys of everyone not erased; each backup of the directory replaces it."""
@@ -21,7 +21,10 @@ _LOCK = "keys.lock"
 _SUFFIX = ".jsonl.gz"
 _PREFIX = "mindglm-"
 _NAME = f"{_PREFIX}%Y%m%dT%H%M%SZ{_SUFFIX}"
-_ROWS_AT_ONCE = 500
+ROWS_AT_ONCE = 500
+LARGE_ROWS_AT_ONCE = 16
+LARGE_ROWS = {MEDIUM_CHUNKS.name}
+"""Tables whose rows are large: as few as take no more memory than the rows of the others."""
 _KEY_ID_BYTES = 4
 _LEFT_OUT = {PROCESSES.name, RESET_ORDERS.name, Compatibility.__tablename__, "alembic_version"}
 """Of no use after a restart, or written by the migrations."""
@@ -92,13 +95,14 @@ def _snapshot(database: Database) -> Iterator[Connection]:
             engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with engine.connect() as connection, connection.begin():
             be_patient(connection)
-            yield connection.execution_options(stream_results=True, yield_per=_ROWS_AT_ONCE)
+            yield connection.execution_options(stream_results=True, yield_per=ROWS_AT_ONCE)
 
 
 def _write_table(connection: Connection, table: Table, rows: archive.Writer, *, without: set[str]) -> None:
     columns = [column for column in table.columns if column.name not in without]
     rows.begin_table(table.name, [column.name for column in columns])
-    for row in connection.execute(select(*columns)):
+    at_once = LARGE_ROWS_AT_ONCE if table.name in LARGE_ROWS else ROWS_AT_ONCE
+    for row in connection.execute(select(*columns), execution_options={"yield_per": at_once}):
         rows.row(row)
 
 

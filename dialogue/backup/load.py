@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from dialogue.backup import archive
 from dialogue.backup.archive import BackupUnusable
-from dialogue.backup.dump import KEYS, tables_of
+from dialogue.backup.dump import KEYS, LARGE_ROWS, LARGE_ROWS_AT_ONCE, ROWS_AT_ONCE, tables_of
 from dialogue.core import people
 from dialogue.errors import DialogueError
 from dialogue.states import OPEN_TURN_STATES, OWED_DELIVERY_STATES, DeliveryState, TurnState
@@ -28,7 +28,6 @@ from dialogue.tables import DELIVERIES, PEOPLE, TURNS
 RESTORED = "restored"
 """The error of a delivery that was pending when its backup was written."""
 
-_ROWS_AT_ONCE = 500
 _END_TURNS = (
     update(TURNS)
     .where(TURNS.c.state.in_(OPEN_TURN_STATES))
@@ -92,7 +91,8 @@ def _load(connection: Connection, path: Path, keys: dict[UUID, bytes]) -> dict[s
     for table, rows in _by_table(lines, tables, path):
         counts[table.name] = 0
         complete = _with_keys(rows, keys) if table.name == PEOPLE.name else rows
-        while batch := list(islice(complete, _ROWS_AT_ONCE)):
+        at_once = LARGE_ROWS_AT_ONCE if table.name in LARGE_ROWS else ROWS_AT_ONCE
+        while batch := list(islice(complete, at_once)):
             connection.execute(insert(table), batch)
             counts[table.name] += len(batch)
     return counts

@@ -18,5 +18,6 @@ class Announcer:
     def __call__(self, hints: Hints) -> None:
         """Best effort: what does not arrive is logged there, and found by the sweep."""
         self._signals.tell(owed_channels=hints.owed_channels, cancelled_turn_ids=hints.cancelled_turn_ids)
+        self._signals.want(hints.wanted_on)
         if self._doorbell is not None:
             self._doorbell.ring(hints.waiting_conversation_ids)

@@ -50,6 +50,7 @@ class Signals:
         self._redis = redis
         self._rest = CircuitBreaker()
         self._nearby: list[tuple[str, Callable[[], object]]] = []
+        self._fetching: list[tuple[str, Callable[[], object]]] = []
 
     @classmethod
     def connect(cls, broker_url: str) -> "Signals":
@@ -76,6 +77,23 @@ class Signals:
             yield
         finally:
             self._nearby.remove(courier)
+
+    @contextmanager
+    def wanted_nearby(self, channel: str, on_wanted: Callable[[], object]) -> Iterator[None]:
+        """The same for whoever fetches pictures and voice: they come to the process that shall fetch them."""
+        fetcher = (channel, on_wanted)
+        self._fetching.append(fetcher)
+        try:
+            yield
+        finally:
+            self._fetching.remove(fetcher)
+
+    def want(self, channels: Iterable[str]) -> None:
+        """Wake whoever fetches on these channels, in this process; the others look by themselves."""
+        for channel in channels:
+            for where, wake in list(self._fetching):
+                if where == channel:
+                    wake()
 
     def owe(self, channels: Iterable[str]) -> None:
         """Wake the couriers of these channels, the one in this process first."""

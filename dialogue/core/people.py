@@ -93,6 +93,7 @@ _END_THEIRS = (
 )
 _SPEAKS = update(PEOPLE).where(PEOPLE.c.id == bindparam("person_id")).values(language=bindparam("new_language"))
 _DATA_KEY = select(PEOPLE.c.data_key).where(PEOPLE.c.id == bindparam("person_id"))
+_LANGUAGE = select(PEOPLE.c.language).where(PEOPLE.c.id == bindparam("person_id"))
 _DATA_KEYS = select(PEOPLE.c.id, PEOPLE.c.data_key).where(PEOPLE.c.id.in_(bindparam("person_ids", expanding=True)))
 _NEWEST = (
     select(PEOPLE.c.id, PEOPLE.c.data_key).where(PEOPLE.c.data_key.is_not(None)).order_by(PEOPLE.c.id.desc()).limit(1)
@@ -171,6 +172,12 @@ def locked(session: Session, keys: MasterKeys, *, channel: str, user_id: str, no
 def speaks(session: Session, person: KnownPerson, language: str) -> None:
     """Record the language that the person is spoken to in."""
     session.execute(_SPEAKS, {"person_id": person.id, "new_language": language})
+
+
+def language_of(session: Session, person_id: UUID) -> str | None:
+    """The language that the person is spoken to in, as a BCP 47 tag."""
+    language: str | None = session.scalar(_LANGUAGE, {"person_id": person_id})
+    return language
 
 
 def key_of(session: Session, keys: MasterKeys, person_id: UUID) -> PersonKey:

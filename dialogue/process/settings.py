@@ -109,6 +109,15 @@ class DialogueSettings(BaseSettings):
         default=20, gt=0, description="A worker that is silent for this long loses its turn to another."
     )
     max_attempts: int = Field(default=3, ge=1, description="Attempts at a turn before an apology is sent.")
+    media_max_mb: int = Field(
+        default=20,
+        ge=0,
+        le=50,
+        description=(
+            "Largest picture, voice message or file (MB) that is fetched for a human who holds the conversation in the"
+            " console or on another platform. 0: none is."
+        ),
+    )
     retention_days: int = Field(
         default=30, ge=1, description="Texts are deleted this many days after their conversation ended."
     )

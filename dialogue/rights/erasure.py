@@ -21,6 +21,8 @@ from dialogue.tables import (
     CONVERSATIONS,
     DELIVERIES,
     EMERGENCY_CONTACTS,
+    MEDIA,
+    MEDIUM_CHUNKS,
     MESSAGES,
     PEOPLE,
     PERSON_NOTES,
@@ -72,6 +74,9 @@ _FORGET_COMPLAINTS = update(COMPLAINTS).where(COMPLAINTS.c.person_id == bindpara
 _FORGET_CASE_NOTES = update(CASES).where(CASES.c.person_id == bindparam("of_person")).values(note=None)
 _FORGET_NOTES = delete(PERSON_NOTES).where(PERSON_NOTES.c.person_id == bindparam("of_person"))
 _FORGET_UNPARSED = delete(UNPARSED_UPDATES).where(UNPARSED_UPDATES.c.person_id == bindparam("of_person"))
+_THEIR_MEDIA = select(MEDIA.c.id).where(MEDIA.c.person_id == bindparam("of_person"))
+_FORGET_CHUNKS = delete(MEDIUM_CHUNKS).where(MEDIUM_CHUNKS.c.medium_id.in_(_THEIR_MEDIA))
+_FORGET_MEDIA = delete(MEDIA).where(MEDIA.c.person_id == bindparam("of_person"))
 _ERASED_IDS = select(PEOPLE.c.id).where(PEOPLE.c.erased_at.is_not(None)).order_by(PEOPLE.c.id)
 _RESTORED = select(PEOPLE.c.id).where(PEOPLE.c.id == bindparam("of_person"), PEOPLE.c.data_key.is_not(None))
 
@@ -148,6 +153,8 @@ def erase(
         _FORGET_CASE_NOTES,
         _FORGET_NOTES,
         _FORGET_UNPARSED,
+        _FORGET_CHUNKS,
+        _FORGET_MEDIA,
     ):
         session.execute(statement, theirs)
     people.set_aside(session, person_id, now=now)

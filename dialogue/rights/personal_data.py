@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session
 from care.age import AgeBand
 from care.course import Course
 from dialogue.core import danger_course as danger
-from dialogue.core import unparsed
+from dialogue.core import media, unparsed
 from dialogue.core.commands import Command
+from dialogue.core.media import SeenMedium
 from dialogue.core.people import KnownPerson
 from dialogue.errors import Erased
 from dialogue.rights import complaints
@@ -90,6 +91,8 @@ class ExportLine:
     text: str = field(repr=False)
     rating: int | None = None
     model_version: str | None = None
+    medium: SeenMedium | None = None
+    """What they showed, instead of words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +196,9 @@ def _lines(session: Session, key: PersonKey, theirs: dict[str, UUID]) -> dict[UU
         speaker = ExportSpeaker.HUMAN if said.kind is DeliveryKind.HUMAN else ExportSpeaker.PROGRAM
         text = key.open(said.text, row=said.id, column="deliveries.text")
         lines[said.conversation_id].append(ExportLine(at=said.sent_at, speaker=speaker, text=text))
+    for seen in media.of_person(session, key, theirs["of_person"]):
+        shown = ExportLine(at=seen.received_at, speaker=ExportSpeaker.PERSON, text="", medium=seen)
+        lines[seen.conversation_id].append(shown)
     for received_at, content in unparsed.of_person(session, key, theirs["of_person"]):
         lines[None].append(ExportLine(at=received_at, speaker=ExportSpeaker.PERSON, text=content))
     return lines

@@ -27,9 +27,11 @@ class Hints:
     """Conversations in which a worker has something to answer."""
     cancelled_turn_ids: tuple[UUID, ...] = ()
     """Turns whose generation is to stop."""
+    wanted_on: tuple[str, ...] = ()
+    """Channels that have a picture or a voice message to fetch."""
 
     def __bool__(self) -> bool:
-        return bool(self.owed_channels or self.waiting_conversation_ids or self.cancelled_turn_ids)
+        return bool(self.owed_channels or self.waiting_conversation_ids or self.cancelled_turn_ids or self.wanted_on)
 
 
 Announce = Callable[[Hints], None]
@@ -51,9 +53,14 @@ class _Cancelled:
     turn_id: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    channel: str
+
+
 @dataclass(slots=True)
 class _Queue:
-    hints: list[_Owed | _Waiting | _Cancelled] = field(default_factory=list)
+    hints: list[_Owed | _Waiting | _Cancelled | _Wanted] = field(default_factory=list)
     lengths: dict[SessionTransaction, int] = field(default_factory=dict)
     """How many hints there were when each open savepoint was set."""
 
@@ -77,6 +84,11 @@ def cancel(session: Session, turn_ids: Iterable[UUID]) -> None:
     _queue(session).hints.extend(_Cancelled(turn_id) for turn_id in turn_ids)
 
 
+def want(session: Session, channel: str) -> None:
+    """There is now something to fetch on that channel."""
+    _queue(session).hints.append(_Wanted(channel))
+
+
 def queued(session: Session) -> Hints:
     """What is announced if the transaction is committed as it stands."""
     hints = list(dict.fromkeys(_queue(session).hints))
@@ -84,6 +96,7 @@ def queued(session: Session) -> Hints:
         owed_channels=tuple(hint.channel for hint in hints if isinstance(hint, _Owed)),
         waiting_conversation_ids=tuple(hint.conversation_id for hint in hints if isinstance(hint, _Waiting)),
         cancelled_turn_ids=tuple(hint.turn_id for hint in hints if isinstance(hint, _Cancelled)),
+        wanted_on=tuple(hint.channel for hint in hints if isinstance(hint, _Wanted)),
     )
 
 

@@ -36,11 +36,19 @@ class PersonKey:
 
     def seal(self, text: str, *, row: UUID, column: str) -> bytes:
         """Encrypt `text` for the column (as ``table.column``) of that row."""
-        return _encrypt(self._cipher, text.encode("utf-8"), _associated(row, column))
+        return self.seal_bytes(text.encode("utf-8"), row=row, column=column)
 
     def open(self, sealed: bytes, *, row: UUID, column: str) -> str:
         """The text that `seal` was given for the same row and column; raises `Unreadable`."""
-        return _decrypt(self._cipher, sealed, _associated(row, column)).decode("utf-8")
+        return self.open_bytes(sealed, row=row, column=column).decode("utf-8")
+
+    def seal_bytes(self, content: bytes, *, row: UUID, column: str) -> bytes:
+        """The same for what is no text."""
+        return _encrypt(self._cipher, content, _associated(row, column))
+
+    def open_bytes(self, sealed: bytes, *, row: UUID, column: str) -> bytes:
+        """What `seal_bytes` was given for the same row and column; raises `Unreadable`."""
+        return _decrypt(self._cipher, sealed, _associated(row, column))
 
 
 class MasterKeys:

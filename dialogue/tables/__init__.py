@@ -11,6 +11,7 @@ from dialogue.tables.conversations import CONVERSATIONS, Conversation
 from dialogue.tables.cursors import CHANNEL_CURSORS, ChannelCursor
 from dialogue.tables.deliveries import DELIVERIES, Delivery
 from dialogue.tables.mapping import Figure, Table, Utc, spelled_out
+from dialogue.tables.media import MEDIA, MEDIUM_CHUNKS, Medium, MediumChunk
 from dialogue.tables.people import COMPLAINTS, EMERGENCY_CONTACTS, PEOPLE, Complaint, EmergencyContact, Person
 from dialogue.tables.processes import PROCESSES, Compatibility, Process
 from dialogue.tables.staff import (
@@ -38,6 +39,8 @@ __all__ = [
     "DELIVERIES",
     "EMERGENCY_CONTACTS",
     "FEEDBACK",
+    "MEDIA",
+    "MEDIUM_CHUNKS",
     "MESSAGES",
     "PEOPLE",
     "PERSON_NOTES",
@@ -57,6 +60,8 @@ __all__ = [
     "EmergencyContact",
     "Feedback",
     "Figure",
+    "Medium",
+    "MediumChunk",
     "Message",
     "Person",
     "PersonNote",

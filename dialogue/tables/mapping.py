@@ -12,7 +12,19 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, Uuid
 
 from care.age import AgeBand
-from dialogue.states import CaseKind, CaseOutcome, ClosedBy, DeliveryKind, DeliveryState, NoteKind, Role, TurnState
+from dialogue.states import (
+    CaseKind,
+    CaseOutcome,
+    ClosedBy,
+    DeliveryKind,
+    DeliveryState,
+    MediumKind,
+    MediumLoss,
+    MediumState,
+    NoteKind,
+    Role,
+    TurnState,
+)
 
 Figure = str | int | float | None
 """What a process tells of itself: counts, seconds, names; never anything of a person."""
@@ -66,6 +78,9 @@ class Table(DeclarativeBase):
         CaseKind: _names(CaseKind),
         CaseOutcome: _names(CaseOutcome),
         NoteKind: _names(NoteKind),
+        MediumKind: _names(MediumKind),
+        MediumState: _names(MediumState),
+        MediumLoss: _names(MediumLoss),
     }
 
 

@@ -13,7 +13,17 @@ from sqlalchemy.orm import Session
 
 from dialogue.core import conversations
 from dialogue.states import UNSENT_DELIVERY_STATES, ClosedBy, DeliveryState
-from dialogue.tables import CASES, COMPLAINTS, CONVERSATIONS, DELIVERIES, MESSAGES, PERSON_NOTES, TURNS
+from dialogue.tables import (
+    CASES,
+    COMPLAINTS,
+    CONVERSATIONS,
+    DELIVERIES,
+    MEDIA,
+    MEDIUM_CHUNKS,
+    MESSAGES,
+    PERSON_NOTES,
+    TURNS,
+)
 
 _PAST_DUE = (
     CONVERSATIONS.c.closed_at.is_not(None),
@@ -50,6 +60,8 @@ _DELIVERIES_OF = (
     .where(DELIVERIES.c.conversation_id == bindparam("of_conversation"), DELIVERIES.c.text.is_not(None))
     .limit(bindparam("max_count"))
 )
+_MEDIA_OF = select(MEDIA.c.id).where(MEDIA.c.conversation_id == bindparam("of_conversation"))
+_CHUNKS_OF = select(MEDIUM_CHUNKS.c.id).where(MEDIUM_CHUNKS.c.medium_id.in_(_MEDIA_OF)).limit(bindparam("max_count"))
 _MESSAGES_ALONE = (
     select(MESSAGES.c.id)
     .where(
@@ -111,10 +123,14 @@ _FORGET_DELIVERIES = (
 _FORGET_COMPLAINTS = update(COMPLAINTS).values(text=None).returning(COMPLAINTS.c.id)
 _FORGET_CASE_NOTES = update(CASES).values(note=None).returning(CASES.c.id)
 _FORGET_NOTES = delete(PERSON_NOTES).returning(PERSON_NOTES.c.id)
+_FORGET_CHUNKS = delete(MEDIUM_CHUNKS).returning(MEDIUM_CHUNKS.c.id)
+_FORGET_MEDIA = delete(MEDIA).returning(MEDIA.c.id)
 _OF_CONVERSATION = (
     _FORGET_MESSAGES.where(MESSAGES.c.id.in_(_MESSAGES_OF)),
     _FORGET_TURNS.where(TURNS.c.id.in_(_TURNS_OF)),
     _FORGET_DELIVERIES.where(DELIVERIES.c.id.in_(_DELIVERIES_OF)),
+    _FORGET_CHUNKS.where(MEDIUM_CHUNKS.c.id.in_(_CHUNKS_OF)),
+    _FORGET_MEDIA.where(MEDIA.c.id.in_(_MEDIA_OF.limit(bindparam("max_count")))),  # behind the last of their chunks
 )
 _ALONE = (
     _FORGET_MESSAGES.where(MESSAGES.c.id.in_(_MESSAGES_ALONE)),

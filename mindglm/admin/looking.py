@@ -149,7 +149,7 @@ def show(
         return
     tables.record(shown)
     if lines is not None:
-        tables.transcript(lines)
+        tables.transcript(lines, counter.office.texts)
 
 
 def audit(

@@ -41,13 +41,14 @@ def register(app: typer.Typer) -> None:
 def export(
     person: Person,
     *,
-    to: Annotated[Path, typer.Option(help="Directory for the two files, readable by you alone.")] = Path(),
+    to: Annotated[Path, typer.Option(help="Directory for the files, readable by you alone.")] = Path(),
     why: Reason,
     json: AsJson = False,
 ) -> None:
-    """Write everything stored about a person to a text and a JSON file; audited."""
+    """Write everything stored about a person to a text, a JSON file and an archive of pictures and voice; audited."""
     from dialogue.admin import audit, find
     from dialogue.admin.audit import Action, Whom
+    from dialogue.core import media
     from dialogue.rights import export as exports
     from dialogue.rights import personal_data
     from dialogue.storage.clock import utc_now
@@ -59,8 +60,10 @@ def export(
             name, whom = counter.actor.name, Whom(person_id)
             audit.note(session, actor=name, action=Action.EXPORT, whom=whom, reason=why, now=now)
             data = personal_data.gather(session, counter.office.keys, person_id)
-        paths = [_write(to / file.name, file.content) for file in exports.files(data, counter.office.texts, now=now)]
-    _done({"person_id": person_id, "files": paths}, f"Written: {paths[0]} and {paths[1]}", json=json)
+            kept = {one.id: media.content(session, counter.office.keys, one.id) for one in exports.media_of(data)}
+        written = exports.files(data, counter.office.texts, contents=kept, now=now)
+        paths = [_write(to / file.name, file.content) for file in written]
+    _done({"person_id": person_id, "files": paths}, f"Written: {', '.join(map(str, paths))}", json=json)
 
 
 def delete(

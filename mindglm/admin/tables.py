@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from care.texts import Texts
 from dialogue.admin.audit import Entry
 from dialogue.admin.cases.open_cases import Unattended
 from dialogue.admin.listing import Listed
 from dialogue.admin.overview import Overview
-from dialogue.admin.record import Record, Utterance
+from dialogue.admin.record import Record, Utterance, in_words
 from dialogue.core.unparsed import KeptUpdate
 from mindglm.admin import printing
 from mindglm.codes import label, reason
@@ -121,11 +122,11 @@ def record(shown: Record) -> None:
     )
 
 
-def transcript(lines: list[Utterance]) -> None:
+def transcript(lines: list[Utterance], texts: Texts) -> None:
     printing.table(
         "\nWhat was said",
         ("when", "who", "words"),
-        [(one.at, label("speaker", one.speaker), one.text) for one in lines],
+        [(one.at, label("speaker", one.speaker), in_words(one, texts)) for one in lines],
     )
 
 

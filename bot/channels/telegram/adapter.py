@@ -12,9 +12,11 @@ import structlog
 from telegram.error import BadRequest, InvalidToken, TelegramError
 
 from bot.channels.runtime import Adapter, AdapterContext, Runtime
-from bot.channels.telegram.bot_api import accepted, connect, refused, wait_seconds, webhook_secret
+from bot.channels.telegram.bot_api import accepted, connect, proxy_of, refused, wait_seconds, webhook_secret
 from bot.channels.telegram.chat import TelegramChat
+from bot.channels.telegram.downloads import Downloads
 from bot.channels.telegram.flood_limits import Limiter, Pace
+from bot.channels.telegram.http_pool import HttpPool, tls_context
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.manifest import MANIFEST
 from bot.channels.telegram.menu import Menus
@@ -39,6 +41,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _MAX_AT_ONCE = 64
 _WEBHOOK_CONNECTIONS = 100
 """Telegram's maximum: a slow message holds a connection until it is stored, and dangerous words need another."""
+_MAX_DOWNLOADS = 4
 _GROUP_PER_SECOND = 20 / 60
 """Telegram's limit for one group."""
 
@@ -88,9 +91,11 @@ class TelegramAdapter(Adapter):
         )
         self._menus = Menus(self._api, default_locale=settings.locale)
         self._telegram_sender = self._new_sender(context.begin)
+        self._downloads = self._new_downloads()
         super().__init__(
             self._telegram_sender,
             send_files=self._telegram_sender.send_files,
+            fetch=self._downloads.fetch,
             on_partial=self._live.grow,
             on_cancelled=self._on_cancelled,
             max_at_once=_MAX_AT_ONCE,
@@ -128,6 +133,7 @@ class TelegramAdapter(Adapter):
         await self._presses.close()
         await self._menus.close()
         await self._slots.close()
+        await self._downloads.close()
         with contextlib.suppress(TelegramError):
             await self._api.shutdown()
 
@@ -216,6 +222,18 @@ class TelegramAdapter(Adapter):
             has_ratings=self._settings.telegram_feedback,
             texts=self._services.texts,
             link=self._services.office.link,
+        )
+
+    def _new_downloads(self) -> Downloads:
+        def open_pool() -> HttpPool:
+            proxy = proxy_of(self._settings)
+            return HttpPool(_MAX_DOWNLOADS, proxy.url if proxy is not None else None, tls_context())
+
+        return Downloads(
+            self._api,
+            api_url=self._settings.telegram_api_url,
+            open_pool=open_pool,
+            reading=self._services.executors.media,
         )
 
     def _on_cancelled(self, turn_id: UUID) -> None:

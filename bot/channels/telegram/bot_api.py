@@ -20,7 +20,7 @@ from bot.health import Health
 from bot.refusals import Refusals
 from dialogue.core.sending import back_off_seconds
 from dialogue.errors import EnvironmentFault, Misconfigured
-from dialogue.process.proxies import choose
+from dialogue.process.proxies import Proxy, choose
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -80,6 +80,10 @@ class BotApi(Bot):
         where = {"chat_id": to, "from_chat_id": chat_id, "message_id": message_id}
         return server_answers.message_id(await self._post("copyMessage", {**where, **fields}))
 
+    async def file(self, file_id: str) -> Any:
+        """Where a file can be fetched for an hour: `file_path` and perhaps `file_size`."""
+        return await self._post("getFile", {"file_id": file_id})
+
     async def raw_updates(self, offset: int | None) -> list[dict[str, Any]]:
         """Long poll; whatever lies before `offset` is confirmed by it."""
         result = await self._post(
@@ -90,12 +94,17 @@ class BotApi(Bot):
         return server_answers.updates(result)
 
 
+def proxy_of(settings: TelegramSettings) -> Proxy | None:
+    """Raises `Misconfigured`."""
+    return choose(settings.telegram_api_url, settings.telegram_proxy, variable="MINDGLM_TELEGRAM_PROXY")
+
+
 def connect(settings: TelegramSettings) -> BotApi:
     """Nothing is opened yet. Raises `Misconfigured`."""
     if settings.telegram_token is None:
         raise Misconfigured("MINDGLM_TELEGRAM_TOKEN is not set; get one from @BotFather.")
     _keep_quiet()
-    proxy = choose(settings.telegram_api_url, settings.telegram_proxy, variable="MINDGLM_TELEGRAM_PROXY")
+    proxy = proxy_of(settings)
     proxy_url = proxy.url if proxy is not None else None
     tls = tls_context()
     try:

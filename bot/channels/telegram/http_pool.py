@@ -6,8 +6,8 @@ Errors are told by their type alone: addresses hold the token, and answers hold 
 import asyncio
 import os
 import ssl
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -31,6 +31,10 @@ _SOCKS_PORT = 1080
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 Passing = Callable[[], AbstractAsyncContextManager[None]]
+
+
+class TooLong(Exception):
+    """The answer is larger than it may be; the rest of it was not read."""
 
 
 class NotSent(Exception):
@@ -128,24 +132,46 @@ class HttpPool(JsonRequest):
             _or_default(pool_timeout, TIMEOUT_SECONDS),
         )
         data, headers = _body(request_data, _or_default(write_timeout, TIMEOUT_SECONDS))
-        departure = _Departure(self._passing)
-        token = _DEPARTURE.set(departure)
-        try:
+        with _departing(_Departure(self._passing)):
             async with self._session.request(
                 method, url, data=data, headers=headers, timeout=limits, allow_redirects=False
             ) as response:
                 body = await response.read()
                 return status_of(response.status, body), body
-        except BaseException as error:
-            if departure.transport is not None:
-                departure.transport.abort()  # nothing more of it is sent: an upload may be half written
-            if isinstance(error, TimeoutError):
-                raise TimedOut from _cause(error, departure)
-            if isinstance(error, Exception):  # the library would name it with the address in it
-                raise NetworkError(type(error).__name__) from _cause(error, departure)
-            raise
-        finally:
-            _DEPARTURE.reset(token)
+
+    async def download(self, url: str, *, max_bytes: int) -> tuple[int, bytes]:
+        """The status and the body of a file, which may take as long as it goes on coming. Raises `TooLong`."""
+        if self._session is None:
+            raise RuntimeError("used before initialize or after shutdown")
+        limits = _limits(TIMEOUT_SECONDS, _CONNECT_SECONDS, TIMEOUT_SECONDS)
+        with _departing(_Departure(self._passing)):
+            async with self._session.get(url, timeout=limits, allow_redirects=False) as response:
+                body = bytearray()
+                async for piece in response.content.iter_any():
+                    body += piece
+                    if len(body) > max_bytes:
+                        raise TooLong
+                return response.status, bytes(body)
+
+
+@contextmanager
+def _departing(departure: _Departure) -> Iterator[None]:
+    """What goes wrong is told as the library's errors."""
+    token = _DEPARTURE.set(departure)
+    try:
+        yield
+    except BaseException as error:
+        if departure.transport is not None:
+            departure.transport.abort()  # nothing more of it is sent: an upload may be half written
+        if isinstance(error, TimeoutError):
+            raise TimedOut from _cause(error, departure)
+        if isinstance(error, Exception) and not isinstance(
+            error, TooLong
+        ):  # the library would name it with the address
+            raise NetworkError(type(error).__name__) from _cause(error, departure)
+        raise
+    finally:
+        _DEPARTURE.reset(token)
 
 
 def tls_context() -> ssl.SSLContext:

@@ -12,6 +12,7 @@ from uuid import UUID
 from bot.channels.telegram import buttons
 from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.content import Content, content_of
+from bot.channels.telegram.media import offers_of
 from bot.channels.telegram.raw import Raw, is_set, number, section, sections, text
 from care.disclosure import Answer
 from dialogue.messages import Address, InboundMessage
@@ -283,6 +284,7 @@ def _inbound(message: Raw, account: Account, content: Content, *, suffix: str = 
         is_private=is_private,
         reply_to_id=_message_id(section(message, "reply_to_message")),
         shown_reference=_external_id(message),
+        media=offers_of(message),
     )
 
 

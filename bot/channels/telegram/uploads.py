@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -61,19 +62,28 @@ class Uploads:
         try:
             async with asyncio.timeout(upload_seconds(size)) as deadline:
                 self._incomplete[text.id] = deadline
-                messages = await self._bot.send_media_group(
-                    place.chat_id,
-                    self._documents(text, files),
-                    message_thread_id=place.thread_id,
-                    write_timeout=_STALL_SECONDS,
-                    read_timeout=_ANSWER_SECONDS,
-                )
+                message_id = await self._request(place, text, files)
         except (RetryAfter, Forbidden, BadRequest, ChatMigrated):
             raise
         except (TelegramError, TimeoutError) as error:
             raise self._fate(text, error) from None
         self._failures.pop(text.id, None)
-        return str(messages[-1].message_id)
+        return str(message_id)
+
+    async def _request(self, place: TelegramChat, text: OwedText, files: Sequence[File]) -> int:
+        """An album has two files at least."""
+        how: dict[str, Any] = {
+            "message_thread_id": place.thread_id,
+            "write_timeout": _STALL_SECONDS,
+            "read_timeout": _ANSWER_SECONDS,
+        }
+        if len(files) > 1:
+            messages = await self._bot.send_media_group(place.chat_id, self._documents(text, files), **how)
+            return messages[-1].message_id
+        upload = Upload(files[0].content, partial(self._complete, text.id))
+        document = InputFile(upload, filename=files[0].name, read_file_handle=False)
+        how["disable_content_type_detection"] = True  # else a picture may be sent as something else than the file it is
+        return (await self._bot.send_document(place.chat_id, document, caption=text.text, **how)).message_id
 
     def _documents(self, text: OwedText, files: Sequence[File]) -> list[InputMediaDocument]:
         on_ends = [_nothing] * (len(files) - 1) + [partial(self._complete, text.id)]

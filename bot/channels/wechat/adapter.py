@@ -12,13 +12,13 @@ from uuid import UUID
 import structlog
 
 from bot.channels.runtime import Adapter, AdapterContext, Runtime
-from bot.channels.wechat import CHANNEL
+from bot.channels.wechat import CHANNEL, media
 from bot.channels.wechat.connection import Connection
 from bot.channels.wechat.contacts import Contacts
 from bot.channels.wechat.intake import Intake
 from bot.channels.wechat.manifest import MANIFEST
 from bot.channels.wechat.pace import Pace
-from bot.channels.wechat.puppet import Event, Happening, Puppet
+from bot.channels.wechat.puppet import Event, Happening, Puppet, PuppetTrouble
 from bot.channels.wechat.sender import WechatSender
 from bot.channels.wechat.settings import WechatSettings
 from bot.outgoing.queue_position import words_for
@@ -75,7 +75,7 @@ class WechatAdapter(Adapter):
             part_pause_seconds=settings.wechat_part_pause_seconds,
         )
         sender = WechatSender(connection=self._connection, contacts=contacts, pace=self._pace, begin=context.begin)
-        super().__init__(sender, split=partial(split, limit=settings.wechat_part_length))
+        super().__init__(sender, fetch=self._fetch, split=partial(split, limit=settings.wechat_part_length))
 
     async def listen(self, on_ready: Callable[[], None]) -> None:
         """`on_ready` is called on the first connection, which is kept until the last text is marked."""
@@ -94,6 +94,14 @@ class WechatAdapter(Adapter):
 
     def hurry(self) -> None:
         self._pace.close()
+
+    async def _fetch(self, reference: str, max_bytes: int) -> bytes:
+        """The content of a message; raises `MediumUnavailable`, and what a broken line raises."""
+        try:
+            filebox = await self._connection.puppet.file(reference)
+        except PuppetTrouble as trouble:
+            raise media.meaning(trouble) from None
+        return await self._services.executors.media.run(partial(media.read, filebox, max_bytes))
 
     async def _tell_who_waits(self) -> None:
         """Only if it can be sent at once: later it would be wrong."""

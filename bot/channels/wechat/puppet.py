@@ -151,6 +151,10 @@ class Puppet(PuppetService):  # type: ignore[misc]  # wechaty has no types
         sent = await self.call("message_send_file", conversation_id=conversation_id, filebox=came.filebox)
         return sent.id or None
 
+    async def file(self, message_id: str) -> str:
+        """What came in a message, as `bot.channels.wechat.media` reads it."""
+        return str((await self.call("message_file", id=message_id)).filebox or "")
+
     async def _version(self) -> str:
         try:
             return str((await self.call("version")).version)

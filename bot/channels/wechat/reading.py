@@ -9,7 +9,8 @@ from typing import Protocol
 
 from bot.channels.wechat import speech
 from bot.channels.wechat.chat import WechatChat
-from dialogue.messages import InboundMessage
+from dialogue.messages import InboundMessage, MediumOffer
+from dialogue.states import MediumKind
 
 _MENTION_END = r"(?:\u2005|\s|$)"
 """WeChat ends a mention by U+2005, some puppets by a space."""
@@ -51,6 +52,14 @@ class Form(IntEnum):
     POST = 16
 
 
+_MEDIA = {
+    Form.ATTACHMENT: MediumKind.FILE,
+    Form.AUDIO: MediumKind.VOICE,
+    Form.EMOTICON: MediumKind.IMAGE,
+    Form.IMAGE: MediumKind.IMAGE,
+    Form.VIDEO: MediumKind.VIDEO,
+}
+"""What a puppet can hand over as a file."""
 _NOTICES = {Form.UNKNOWN, Form.GROUP_NOTE, Form.RECALLED, Form.POST}
 """Said by nobody, or to nobody."""
 
@@ -118,6 +127,7 @@ def read(payload: Payload, account: Account, *, are_rooms_served: bool, now: dat
         sent_at=sent_at,
         is_private=place.room_id is None,
         shown_reference=payload.id,
+        media=(MediumOffer(kind=_MEDIA[form], reference=payload.id, mark=payload.id),) if form in _MEDIA else (),
     )
     return Said(message) if form is Form.TEXT else Showed(message)
 

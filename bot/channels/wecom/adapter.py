@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import structlog
 from bot.channels.runtime import Adapter, AdapterContext, Runtime
 from bot.channels.tencent.encryption import CallbackCipher
 from bot.channels.tencent.errors import ApiError, Unreachable
+from bot.channels.wecom import media
 from bot.channels.wecom.api import Api
 from bot.channels.wecom.callback import Callback
 from bot.channels.wecom.colleagues import Colleagues
@@ -96,7 +98,11 @@ class WecomAdapter(Adapter):
             packing=services.executors.exports,
         )
         super().__init__(
-            sender, send_files=sender.send_files, max_file_bytes=MAX_FILE_BYTES, listening=Listening.PUSHED
+            sender,
+            send_files=sender.send_files,
+            fetch=partial(media.fetch, self._api),
+            max_file_bytes=MAX_FILE_BYTES,
+            listening=Listening.PUSHED,
         )
 
     async def greet(self) -> bool:

@@ -93,10 +93,16 @@ class Api:
         answer = await self.call("media/upload", query={"type": kind}, files=files, seconds=_UPLOAD_SECONDS)
         return str(answer["media_id"])
 
+    async def download(self, media_id: str) -> bytes:
+        """What a person sent, in the last three days; empty where an answer has no file."""
+        answer = await self.call("media/get", query={"media_id": media_id}, seconds=_UPLOAD_SECONDS)
+        content = answer.get(CONTENT)
+        return content if isinstance(content, bytes) else b""
+
     async def copy(self, kind: str, media_id: str) -> str:
         """What a person sent, as something that we may send; nothing of it is kept here. Returns its media id."""
-        answer = await self.call("media/get", query={"media_id": media_id}, seconds=_UPLOAD_SECONDS)
-        return await self.upload(f"{kind}.{_ENDINGS.get(kind, 'bin')}", answer[CONTENT], kind=kind)
+        content = await self.download(media_id)
+        return await self.upload(f"{kind}.{_ENDINGS.get(kind, 'bin')}", content, kind=kind)
 
     async def call(
         self,

@@ -21,6 +21,7 @@ from bot.channels.wecom import menus
 from bot.channels.wecom.chat import WecomChat
 from bot.channels.wecom.colleagues import Colleagues
 from bot.channels.wecom.manifest import MANIFEST
+from bot.channels.wecom.media import media_in
 from bot.channels.wecom.reading import (
     DutyChanged,
     Entered,
@@ -176,6 +177,7 @@ class Intake:
             forwarded=said.forwarded if isinstance(said, Wrote) else "",
             beside=said.beside if isinstance(said, Showed) else "",
             shown_reference=said.medium if isinstance(said, Showed) else None,
+            media=media_in(said.medium) if isinstance(said, Showed) and said.medium is not None else (),
             sent_at=said.sent_at,
             is_private=True,
             allowance=MANIFEST.capabilities.allowance(said.sent_at),

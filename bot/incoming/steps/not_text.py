@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from bot.incoming import answers, consent_question, relay
 from bot.incoming.receipt import Receipt
+from bot.incoming.relay import Sight
 from bot.incoming.situation import Aside, NotText, Outcome, Situation, Text
 from care.screening import Tier
 
@@ -13,7 +14,8 @@ _MARK = "\N{OBJECT REPLACEMENT CHARACTER}"
 def decide(situation: Situation) -> Outcome:
     if not isinstance(situation.what, NotText | Aside):
         return situation
-    is_shown = isinstance(situation.what, NotText) and relay.may_show(situation) and relay.show(situation)
+    is_to_be_shown = isinstance(situation.what, NotText) and relay.may_show(situation)
+    sight = relay.show(situation) if is_to_be_shown else Sight.NONE
     if situation.words.screening_at_length.tier >= Tier.ACTIVE:
         # a file's name, or a topic's, is the person's choice: danger in it is answered as words are
         words = replace(situation.words, raw=situation.words.beside, beside="")
@@ -25,8 +27,7 @@ def decide(situation: Situation) -> Outcome:
     if situation.platform_holder is not None:  # who sees it there; a sentence of ours would come when they have ended
         answers.store(situation, _MARK)
         return Receipt()
-    if situation.is_held_by_a_human:
-        key = "takeover_shown" if is_shown else "takeover_not_text"
-        relay.pass_on(situation, situation.rules.texts.say(key))
-    key = "error_not_text_but_shown" if is_shown else "error_not_text"
+    if sight is Sight.COPIED:
+        relay.pass_on(situation, situation.rules.texts.say("takeover_shown"))
+    key = "error_not_text" if sight is Sight.NONE else "error_not_text_but_shown"
     return answers.say_once(situation, situation.rules.texts.say(key), mark=_MARK)

@@ -24,6 +24,7 @@ T = TypeVar("T")
 TOKEN = "4242:loopback-token-that-no-log-may-show"
 
 _DRAFT_SECONDS = 30.0
+_LARGEST_DOWNLOAD = 20_000_000
 _COUNTED = {"sendMessage", "editMessageText"}
 
 
@@ -43,6 +44,7 @@ class Telegram:
         self.moved: dict[int, int] = {}
         self.menus: dict[int, str] = {}
         self.copies: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        self.files: dict[str, bytes] = {}
         self.gone_topics: set[int] = set()
         self.rang: list[int] = []
         self.no_draft_chats: set[int] = set()
@@ -183,7 +185,14 @@ class Telegram:
         self._last_update = update
         self._has_updates.set()
 
+    def _file(self, name: str) -> Answer:
+        self.calls.append(("file", time.monotonic()))
+        content = self.files.get(name)
+        return Answer(404, b"") if content is None else Answer(200, content, "application/octet-stream")
+
     async def _serve(self, path: str, fields: dict[str, Any]) -> Answer:
+        if path.startswith("/file/"):
+            return self._file(path.removeprefix(f"/file/bot{self.token}/photos/"))
         token, _, method = path.removeprefix("/bot").partition("/")
         if token != self.token:
             return refused(401, "Unauthorized")
@@ -294,6 +303,20 @@ class Telegram:
         copied = (int(fields["from_chat_id"]), int(fields["message_id"]))
         self.copies[int(fields["chat_id"])].append(copied)
         return {"message_id": self._next_message_id}
+
+    async def _do_sendDocument(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
+        self._next_message_id += 1
+        sent = Sent(self._next_message_id, [fields.get("caption", "")], file=fields["document"])
+        self.sent[int(fields["chat_id"])].append(sent)
+        return shown_as(int(fields["chat_id"]), sent)
+
+    async def _do_getFile(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
+        file_id = fields["file_id"]
+        if file_id not in self.files:
+            raise Refusal(400, "Bad Request: wrong file identifier/HTTP URL specified")
+        if len(self.files[file_id]) > _LARGEST_DOWNLOAD:
+            raise Refusal(400, "Bad Request: file is too big")
+        return {"file_id": file_id, "file_unique_id": file_id, "file_path": f"photos/{file_id}"}
 
     async def _do_sendMediaGroup(self, fields: dict[str, Any]) -> Any:  # noqa: N802 - as above
         chat_id = int(fields["chat_id"])
