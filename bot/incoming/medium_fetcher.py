@@ -28,7 +28,6 @@ from dialogue.errors import ConversationClosed, DialogueError, Erased, NoSuchCon
 from dialogue.states import MediumLoss
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
-from dialogue.storage.ids import id_named
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -39,6 +38,7 @@ _FETCH_SECONDS = 60.0
 _LEASE_SECONDS = 180.0
 _LOOK_SECONDS = 60.0
 """Between two looks that nothing asks for; what a predecessor left waits no longer."""
+_BURST = timedelta(minutes=1)
 _PATIENCE = timedelta(minutes=15)
 """A platform or a network that is ill for a while costs nobody their picture."""
 _FIRST_PAUSE_SECONDS = 2.0
@@ -174,16 +174,16 @@ class MediumFetcher:
     def _give_up(self, wanted: WantedMedium, loss: MediumLoss, session: Session) -> None:
         """Who holds it hears why; the person, who was told that it can be seen, that it cannot."""
         held, now = self._held(session, wanted), self._clock()
+        is_one_of_several = media.was_one_lost(session, wanted.conversation_id, since=now - _BURST)
         if not media.lose(session, wanted, loss, now=now) or held is None:
             return
         lost = media.one(session, self._office.keys, wanted.id)
         if held.relay_to is not None and lost is not None:
             words = medium_words.in_brackets(lost, self._office.texts)
             takeover.relay(session, self._office, held, words, to=held.relay_to, tier=0, now=now)
-        texts = spoken(self._office.texts, people.language_of(session, held.person_id))
-        this_minute = now.replace(second=0, microsecond=0)
-        once = id_named(f"{held.id} not seen", at=this_minute)  # of an album, one notice
-        takeover.regret(session, held, texts.say("error_medium_not_seen"), once=once, now=now)
+        if not is_one_of_several:  # such as an album
+            texts = spoken(self._office.texts, people.language_of(session, held.person_id))
+            takeover.regret(session, held, texts.say("error_medium_not_seen"), now=now)
 
     def _held(self, session: Session, wanted: WantedMedium) -> Held | None:
         """The conversation, its person locked; None if nobody waits for what was fetched."""

@@ -244,10 +244,9 @@ def show_kept(session: Session, held: Held, medium_id: UUID, *, to: Address, now
     _owe(session, held, to, shown.mark_kept(medium_id), DeliveryKind.RELAY, now=now)
 
 
-def regret(session: Session, held: Held, text: str, *, once: UUID, now: datetime) -> None:
-    """Tell the person what the holder does not see after all; `once`: the id of that notice."""
-    if session.get(Delivery, once) is None:
-        _owe(session, held, held.address, text, DeliveryKind.NOTICE, delivery_id=once, now=now)
+def regret(session: Session, held: Held, text: str, *, now: datetime) -> None:
+    """Tell the person what the holder does not see after all."""
+    _owe(session, held, held.address, text, DeliveryKind.NOTICE, now=now)
 
 
 def held_by(session: Session, holder: str) -> list[UUID]:

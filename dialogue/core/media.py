@@ -58,6 +58,16 @@ _MINE = (
     )
     .with_for_update()
 )
+_LOST_SINCE = (
+    select(MEDIA.c.id)
+    .where(
+        MEDIA.c.conversation_id == bindparam("of_conversation"),
+        MEDIA.c.state == MediumState.LOST,
+        MEDIA.c.attempt > 0,
+        MEDIA.c.settled_at > bindparam("since"),
+    )
+    .limit(1)
+)
 _DROP_CHUNKS = delete(MEDIUM_CHUNKS).where(MEDIUM_CHUNKS.c.medium_id == bindparam("medium_id"))
 _CHUNKS = (
     select(MEDIUM_CHUNKS.c.id, MEDIUM_CHUNKS.c.content)
@@ -229,6 +239,11 @@ def lose(session: Session, wanted: WantedMedium, loss: MediumLoss, *, now: datet
     session.execute(_DROP_CHUNKS, {"medium_id": wanted.id})
     _settle(session, wanted.id, MediumState.LOST, loss=loss, now=now)
     return True
+
+
+def was_one_lost(session: Session, conversation_id: UUID, *, since: datetime) -> bool:
+    """Whether another one of that conversation, which had been asked for, was lost since then."""
+    return session.scalar(_LOST_SINCE, {"of_conversation": conversation_id, "since": since}) is not None
 
 
 def put_off(session: Session, wanted: WantedMedium, *, until: datetime) -> None:

@@ -14,8 +14,8 @@ from dialogue.tables.mapping import Table, core, only_where
 class Medium(Table):
     """One of them. `reference` is what the channel fetches it by, `name` a file's; both are sealed, as the chunks are.
 
-    `size` is in bytes, as far as it is known; `content_type` is what the content says of itself. Whoever fetches it has raised `attempt`, and holds it until
-    `next_attempt_at`.
+    `size` is in bytes, as far as it is known; `content_type` is what the content says of itself. Whoever fetches it has
+    raised `attempt`, and holds it until `next_attempt_at`.
     """
 
     __tablename__ = "media"

@@ -17,6 +17,8 @@ _KINDS = {
     "document": MediumKind.FILE,
     "live_photo": MediumKind.IMAGE,
     "paid_media": MediumKind.FILE,
+    "rich_message": MediumKind.FILE,
+    "sticker": MediumKind.IMAGE,
 }
 """By the field of a message, in the order in which one of two that are the same is taken: a GIF is a document too."""
 

@@ -1,7 +1,7 @@
 """Pictures and voice are fetched for the human who answers, and for nobody else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from uuid import UUID
@@ -45,11 +45,11 @@ class Files:
 
 
 @pytest.fixture
-def talk(rooms: Rooms) -> Iterator[Talk]:
+def talk(rooms: Rooms) -> Talk:
     talk = Talk(rooms)
     talk.rules = replace(talk.rules, max_medium_bytes=LIMIT)
     talk.agree()
-    yield talk
+    return talk
 
 
 @pytest.fixture

@@ -70,6 +70,7 @@ class Gateway:
         self.is_durable = is_durable
         self.sent: list[Sent] = []
         self.files: list[tuple[str, str]] = []
+        self.box: str | None = ""  # of each message, instead of its name; None: it has none
         self.calls: list[str] = []
         self.acknowledged: list[str] = []
         self.accepted: list[str] = []
@@ -276,7 +277,9 @@ class Gateway:
         return response
 
     async def _on_message_file(self, request: Any) -> Any:
-        return _protocol().MessageFileResponse(filebox=f"the file of {request.id}")
+        if self.box is None:
+            raise GRPCError(Status.NOT_FOUND, "no such message")
+        return _protocol().MessageFileResponse(filebox=self.box or f"the file of {request.id}")
 
     async def _on_message_send_file(self, request: Any) -> Any:
         self.files.append((request.conversation_id, request.filebox))

@@ -21,7 +21,7 @@ def test_several_pictures_get_one_answer(talk: Talk) -> None:
 def test_an_admin_who_answers_is_told_that_something_came(talk: Talk) -> None:
     talk.taken_over()
     talk.answered(not_text.decide, "", what=NotText())
-    assert talk.words.say("takeover_not_text") in talk.owed(to=talk.admin)[0]
+    assert talk.words.say("medium_lost_no_file") in talk.owed(to=talk.admin)[0]
 
 
 def test_an_admin_on_the_same_platform_sees_each_picture_once_and_the_person_is_told_so(talk: Talk) -> None:
