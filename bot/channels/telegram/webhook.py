@@ -14,6 +14,7 @@ from tornado.routing import URLSpec
 from tornado.web import Application, RequestHandler
 
 from bot.channels.telegram.intake import Intake
+from bot.channels.telegram.move_barrier import MoveBarrier
 from bot.channels.telegram.raw import Raw
 from bot.health import Health
 from bot.incoming.faults import Faults
@@ -29,7 +30,14 @@ class Webhook:
     """Listens until closed; also serves `/healthz`."""
 
     def __init__(self, intake: Intake, health: Health, *, secret: str) -> None:
-        shared = {"intake": intake, "health": health, "secret": secret.encode(), "faults": Faults(), "held_back": set()}
+        shared = {
+            "intake": intake,
+            "health": health,
+            "secret": secret.encode(),
+            "faults": Faults(),
+            "held_back": set(),
+            "barrier": MoveBarrier(),
+        }
         routes = [URLSpec(r"/healthz", _Alive), URLSpec(r"/.*", _Updates, shared)]
         self._server = HTTPServer(
             Application(list[Any](routes), log_function=_log_nothing), max_body_size=_MAX_UPDATE_BYTES
@@ -52,12 +60,22 @@ class Webhook:
 
 
 class _Updates(RequestHandler):
-    def initialize(self, intake: Intake, health: Health, secret: bytes, faults: Faults, held_back: set[int]) -> None:
+    def initialize(
+        self,
+        *,
+        intake: Intake,
+        health: Health,
+        secret: bytes,
+        faults: Faults,
+        held_back: set[int],
+        barrier: MoveBarrier,
+    ) -> None:
         self._intake = intake
         self._health = health
         self._secret = secret
         self._faults = faults
         self._held_back = held_back
+        self._barrier = barrier
 
     async def post(self) -> None:
         if not hmac.compare_digest(self.request.headers.get(SECRET_HEADER, "").encode(), self._secret):
@@ -77,7 +95,8 @@ class _Updates(RequestHandler):
     async def _settle(self, raw: Raw, update_id: int) -> bool:
         """Stored, or kept for staff."""
         try:
-            await self._take(raw, update_id)
+            async with self._barrier.passing(raw, update_id):
+                await self._take(raw, update_id)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not cost the words
             reason = str(error) if isinstance(error, EnvironmentFault) else type(error).__name__
             log.warning("update_refused", error=reason, update_id=update_id)
