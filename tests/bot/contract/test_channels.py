@@ -121,6 +121,34 @@ class TestChannel:
         with services.database.read() as session:
             assert session.scalar(select(func.count(Conversation.id))) == 2
 
+    @pytest.mark.parametrize(
+        ("words", "end", "farewell"),
+        [
+            ("我這幾天都睡不著覺", "結束聊天", "照顧好自己"),
+            ("我這幾天都睡不著覺", "ＳＴＯＰ！", "照顧好自己"),
+            ("I have not slept well for days", "STOP", "Take good care of yourself"),
+        ],
+    )
+    async def test_a_farewell_is_in_the_persons_own_script(
+        self, seat: Seat, model: Model, words: str, end: str, farewell: str
+    ) -> None:
+        seat.say(words)
+        await until(lambda: seat.told() == [f"收到：{words}"])
+        seat.say(end)
+        await until(lambda: len(seat.told()) == 2)
+        assert farewell in seat.told()[1]
+
+    async def test_their_data_and_the_last_words_are_in_the_persons_own_script(self, seat: Seat, model: Model) -> None:
+        seat.say("我這幾天都睡不著覺")
+        await until(lambda: len(seat.told()) == 1)
+        seat.say("匯出我的資料")
+        await until(lambda: "支持者（AI生成）：收到：我這幾天都睡不著覺" in seat.handed_over())
+        assert "我的資料" in seat.handed_over()
+        seat.say("刪除我的資料")
+        await until(lambda: "確認刪除" in seat.told()[-1])
+        seat.say("確認刪除")
+        await until(lambda: "已經刪除" in seat.told()[-1])
+
     async def test_what_is_too_long_is_refused_kindly_and_the_next_words_are_answered(
         self, seat: Seat, model: Model
     ) -> None:

@@ -74,7 +74,7 @@ def seen(talk: Talk, conversation_id: UUID) -> list[SeenMedium]:
 
 
 @asynccontextmanager
-async def fetching(talk: Talk, fetch: Fetch, **options: float) -> AsyncIterator[MediumFetcher]:
+async def fetching(talk: Talk, fetch: Fetch, *, fetch_seconds: float = 60.0) -> AsyncIterator[MediumFetcher]:
     fetcher = MediumFetcher(
         channel=CHANNEL,
         fetch=fetch,
@@ -82,7 +82,7 @@ async def fetching(talk: Talk, fetch: Fetch, **options: float) -> AsyncIterator[
         office=talk.rules.office,
         max_bytes=LIMIT,
         clock=talk.clock,
-        **options,
+        fetch_seconds=fetch_seconds,
     )
     running = asyncio.create_task(fetcher.run())
     try:
@@ -189,7 +189,8 @@ async def test_each_picture_of_an_album_is_fetched_once(talk: Talk, held: UUID) 
         show(talk, replace(OFFER, reference=f"file-{mark}", mark=mark), external_id="album")
     files = Files()
     async with fetching(talk, files.fetch) as fetcher:
-        await until(lambda: fetcher.wake() or all(one.state is MediumState.KEPT for one in seen(talk, held)))
+        fetcher.wake()
+        await until(lambda: all(one.state is MediumState.KEPT for one in seen(talk, held)))
     assert sorted(files.asked) == ["file-u1", "file-u2", "file-u3"]
     assert len(talk.owed()) == 1
 
@@ -205,4 +206,5 @@ async def test_one_that_takes_for_ever_holds_up_no_other_for_ever(talk: Talk, he
         return await files.fetch(reference, max_bytes)
 
     async with fetching(talk, fetch, fetch_seconds=0.05) as fetcher:
-        await until(lambda: fetcher.wake() or len(files.asked) == 2)
+        fetcher.wake()
+        await until(lambda: len(files.asked) == 2)
