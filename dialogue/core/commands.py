@@ -11,7 +11,8 @@ _EDGE = re.compile(r"^(?:\[\w{1,8}\]|[^\w/])+|(?:\[\w{1,8}\]|[^\w])+$")
 """Emoji, also by their names in brackets as WeChat has them, punctuation and blanks around a command."""
 _BETWEEN_CHARACTERS = re.compile(r"(?<=[\u4e00-\u9fff])[ \t]+(?=[\u4e00-\u9fff])")
 _POLITELY = re.compile(
-    r"(?:请|麻烦|我要|我想|我想要|please |i want to |i would like to |let's )?(?P<words>.*?)(?:吧|谢谢|,? thanks|,? thank you|,? please)?"
+    r"(?:请|麻烦|我要|我想|我想要|please |i want to |i would like to |let's )?(?P<words>.*?)"
+    r"(?:吧|谢谢|,? thanks|,? thank you|,? please)?"
 )
 """Only around words that name the conversation: 请停止 and "please stop" may be said to somebody else."""
 _ANY_SLASH = re.compile(r"[/／][\w@]+(?P<rest>\s.*)?", re.DOTALL)
