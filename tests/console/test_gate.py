@@ -66,6 +66,7 @@ MATRIX: dict[tuple[str, str], Role | None] = {
     ("POST", "/staff/{id}/second-factor"): ADMIN,
     ("GET", "/conversations/{id}/pulse"): COUNSELLOR,
     ("POST", "/conversations/{id}/transcript"): COUNSELLOR,
+    ("GET", "/conversations/{id}/media/{medium}"): COUNSELLOR,
     ("POST", "/conversations/{id}/say"): COUNSELLOR,
     ("POST", "/conversations/{id}/words"): COUNSELLOR,
     ("POST", "/conversations/{id}/keep"): COUNSELLOR,
