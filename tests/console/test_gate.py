@@ -175,6 +175,8 @@ def _expected_of_get(page: PageRoute, role: Role | None, *, may: bool) -> int:
         return 410
     if page.path.startswith("/sign-in/oidc"):
         return 404  # no single sign-on is set
+    if page.path.endswith("/media/{medium}") and may:
+        return 403  # in the sitting of a transcript only
     if page.path == "/sign-in":
         return 200 if role is None else 303
     if page.path == "/sign-in/second":

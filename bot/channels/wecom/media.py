@@ -3,8 +3,8 @@
 https://developer.work.weixin.qq.com/document/path/90254
 """
 
-from bot.channels.wecom.api import Api
 from bot.channels.tencent.errors import ApiError
+from bot.channels.wecom.api import Api
 from bot.channels.wecom.errors import NO_RIGHTS, Code
 from bot.incoming.medium_fetcher import MediumUnavailable
 from dialogue.messages import MediumOffer
