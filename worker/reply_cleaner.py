@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from worker.reply_loops import without_loops
 from worker.reply_markers import (
+    BRACKETED_THOUGHT,
     CLOSE,
     EMPTY_THOUGHT,
     FENCED_THOUGHT,
@@ -43,7 +44,8 @@ def clean(raw: str, *, is_finished: bool, thinks_aloud: bool = False) -> Cleaned
     `thinks_aloud`: this model is known to begin with thoughts that it does not mark, so nothing is shown before their
     end.
     """
-    text = EMPTY_THOUGHT.sub("", FENCED_THOUGHT.sub("", raw.lstrip("\ufeff\u200b\u2060")))
+    text = _without_stage_directions(raw.lstrip("\ufeff\u200b\u2060"))
+    text = EMPTY_THOUGHT.sub("", FENCED_THOUGHT.sub("", text))
     text, is_thinking, was_aloud = _without_thoughts(
         text, is_finished=is_finished, hides_all=thinks_aloud and not is_finished
     )
@@ -114,6 +116,11 @@ def _without_labelled_thoughts(text: str, *, is_finished: bool) -> tuple[str, bo
     if reply := LABELLED_REPLY.search(text):
         return text[reply.end() :], False
     return (text, False) if is_finished else ("", True)
+
+
+def _without_stage_directions(text: str) -> str:
+    thought = BRACKETED_THOUGHT.match(text)
+    return text if thought is None else text[thought.end() :]
 
 
 def _without_lead(text: str) -> str:
