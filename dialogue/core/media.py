@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, delete, exists, insert, select, update
+from sqlalchemy import and_, bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from dialogue.core import content_types, people
@@ -73,6 +73,9 @@ _CHUNKS = (
     select(MEDIUM_CHUNKS.c.id, MEDIUM_CHUNKS.c.content)
     .where(MEDIUM_CHUNKS.c.medium_id == bindparam("medium_id"))
     .order_by(MEDIUM_CHUNKS.c.seq)
+)
+_KEPT_SIZE = select(func.count().label("count_of_all"), func.sum(MEDIA.c.size).label("bytes_of_all")).where(
+    MEDIA.c.state == MediumState.KEPT
 )
 _OF_MESSAGE = select(MEDIA.c.id).where(
     MEDIA.c.person_id == bindparam("of_person"),
@@ -288,6 +291,12 @@ def content(session: Session, keys: MasterKeys, medium_id: UUID) -> bytes:
     if row is None or row.state is not MediumState.KEPT:
         return b""
     return b"".join(_chunks(session, people.key_of(session, keys, row.person_id), medium_id))
+
+
+def kept_size(session: Session) -> tuple[int, int]:
+    """How many there are, and how many bytes they have together."""
+    row = session.execute(_KEPT_SIZE).one()
+    return row.count_of_all, row.bytes_of_all or 0
 
 
 def _chunks(session: Session, key: PersonKey, medium_id: UUID) -> Iterator[bytes]:

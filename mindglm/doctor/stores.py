@@ -21,7 +21,7 @@ from dialogue.admin import reachability
 from dialogue.admin.cases.escalation_list import CallBy
 from dialogue.admin.office import Office
 from dialogue.broker.signals import redis_url
-from dialogue.core import people, unparsed
+from dialogue.core import media, people, unparsed
 from dialogue.errors import DatabaseUnavailable, SchemaMismatch, WrongSecretKey
 from dialogue.process import admins, home
 from dialogue.process.key_file import master_keys
@@ -83,6 +83,9 @@ def examine_processes(patient: Patient) -> Iterator[CheckResult]:
         with database.read() as session:
             found = presence.present(session)
             unread_count = unparsed.unread_count(session)
+            kept_count, kept_bytes = media.kept_size(session)
+    if kept_count:
+        yield note("media_kept", count=kept_count, megabytes=round(kept_bytes / 1_000_000, 1))
     if unread_count:
         yield warn("updates_unread", count=unread_count)
     now = utc_now()

@@ -102,6 +102,8 @@ def test_it_is_wanted_once_fetched_in_pieces_and_comes_out_as_it_came(rooms: Roo
     assert write(rooms, wanted)
     assert content(rooms, wanted.id) == PICTURE
     assert rows(rooms.database) == (1, 2)
+    with rooms.database.read() as session:
+        assert media.kept_size(session) == (1, len(PICTURE))
 
 
 def test_nothing_of_it_can_be_read_in_the_database(rooms: Rooms, held: UUID) -> None:
