@@ -108,7 +108,8 @@ _SPECIAL = (
 _FRAME = (
     r"<\|[^|<>\n]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>|＜\|[^|＜＞\n]{1,40}\|＞|\[\|[^|\[\]\n]{1,40}\|\]"
     rf"|</?(?:{_SPECIAL})>|</?<?/?SYS>>|\[/?INST\]|\[gMASK\]|\[s?MASK\]|\[(?:CLS|SEP|PAD|UNK|BOS|EOS|EOT|END)\]"
-    r"|[（(\[【]\s*(?:end of (?:reply|response|message|text|conversation|dialogue)|(?:回复|回答|对话)结束|全文完)\s*[)）\]】]"
+    r"|[（(\[【]\s*(?:end of (?:reply|response|message|text|conversation|dialogue)|(?:回复|回答|对话)结束|全文完)"
+    r"\s*[)）\]】]"
     r"|\[(?:UNUSED_TOKEN_\d+|/?AVAILABLE_TOOLS|/?TOOL_(?:CALLS|RESULTS|CONTENT)|/?SYSTEM_PROMPT)\]|\[Round\s*\d*\]?"
 )
 _BRACKETED = rf"[\[【<＜]\s*(?:{_OURS}|{_THEIRS})\s*[\]】>＞]"
@@ -121,7 +122,8 @@ LEADING: Final = re.compile(
     rf"\s*(?:(?:{_FRAME})\s*(?:(?:{_OURS})\s*\n)?(?:[:：]\s*)?|(?:#{{2,6}}\s*)?(?:\*\*|__)?{_LEADING_OURS}{_LABEL_TAIL}"
     rf"|(?:#{{2,6}}\s*{_LEADING_OURS}|assistant|supporter|model|bot|支持者|助手)[ \t]*\n|assistant(?=\s*<\|)"
     r"|(?:(?:好的?|当然|没问题|当然可以|sure|certainly|of course|okay)[，,!！。. ]{0,3})?"
-    r"(?:(?:以下|下面)是(?:我|给\S{0,6}|对\S{0,8})?的?(?:回复|回答|回应|答复)|here(?:'s| is) (?:the|my|a)(?: \w+){0,2} (?:reply|response|answer))"
+    r"(?:(?:以下|下面)是(?:我|给\S{0,6}|对\S{0,8})?的?(?:回复|回答|回应|答复)"
+    r"|here(?:'s| is) (?:the|my|a)(?: \w+){0,2} (?:reply|response|answer))"
     r"[^\n:：]{0,30}[:：]\s*"
     rf"|[\[【<＜]\s*{_OURS}\s*[\]】>＞]\s*[:：]?)",
     re.IGNORECASE,

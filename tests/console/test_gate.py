@@ -175,14 +175,12 @@ def _expected_of_get(page: PageRoute, role: Role | None, *, may: bool) -> int:
         return 410
     if page.path.startswith("/sign-in/oidc"):
         return 404  # no single sign-on is set
-    if page.path.endswith("/media/{medium}") and may:
-        return 403  # in the sitting of a transcript only
     if page.path == "/sign-in":
         return 200 if role is None else 303
     if page.path == "/sign-in/second":
         return 303  # there is none to give, or nobody to give it
     if may:
-        return 200
+        return 403 if page.path.endswith("/media/{medium}") else 200  # a medium is shown within a sitting only
     return 303 if role is None else 403
 
 
