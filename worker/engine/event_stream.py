@@ -56,6 +56,8 @@ async def parts(chunks: AsyncIterable[bytes]) -> AsyncIterator[StreamEvent]:
                 break
             yield StreamEvent("", Finish.STOP)
             return
+        if not pending and not payload.startswith("{"):
+            continue  # a sign of life in words of the server's own
         pending += payload
         event = _parsed(pending)
         if event is not None:
@@ -105,8 +107,8 @@ def _stream_event(event: dict[str, Any]) -> StreamEvent:
 
 def _first_choice(choices: object) -> dict[str, Any]:
     """Only one was asked for, and another would be mixed into it."""
-    given = choices if isinstance(choices, list) else []
-    return next((one for one in given if isinstance(one, dict) and not one.get("index")), {})
+    given = choices if isinstance(choices, list) else [choices]
+    return next((one for one in given if isinstance(one, dict) and str(one.get("index") or 0) == "0"), {})
 
 
 def _object(value: object) -> dict[str, Any]:

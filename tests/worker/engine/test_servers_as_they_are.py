@@ -114,6 +114,9 @@ def reply(stream: bytes, **options: Any) -> Progress:
         (b'data: {"choices": [], "usage": {"prompt_tokens": "3"}}\n\n' + event("我在听。") + END, "我在听。"),
         (event("我在听。") + event("别的", index=1) + END, "我在听。"),
         (event("别的", index=1) + event("我在听。", index=0) + END, "我在听。"),
+        (event("我在听。", index="0") + event("别的", index="1") + END, "我在听。"),
+        (b"data: ping\n\ndata: [HEARTBEAT]\n\n" + event("我在") + b"data: :\n\n" + event("听。") + END, "我在听。"),
+        ('data: {"choices": {"index": 0, "delta": {"content": "我在听。"}}}\n\n'.encode() + END, "我在听。"),
         (event("我在听。") + b"data: [done]\n\n", "我在听。"),
         (
             rb'data: {"choices": [{"delta": {"content": "\ud83d"}}]}'
