@@ -9,12 +9,6 @@ END_WORDS = "结束对话"
 
 _EDGE = re.compile(r"^(?:\[\w{1,8}\]|[^\w/])+|(?:\[\w{1,8}\]|[^\w])+$")
 """Emoji, also by their names in brackets as WeChat has them, punctuation and blanks around a command."""
-_BETWEEN_CHARACTERS = re.compile(r"(?<=[\u4e00-\u9fff])[ \t]+(?=[\u4e00-\u9fff])")
-_POLITELY = re.compile(
-    r"(?:请|麻烦|我要|我想|我想要|please |i want to |i would like to |let's )?(?P<words>.*?)"
-    r"(?:吧|谢谢|,? thanks|,? thank you|,? please)?"
-)
-"""Only around words that name the conversation: 请停止 and "please stop" may be said to somebody else."""
 _ANY_SLASH = re.compile(r"[/／][\w@]+(?P<rest>\s.*)?", re.DOTALL)
 _SLASH_COMMAND = re.compile(r"/(?P<name>[A-Za-z][A-Za-z0-9_]*)(@\w+)?(?P<rest>\s.*)?", re.DOTALL)
 
@@ -124,7 +118,6 @@ _BEFORE_COLON = {
     "emergency contact": Command.CONTACT,
 }
 _WITH_COLON = re.compile(r"(?P<words>[^:：\n]{1,20})[:：](?P<rest>.*)", re.DOTALL)
-_OF_THE_CONVERSATION = ("对话", "聊天", "会话", "conversation", "chat")
 _CHOICES = {"yes": Command.SHARE_YES, "on": Command.SHARE_YES, "no": Command.SHARE_NO, "off": Command.SHARE_NO}
 _CONFIRMING = {"confirm", "yes", "确认"}
 _REMOVING = frozenset({"remove", "delete", "删除", "不要了", "取消"})
@@ -139,11 +132,9 @@ def source_label(text: str) -> str | None:
 def parse(text: str) -> Command | None:
     """The command that the whole message is, if it is one: in either script and width, with any emoji around it."""
     folded = _folded(text)
-    words = _BETWEEN_CHARACTERS.sub("", _EDGE.sub("", folded))
+    words = _EDGE.sub("", folded)
     if (named := _BY_WORDS.get(words) or _BY_WORDS.get(words.removeprefix("/"))) is not None:
         return named
-    if _is_polite_end(words):
-        return Command.END
     slash = _SLASH_COMMAND.fullmatch(folded.strip()) or _SLASH_COMMAND.fullmatch(words)
     if slash is not None:
         rest = _EDGE.sub("", (slash["rest"] or "").strip())
@@ -165,12 +156,6 @@ def argument(text: str) -> str:
 def is_removal(words: str) -> bool:
     """Whether that argument of /contact removes the contact."""
     return _EDGE.sub("", _folded(words)) in _REMOVING
-
-
-def _is_polite_end(words: str) -> bool:
-    said = _POLITELY.fullmatch(words)
-    plain = _EDGE.sub("", said["words"]) if said is not None else ""
-    return any(of in plain for of in _OF_THE_CONVERSATION) and _BY_WORDS.get(plain) is Command.END
 
 
 def _folded(text: str) -> str:
