@@ -64,7 +64,7 @@ def begin(
 def is_possible(session: Session, conversation_id: UUID) -> bool:
     """Whether the platform has an app of its own in which a colleague may answer."""
     place = session.execute(_PLACE, {"conversation_id": conversation_id}).first()
-    return place is not None and budgets.has_budget(session, Address.of(place))
+    return place is not None and budgets.has_colleagues(session, Address.of(place))
 
 
 def request(
@@ -75,7 +75,7 @@ def request(
     Raises `NoSuchConversation`, `ConversationClosed`, `NoPlatformApp`.
     """
     held = takeover.locked(session, office, conversation_id)
-    if not budgets.has_budget(session, held.address):
+    if not budgets.has_colleagues(session, held.address):
         raise NoPlatformApp
     budgets.want_platform_human(session, held.address, now=now)
     audit.note(session, actor=by.name, action=Action.HAND_OVER, whom=held.whom, reason=reason, now=now)

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import and_, bindparam, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from dialogue.messages import Address, InboundMessage
+from dialogue.messages import Address, Allowance, InboundMessage
 from dialogue.states import OPEN_DELIVERY_STATES, URGENT_KINDS, DeliveryKind, DeliveryState
 from dialogue.storage.database import insert_or_ignore
 from dialogue.storage.ids import new_id
@@ -86,7 +86,7 @@ _SPENT = (
 )
 _SPENT_OF_ONE = _SPENT.where(DELIVERIES.c.grant_id == bindparam("of_grant"))
 _SPENT_OF_SEVERAL = _SPENT.where(DELIVERIES.c.grant_id.in_(bindparam("grant_ids", expanding=True)))
-_HAS_BUDGET = select(SEND_BUDGETS.c.id).where(*_AT_ADDRESS)
+_OF_AN_ACCOUNT = select(SEND_BUDGETS.c.id).where(*_AT_ADDRESS, SEND_BUDGETS.c.account != "")
 _HOLDER = select(SEND_BUDGETS.c.platform_holder).where(*_AT_ADDRESS)
 _GIVE_AWAY = (
     update(SEND_BUDGETS)
@@ -187,6 +187,9 @@ def renew(session: Session, person_id: UUID, message: InboundMessage, *, now: da
         return
     if budget.granted_at > message.sent_at:
         return
+    if _allows_for_longer(session, budget, message.allowance, now=now):  # a click adds nothing to a message's
+        session.execute(_RELEASE, {**_chat(message.address), "now": now})
+        return
     grant_id = new_id()
     session.execute(
         _CARRY_OVER, {"old_grant": budget.grant_id, "since": message.sent_at + _TICK, "new_grant": grant_id}
@@ -244,9 +247,9 @@ def platform_holder(session: Session, address: Address) -> str | None:
     return session.scalar(_HOLDER, address.columns())
 
 
-def has_budget(session: Session, address: Address) -> bool:
-    """Whether a platform limits what is sent there; only such platforms have colleagues in an app of their own."""
-    return session.execute(_HAS_BUDGET, address.columns()).first() is not None
+def has_colleagues(session: Session, address: Address) -> bool:
+    """Whether humans may answer there in the platform's own app: such platforms have accounts, and limit sending."""
+    return session.execute(_OF_AN_ACCOUNT, address.columns()).first() is not None
 
 
 def give_away(
@@ -301,6 +304,14 @@ def _locked_or_made(session: Session, address: Address) -> Any:
         _make(session, address)
         budget = session.execute(_LOCKED, address.columns()).one()
     return budget
+
+
+def _allows_for_longer(session: Session, budget: Any, allowance: Allowance, *, now: datetime) -> bool:
+    """Whether more may still be sent by the budget than by an allowance that ends before it."""
+    if budget.refused_at is not None or not now < budget.until or budget.until <= allowance.until:
+        return False
+    left = int(budget.sends) - _spent(session, {budget.grant_id}).get(budget.grant_id, 0)
+    return left >= allowance.sends
 
 
 def _is_newer(budget: Any, since: datetime) -> bool:

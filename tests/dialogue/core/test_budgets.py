@@ -1,17 +1,20 @@
 """The budget of an address on both databases: two couriers never spend it twice, a message renews it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
 from uuid import uuid4
 
+import pytest
 from sqlalchemy import select
 
 from dialogue.core import sending
 from dialogue.core.budgeted import Claimed, claim_within_budget
-from dialogue.messages import Address
+from dialogue.messages import Address, Allowance
 from dialogue.states import DeliveryKind, DeliveryState
 from dialogue.tables import SEND_BUDGETS
 from tests.bot.outgoing.rationed import SENDS, owe, write
-from tests.builders import CHANNEL, Rooms
+from tests.builders import CHANNEL, Rooms, message
 
 ME = uuid4()
 
@@ -87,6 +90,21 @@ def test_an_older_message_renews_nothing(rooms: Rooms) -> None:
     write(rooms)
     with rooms.database.read() as session:
         assert session.scalar(select(SEND_BUDGETS.c.grant_id)) == grant
+
+
+@pytest.mark.parametrize(("sent", "left"), [(0, SENDS - 1), (SENDS - 2, 2)])
+def test_what_a_click_allows_for_a_minute_replaces_no_more_than_it_gives(rooms: Rooms, sent: int, left: int) -> None:
+    write(rooms)
+    for number in range(sent):
+        owe(rooms, f"{number}号通知")
+    assert len(send_all(rooms)) == sent
+    rooms.clock.tick(5)
+    now = rooms.clock()
+    click = Allowance(sends=3, until=now + timedelta(minutes=1))
+    rooms.receive(replace(message("点了菜单", who="小王"), sent_at=now, allowance=click))
+    for number in range(SENDS):
+        owe(rooms, f"又{number}号")
+    assert len(send_all(rooms)) == left
 
 
 def test_a_refusal_by_an_older_grant_leaves_the_new_one_alone(rooms: Rooms) -> None:
