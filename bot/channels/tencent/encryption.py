@@ -10,6 +10,7 @@ import binascii
 import hashlib
 import hmac
 import re
+from secrets import token_bytes
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -39,10 +40,20 @@ class CallbackCipher:
         key = base64.b64decode(aes_key + "=")
         self._cipher = Cipher(AES(key), CBC(key[:_RANDOM]))
 
-    def is_signed(self, signature: bytes, *, timestamp: bytes, nonce: bytes, encrypted: bytes) -> bool:
-        """Whether whoever sent it knows our token."""
-        expected = hashlib.sha1(b"".join(sorted([self._token, timestamp, nonce, encrypted])))  # noqa: S324 - Tencent's
-        return hmac.compare_digest(expected.hexdigest().encode(), signature)
+    def encrypt(self, message: bytes, *, random: bytes | None = None) -> bytes:
+        """`message` for whoever has our key; `random` are 16 bytes that nobody can guess."""
+        framed = (random or token_bytes(_RANDOM)) + len(message).to_bytes(_LENGTH) + message + self._receiver_id
+        padding = _BLOCK - len(framed) % _BLOCK
+        encryptor = self._cipher.encryptor()
+        return base64.b64encode(encryptor.update(framed + bytes([padding]) * padding) + encryptor.finalize())
+
+    def sign(self, *parts: bytes) -> bytes:
+        """What proves that whoever signed those parts knows our token."""
+        return hashlib.sha1(b"".join(sorted([self._token, *parts]))).hexdigest().encode()  # noqa: S324 - Tencent's
+
+    def is_signed(self, signature: bytes, *, timestamp: bytes, nonce: bytes, encrypted: bytes = b"") -> bool:
+        """Whether whoever sent it knows our token; without `encrypted`, the signature covers no body."""
+        return hmac.compare_digest(self.sign(timestamp, nonce, encrypted), signature)
 
     def decrypt(self, encrypted: bytes) -> bytes:
         """The message; raises `NotForUs`."""

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from bot.channels.tencent.client import JsonClient
-from bot.channels.tencent.errors import OK, ApiError
+from bot.channels.tencent.errors import OK, ApiError, Unreachable
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -103,7 +103,10 @@ class TokenClient:
         if is_early and asked_at < self._renew_at:
             self._ended_early_at.append(asked_at)
         wanted = self._token_request
-        answer = await self._ask(wanted.path, wanted.query, wanted.fields, None, _SECONDS)
+        try:
+            answer = await self._ask(wanted.path, wanted.query, wanted.fields, None, _SECONDS)
+        except Unreachable as error:  # whatever became of this request, what the token is for was not asked
+            raise Unreachable(str(error), never_arrived=True) from None
         seconds = float(answer.get("expires_in", _USUAL_LIFE_SECONDS))
         self._token = str(answer["access_token"])
         self._renew_at = asked_at + seconds - _RENEW_BEFORE_SECONDS

@@ -15,12 +15,13 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
 import psutil
 from sqlalchemy import func, select
@@ -40,6 +41,8 @@ from tests.services.valkey import ValkeyServer
 _ROOT = Path(__file__).parents[3]
 _REPLY = "收到："
 _PATIENCE_SECONDS = 240.0
+
+P = TypeVar("P", bound="Called")
 
 
 @dataclass(kw_only=True)
@@ -64,11 +67,11 @@ class Verdict:
         return self.said == self.stored and not any(bad) and not self.while_a_colleague_spoke
 
 
-class House:
-    """The processes, and what kills them."""
+class House(Generic[P]):
+    """A platform, the processes before it, and what kills them."""
 
-    def __init__(self, wecom: WeCom, database: Database, processes: dict[str, Process]) -> None:
-        self.wecom = wecom
+    def __init__(self, platform: P, database: Database, processes: dict[str, Process]) -> None:
+        self.platform = platform
         self.database = database
         self.kills = 0
         self._processes = processes
@@ -94,9 +97,17 @@ class House:
             process.wait_ready()
 
 
+class Called(Protocol):
+    """A platform that calls us."""
+
+    callback_url: str
+
+
 @contextmanager
-def house(home: Path) -> Iterator[House]:
-    """`home` must be short: sockets live in it."""
+def house(
+    home: Path, platform: P, channel: str, environment: Mapping[str, str], *, adapters: int
+) -> Iterator[House[P]]:
+    """`home` must be short: sockets live in it. `environment`: what the channel's adapters need besides."""
     with ExitStack() as stack:
         hands = stack.enter_context(ThreadPoolExecutor(1))
         (home / "postgres").mkdir()
@@ -106,12 +117,10 @@ def house(home: Path) -> Iterator[House]:
         valkey = ValkeyServer(home)
         hands.submit(valkey.start).result()
         stack.callback(valkey.stop)
-        wecom = WeCom().start()
-        stack.callback(wecom.stop)
         database = connect(postgres.url())
         stack.callback(database.close)
         schema.upgrade(database)
-        environment = {
+        common = {
             "PYTHONPATH": str(_ROOT),
             "MINDGLM_DATABASE_URL": postgres.url(),
             "MINDGLM_BROKER_URL": valkey.url,
@@ -125,20 +134,21 @@ def house(home: Path) -> Iterator[House]:
             "MINDGLM_CONCURRENCY": "32",
             "MINDGLM_LEASE_SECONDS": "5",
             "MINDGLM_LOG_FORMAT": "json",
-            **wecom_environment(wecom),
+            **environment,
         }
         processes = {}
         for number in (1, 2):
-            own = {**environment, "MINDGLM_HOME": str(home / f"home-{number}")}
-            listen = free_address()
-            wecom.callback_url = f"http://{listen}/wecom"  # of the second: the first is only pulled for
-            processes[f"wecom-{number}"] = Process(
-                [sys.executable, "-m", "mindglm", "wecom"],
-                {**own, "MINDGLM_WECOM_LISTEN": listen},
-                home / f"wecom-{number}.log",
-                ready="wecom_ready",
-                cwd=home,
-            )
+            own = {**common, "MINDGLM_HOME": str(home / f"home-{number}")}
+            if number <= adapters:
+                listen = free_address()
+                platform.callback_url = f"http://{listen}/{channel}"  # of the last: the others are called by nobody
+                processes[f"{channel}-{number}"] = Process(
+                    [sys.executable, "-m", "mindglm", channel],
+                    {**own, f"MINDGLM_{channel.upper()}_LISTEN": listen},
+                    home / f"{channel}-{number}.log",
+                    ready=f"{channel}_ready",
+                    cwd=home,
+                )
             processes[f"worker-{number}"] = Process(
                 [sys.executable, "-m", "mindglm", "worker"],
                 own,
@@ -149,7 +159,7 @@ def house(home: Path) -> Iterator[House]:
         for process in processes.values():
             stack.callback(process.kill)
             process.start()
-        built = House(wecom, database, processes)
+        built = House(platform, database, processes)
         built.wait_ready()
         yield built
 
@@ -170,17 +180,22 @@ def wecom_environment(wecom: WeCom) -> dict[str, str]:
 def run(*, people: int, words: int, kills: int, seed: int, home: Path) -> Verdict:
     """Everybody writes their words, at most three of them unanswered, while something is killed now and then."""
     chance = random.Random(seed)
-    with house(home) as built:
+    wecom = WeCom().start()
+    with ExitStack() as stack:
+        stack.callback(wecom.stop)
+        built = stack.enter_context(house(home, wecom, "wecom", wecom_environment(wecom), adapters=2))
         began_at = time.monotonic()
         who = [f"wm{number:04}" for number in range(people)]
         said = _talk(built, who, words=words, kills=kills, chance=chance)
-        _wait_until_quiet(built, said)
+        wait_until_quiet(built, said)
         verdict = _judge(built, said)
         verdict.seconds = round(time.monotonic() - began_at, 1)
         return verdict
 
 
-def _talk(built: House, who: list[str], *, words: int, kills: int, chance: random.Random) -> dict[str, list[str]]:
+def _talk(
+    built: House[WeCom], who: list[str], *, words: int, kills: int, chance: random.Random
+) -> dict[str, list[str]]:
     said: dict[str, list[str]] = {person: [] for person in who}
     order = [person for person in who for _ in range(words)]
     chance.shuffle(order)
@@ -190,7 +205,7 @@ def _talk(built: House, who: list[str], *, words: int, kills: int, chance: rando
     for number, person in enumerate(order):
         text = f"{person}的第{len(said[person])}句"
         said[person].append(text)
-        built.wecom.say(person, text)
+        built.platform.say(person, text)
         if number in kill_after:
             built.kill(*victims[len([each for each in kill_after if each < number]) % len(victims)])
         if person in colleagues and len(said[person]) == words:
@@ -199,29 +214,29 @@ def _talk(built: House, who: list[str], *, words: int, kills: int, chance: rando
     return said
 
 
-def _answered_by_a_colleague(built: House, person: str, said: list[str]) -> None:
+def _answered_by_a_colleague(built: House[WeCom], person: str, said: list[str]) -> None:
     """A colleague takes the session and ends it; then the person goes on."""
-    built.wecom.grab(person, "lisi")
-    built.wecom.end(person)
+    built.platform.grab(person, "lisi")
+    built.platform.end(person)
     text = f"{person}的第{len(said)}句"
     said.append(text)
-    built.wecom.say(person, text)
+    built.platform.say(person, text)
 
 
-def _wait_until_quiet(built: House, said: dict[str, list[str]]) -> None:
+def wait_until_quiet(built: House[Any], said: dict[str, list[str]]) -> None:
     built.wait_ready()
     deadline = time.monotonic() + _PATIENCE_SECONDS
     count = sum(map(len, said.values()))
     while time.monotonic() < deadline:
-        if _stored(built.database) >= count and is_quiet(built.database):
+        if stored(built.database) >= count and is_quiet(built.database):
             return
         time.sleep(0.5)
 
 
-def _judge(built: House, said: dict[str, list[str]]) -> Verdict:
-    verdict = Verdict(said=sum(map(len, said.values())), stored=_stored(built.database), kills=built.kills)
+def _judge(built: House[WeCom], said: dict[str, list[str]]) -> Verdict:
+    verdict = Verdict(said=sum(map(len, said.values())), stored=stored(built.database), kills=built.kills)
     for person, lines in said.items():
-        sent = built.wecom.seen(person)
+        sent = built.platform.seen(person)
         answered = [line for one in sent for line in one.text.replace(_REPLY, "").split("\n") if line in lines]
         joined = [part for line in answered for part in [lines.index(line)]]
         verdict.twice += len(joined) - len(set(joined))
@@ -232,11 +247,11 @@ def _judge(built: House, said: dict[str, list[str]]) -> Verdict:
         verdict.beyond_budget += sum(one.number > 5 for one in sent)
         verdict.while_a_colleague_spoke += sum(one.state == WITH_COLLEAGUE for one in sent)
     verdict.unfinished = 0 if is_quiet(built.database) else 1
-    verdict.given_up = _given_up(built.database)
+    verdict.given_up = given_up(built.database)
     return verdict
 
 
-def _stored(database: Database) -> int:
+def stored(database: Database) -> int:
     with database.read() as session:
         return session.scalar(select(func.count(Message.id))) or 0
 
@@ -259,7 +274,7 @@ def _held_back(database: Database, person: str) -> int:
         return (unanswered or 0) + (discarded or 0)
 
 
-def _given_up(database: Database) -> list[str]:
+def given_up(database: Database) -> list[str]:
     with database.read() as session:
         failed = select(Delivery.error).where(Delivery.state == DeliveryState.FAILED)
         return [error or "" for error in session.scalars(failed)]

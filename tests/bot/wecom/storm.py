@@ -13,6 +13,8 @@ import statistics
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 import psutil
 import structlog
@@ -30,11 +32,22 @@ _QUERIES = ("", "msg_signature=&timestamp=&nonce=", "%00%ff=%00", "msg_signature
 class Storm:
     """What somebody may send who does not know our token, or knows only what was sent once."""
 
+    path = "/wecom"
+
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
-        encrypted = wire.encrypt(wire.notice("wk1", "ENC1", at=1), random=b"0123456789abcdef")
-        self._query = wire.query(encrypted)
-        self._envelope = wire.envelope(encrypted)
+        self._query, self._envelope = self.signed(self.usual())
+
+    def usual(self) -> bytes:
+        """What comes every day."""
+        return wire.notice("wk1", "ENC1", at=1)
+
+    def signed(self, plain: bytes) -> tuple[str, bytes]:
+        """The query and the body of a request that is ours."""
+        return self._sealed(wire.encrypt(plain))
+
+    def _sealed(self, encrypted: str) -> tuple[str, bytes]:
+        return wire.query(encrypted), wire.envelope(encrypted)
 
     def request(self) -> tuple[str, bytes]:
         """A query and a body."""
@@ -55,8 +68,7 @@ class Storm:
     def _signed_nonsense(self) -> tuple[str, bytes]:
         """From somebody who knows the token: random plain text, or something that is not encrypted at all."""
         plain = self._chance.randbytes(self._chance.randrange(300))
-        encrypted = wire.encrypt(plain) if self._chance.random() < 0.5 else plain.hex()
-        return wire.query(encrypted), wire.envelope(encrypted)
+        return self.signed(plain) if self._chance.random() < 0.5 else self._sealed(plain.hex())
 
     def _mutated(self, words: bytes) -> bytes:
         changed = bytearray(words)
@@ -76,17 +88,24 @@ async def _take(_notice: Notice) -> None:
     pass
 
 
-async def run(count: int, seed: int) -> int:
+class Listens(Protocol):
+    """A callback."""
+
+    def listen(self, listen: str) -> int: ...
+
+    async def close(self) -> None: ...
+
+
+async def run(count: int, seed: int, callback: Listens, storm: type[Storm]) -> int:
     """0 when no request was answered with a 500 or lost."""
     statuses: Counter[int] = Counter()
     seconds: list[float] = []
-    callback = Callback(wire.cipher(), _take)
     port = callback.listen("127.0.0.1:0")
     me = psutil.Process()
     with structlog.testing.capture_logs() as logs:
-        await _blow(port, count // 10, seed, statuses, seconds)
+        await _blow(storm, port, count=count // 10, seed=seed, statuses=statuses, seconds=seconds)
         before = me.memory_info().rss
-        await _blow(port, count - count // 10, seed + 1, statuses, seconds)
+        await _blow(storm, port, count=count - count // 10, seed=seed + 1, statuses=statuses, seconds=seconds)
         after = me.memory_info().rss
     await callback.close()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -98,22 +117,26 @@ async def run(count: int, seed: int) -> int:
     return 0 if set(statuses) <= {200, 400, 403} and not logs else 1
 
 
-async def _blow(port: int, count: int, seed: int, statuses: Counter[int], seconds: list[float]) -> None:
+async def _blow(
+    kind: type[Storm], port: int, *, count: int, seed: int, statuses: Counter[int], seconds: list[float]
+) -> None:
     share = max(1, count // _CONNECTIONS)
     await asyncio.gather(
-        *(_line(port, share, seed * 1000 + number, statuses, seconds) for number in range(_CONNECTIONS))
+        *(
+            _line(kind(random.Random(seed * 1000 + number)), port, share, statuses, seconds)
+            for number in range(_CONNECTIONS)
+        )
     )
 
 
-async def _line(port: int, count: int, seed: int, statuses: Counter[int], seconds: list[float]) -> None:
+async def _line(storm: Storm, port: int, count: int, statuses: Counter[int], seconds: list[float]) -> None:
     """One connection, made anew when the server has closed it."""
-    storm = Storm(random.Random(seed))
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for _ in range(count):
         query, body = storm.request()
         began = time.perf_counter()
         try:
-            status = await _post(reader, writer, query, body)
+            status = await _post(reader, writer, f"{storm.path}?{query}", body)
         except (ConnectionError, asyncio.IncompleteReadError):
             writer.close()
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -124,8 +147,8 @@ async def _line(port: int, count: int, seed: int, statuses: Counter[int], second
     writer.close()
 
 
-async def _post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, query: str, body: bytes) -> int:
-    head = f"POST /wecom?{query} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+async def _post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: str, body: bytes) -> int:
+    head = f"POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
     writer.write(head.encode("latin-1") + body)
     await writer.drain()
     answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
@@ -134,12 +157,16 @@ async def _post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, quer
     return int(answer.split(" ")[1])
 
 
-def main() -> int:
+async def _run(count: int, seed: int) -> int:
+    return await run(count, seed, Callback(wire.cipher(), _take), Storm)
+
+
+def main(rain: Callable[[int, int], Coroutine[Any, Any, int]] = _run) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    return asyncio.run(run(arguments.count, arguments.seed))
+    return asyncio.run(rain(arguments.count, arguments.seed))
 
 
 if __name__ == "__main__":
