@@ -40,6 +40,7 @@ RUNTIME = Profile(
         "--extra=console",
         "--extra=embedded",
         "--extra=local",
+        "--extra=oa",
         "--extra=openai",
         "--extra=postgres",
         "--extra=telegram",
@@ -57,6 +58,7 @@ DEVELOPMENT = Profile(
 IMAGES = {
     "bot": (
         "--extra=console",
+        "--extra=oa",
         "--extra=openai",
         "--extra=postgres",
         "--extra=telegram",

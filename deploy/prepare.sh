@@ -27,6 +27,8 @@ make redis_password password
 make wechat_token password
 make wecom_callback_token letters 32
 make wecom_aes_key letters 43
+make oa_callback_token letters 32
+make oa_aes_key letters 43
 make grafana_password password
 
 if [ ! -e .env ]; then
@@ -36,4 +38,5 @@ if [ ! -e .env ]; then
 fi
 [ -s secrets/telegram_token ] || echo "for Telegram, write the token of @BotFather into secrets/telegram_token"
 [ -s secrets/wecom_secret ] || echo "for WeCom, write the Secret of your app into secrets/wecom_secret"
+[ -s secrets/oa_secret ] || echo "for an Official Account, write its AppSecret into secrets/oa_secret"
 echo "Copy secrets/secret_key to a place apart from this machine: without it no text in the database can be read again."

@@ -11,7 +11,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 CHINESE = sorted(DOCS.glob("*.zh.md"))
 FOR_OPERATORS = ("index", "deploy", "configuration", "telegram", "wechat", "model", "training", "security", "capacity")
 """Pages of two files. The others that staff need hold both languages in one."""
-BOTH_IN_ONE = ("admin", "console", "wecom", "operations", "privacy", "care")
+BOTH_IN_ONE = ("admin", "console", "wecom", "oa", "operations", "privacy", "care")
 
 
 def pair(chinese: Path) -> tuple[str, str]:

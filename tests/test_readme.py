@@ -68,6 +68,7 @@ RUN_BY: dict[str, tuple[str, ...]] = {
     "mindglm up": (UP,),
     "mindglm telegram": (REHEARSAL,),
     "mindglm wecom": ("tests/bot/wecom/test_two_adapters.py::test_a_bad_hour_in_small",),
+    "mindglm oa": ("tests/bot/oa/test_bad_hour.py::test_a_bad_hour_in_small",),
     "mindglm wechat": (
         "tests/bot/wechat/test_command.py::test_it_stays_while_the_gateway_comes_and_goes_and_ends_when_it_is_told_to",
     ),

@@ -23,6 +23,8 @@ from dialogue.storage.clock import utc_now
 from dialogue.storage.database import Database, connect
 from dialogue.storage.vault import MasterKeys, new_secret
 from dialogue.upkeep import key_rotation
+from tests.bot.oa.loopback import OfficialAccount
+from tests.bot.oa.rehearsal import oa_environment
 from tests.bot.telegram.loopback import TOKEN, Telegram
 from tests.bot.wechat.gateway import TOKEN as WECHAT_TOKEN
 from tests.bot.wechat.gateway import Gateway
@@ -37,7 +39,7 @@ from tests.services.valkey import ValkeyServer
 REPLY = "收到："
 DATABASE = "database"
 ADMIN, SECOND_ADMIN = 990_001, 990_002
-CHANNELS = ("telegram", "wechat", "wecom")
+CHANNELS = ("telegram", "wechat", "wecom", "oa")
 WORKERS = ("worker-1", "worker-2")
 
 _LESS_WEIGHT = ("sh", "-c", 'echo 7 2>/dev/null >/proc/self/autogroup; exec nice -n 7 "$@"', "sh")
@@ -82,6 +84,7 @@ class City:
     telegram: Telegram
     gateway: Gateway
     wecom: WeCom
+    account: OfficialAccount
     postgres: PostgresServer
     valkey: ValkeyServer
     disk: Disk
@@ -196,6 +199,10 @@ def city(home: Path, *, lease_seconds: float, reply_seconds: float) -> Iterator[
         stack.callback(wecom.stop)
         listen = free_address()
         wecom.callback_url = f"http://{listen}/wecom"
+        account = _account()
+        stack.callback(account.stop)
+        account_listen = free_address()
+        account.callback_url = f"http://{account_listen}/oa"
         database = connect(postgres.url())
         stack.callback(database.close)
         schema.upgrade(database)
@@ -231,6 +238,8 @@ def city(home: Path, *, lease_seconds: float, reply_seconds: float) -> Iterator[
             "MINDGLM_WECHAT_PART_PAUSE_SECONDS": "0",
             "MINDGLM_WECOM_LISTEN": listen,
             **wecom_environment(wecom),
+            "MINDGLM_OA_LISTEN": account_listen,
+            **oa_environment(account),
         }
         outages = Outages()
         clocks = {name: Clock(home / f"clock-{name}") for name in (*CHANNELS, *WORKERS)}
@@ -242,6 +251,7 @@ def city(home: Path, *, lease_seconds: float, reply_seconds: float) -> Iterator[
             telegram=telegram,
             gateway=gateway,
             wecom=wecom,
+            account=account,
             postgres=postgres,
             valkey=valkey,
             disk=space,
@@ -252,6 +262,15 @@ def city(home: Path, *, lease_seconds: float, reply_seconds: float) -> Iterator[
             secret=secret,
             hands=hands,
         )
+
+
+def _account() -> OfficialAccount:
+    """WeChat gives a push up after three tries, and nobody can ask for it; so here it tries until it is taken."""
+    account = OfficialAccount()
+    account.tries = 10_000
+    account.is_in_order = True
+    account.retry_pause_seconds = 0.5
+    return account.start()
 
 
 def _keeper(name: str, environment: dict[str, str], outages: Outages, home: Path) -> Keeper:

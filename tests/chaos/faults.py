@@ -100,13 +100,28 @@ def _wecom_refuses(city: City, chance: random.Random, seconds: float) -> None:
         city.wecom.forgive()
 
 
+def _oa_refuses(city: City, chance: random.Random, seconds: float) -> None:
+    """Busy, errors, dropped requests and answers that are lost."""
+    with city.outages.during("oa"):
+        for kind in (-1, "status", "drop_before", "drop_after"):
+            city.account.fault("message/custom/send", kind, times=chance.randint(1, 6))
+        city.account.fault("stable_token", "status", times=2)
+        time.sleep(seconds)
+        city.account.forgive()
+
+
 def _network_is_slow(city: City, _chance: random.Random, seconds: float) -> None:
     with ExitStack() as stack:
         for channel in CHANNELS:
             stack.enter_context(city.outages.during(channel))
-        city.telegram.delay_seconds = city.gateway.delay_seconds = city.wecom.delay_seconds = 0.7
+        _slow_down(city, 0.7)
         time.sleep(seconds)
-        city.telegram.delay_seconds = city.gateway.delay_seconds = city.wecom.delay_seconds = 0.0
+        _slow_down(city, 0.0)
+
+
+def _slow_down(city: City, seconds: float) -> None:
+    city.telegram.delay_seconds = city.gateway.delay_seconds = seconds
+    city.wecom.delay_seconds = city.account.delay_seconds = seconds
 
 
 def _telegram_says_not_found(city: City, chance: random.Random, seconds: float) -> None:
@@ -178,5 +193,6 @@ FAULTS = (
     Fault("a group becomes a supergroup", _group_is_upgraded),
     Fault("WeChat's line breaks", _wechat_breaks),
     Fault("WeCom refuses", _wecom_refuses),
+    Fault("the Official Account refuses", _oa_refuses),
     Fault("slow network", _network_is_slow),
 )

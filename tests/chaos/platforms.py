@@ -3,6 +3,7 @@
 import random
 from typing import Any
 
+from tests.bot.oa.loopback import OfficialAccount
 from tests.bot.telegram.loopback import Telegram
 from tests.bot.telegram.wire import BOT
 from tests.bot.wechat.gateway import Gateway
@@ -121,6 +122,37 @@ class OnWeCom:
     def repeat_some(self, chance: random.Random) -> None:
         for message_id in chance.sample(self._told, min(_REPEATED, len(self._told))):
             self._server.repeat(message_id)
+
+
+class OnOa:
+    """Followers of the Official Account."""
+
+    name = "oa"
+
+    def __init__(self, server: OfficialAccount, *, more: str) -> None:
+        """`more` is what stands at the end of the last text that may be sent."""
+        self._server = server
+        self._more = more
+        self._told: list[str] = []
+
+    def write(self, who: int, text: str) -> None:
+        self._told = [*self._told, self._server.say(follower(who), text)][-_REMEMBERED:]
+
+    def seen(self, who: int) -> list[str]:
+        """Several texts may have come in one message."""
+        parts = (part for text in self._server.texts(follower(who)) for part in text.split("\n\n"))
+        return [part for part in parts if part != self._more]
+
+    def chat_ids(self, who: int) -> list[str]:
+        return [follower(who)]
+
+    def repeat_some(self, chance: random.Random) -> None:
+        for message_id in chance.sample(self._told, min(_REPEATED, len(self._told))):
+            self._server.repeat(message_id)
+
+
+def follower(who: int) -> str:
+    return f"o{who}"
 
 
 def visitor(who: int) -> str:

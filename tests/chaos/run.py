@@ -15,7 +15,7 @@ from dialogue.storage.vault import MasterKeys
 from tests.chaos.city import ADMIN, SECOND_ADMIN, City, city
 from tests.chaos.crowd import Crowd, Platform
 from tests.chaos.faults import FAULTS, Fault
-from tests.chaos.platforms import InGroups, OnTelegram, OnWeChat, OnWeCom
+from tests.chaos.platforms import InGroups, OnOa, OnTelegram, OnWeChat, OnWeCom
 from tests.chaos.verdict import Verdict, held_chats, judge
 
 _LANES = 2
@@ -69,8 +69,13 @@ def run(plan: Plan, *, logs: Path | None = None) -> Outcome:
 
 def _live(built: City, plan: Plan) -> Outcome:
     words = texts.load("zh")
-    wecom = OnWeCom(built.wecom, more=words.say("delivery_more_waits"))
-    platforms: list[Platform] = [OnTelegram(built.telegram), OnWeChat(built.gateway), wecom]
+    more = words.say("delivery_more_waits")
+    platforms: list[Platform] = [
+        OnTelegram(built.telegram),
+        OnWeChat(built.gateway),
+        OnWeCom(built.wecom, more=more),
+        OnOa(built.account, more=more),
+    ]
     crowd = Crowd(
         platforms,
         groups=InGroups(built.telegram, built.groups),

@@ -9,7 +9,9 @@ import yaml
 from bootstrap.environment import IMAGES
 from bot.channels import registry
 from bot.channels.channel import Channel
-from bot.channels.wecom import callback
+from bot.channels.oa import callback as oa
+from bot.channels.oa.settings import OaSettings
+from bot.channels.wecom import callback as wecom
 from bot.channels.wecom.settings import WecomSettings
 from tests.deploy.compose import COMPOSE, ROOT, SERVICES
 from tests.test_house import PROJECT
@@ -80,22 +82,31 @@ def test_there_is_a_page_about_it_that_the_index_leads_to(channel: Channel[Any])
     assert f"mindglm {channel.name}" in (ROOT / "README.md").read_text("utf-8")
 
 
-def test_caddy_puts_tls_before_the_callback_of_wecom_and_lets_nothing_else_through() -> None:
+PUSHED = [
+    ("wecom", wecom.PATH, WecomSettings().wecom_listen),
+    ("oa", oa.PATH, OaSettings().oa_listen),
+]
+"""Channels that are called, where, and where they listen."""
+
+
+@pytest.mark.parametrize(("name", "path", "listens"), PUSHED)
+def test_caddy_puts_tls_before_each_callback_and_lets_nothing_else_through(name: str, path: str, listens: str) -> None:
     caddy = (ROOT / "deploy" / "caddy" / "Caddyfile").read_text("utf-8")
-    assert f"path {callback.PATH}\n" in caddy
-    assert f"{{$MINDGLM_WECOM_UPSTREAM:{WecomSettings().wecom_listen}}}" in caddy
+    assert f"path {path}\n" in caddy
+    assert f"{{$MINDGLM_{name.upper()}_UPSTREAM:{listens}}}" in caddy
     assert "handle {\n\t\trespond 404" in caddy
     assert "output discard" in caddy, "the log would hold signatures and addresses"
 
 
-def test_what_the_page_of_wecom_adds_to_compose_fits_it() -> None:
-    page = (ROOT / "docs" / "wecom.md").read_text("utf-8")
+@pytest.mark.parametrize("name", [name for name, _, _ in PUSHED])
+def test_what_the_page_of_a_callback_adds_to_compose_fits_it(name: str) -> None:
+    page = (ROOT / "docs" / f"{name}.md").read_text("utf-8")
     (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     added = yaml.safe_load(example)["services"]["caddy"]
-    wecom = SERVICES["wecom"]
-    port = wecom["environment"]["MINDGLM_WECOM_LISTEN"].rpartition(":")[2]
-    assert added["environment"]["MINDGLM_WECOM_UPSTREAM"] == f"wecom:{port}"
-    assert added["profiles"] == wecom["profiles"]
-    assert set(added["networks"]) <= set(wecom["networks"])
+    service = SERVICES[name]
+    port = service["environment"][f"MINDGLM_{name.upper()}_LISTEN"].rpartition(":")[2]
+    assert added["environment"][f"MINDGLM_{name.upper()}_UPSTREAM"] == f"{name}:{port}"
+    assert added["profiles"] == service["profiles"]
+    assert set(added["networks"]) <= set(service["networks"])
     mounted = added["volumes"][0].split(":")[0]
     assert (ROOT / mounted).is_file()

@@ -23,6 +23,7 @@ EVERYTHING = REQUIRED | {
     "telegram": {"enabled": True},
     "wechat": {"enabled": True},
     "wecom": {"enabled": True, "corpId": "ww1"},
+    "oa": {"enabled": True, "appId": "wx1"},
     "console": {"url": "https://console.example.org", "proxies": "10.0.0.7"},
     "settings": {"MINDGLM_LOCALE": "zh", "MINDGLM_RETENTION_DAYS": 7},
     "image": {"registry": "registry.example.org/", "pullSecrets": [{"name": "pull"}]},

@@ -27,9 +27,10 @@ def contents(checkout: Path) -> dict[str, str]:
 def test_it_makes_every_secret_but_those_that_a_platform_gives(checkout: Path) -> None:
     said = prepare(checkout)
     wanted = {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()}
-    assert wanted - contents(checkout).keys() == {"telegram_token", "wecom_secret"}
+    assert wanted - contents(checkout).keys() == {"telegram_token", "wecom_secret", "oa_secret"}
     assert "secrets/telegram_token" in said
     assert "secrets/wecom_secret" in said
+    assert "secrets/oa_secret" in said
 
 
 def test_what_it_makes_is_good_for_use(checkout: Path) -> None:
@@ -43,6 +44,8 @@ def test_what_it_makes_is_good_for_use(checkout: Path) -> None:
     assert all(len(password) == 32 for password in passwords)
     assert re.fullmatch(r"[A-Za-z0-9]{32}", made["wecom_callback_token"])
     assert re.fullmatch(r"[A-Za-z0-9]{43}", made["wecom_aes_key"])
+    assert re.fullmatch(r"[A-Za-z0-9]{32}", made["oa_callback_token"])
+    assert re.fullmatch(r"[A-Za-z0-9]{43}", made["oa_aes_key"])
     assert "COMPOSE_PROFILES=" in made[".env"]
 
 

@@ -98,7 +98,7 @@ def test_its_health_can_be_asked_at_its_own_port() -> None:
 
 @pytest.mark.usefixtures("_installed")
 def test_the_others_keep_their_ports() -> None:
-    expected = {"worker": 0, "telegram": 1, "wechat": 2, "console": 3, "wecom": 4, "pigeon": 40}
+    expected = {"worker": 0, "telegram": 1, "wechat": 2, "console": 3, "wecom": 4, "oa": 5, "pigeon": 40}
     assert registry.metrics_offsets() == expected
 
 
@@ -110,7 +110,7 @@ def test_its_people_can_be_admins() -> None:
 
 
 def test_without_it_nobody_can_be_there() -> None:
-    with pytest.raises(Misconfigured, match="entry 1 must begin with one of telegram:, wechat:, wecom: as in"):
+    with pytest.raises(Misconfigured, match="entry 1 must begin with one of telegram:, wechat:, wecom:, oa: as in"):
         registry.check_accounts(DialogueSettings(allow="pigeon:ring-7"))
 
 

@@ -1,0 +1,35 @@
+"""The question for consent with its answers to choose from. A choice comes back as the words of the item."""
+
+from typing import Any
+
+from care.age import AgeBand
+from care.disclosure import Answer
+from care.texts import Texts
+
+_ANSWERS = {
+    "adult": Answer(agrees=True, band=AgeBand.ADULT),
+    "minor": Answer(agrees=True, band=AgeBand.MINOR),
+    "child": Answer(band=AgeBand.CHILD),
+    "decline": Answer(agrees=False),
+}
+
+
+class ConsentMenu:
+    """`texts`: in each language that is spoken, since the words that come back say what was chosen."""
+
+    def __init__(self, texts: Texts, *others: Texts) -> None:
+        self._texts = texts
+        self._answers = {_words(each, name): answer for each in (texts, *others) for name, answer in _ANSWERS.items()}
+
+    def made(self, question: str) -> dict[str, Any]:
+        """The object `msgmenu` of a message."""
+        items = [{"id": str(number), "content": _words(self._texts, name)} for number, name in enumerate(_ANSWERS, 1)]
+        return {"head_content": question, "list": items, "tail_content": ""}
+
+    def answer(self, words: str) -> Answer | None:
+        """What was chosen, if those are the words of an item."""
+        return self._answers.get(words.strip())
+
+
+def _words(texts: Texts, name: str) -> str:
+    return texts.say(f"disclosure_button_{name}")

@@ -1,0 +1,166 @@
+"""A bad hour of an Official Account: people write, everything is killed again and again, answers get lost.
+
+    python -m tests.bot.oa.rehearsal                          # 200 people with 3 messages each
+    python -m tests.bot.oa.rehearsal --people 20 --kills 3
+
+PostgreSQL, Valkey, the adapter and two workers are real processes; WeChat is the loopback server at its nastiest, with
+pushes five seconds apart. What was pushed three times without an answer is lost: nobody can ask for it. Everything else
+must be stored, each message answered once and in order, never more than five for one message of a person. A reply that
+was on its way when its process was killed may have arrived: it is shown to staff, and not said again.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from dialogue.core.sending import UNKNOWN
+from dialogue.states import DeliveryState
+from dialogue.storage.database import Database
+from dialogue.tables import Delivery
+from tests.bot.oa.loopback import OUT_OF_ORDER, OfficialAccount
+from tests.bot.oa.wire import AES_KEY, APP_ID, SECRET, TOKEN
+from tests.bot.wecom.rehearsal import House, given_up, house, stored, wait_until_quiet
+from tests.builders import is_quiet
+
+_REPLY = "收到："
+_PUSH_SECONDS = 5.0
+
+
+@dataclass(kw_only=True)
+class OaVerdict:
+    """What came of it. `lost`: pushed three times in vain; `unknown`: replies that nobody knows the fate of."""
+
+    said: int = 0
+    stored: int = 0
+    lost: int = 0
+    unknown: int = 0
+    unanswered: int = 0
+    twice: int = 0
+    out_of_order: int = 0
+    beyond_budget: int = 0
+    unfinished: int = 0
+    given_up: int = 0
+    kills: int = 0
+    seconds: float = 0.0
+
+    @property
+    def is_good(self) -> bool:
+        bad = (self.unanswered, self.twice, self.out_of_order, self.beyond_budget, self.unfinished, self.given_up)
+        return self.stored >= self.said - self.lost and not any(bad)
+
+
+def oa_environment(account: OfficialAccount) -> dict[str, str]:
+    """Of an adapter that speaks with it."""
+    return {
+        "MINDGLM_OA_APP_ID": APP_ID,
+        "MINDGLM_OA_SECRET": SECRET,
+        "MINDGLM_OA_CALLBACK_TOKEN": TOKEN,
+        "MINDGLM_OA_AES_KEY": AES_KEY,
+        "MINDGLM_OA_API_URL": account.api_url,
+    }
+
+
+def run(*, people: int, words: int, kills: int, seed: int, home: Path) -> OaVerdict:
+    """Everybody writes their words while something is killed now and then."""
+    chance = random.Random(seed)
+    account = OfficialAccount().start()
+    account.retry_pause_seconds = _PUSH_SECONDS
+    with ExitStack() as stack:
+        stack.callback(account.stop)
+        built = stack.enter_context(house(home, account, "oa", oa_environment(account), adapters=1))
+        began_at = time.monotonic()
+        said = _talk(built, [f"o{number:04}" for number in range(people)], words=words, kills=kills, chance=chance)
+        _wait_until_told(account, sum(map(len, said.values())))
+        taken = {person: [text for text, key in lines if key not in account.lost] for person, lines in said.items()}
+        wait_until_quiet(built, taken)
+        verdict = _judge(built, said)
+        verdict.seconds = round(time.monotonic() - began_at, 1)
+        return verdict
+
+
+def _talk(
+    built: House[OfficialAccount], who: list[str], *, words: int, kills: int, chance: random.Random
+) -> dict[str, list[tuple[str, str]]]:
+    """What each said, with the ids of the messages. A person writes on when their last message went through or not."""
+    account = built.platform
+    said: dict[str, list[tuple[str, str]]] = {person: [] for person in who}
+    order = [person for _ in range(words) for person in chance.sample(who, len(who))]
+    kill_after = sorted(chance.sample(range(len(order)), kills))
+    victims = [["oa-1"], ["worker-1"], ["oa-1"], ["worker-2"], built.names]
+    for number, person in enumerate(order):
+        while said[person] and said[person][-1][1] not in {*account.acknowledged, *account.lost}:
+            time.sleep(0.05)
+        text = f"{person}的第{len(said[person])}句"
+        if number % 20 == 0:
+            account.fault("message/custom/send", "drop_after")
+        said[person].append((text, account.say(person, text)))
+        if number in kill_after:
+            built.kill(*victims[kill_after.index(number) % len(victims)])
+        time.sleep(0.01)
+    return said
+
+
+def _wait_until_told(account: OfficialAccount, count: int) -> None:
+    deadline = time.monotonic() + 60
+    while len({*account.acknowledged, *account.lost}) < count and time.monotonic() < deadline:
+        time.sleep(0.2)
+
+
+def _judge(built: House[OfficialAccount], said: dict[str, list[tuple[str, str]]]) -> OaVerdict:
+    account, database = built.platform, built.database
+    verdict = OaVerdict(said=sum(map(len, said.values())), stored=stored(database), kills=built.kills)
+    verdict.lost = len(account.lost)
+    verdict.given_up = sum(reason != UNKNOWN for reason in given_up(database))
+    for person, lines in said.items():
+        texts = [text for text, _ in lines]
+        seen = [one for one in account.seen(person) if one.text != OUT_OF_ORDER]
+        answered = [
+            texts.index(line) for one in seen for line in one.text.replace(_REPLY, "").split("\n") if line in texts
+        ]
+        unknown = _unknown(database, person)
+        taken = {number for number, (_, key) in enumerate(lines) if key not in account.lost}
+        verdict.unknown += unknown
+        verdict.twice += len(answered) - len(set(answered))
+        verdict.out_of_order += sum(after < before for before, after in pairwise(answered))
+        # one text may have held the answers to all of a person's messages
+        verdict.unanswered += 0 if unknown else len(taken - set(answered))
+        verdict.beyond_budget += sum(one.number > one.allowed for one in seen)
+    verdict.unfinished = 0 if is_quiet(database) else 1
+    return verdict
+
+
+def _unknown(database: Database, person: str) -> int:
+    with database.read() as session:
+        failed = select(func.count(Delivery.id)).where(
+            Delivery.chat_id == person, Delivery.state == DeliveryState.FAILED, Delivery.error == UNKNOWN
+        )
+        return session.scalar(failed) or 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--people", type=int, default=200)
+    parser.add_argument("--words", type=int, default=3)
+    parser.add_argument("--kills", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="mo-") as directory:
+        home = Path(directory)
+        home.chmod(0o755)  # PostgreSQL may have to run as somebody else
+        verdict = run(
+            people=arguments.people, words=arguments.words, kills=arguments.kills, seed=arguments.seed, home=home
+        )
+    sys.stdout.write(f"{verdict}\n{'good' if verdict.is_good else 'BAD'}\n")
+    return 0 if verdict.is_good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
