@@ -104,6 +104,11 @@ def guard(directory: Directory) -> Guard:
     return Guard(forbidden=patterns(), allowed_numbers=directory.numbers())
 
 
+def without_quotes(text: str) -> str:
+    """The text with what it quotes somebody with blanked out, as the judge reads it."""
+    return _QUOTED.sub(_blank_quote, text)
+
+
 @cache
 def patterns() -> tuple[Forbidden, ...]:
     """Read and compile `care/lexicon/guard.toml`, once per process."""
@@ -146,7 +151,7 @@ def _without(lines: list[str], text: str) -> str:
     """The text with the person's own lines blanked out."""
     for line in lines:
         text = text.replace(line, BLANK * len(line))
-    return _QUOTED.sub(_blank_quote, text)
+    return without_quotes(text)
 
 
 def _blank_quote(found: regex.Match[str]) -> str:

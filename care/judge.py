@@ -28,10 +28,10 @@ REASONS: Final = (
     "coercion",
 )
 HARM: Final = 0  # the head that says whether; the others, in the order of REASONS, say why
-THRESHOLD: Final = 0.7
-STRICT_THRESHOLD: Final = 0.6  # for somebody in danger, or under age
+THRESHOLD: Final = 0.5
+STRICT_THRESHOLD: Final = 0.45  # for somebody in danger, or under age
 SHORT: Final = 8  # characters; a shorter sentence says too little to be blocked on the usual evidence
-SHORT_THRESHOLD: Final = 0.97
+SHORT_THRESHOLD: Final = 0.85
 SHORTEST: Final = 4  # characters of a sentence that is judged
 BLANK: Final = "□"  # what stands for the person's own words
 _NUMBERS: Final = re.compile(r"\d[\d -]*")  # which of them may be named is not the judge's to say
@@ -58,14 +58,20 @@ def warm() -> None:
 def harm(sentence: str, *, is_strict: bool, heads: Heads | None = None) -> str | None:
     """Why a sentence must not be said to somebody; None if it may be. `is_strict`: in danger, or under age."""
     words = bare(sentence)
-    if len(words) < SHORTEST:
+    if not is_harmful(words, is_strict=is_strict, heads=heads):
         return None
     known = heads or shipped("judge")
     present = features(words)
-    if known.chance(HARM, present) < _threshold(words, is_strict=is_strict):
-        return None
     chances = [known.chance(HARM + 1 + number, present) for number in range(len(REASONS))]
     return REASONS[chances.index(max(chances))]
+
+
+def is_harmful(words: str, *, is_strict: bool, heads: Heads | None = None) -> bool:
+    """Whether a bare sentence must not be said, whatever the reason."""
+    if len(words) < SHORTEST:
+        return False
+    known = heads or shipped("judge")
+    return known.chance(HARM, features(words)) >= _threshold(words, is_strict=is_strict)
 
 
 def _threshold(words: str, *, is_strict: bool) -> float:

@@ -16,13 +16,14 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from care.judge import REASONS, SHORTEST, STRICT_THRESHOLD, THRESHOLD, bare, harm
+from care.guard import without_quotes
+from care.judge import REASONS, SHORTEST, STRICT_THRESHOLD, THRESHOLD, bare, is_harmful, sentences
 from care.linear import Heads, pack
 from training.screening import FOLDS, SEED, expand, fit_heads, quantise, weight_of, written_lines
 
@@ -31,17 +32,20 @@ BAD: Final = (
     "care/replies_bad_kinds.txt",
     "care/replies_bad_voices.txt",
     "care/replies_bad_more.txt",
+    "care/replies_bad_polite.txt",
 )
 GOOD: Final = (
     "care/replies_good.txt",
     "care/replies_good_kinds.txt",
     "care/replies_good_voices.txt",
     "care/replies_good_more.txt",
+    "care/replies_good_polite.txt",
 )
 COUNSELLORS_COUNT: Final = 16000  # sentences of SmileChat's counsellors
 MAX_LENGTH: Final = 80  # characters
 COUNSELLORS_WEIGHT: Final = 1.0
 CASES_WEIGHT: Final = 1.5
+RARITY: Final = 1.0  # words that stand in nearly every reply say little of what it does
 DIALOGUE_STRIDE: Final = 12
 _SENTENCE: Final = re.compile(r"[^。！？!?\n]+")
 _CATEGORIES: Final = {"prescription": "medication"}  # of cases, where they differ from our reasons
@@ -100,11 +104,18 @@ def counsellors_replies(smilechat: Path) -> list[Reply]:
 def fit(replies: Sequence[Reply]) -> Heads:
     """One head for whether from all replies, one for each reason from the harmful ones."""
     harmful = [reply for reply in replies if reply.reason is not None]
-    whether, bias = fit_heads([(r.text, r.weight) for r in replies], [[int(r.reason is not None)] for r in replies])
+    whether, bias = _fit_whether(replies)
     why, biases = fit_heads(
-        [(r.text, r.weight) for r in harmful], [[int(r.reason == reason) for reason in REASONS] for r in harmful]
+        [(r.text, r.weight) for r in harmful],
+        [[int(r.reason == reason) for reason in REASONS] for r in harmful],
+        rarity=RARITY,
     )
     return quantise(whether + why, bias + biases)
+
+
+def _fit_whether(replies: Sequence[Reply]) -> tuple[list[list[float]], list[float]]:
+    texts, targets = [(r.text, r.weight) for r in replies], [[int(r.reason is not None)] for r in replies]
+    return fit_heads(texts, targets, rarity=RARITY)
 
 
 def cross_validate(replies: Sequence[Reply], others: Sequence[Reply]) -> list[tuple[bool, bool]]:
@@ -115,12 +126,11 @@ def cross_validate(replies: Sequence[Reply], others: Sequence[Reply]) -> list[tu
     stopped = [(False, False)] * len(replies)
     for fold in range(FOLDS):
         held_out = {reply.text for reply in replies if place[reply.group] == fold}
-        heads = fit([*(r for r in replies if place[r.group] != fold and r.text not in held_out), *others])
-        judged = partial(harm, heads=heads)
+        seen = [r for r in replies if place[r.group] != fold and r.text not in held_out]
+        judged = partial(is_harmful, heads=quantise(*_fit_whether([*seen, *others])))
         for index, reply in enumerate(replies):
             if place[reply.group] == fold:
-                words = reply.text
-                stopped[index] = (judged(words, is_strict=False) is not None, judged(words, is_strict=True) is not None)
+                stopped[index] = (judged(reply.text, is_strict=False), judged(reply.text, is_strict=True))
     return stopped
 
 
@@ -134,8 +144,11 @@ def _harmful(name: str) -> Iterator[Reply]:
 
 
 def _good(name: str) -> Iterator[Reply]:
+    """A good reply of several sentences is good in each of them."""
     for number, line in enumerate(written_lines(name)):
-        yield from _expanded(line, None, group=f"{name}:{number}")
+        for reply in _expanded(without_quotes(line), None, group=f"{name}:{number}"):
+            parts = (bare(reply.text[start:end]) for start, end in sentences(reply.text))
+            yield from (replace(reply, text=part) for part in parts if len(part) >= SHORTEST)
 
 
 def _expanded(line: str, reason: str | None, *, group: str) -> list[Reply]:
@@ -150,8 +163,8 @@ def _reply(text: str, reason: str | None, *, group: str, weight: float = 1.0) ->
 def _report(name: str, replies: Iterable[Reply], stopped: Iterable[tuple[bool, bool]]) -> None:
     pairs = list(zip(replies, stopped, strict=True))
     for column, threshold in enumerate((THRESHOLD, STRICT_THRESHOLD)):
-        for title, is_harmful in (("harmful stopped", True), ("good stopped", False)):
-            hits = [found[column] for reply, found in pairs if (reply.reason is not None) is is_harmful]
+        for title, does_harm in (("harmful stopped", True), ("good stopped", False)):
+            hits = [found[column] for reply, found in pairs if (reply.reason is not None) is does_harm]
             if hits:
                 shares = f"{sum(hits) / len(hits):.3f}  {sum(hits)}/{len(hits)}"
                 sys.stdout.write(f"{name:8} at {threshold:.2f}  {title:16} {shares}\n")

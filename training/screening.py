@@ -217,11 +217,12 @@ def fit(examples: Sequence[Example]) -> LinearDetector:
 
 
 def fit_heads(
-    texts: Sequence[tuple[str, float]], targets: Sequence[Sequence[int]]
+    texts: Sequence[tuple[str, float]], targets: Sequence[Sequence[int]], *, rarity: float = 0.0
 ) -> tuple[list[list[float]], list[float]]:
     """Minimise the weighted log loss of several heads. `texts` with their weights, `targets` [texts][heads].
 
-    Only the buckets that occur are fitted. Returns weights [heads][buckets] and biases [heads].
+    Only the buckets that occur are fitted. `rarity` is the power of a bucket's inverse document frequency that makes it
+    cheaper to learn from; with 0 all are alike. Returns weights [heads][buckets] and biases [heads].
     """
     import torch
 
@@ -229,7 +230,8 @@ def fit_heads(
     ids, starts, scales = _flatten([text for text, _ in texts])
     used, columns, counts = torch.unique(torch.tensor(ids), return_inverse=True, return_counts=True)
     shape = (len(texts), len(used))
-    scale = torch.tensor(scales) * (counts >= RARE)[columns]
+    emphasis = (counts >= RARE) * (1 - torch.log(counts) / math.log(len(texts) + 1)).clamp(min=0) ** rarity
+    scale = torch.tensor(scales) * emphasis[columns]
     with warnings.catch_warnings(), torch.sparse.check_sparse_tensor_invariants(enable=True):  # type: ignore[no-untyped-call]  # torch leaves it untyped
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta", category=UserWarning)
         present = torch.sparse_csr_tensor(torch.tensor([*starts, len(ids)]), columns, scale, shape)
@@ -249,7 +251,7 @@ def fit_heads(
         return float(loss.sum() + penalty * weights.square().sum())
 
     optimiser.step(closure)  # type: ignore[no-untyped-call] # torch leaves step untyped
-    fitted = torch.zeros(BUCKETS, target.shape[1]).index_copy(0, used, weights)
+    fitted = torch.zeros(BUCKETS, target.shape[1]).index_copy(0, used, weights * emphasis.unsqueeze(1))
     return fitted.t().tolist(), bias.tolist()
 
 

@@ -30,3 +30,13 @@ def test_replies_are_written_for_every_reason() -> None:
 def test_our_own_crisis_words_are_good_ones() -> None:
     assert own_words()
     assert all(reply.reason is None for reply in own_words())
+
+
+def test_what_a_good_reply_quotes_teaches_nothing() -> None:
+    texts = [reply.text for reply in written_replies() if reply.reason is None]
+    assert not any("不如死了算了" in text for text in texts)
+
+
+def test_a_good_reply_is_learnt_from_sentence_by_sentence() -> None:
+    texts = {reply.text for reply in written_replies() if reply.reason is None}
+    assert "不是你不够努力，是这个病真的很难" in texts
