@@ -88,6 +88,11 @@ def understand(plain: str, asked: Iterable[Asks]) -> frozenset[Learnt]:
     return frozenset(told)
 
 
+def is_high_place(said: Iterable[str]) -> bool:
+    """Whether somebody told, in messages of their own, of a place from which one can fall or be run over."""
+    return any(_high_place().search(text) for text in said)
+
+
 def _fitting(answer: str) -> set[str]:
     characters = frozenset(answer)
     return {name for name, one in _answers().items() if one.may_be_in(characters) and one.pattern.fullmatch(answer)}
@@ -122,6 +127,11 @@ def _details(fits: set[str], asked: set[Asks]) -> set[Learnt]:
         ("means", Learnt.METHOD, {Asks.PLAN, Asks.MEANS, Asks.THOUGHT, Asks.TIME}),
     )
     return {learnt for name, learnt, questions in meant if name in fits and asked & questions}
+
+
+@cache
+def _high_place() -> re.Pattern[str]:
+    return re.compile(lexicon.load("answers")["places"]["high"])
 
 
 @cache

@@ -23,6 +23,7 @@ _STRETCH: Final = 200  # characters that are read together; longer sentences are
 _OVERLAP: Final = 40
 _ENOUGH: Final = 30  # findings of one rule in a text: it is not looked for any further
 _LONG: Final = 40  # stretches of a text; in a longer one nothing more is looked for once nothing worse can be found
+_ARRANGEMENTS: Final = 3  # things put in order, of two kinds at least; fewer are a day's work
 _MAX_FINDINGS: Final = 3  # of one rule in one stretch: each may be about somebody else
 
 
@@ -60,6 +61,12 @@ class Rulebook:
     still: re.Pattern[str]
     distant: re.Pattern[str]
     present: re.Pattern[str]
+    topics: re.Pattern[str]
+    own_topic: re.Pattern[str]
+    dead: re.Pattern[str]
+    arrangements: tuple[re.Pattern[str], ...]
+    end: re.Pattern[str]
+    journey: re.Pattern[str]
 
     def is_over(self, text: str) -> bool:
         """Whether what a normalised text tells is said to be over."""
@@ -68,6 +75,21 @@ class Rulebook:
     def is_distant(self, text: str) -> bool:
         """Whether a normalised text tells of years ago, and of nothing now."""
         return self.distant.search(text) is not None and self.present.search(text) is None
+
+    def goes_on(self, text: str, before: str) -> bool:
+        """Whether a text without a subject of its own goes on with somebody else's story, a move or a lesson."""
+        return self.topics.search(before) is not None and self.own_topic.search(text) is None
+
+    def tells_of_the_dead(self, text: str) -> bool:
+        """Whether a text says that somebody died: whoever writes it is not the one."""
+        return self.dead.search(text) is not None
+
+    def settles(self, text: str) -> bool:
+        """Whether a text tells of several things put in order, and then of an end."""
+        if self.end.search(text) is None or self.journey.search(text):
+            return False
+        counts = [len(pattern.findall(text)) for pattern in self.arrangements]
+        return sum(counts) >= _ARRANGEMENTS and sum(map(bool, counts)) > 1
 
     def mask(self, text: str) -> str:
         """Blank out idioms, keeping every other character where it was."""
@@ -108,6 +130,9 @@ def rulebook() -> Rulebook:
     """Read and compile the shipped rules, once per process."""
     data = lexicon.load("risk")
     words: dict[str, str] = data["words"]
+    before, arrangements = dict(data["before"]), dict(data["arrangements"])
+    own_topic, dead = before.pop("own"), before.pop("dead")
+    end, journey = arrangements.pop("end"), arrangements.pop("unless")
     return Rulebook(
         rules=tuple(_rule(entry, words) for entry in data["rule"]),
         idioms=re.compile("|".join(f"(?:{pattern})" for pattern in data["idioms"].values())),
@@ -117,6 +142,12 @@ def rulebook() -> Rulebook:
         distant=re.compile(data["past"]["distant"]),
         present=re.compile(data["past"]["present"]),
         own=re.compile(lexicon.expand(data["own"]["pattern"], words)),
+        topics=re.compile("|".join(before.values())),
+        own_topic=re.compile(own_topic),
+        dead=re.compile(dead),
+        arrangements=tuple(re.compile(pattern) for pattern in arrangements.values()),
+        end=re.compile(end),
+        journey=re.compile(journey),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from care import detector as detectors
 from care.age import ADULT, stated_age
-from care.answers import Asks, Learnt, understand
+from care.answers import Asks, Learnt, is_high_place, understand
 from care.detector import Detection, Detector
 from care.normalise import normalise
 from care.rules import Finding, rulebook
@@ -131,7 +131,8 @@ def screen_in_context(reading: TextReading, context: Context) -> Screening:
     """The rest of it."""
     plain = reading.plain
     learnt = understand(plain, context.asked)
-    found = replace(_answered(_reported(reading.alone, learnt, context), learnt, context), learnt=learnt)
+    alone = _explained(reading.alone, plain, context)
+    found = replace(_answered(_reported(alone, learnt, context), learnt, context), learnt=learnt)
     return _protecting(_with_what_came_before(found, plain, context), context)
 
 
@@ -213,6 +214,17 @@ def _raised(found: Screening, reading: Detection, *, was_about_others: bool) -> 
     )
 
 
+def _explained(found: Screening, plain: str, context: Context) -> Screening:
+    """What only the detector found, or what is said of the dead, goes on with the story that was begun before."""
+    is_thin = set(found.reasons) == {DETECTOR_REASON} or rulebook().tells_of_the_dead(plain)
+    if context.tier or not found.tier or not is_thin:
+        return found
+    before = _latest(context.recent)
+    if not before or not rulebook().goes_on(plain, ",".join(before)):
+        return found
+    return replace(found, tier=Tier.NONE, route=Route.NONE, subject=Subject.SELF, reasons=(), is_past=False)
+
+
 def _answered(found: Screening, learnt: frozenset[Learnt], context: Context) -> Screening:
     """An answer to our own question, by what it means for somebody who was asked it."""
     if not context.asked:
@@ -235,6 +247,8 @@ def _reported(found: Screening, learnt: frozenset[Learnt], context: Context) -> 
 def _tier_of_answer(learnt: frozenset[Learnt], context: Context) -> Tier:
     if learnt & {Learnt.TIME, Learnt.AT_HAND, Learnt.HURT}:
         return Tier.ACUTE
+    if Learnt.ALONE in learnt and context.tier >= Tier.ACTIVE and is_high_place(context.recent):
+        return Tier.ACUTE
     if Learnt.METHOD in learnt:
         return Tier.ACUTE if context.tier >= Tier.ACTIVE or Learnt.PLAN in context.learnt else Tier.ACTIVE
     if learnt & {Learnt.PLAN, Learnt.THOUGHT}:
@@ -250,7 +264,12 @@ def _with_what_came_before(found: Screening, plain: str, context: Context) -> Sc
     before = _latest(context.recent)
     if not before or found.is_past or len(plain) > MAX_TOGETHER or (context.tier and found.learnt & _RELIEF):
         return found
+    earlier = ",".join(before)
+    if rulebook().tells_of_the_dead(plain) and rulebook().goes_on(plain, earlier):
+        return found
     best = found
+    if rulebook().settles(f"{earlier},{plain}") and not rulebook().settles(earlier):
+        best = replace(found, tier=Tier.ACUTE, route=Route.SELF, reasons=(*found.reasons, TOGETHER_REASON))
     for earlier, together in _joined(before, plain):
         said = _judge(rulebook().find(together), None)
         if said.tier > best.tier and said.tier > _judge(rulebook().find(earlier), None).tier:

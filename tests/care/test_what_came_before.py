@@ -1,0 +1,152 @@
+"""What earlier messages make of the one that is read: they explain it, or say more together."""
+
+import pytest
+
+from care.answers import Asks
+from care.detector import Detection, Detector
+from care.screening import Context, Route, Screening, Tier, screen
+
+
+class Alarmed:
+    """Reads danger in every text."""
+
+    def read(self, text: str) -> Detection:
+        return Detection(tier=3, route="self", chances=(1.0, 1.0, 1.0))
+
+
+class Calm:
+    """Reads danger in none."""
+
+    def read(self, text: str) -> Detection:
+        return Detection(tier=0, route="self", chances=(0.0, 0.0, 0.0))
+
+
+def last_of(*said: str, detector: Detector | None = None, is_minor: bool = False) -> Screening:
+    """What is made of the last message after the others of one breath."""
+    return screen(said[-1], context=Context(recent=said[:-1], is_minor=is_minor), detector=detector)
+
+
+def highest_of(*said: str) -> Tier:
+    """The highest tier on the way."""
+    return max(last_of(*said[: number + 1]).tier for number in range(len(said)))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ("我是急诊护士", "今天送来一个病人", "吃了一大把药没抢救过来"),
+        ("我值夜班", "刚送走一个服药的病人", "人没救回来"),
+        ("在追那部剧", "女主最后跳下去了"),
+        ("下周要动手术了", "医生说麻药打下去就睡着了", "家里人都来陪我"),
+        ("下个月搬去深圳", "东西都送人了"),
+        ("在准备心理咨询师考试", "危险因素背不下来"),
+    ],
+)
+def test_words_without_a_subject_go_on_with_what_was_told_before(said: tuple[str, ...]) -> None:
+    assert last_of(*said, detector=Alarmed()).tier is Tier.NONE
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ("在追那部剧", "我也想跟她一样"),
+        ("在追那部剧", "好羡慕女主解脱了"),
+        ("他们把我视频发群里了", "我在学校五楼"),
+        ("下个月搬去深圳", "其实哪里都一样", "自己一个人走了也好"),
+        ("今天天气不错", "吃下去了"),
+        ("我是护士", "不想活了"),
+    ],
+)
+def test_what_was_told_before_explains_nothing_that_is_the_writers_own(said: tuple[str, ...]) -> None:
+    assert last_of(*said, detector=Alarmed()).tier > Tier.NONE
+
+
+def test_nothing_is_explained_in_the_middle_of_danger() -> None:
+    context = Context(recent=("在追那部剧",), tier=Tier.ACTIVE)
+    assert screen("吃下去了", context=context, detector=Alarmed()).tier is Tier.ACUTE
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ("花浇好了", "钥匙放门垫下面了", "猫粮够吃半个月", "都安排好了"),
+        ("密码写在纸上了", "欠同事的钱还清了", "狗送到我姐那了", "没什么遗憾了"),
+        ("账号都注销了", "照片删光了", "猫托付给邻居了", "谢谢你听我说这些"),
+    ],
+)
+def test_things_put_in_order_one_by_one_are_a_farewell_together(said: tuple[str, ...]) -> None:
+    assert highest_of(*said) is Tier.ACUTE
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ("后天去旅游", "花浇好了", "钥匙给邻居了", "猫粮够吃半个月", "都安排好了"),
+        ("周末大扫除", "照片删了一些", "谢谢你听我说这些"),
+        ("花浇好了", "猫粮买了", "晚安"),
+    ],
+)
+def test_a_household_put_in_order_is_none(said: tuple[str, ...]) -> None:
+    assert highest_of(*said) is Tier.NONE
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ("补课的老师让我坐他腿上", "他说不能告诉别人"),
+        ("教练总叫我一个人留下来", "然后他让我坐到他身上"),
+        ("干爹要我亲他", "说这是我们的秘密"),
+        ("叔叔给我看那种视频", "还说别告诉妈妈"),
+    ],
+)
+def test_what_grown_ups_ask_of_a_child_is_abuse(said: tuple[str, ...]) -> None:
+    found = [last_of(*said[: number + 1], is_minor=True) for number in range(len(said))]
+    assert max(screening.tier for screening in found) >= Tier.ACTIVE
+    assert Route.ABUSE in {screening.route for screening in found}
+
+
+@pytest.mark.parametrize("said", ["反正明天就没我了", "过了今晚世上就没有我这个人了", "天亮以后你们就见不到我了"])
+def test_a_time_after_which_somebody_is_gone_is_acute(said: str) -> None:
+    assert screen(said).tier is Tier.ACUTE
+
+
+@pytest.mark.parametrize("said", ["明天就没我的课了", "明天就没我什么事了，交接完了", "下周群里就没有我了，换班了"])
+def test_a_time_after_which_something_else_is_gone_is_none(said: str) -> None:
+    assert screen(said, detector=Calm()).tier is Tier.NONE
+
+
+@pytest.mark.parametrize(
+    ("said", "tier"),
+    [
+        (("人多久不吃饭才会没感觉", "五天没吃了", "就这样慢慢没了也挺好"), Tier.ACUTE),
+        (("不吃不喝第三天", "等着自己慢慢死掉"), Tier.ACUTE),
+        (("减肥第三天没吃晚饭", "饿得慌"), Tier.NONE),
+    ],
+)
+def test_starving_to_be_gone_is_a_way_of_dying(said: tuple[str, ...], tier: Tier) -> None:
+    assert highest_of(*said) is tier
+
+
+@pytest.mark.parametrize("said", ["现在想砍人了哈哈", "甲方又改需求，想刀人hhh", "室友打呼噜，想杀人的心都有了哈哈哈"])
+def test_wanting_to_kill_with_a_laugh_is_a_way_of_speaking(said: str) -> None:
+    assert screen(said).tier is Tier.NONE
+
+
+def test_wanting_to_kill_somebody_without_a_laugh_is_heard() -> None:
+    assert screen("我现在真想砍了他").tier >= Tier.ACTIVE
+
+
+@pytest.mark.parametrize("said", ["自杀的危险因素有哪些", "自杀风险评估的步骤", "自伤和自杀的流行病学特点"])
+def test_a_question_of_an_examination_is_none(said: str) -> None:
+    assert screen(said).tier is Tier.NONE
+
+
+def test_a_high_place_told_before_and_nobody_there_is_acute() -> None:
+    context = Context(recent=("我在学校五楼",), tier=Tier.ACTIVE, asked=(Asks.ALONE, Asks.PLAN))
+    for answer in ("没人会来的", "就我一个人", "没人知道我在这"):
+        assert screen(answer, context=context).tier is Tier.ACUTE
+
+
+def test_nobody_there_on_the_ground_is_no_emergency_by_itself() -> None:
+    context = Context(recent=("我在宿舍",), tier=Tier.ACTIVE, asked=(Asks.ALONE, Asks.PLAN))
+    assert screen("就我一个人", context=context, detector=Calm()).tier < Tier.ACUTE
