@@ -8,7 +8,7 @@ from care.normalise import normalise
 END_WORDS = "结束对话"
 
 _EDGE = re.compile(r"^(?:\[\w{1,8}\]|[^\w/])+|(?:\[\w{1,8}\]|[^\w])+$")
-"""Emoji, also by their names in brackets as WeChat has them, punctuation and blanks around a command."""
+"""Emoji, also by their names in brackets as some apps have them, punctuation and blanks around a command."""
 _ANY_SLASH = re.compile(r"[/／][\w@]+(?P<rest>\s.*)?", re.DOTALL)
 _SLASH_COMMAND = re.compile(r"/(?P<name>[A-Za-z][A-Za-z0-9_]*)(@\w+)?(?P<rest>\s.*)?", re.DOTALL)
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from bot.channels.oa.exchanges import PUSHES, Exchange, Exchanges, Words
+from bot.channels.oa.exchanges import PUSHES, Exchanges, OfferedWords, PushExchange
 from bot.channels.oa.intake import OaIntake
 from bot.channels.oa.reading import key_of, person_in
 from bot.channels.oa.replying import ReplyingMode
@@ -38,8 +38,8 @@ class Saying:
     """Words for the person. Whoever owes them is told whether they left."""
 
     said: str = field(repr=False)
-    exchange: Exchange
-    owed: Words | None = None
+    exchange: PushExchange
+    owed: OfferedWords | None = None
 
     def left(self) -> None:
         if self.owed is not None:
@@ -83,18 +83,18 @@ class PushDesk:
             listener.close()
             raise
 
-    async def _store_once(self, fields: Mapping[str, str], exchange: Exchange) -> None:
+    async def _store_once(self, fields: Mapping[str, str], exchange: PushExchange) -> None:
         async with asyncio.timeout(_STORE_SECONDS), exchange.storing:
             if not exchange.is_stored:
                 expected = await self._intake.take(fields)
                 exchange.was_stored(has_words=expected.has_words, turn_id=expected.turn_id, language=expected.language)
 
-    def _patience(self, exchange: Exchange, number: int) -> float:
+    def _patience(self, exchange: PushExchange, number: int) -> float:
         if not self._mode.is_passive:
             return _EVENT_SECONDS if exchange.has_words else 0.0
         return PASSIVE_SECONDS[min(number, PUSHES) - 1] if exchange.has_words else _QUIET_SECONDS
 
-    def _saying(self, exchange: Exchange, words: Words) -> Saying:
+    def _saying(self, exchange: PushExchange, words: OfferedWords) -> Saying:
         """What was owed from before comes first: then the person is told that they are being answered."""
         said = words.text.text
         if self._mode.is_passive and exchange.turn_id is not None and words.text.turn_id != exchange.turn_id:
@@ -102,7 +102,7 @@ class PushDesk:
             said = longer if Measure.UTF8.of(longer) <= _MAX_BYTES else said
         return Saying(said, exchange, words)
 
-    def _without_words(self, exchange: Exchange, number: int) -> Answer:
+    def _without_words(self, exchange: PushExchange, number: int) -> Answer:
         if exchange.is_answered:
             return Saying(exchange.said_again, exchange) if exchange.said_again is not None else Thanks()
         if self._mode.is_passive and exchange.has_words and number < PUSHES:

@@ -1,7 +1,7 @@
 """Messages that an answer may still be given to in the platform's own request, and the words for it.
 
 The platform asks up to three times, five seconds apart, and takes one answer. Words are handed to one of its requests,
-once; `Words.is_written` tells whether they left.
+once; `OfferedWords.is_written` tells whether they left.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ _KEPT_SECONDS = 120.0
 
 
 @dataclass(slots=True)
-class Words:
+class OfferedWords:
     """What is to be answered. `is_written` becomes True once it left for the platform, False if it never did."""
 
     text: OwedText
@@ -32,7 +32,7 @@ class Words:
             self.is_written.set_result(is_written)
 
 
-class Exchange:
+class PushExchange:
     """One message or event of a person, with all of the platform's requests for it."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -46,7 +46,7 @@ class Exchange:
         self.said_again: str | None = None  # words that must arrive: for each request that comes for them
         self._clock = clock
         self._last_push_at = 0.0
-        self._listeners: list[Listener] = []
+        self._listeners: list[PushListener] = []
 
     @property
     def is_listening(self) -> bool:
@@ -69,50 +69,50 @@ class Exchange:
         self.turn_id = turn_id
         self.language = language
 
-    def listen(self) -> "Listener":
+    def listen(self) -> "PushListener":
         """For one request; words may be offered from now on until it is closed."""
-        listener = Listener(self)
+        listener = PushListener(self)
         self._listeners.append(listener)
         return listener
 
-    def stop_listening(self, listener: "Listener") -> None:
+    def stop_listening(self, listener: "PushListener") -> None:
         if listener in self._listeners:
             self._listeners.remove(listener)
 
-    def offer(self, text: OwedText) -> Words:
+    def offer(self, text: OwedText) -> OfferedWords:
         """Hand words to the request that came last, while one `is_listening`."""
-        words = Words(text)
+        words = OfferedWords(text)
         self._listeners.pop().take(words)
         self.is_answered = True
         return words
 
-    def say_elsewhere(self, words: Words) -> None:
+    def say_elsewhere(self, words: OfferedWords) -> None:
         """They never left: another request may say them."""
         self.is_answered = False
         words.settle(is_written=False)
 
-    def has_said(self, words: Words, said: str) -> None:
+    def has_said(self, words: OfferedWords, said: str) -> None:
         """They left, as `said`."""
         if words.text.kind in URGENT_KINDS:
             self.said_again = said
         words.settle(is_written=True)
 
 
-class Listener:
+class PushListener:
     """One request of the platform's, for as long as it may be answered."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: PushExchange) -> None:
         self._exchange = exchange
-        self._words: asyncio.Future[Words] = asyncio.get_running_loop().create_future()
+        self._words: asyncio.Future[OfferedWords] = asyncio.get_running_loop().create_future()
 
     @property
     def has_words(self) -> bool:
         return self._words.done()
 
-    def take(self, words: Words) -> None:
+    def take(self, words: OfferedWords) -> None:
         self._words.set_result(words)
 
-    async def words(self, seconds: float, hung_up: asyncio.Event) -> Words | None:
+    async def words(self, seconds: float, hung_up: asyncio.Event) -> OfferedWords | None:
         """What is to be said, if anything comes in that time and before the platform has `hung_up`."""
         leaving = asyncio.create_task(hung_up.wait())
         waiting: set[asyncio.Future[Any]] = {self._words, leaving}
@@ -133,20 +133,20 @@ class Exchanges:
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._by_person: dict[str, dict[str, Exchange]] = defaultdict(dict)
+        self._by_person: dict[str, dict[str, PushExchange]] = defaultdict(dict)
         self._begun: deque[tuple[float, str, str]] = deque()
 
-    def begin(self, person: str, key: str) -> Exchange:
+    def begin(self, person: str, key: str) -> PushExchange:
         """That of an earlier push, or a new one."""
         self._forget_old()
         exchange = self._by_person[person].get(key)
         if exchange is None:
-            exchange = self._by_person[person][key] = Exchange(clock=self._clock)
+            exchange = self._by_person[person][key] = PushExchange(clock=self._clock)
             self._begun.append((self._clock(), person, key))
         exchange.begin_push()
         return exchange
 
-    def listening(self, person: str) -> Exchange | None:
+    def listening(self, person: str) -> PushExchange | None:
         """The newest in which something can be said to that person now."""
         return next((one for one in self._of(person) if one.is_listening), None)
 
@@ -154,7 +154,7 @@ class Exchanges:
         """Whether one is likely to open in a moment."""
         return any(one.comes_again for one in self._of(person))
 
-    def _of(self, person: str) -> Iterator[Exchange]:
+    def _of(self, person: str) -> Iterator[PushExchange]:
         return reversed(list(self._by_person.get(person, {}).values()))
 
     def _forget_old(self) -> None:

@@ -15,7 +15,7 @@ from bot.channels.oa import CHANNEL
 from bot.channels.oa.api import OaApi
 from bot.channels.oa.consent_menu import ConsentMenu
 from bot.channels.oa.errors import BLOCKED, CREDENTIALS, NO_SUCH_KIND, PERSON_GONE, Code
-from bot.channels.oa.exchanges import Exchange, Exchanges
+from bot.channels.oa.exchanges import Exchanges, PushExchange
 from bot.channels.oa.passive_reply import printable
 from bot.channels.oa.replying import ReplyingMode
 from bot.channels.oa.trouble import OaTrouble
@@ -86,7 +86,7 @@ class OaSender:
             await self._send(text, medium)
         return None
 
-    async def _say_in(self, exchange: Exchange, text: OwedText) -> None:
+    async def _say_in(self, exchange: PushExchange, text: OwedText) -> None:
         self._begin(text.id)
         if not await exchange.offer(text).is_written:
             raise TryLater(_ANOTHER_REQUEST_SECONDS)
