@@ -46,7 +46,15 @@ def show(situation: Situation) -> Sight:
     is_there = to is not None and to.channel == message.address.channel and to.account in {"", message.account}
     if to is None or not is_there or message.shown_reference is None:
         return _fetch(situation, held)
-    takeover.show(situation.session, held, message.shown_reference, to=to, sent_at=message.sent_at, now=situation.now)
+    takeover.show(
+        situation.session,
+        held,
+        message.shown_reference,
+        to=to,
+        mark=" ".join(offer.mark for offer in message.media),
+        sent_at=message.sent_at,
+        now=situation.now,
+    )
     return Sight.COPIED
 
 

@@ -232,9 +232,14 @@ def relay(session: Session, office: Office, held: Held, text: str, *, to: Addres
     _owe(session, held, to, f"{head}\n{text}", DeliveryKind.RELAY, now=now)
 
 
-def show(session: Session, held: Held, reference: str, *, to: Address, sent_at: datetime, now: datetime) -> None:
-    """Owe the holder the sight of something that is no text, once; `reference` is the platform's name of it."""
-    once = id_named(f"{held.id} {reference}", at=sent_at)
+def show(
+    session: Session, held: Held, reference: str, *, to: Address, mark: str = "", sent_at: datetime, now: datetime
+) -> None:
+    """Owe the holder the sight of something that is no text, once; `reference` is the platform's name of it.
+
+    `mark` tells apart what was one after the other in the same message.
+    """
+    once = id_named(f"{held.id} {reference} {mark}", at=sent_at)
     if session.get(Delivery, once) is None:
         _owe(session, held, to, shown.mark(reference), DeliveryKind.RELAY, delivery_id=once, now=now)
 

@@ -199,14 +199,29 @@ def _message(message: Raw, account: Account) -> list[Event]:
 
 
 def _revised(message: Raw, account: Account, update_id: int) -> list[Event]:
-    """Only words can be revised; a live location is "edited" every few seconds."""
+    """Words are revised, and a picture may be another one; a live location is "edited" every few seconds."""
     content = content_of(message)
     revised = _inbound(message, account, content, suffix=f":{update_id}")
+    is_addressed = _is_addressed(message, account)
+    shown = [Showed(_shown_again(revised, message))] if revised.media and is_addressed else []
     if not content.words:
         emptied = [Emptied(revised, _external_id(message))] if _had_a_caption(message) else []
-        heard = [Overheard(revised)] if content.beside and _is_addressed(message, account) else []
-        return [*emptied, *heard]
-    return [Revised(revised, _external_id(message), is_addressed=_is_addressed(message, account))]
+        heard = [Overheard(revised)] if content.beside and is_addressed else []
+        return [*emptied, *heard, *shown]
+    return [Revised(revised, _external_id(message), is_addressed=is_addressed), *shown]
+
+
+def _shown_again(revised: InboundMessage, message: Raw) -> InboundMessage:
+    """As it was told of before, so that only a picture that was not there is new."""
+    return replace(
+        revised,
+        text="",
+        quoted="",
+        forwarded="",
+        beside="",
+        external_id=_shown_id(message),
+        sent_at=_time(number(message, "date")),
+    )
 
 
 def _had_a_caption(message: Raw) -> bool:
@@ -338,7 +353,10 @@ def _place(message: Raw, user_id: int) -> TelegramChat:
 
 
 def _sent_at(message: Raw) -> datetime:
-    seconds = number(message, "edit_date") or number(message, "date")
+    return _time(number(message, "edit_date") or number(message, "date"))
+
+
+def _time(seconds: int | None) -> datetime:
     try:
         return datetime.fromtimestamp(seconds, UTC) if seconds else utc_now()
     except (OverflowError, ValueError, OSError):

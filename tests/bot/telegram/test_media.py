@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from bot.channels.telegram.media import offers_of
+from bot.channels.telegram.updates import Account, Revised, Showed, read
 from care import texts
 from dialogue.admin import takeover
 from dialogue.admin.office import Actor, Office
@@ -55,6 +56,25 @@ def size(name: str, width: int) -> dict[str, Any]:
 )
 def test_what_could_be_fetched_of_a_message(message: dict[str, Any], offers: list[tuple[str, str]]) -> None:
     assert [(one.reference, one.kind) for one in offers_of(message)] == offers
+
+
+def test_a_picture_that_takes_anothers_place_is_shown_and_one_that_stays_is_not_again() -> None:
+    account = Account(id=42, username="bot")
+    person, chat = {"id": 7, "is_bot": False}, {"id": 7, "type": "private"}
+    message = {"message_id": 5, "date": 100, "from": person, "chat": chat, "photo": [size("p", 90)]}
+    update = {"update_id": 1, "message": message}
+    (shown,) = read(update, account, are_groups_served=False)
+    edited = {
+        "update_id": 2,
+        "edited_message": {**message, "edit_date": 200, "caption": "看", "photo": [size("q", 90)]},
+    }
+    revised, again = read(edited, account, are_groups_served=False)
+    assert isinstance(shown, Showed)
+    assert isinstance(revised, Revised)
+    assert isinstance(again, Showed)
+    assert (again.message.external_id, again.message.sent_at) == (shown.message.external_id, shown.message.sent_at)
+    assert again.message.media[0].mark == "u-q"
+    assert again.message.text == ""
 
 
 class Held:
