@@ -10,7 +10,7 @@ from dialogue.admin import platform_takeover, takeover
 from dialogue.admin.takeover import Held
 from dialogue.core import media, medium_words
 from dialogue.messages import MediumOffer
-from dialogue.states import MediumKind
+from dialogue.states import MediumKind, MediumLoss
 
 _NO_FILE = MediumOffer(kind=MediumKind.FILE, reference="")
 
@@ -73,8 +73,8 @@ def _fetch(situation: Situation, held: Held) -> Sight:
         )
         if wanted is not None and wanted.loss is not None:
             pass_on(situation, medium_words.in_brackets(wanted, rules.office.texts))
-        else:
-            sight = Sight.FETCHED
+        if wanted is None or wanted.loss is None or (wanted.name and wanted.loss is MediumLoss.NO_FILE):
+            sight = Sight.FETCHED  # or its name says it all, as that of a place does
     return sight
 
 

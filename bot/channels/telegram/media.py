@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from bot.channels.telegram.raw import Raw, number, text
+from bot.channels.telegram.raw import Raw, number, section, text
 from dialogue.messages import MediumOffer
 from dialogue.states import MediumKind
 
@@ -23,6 +23,7 @@ _KINDS = {
 """By the field of a message, in the order in which one of two that are the same is taken: a GIF is a document too."""
 
 _PREVIEWS = frozenset({"thumbnail", "thumb", "cover"})
+_POLE, _DATE_LINE = 90, 180
 _MAX_DEPTH = 4
 _MAX_OFFERS = 20
 
@@ -33,7 +34,29 @@ def offers_of(message: Raw) -> tuple[MediumOffer, ...]:
     for name, kind in _KINDS.items():
         for offer in _in(message.get(name), kind):
             found.setdefault(offer.mark, offer)
-    return tuple(found.values())[:_MAX_OFFERS]
+    named = [_only_named(name) for name in (_place(message), _contact(message)) if name]
+    return (*tuple(found.values())[:_MAX_OFFERS], *named)
+
+
+def _only_named(name: str) -> MediumOffer:
+    """There is no file to fetch; what can be said of it is its name."""
+    return MediumOffer(kind=MediumKind.FILE, reference="", mark=name, name=name)
+
+
+def _place(message: Raw) -> str:
+    where = section(message, "location")
+    latitude, longitude = where.get("latitude"), where.get("longitude")
+    if not isinstance(latitude, int | float) or not isinstance(longitude, int | float):
+        return ""
+    if not (abs(latitude) <= _POLE and abs(longitude) <= _DATE_LINE):
+        return ""
+    return f"\N{ROUND PUSHPIN} {latitude:.5f}, {longitude:.5f}"
+
+
+def _contact(message: Raw) -> str:
+    contact = section(message, "contact")
+    known = [text(contact, name) for name in ("first_name", "last_name", "phone_number")]
+    return "\N{BUST IN SILHOUETTE} " + " ".join(filter(None, known)) if any(known) else ""
 
 
 def _in(value: Any, kind: MediumKind, depth: int = 0) -> Iterator[MediumOffer]:

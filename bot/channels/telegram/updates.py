@@ -203,7 +203,8 @@ def _revised(message: Raw, account: Account, update_id: int) -> list[Event]:
     content = content_of(message)
     revised = _inbound(message, account, content, suffix=f":{update_id}")
     is_addressed = _is_addressed(message, account)
-    shown = [Showed(_shown_again(revised, message))] if revised.media and is_addressed else []
+    is_shown = is_addressed and any(offer.reference for offer in revised.media)
+    shown = [Showed(_shown_again(revised, message))] if is_shown else []
     if not content.words:
         emptied = [Emptied(revised, _external_id(message))] if _had_a_caption(message) else []
         heard = [Overheard(revised)] if content.beside and is_addressed else []

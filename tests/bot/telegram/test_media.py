@@ -49,7 +49,9 @@ def size(name: str, width: int) -> dict[str, Any]:
             [("q", MediumKind.IMAGE), ("w", MediumKind.VIDEO)],
         ),
         ({"live_photo": {"photo": [size("p", 9)], "video": file("w")}}, [("p", "image"), ("w", "video")]),
-        ({"location": {"latitude": 1.0, "longitude": 2.0}}, []),
+        ({"location": {"latitude": "1.0", "longitude": 2.0}, "contact": {"user_id": 7}}, []),
+        ({"location": {"latitude": 10**400, "longitude": 2.0}}, []),
+        ({"location": {"latitude": float("nan"), "longitude": float("inf")}}, []),
         ({"voice": "x", "photo": [None, 7, {"file_id": 7}], "document": {"file_id": ""}}, []),
         ({"video": [[[[[[[file("deep")]]]]]]]}, []),
     ],
@@ -75,6 +77,13 @@ def test_a_picture_that_takes_anothers_place_is_shown_and_one_that_stays_is_not_
     assert (again.message.external_id, again.message.sent_at) == (shown.message.external_id, shown.message.sent_at)
     assert again.message.media[0].mark == "u-q"
     assert again.message.text == ""
+
+
+def test_a_place_and_a_contact_are_named_for_they_are_no_files() -> None:
+    (place,) = offers_of({"location": {"latitude": 31.230416, "longitude": 121.473701}})
+    (contact,) = offers_of({"contact": {"first_name": "王", "phone_number": "138"}})
+    assert (place.reference, place.name) == ("", "📍 31.23042, 121.47370")
+    assert (contact.reference, contact.name) == ("", "👤 王 138")
 
 
 class Held:
