@@ -52,6 +52,7 @@ class Row:
     database_cpu_ms: float
     bench_cpu_ms: float
     adapter_mib: float
+    worker_mib: float
     load: float
 
 
@@ -85,6 +86,7 @@ def measure(house: House, *, people: int, seconds: float) -> Row:
         database_cpu_ms=round(each["broker"] + each.get("database", 0), 1),
         bench_cpu_ms=each["bench"],
         adapter_mib=round(house.adapter.memory_info().rss / _MEBIBYTE, 1),
+        worker_mib=round(house.worker.memory_info().rss / _MEBIBYTE, 1),
         load=round(os.getloadavg()[0], 1),
     )
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-UNUSED_BY_ADAPTERS = ("colorama", "opentelemetry", "pygments", "rich", "yaml")
+UNUSED_BY_ADAPTERS = ("colorama", "greenlet", "opentelemetry", "pygments", "rich", "yaml")
 """Optional imports of libraries that we never use (rich tracebacks, httpx's CLI, redis tracing): 8 MB."""
 LATE_IN_ADAPTERS = {
     "redis.asyncio.cluster": ("ClusterNode", "RedisCluster", "_ClusterNodePoolAdapter"),

@@ -1,0 +1,108 @@
+"""What importing each library costs a process that runs for months: memory of its own, by package.
+
+    python -m bench.footprint adapter          # Telegram's, until it would open the database
+    python -m bench.footprint worker --single  # module by module
+
+Measured in the order of the imports: what two libraries share is counted for the first of them.
+"""
+
+import argparse
+import gc
+import importlib
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_SHOWN = 40
+_KIBIBYTES = 1024
+
+
+def import_adapter() -> None:
+    """As `mindglm telegram` does."""
+    from mindglm import lean
+
+    with lean.services():
+        from bot.channels import registry
+        from mindglm import adapters
+
+        (channel,) = (each for each in registry.platforms() if each.name == "telegram")
+        adapters.load(channel)
+
+
+def import_worker() -> None:
+    """As `mindglm worker` does."""
+    from mindglm import lean
+
+    with lean.services():
+        importlib.import_module("mindglm.worker")
+
+
+PROCESSES: Mapping[str, Callable[[], None]] = {"adapter": import_adapter, "worker": import_worker}
+
+
+def costs(imports: Callable[[], object]) -> dict[str, float]:
+    """MiB of anonymous memory that each module took which `imports` loads, without those that it imports itself."""
+    taken: Counter[str] = Counter()
+    with _watched(taken):
+        imports()
+    return {name: kibibytes / _KIBIBYTES for name, kibibytes in taken.items()}
+
+
+@contextmanager
+def _watched(taken: Counter[str]) -> Iterator[None]:
+    bootstrap: Any = importlib._bootstrap  # type: ignore[attr-defined]  # noqa: SLF001 - every import comes through there
+    load: Callable[[ModuleSpec], ModuleType] = bootstrap._load_unlocked  # noqa: SLF001
+    inner: list[int] = []
+
+    def watch(spec: ModuleSpec) -> ModuleType:
+        before = _anonymous()
+        inner.append(0)
+        try:
+            return load(spec)
+        finally:
+            whole = _anonymous() - before
+            taken[spec.name] += whole - inner.pop()
+            if inner:
+                inner[-1] += whole
+
+    bootstrap._load_unlocked = watch  # noqa: SLF001
+    try:
+        yield
+    finally:
+        bootstrap._load_unlocked = load  # noqa: SLF001
+
+
+def _anonymous() -> int:
+    """KiB of this process that are not a file's."""
+    return _rollup()["Anonymous"]
+
+
+def _rollup() -> dict[str, int]:
+    lines = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
+    return {name: int(value.split()[0]) for name, _, value in (line.partition(":") for line in lines)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("process", choices=list(PROCESSES))
+    parser.add_argument("--single", action="store_true", help="by module instead of by package")
+    arguments = parser.parse_args()
+    single = costs(PROCESSES[arguments.process])
+    gc.collect()
+    whole = _rollup()
+    grouped: Counter[str] = Counter()
+    for name, mebibytes in single.items():
+        grouped[name if arguments.single else name.partition(".")[0]] += mebibytes  # type: ignore[assignment]  # floats
+    for name, mebibytes in grouped.most_common(_SHOWN):
+        sys.stdout.write(f"{mebibytes:7.2f} MiB  {name}\n")
+    figures = ", ".join(f"{name} {whole[name] / _KIBIBYTES:.1f}" for name in ("Rss", "Pss", "Anonymous"))
+    sys.stdout.write(f"{len(sys.modules)} modules; the process in MiB: {figures}\n")
+
+
+if __name__ == "__main__":
+    main()
