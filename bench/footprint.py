@@ -10,7 +10,7 @@ import argparse
 import gc
 import importlib
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
@@ -55,7 +55,7 @@ def costs(imports: Callable[[], object]) -> dict[str, float]:
 
 @contextmanager
 def _watched(taken: Counter[str]) -> Iterator[None]:
-    bootstrap: Any = importlib._bootstrap  # type: ignore[attr-defined]  # noqa: SLF001 - every import comes through there
+    bootstrap: Any = sys.modules["_frozen_importlib"]  # every import comes through there
     load: Callable[[ModuleSpec], ModuleType] = bootstrap._load_unlocked  # noqa: SLF001
     inner: list[int] = []
 
@@ -95,10 +95,10 @@ def main() -> None:
     single = costs(PROCESSES[arguments.process])
     gc.collect()
     whole = _rollup()
-    grouped: Counter[str] = Counter()
+    grouped: dict[str, float] = defaultdict(float)
     for name, mebibytes in single.items():
-        grouped[name if arguments.single else name.partition(".")[0]] += mebibytes  # type: ignore[assignment]  # floats
-    for name, mebibytes in grouped.most_common(_SHOWN):
+        grouped[name if arguments.single else name.partition(".")[0]] += mebibytes
+    for name, mebibytes in sorted(grouped.items(), key=lambda one: -one[1])[:_SHOWN]:
         sys.stdout.write(f"{mebibytes:7.2f} MiB  {name}\n")
     figures = ", ".join(f"{name} {whole[name] / _KIBIBYTES:.1f}" for name in ("Rss", "Pss", "Anonymous"))
     sys.stdout.write(f"{len(sys.modules)} modules; the process in MiB: {figures}\n")

@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -229,7 +229,7 @@ def _forward(model: "PreTrainedModel | PlainGlm") -> Forward:
         fused = FusedGlm(model)  # type: ignore[arg-type]  # can_fuse knows its class
         pack(fused)
         return fused
-    attention.use(model)
+    attention.use(cast("PreTrainedModel", model))  # a PlainGlm can be fused
     pack(model)
     return _ByModules(model)
 
