@@ -48,8 +48,9 @@ def sources() -> Iterator[Path]:
 # --- Imports ---------------------------------------------------------------------------------------------------------
 
 IMPORT_ALONE = """
-import importlib, json, os, sys, threading, traceback
+import gc, importlib, json, os, sys, threading, traceback
 
+gc.disable()  # all that is imported stays
 FORBIDDEN = {"socket.connect", "socket.bind", "socket.getaddrinfo", "subprocess.Popen"}
 
 def refuse(event, arguments):

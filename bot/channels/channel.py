@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -124,12 +125,17 @@ class Channel(Generic[S]):
     process: ChannelProcess[S] | None = None
 
     def words(self, locale: str) -> ChannelWords:
-        import tomllib
-        from importlib.resources import files
+        return _words(self.package, locale)
 
-        from care.texts import Texts
 
-        read = tomllib.loads((files(self.package) / "locales" / f"{locale}.toml").read_text("utf-8"))
-        return ChannelWords(
-            label=read["label"], texts=Texts(locale, read.get("texts", {})), findings=read.get("findings", {})
-        )
+@cache
+def _words(package: str, locale: str) -> ChannelWords:
+    import tomllib
+    from importlib.resources import files
+
+    from care.texts import Texts
+
+    read = tomllib.loads((files(package) / "locales" / f"{locale}.toml").read_text("utf-8"))
+    return ChannelWords(
+        label=read["label"], texts=Texts(locale, read.get("texts", {})), findings=read.get("findings", {})
+    )

@@ -8,6 +8,7 @@ import tomllib
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import cache
 from importlib.resources import files
 from typing import Final
 
@@ -96,6 +97,7 @@ def regions() -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
 
 
+@cache
 def directory(region: str = DEFAULT_REGION) -> Directory:
     """Read `care/hotlines/<region>.toml`; KeyError for a region that does not ship."""
     if region not in regions():

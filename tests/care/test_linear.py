@@ -11,7 +11,7 @@ from care.age import stated_age
 from care.answers import Asks, understand
 from care.normalise import normalise
 from care.rules import rulebook
-from tests.care.linearity import seconds
+from tests.care.linearity import is_quick, seconds
 
 SHORT, LONG = 300, 3000  # characters
 WHOLE_TEXTS: Final[dict[str, Callable[[str], object]]] = {
@@ -40,7 +40,7 @@ def test_no_word_costs_more_for_being_repeated(name: str) -> None:
     read, slow = WHOLE_TEXTS[name], []
     for unit in units():
         long = (unit * LONG)[:LONG]
-        if seconds(read, long) > 0.02:  # else it is quick, whatever its shape
+        if not is_quick(read, long, within_seconds=0.02):  # else its shape does not matter
             short = seconds(read, long[:SHORT])
             slow += [unit] if seconds(read, long) > 40 * short else []
     assert not slow

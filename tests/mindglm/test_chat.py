@@ -285,6 +285,11 @@ class TestClearErrors:
         done = chat("我的话\n", MINDGLM_WINDOW_MAX_TURNS="viele")
         self.is_one_line(done, "MINDGLM_WINDOW_MAX_TURNS")
 
+    def test_of_a_worker_that_cannot_start(self, chat: Callable[..., Finished]) -> None:
+        done = chat("我的话\n", MINDGLM_ENGINE="openai")
+        self.is_one_line(done, "MINDGLM_OPENAI_BASE_URL")
+
+    @pytest.mark.e2e
     def test_of_a_model_directory_that_is_none(self, chat: Callable[..., Finished], tmp_path: Path) -> None:
         done = chat("我的话\n", MINDGLM_ENGINE="transformers", MINDGLM_MODEL=str(tmp_path))
         self.is_one_line(done, str(tmp_path))

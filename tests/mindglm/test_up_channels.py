@@ -6,11 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from dialogue.storage.vault import new_secret
 from tests.bot.wechat.gateway import TOKEN, Gateway
 from tests.patience import wait_until
 
 
+@pytest.mark.e2e
 def test_with_an_endpoint_and_a_token_people_on_wechat_are_answered(short_path: Path) -> None:
     log = short_path / "said"
     with Gateway(is_durable=True) as gateway, log.open("wb") as file:

@@ -4,12 +4,15 @@ import json
 import shlex
 from pathlib import Path
 
+import pytest
+
 from tests.patience import wait_until
 from tests.road.harness import road
 from tests.worker.engine import chatglm2
 from tests.worker.vllm.serving import STAND_IN, Servers, is_alive
 
 
+@pytest.mark.e2e
 def test_a_reply_is_written_again_after_its_server_was_killed(tmp_path: Path, redis_url: str) -> None:
     (tmp_path / "servers").mkdir()
     servers = Servers(tmp_path / "servers", moods=[{"dies_after": 3}, {"slow": 1}])

@@ -10,6 +10,7 @@ from dialogue.process.settings import INSTRUCTION
 from training import vocabulary
 from training.data import corpus
 from training.data.dialogue import Dialogue, write_dialogues
+from training.screening import Example, written_examples
 from worker.engine.port import Exchange
 
 _TROUBLES = {
@@ -32,6 +33,12 @@ def dialogue(chance: random.Random) -> Dialogue:
     details = chance.sample(list(_DETAILS.items()), k=2)
     exchanges = [(chance.choice(_OPENINGS).format(trouble), answer), *details]
     return Dialogue(tuple(Exchange(*exchange) for exchange in exchanges))
+
+
+@pytest.fixture(scope="session")
+def written() -> list[Example]:
+    """What the project's developers wrote for the detector."""
+    return written_examples()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from training.fillers import fillers, varied
-from training.screening import Example, written_examples
+from training.screening import Example
 
 SENTENCE = "我睡不着，也不想说话。"
 
@@ -31,7 +31,7 @@ def test_two_words_for_the_speaker_never_meet() -> None:
     assert not any("我真的我" in text for text in texts)
 
 
-def test_sentences_of_danger_and_ordinary_ones_stand_among_the_same() -> None:
+def test_sentences_of_danger_and_ordinary_ones_stand_among_the_same(written: list[Example]) -> None:
     before, _ = fillers()
-    opened = [each for each in written_examples() if each.weight == 0.5 and each.text.startswith(before[0][:1])]
+    opened = [each for each in written if each.weight == 0.5 and each.text.startswith(before[0][:1])]
     assert {each.tier > 0 for each in opened} == {True, False}

@@ -21,7 +21,6 @@ from training.screening import (
     gold_examples,
     held_out_tiers,
     split,
-    written_examples,
 )
 
 RISK = [f"我{word}想从这里消失掉" for word in ("真的", "好", "总", "一直", "常常", "有时")]
@@ -77,8 +76,7 @@ def test_talk_about_others_is_neither_danger_nor_calm() -> None:
     assert [example.tier for example in gold_examples(rows)] == [2, 0]
 
 
-def test_what_was_written_for_the_project_holds_every_tier_and_route() -> None:
-    written = written_examples()
+def test_what_was_written_for_the_project_holds_every_tier_and_route(written: list[Example]) -> None:
     assert {example.tier for example in written} == {0, 1, 2, 3}
     assert {example.route for example in written} >= {"self", "third_party", "abuse", "psychosis", "past"}
 

@@ -1,4 +1,4 @@
-"""Ten thousand odd requests: no waiter hangs, no block is lost, the engine lives."""
+"""Thousands of odd requests: no waiter hangs, no block is lost, the engine lives."""
 
 import random
 import time
@@ -13,13 +13,13 @@ from worker.engine.batched import Batched
 from worker.engine.port import EngineError, Exchange, Finish, Load
 from worker.engine.runner_input import OutOfMemory, RunnerInput
 
-REQUESTS = 10_000
 THREADS = 24
 TEXTS = ("", "你好", "很" * 50, "[gMASK]<sop>", "求助者:" * 3, "\x00\ud7ff😀", "长" * 700)
 
 
+@pytest.mark.parametrize("request_count", [2_000, pytest.param(10_000, marks=pytest.mark.e2e)])
 @pytest.mark.timeout(110)
-def test_ten_thousand_odd_requests_leave_nothing_behind() -> None:
+def test_thousands_of_odd_requests_leave_nothing_behind(request_count: int) -> None:
     chance = random.Random(20)
 
     def misbehave(_inputs: Sequence[RunnerInput]) -> None:
@@ -61,10 +61,10 @@ def test_ten_thousand_odd_requests_leave_nothing_behind() -> None:
         return "closed"
 
     with ThreadPoolExecutor(THREADS) as pool:
-        for outcome in pool.map(ask, range(REQUESTS)):
+        for outcome in pool.map(ask, range(request_count)):
             outcomes[outcome] += 1
-    assert sum(outcomes.values()) == REQUESTS
-    assert min(outcomes.values()) > 100
+    assert sum(outcomes.values()) == request_count
+    assert min(outcomes.values()) > request_count // 100
     assert last(engine, request()).finish in set(Finish)
     wait_until(lambda: engine.load == Load(running=0, waiting=0, wait_seconds=0.0, held_blocks=0))
     assert not len(engine._open_requests)

@@ -72,11 +72,28 @@ def test_a_wrong_model_is_refused_at_the_start(tmp_path: Path) -> None:
         built.start()
 
 
-def test_a_process_that_forgets_to_stop_the_engine_still_ends() -> None:
-    code = (
-        "from worker.engine.choose import build; from worker.settings import WorkerSettings;"
-        "build(WorkerSettings(device='cpu', threads=1)).start()"
-    )
+FAKE = """
+from tests.worker.engine.builders import FakeRunner, loaded_model
+from worker.engine.batched import Batched
+engine = Batched(lambda: loaded_model(FakeRunner([1])))
+"""
+REAL = """
+from worker.engine.choose import build
+from worker.settings import WorkerSettings
+engine = build(WorkerSettings(device="cpu", threads=1))
+"""
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        FAKE,
+        pytest.param(REAL, marks=pytest.mark.e2e),
+    ],
+    ids=["with a fake runner", "with the bundled model"],
+)
+def test_a_process_that_forgets_to_stop_the_engine_still_ends(engine: str) -> None:
+    code = f"{engine}engine.start()"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True)
 
 
