@@ -60,6 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _run_in_processes(config: pytest.Config, said: str) -> None:
     """What all of them use starts now, beside the collection of the tests."""
     count = _process_count() if said == "auto" else int(said)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # all cores are busy, and threads that wait for each other spin
 
     def after_fork(number: int) -> None:
         config.stash[_NUMBER] = number
@@ -83,12 +84,18 @@ def _configure(configure: Callable[..., None], **settings: Any) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What was imported stays: the garbage collector need not walk through thousands of test functions again."""
-    if postgres := session.config.stash.get(_POSTGRES, None):
-        postgres.urls()
-        migrated_file()
+    if session.config.getoption("processes") is not None:
+        _prepare_for_forks(session.config)
     gc.collect()
     gc.freeze()
     gc.enable()
+
+
+def _prepare_for_forks(config: pytest.Config) -> None:
+    """Else each process would do it for itself."""
+    migrated_file()
+    if postgres := config.stash.get(_POSTGRES, None):
+        postgres.urls()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

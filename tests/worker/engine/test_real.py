@@ -75,7 +75,7 @@ def test_a_wrong_model_is_refused_at_the_start(tmp_path: Path) -> None:
 FAKE = """
 from tests.worker.engine.builders import FakeRunner, loaded_model
 from worker.engine.batched import Batched
-engine = Batched(lambda: loaded_model(FakeRunner([1])))
+engine = Batched(lambda: loaded_model(FakeRunner([1])), capacity=1)
 """
 REAL = """
 from worker.engine.choose import build
