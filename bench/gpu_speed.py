@@ -126,11 +126,11 @@ def engine_speed(runner: Runner, prompter: Prompter, jobs: Sequence[Job], count:
         step_tokens=_STEP_TOKENS,
     )
     engine = Batched(lambda: loaded, capacity=count)
-    speed, firsts = converse(engine, jobs[: max(6, 2 * count)], count)
-    ordered = sorted(firsts)
+    answered = converse(engine, jobs[: max(6, 2 * count)], count)
+    ordered = sorted(answered.first_seconds)
     return {
         "at_once": count,
-        "tokens_per_second": speed,
+        "tokens_per_second": answered.tokens_per_second,
         "first_p50": ordered[len(ordered) // 2],
         "first_p95": ordered[math.ceil(0.95 * len(ordered)) - 1],
     }

@@ -22,7 +22,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from math import comb
 from pathlib import Path
 
 import psutil
@@ -33,6 +32,7 @@ from rich.table import Table
 
 from bench import house, plots, road
 from bench.archive import fill
+from bench.intervals import median_interval
 from bench.plots import Sample
 from bot.services import BotServices
 from care import screening
@@ -149,22 +149,6 @@ def compared(what: str, counts: Sequence[int], rounds: Sequence[Mapping[int, flo
             }
         )
     return lines
-
-
-def median_interval(values: Sequence[float], *, confidence: float = 0.95) -> tuple[float, float]:
-    """Two of the sorted values between which the true median lies with at least `confidence`, by the sign test.
-
-    With fewer than six values there is no such pair for 0.95: the outermost are returned.
-    """
-    ordered, count = sorted(values), len(values)
-    left_out, outside = 0, 0.0
-    for below in range((count - 1) // 2):
-        outside += comb(count, below) / 2**count
-        if 2 * outside > 1 - confidence:
-            break
-        left_out = below + 1
-    first = max(0, left_out - 1) if left_out else 0
-    return ordered[first], ordered[count - 1 - first]
 
 
 def _picture(what: str) -> str:

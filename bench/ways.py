@@ -4,7 +4,7 @@ import copy
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -46,6 +46,13 @@ def _ours(
     First tokens are those of the first round, which arrives together.
     """
 
+    answered = converse(our_engine(model, prompter, conversations), jobs, conversations)
+    return answered.tokens_per_second, answered.first_seconds
+
+
+def our_engine(model: GlmForCausalLM, prompter: Prompter, conversations: int) -> Batched:
+    """It runs a copy of the model."""
+
     def assemble() -> LoadedModel:
         block_count = conversations * CACHE_TOKENS // BLOCK_SIZE
         return LoadedModel(
@@ -58,18 +65,27 @@ def _ours(
             step_tokens=_step_tokens(model),
         )
 
-    return converse(Batched(assemble, capacity=conversations), jobs, conversations)
+    return Batched(assemble, capacity=conversations)
 
 
-def converse(engine: Batched, jobs: Sequence[Job], conversations: int) -> tuple[float, list[float]]:
-    """Start the engine, answer the jobs from `conversations` threads, stop it: tokens/s and first-token seconds."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """`first_seconds`: until each first token of the first round; `processor_seconds`: of this process, a token."""
+
+    tokens_per_second: float
+    first_seconds: list[float]
+    processor_seconds: float
+
+
+def converse(engine: Batched, jobs: Sequence[Job], conversations: int) -> Answered:
+    """Start the engine, answer the jobs from `conversations` threads, stop it."""
     engine.start()
     list(engine.stream(_short(jobs[-1].request)))
     firsts: list[float] = []
     waiting = list(reversed(jobs))
     lock = threading.Lock()
     tokens = 0
-    started = time.perf_counter()
+    started, spent = time.perf_counter(), time.process_time()
 
     def converse() -> None:
         nonlocal tokens
@@ -88,9 +104,9 @@ def converse(engine: Batched, jobs: Sequence[Job], conversations: int) -> tuple[
                 tokens += last
 
     _in_threads(converse, conversations)
-    seconds = time.perf_counter() - started
+    seconds, spent = time.perf_counter() - started, time.process_time() - spent
     engine.stop()
-    return tokens / seconds, firsts
+    return Answered(tokens_per_second=tokens / seconds, first_seconds=firsts, processor_seconds=spent / tokens)
 
 
 def _bare(

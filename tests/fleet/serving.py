@@ -142,7 +142,13 @@ def greedy_equal(server: RunningServer, directory: Path, *, tokens: int = 40) ->
             "return_token_ids": True,
         }
         answer = httpx.post(f"{server.url}/v1/completions", json=body, timeout=300).raise_for_status().json()
-        written = model.generate(torch.tensor([ids]), do_sample=False, max_new_tokens=tokens, eos_token_id=None)
+        written = model.generate(
+            torch.tensor([ids]),
+            do_sample=False,
+            max_new_tokens=tokens,
+            eos_token_id=None,
+            guidance_scale=1.0,  # the bundled model's own is not read by vLLM
+        )
         choice = answer["choices"][0]
         equal.append((choice["prompt_token_ids"], choice["token_ids"]) == (ids, written[0, len(ids) :].tolist()))
     return equal

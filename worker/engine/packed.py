@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from worker.engine.quantized import DynamicInt8Linear, QuantizedLinear
+from worker.engine.quantized import QuantizedLinear, int8_linear
 
 _INT8 = 8
 
@@ -42,7 +42,7 @@ def pack(model: nn.Module) -> None:
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, QuantizedLinear) and child.bits == _INT8 and child.stored.device.type == "cpu":
-                setattr(parent, name, DynamicInt8Linear(child))
+                setattr(parent, name, int8_linear(child))
             elif packs_bfloat16 and type(child) is nn.Linear and _is_packable(child.weight):
                 setattr(parent, name, PackedLinear(child))
 

@@ -17,6 +17,7 @@ _EIGHT: Bits = 8
 _GROUP = 32
 _HEAD = "lm_head"
 _SMALLEST = 1e-9
+_LARGEST = 127
 
 
 class QuantizedLinear(nn.Module):
@@ -68,7 +69,7 @@ def quantized(layer: nn.Linear, bits: Bits) -> QuantizedLinear:
     bias: Tensor | None = layer.bias
     held = None if bias is None else bias.data
     if bits == _EIGHT:
-        scale = weight.float().abs().amax(dim=1, keepdim=True).clamp(min=_SMALLEST) / 127
+        scale = weight.float().abs().amax(dim=1, keepdim=True).clamp(min=_SMALLEST) / _LARGEST
         stored = (weight.float() / scale).round().to(torch.int8)
         return QuantizedLinear(stored, scale.to(weight.dtype), held)
     grouped = weight.float().view(weight.shape[0], -1, _GROUP)
@@ -85,6 +86,45 @@ def joined(layers: list[QuantizedLinear]) -> QuantizedLinear:
         torch.cat([layer.scale for layer in layers]),
         torch.cat(biases) if biases else None,
     )
+
+
+def int8_linear(layer: QuantizedLinear) -> nn.Module:
+    """The form of eight bits whose steps are the fastest on this CPU."""
+    return TiledInt8Linear(layer) if can_tile() and layer.scale.dtype is torch.bfloat16 else DynamicInt8Linear(layer)
+
+
+def can_tile() -> bool:
+    """Whether the CPU multiplies tiles of int8 (AMX) and this torch has oneDNN's ops for them."""
+    return bool(torch.cpu.get_capabilities().get("amx_int8")) and hasattr(torch.ops.onednn, "qlinear_pointwise")
+
+
+class TiledInt8Linear(nn.Module):
+    """As `DynamicInt8Linear`, in oneDNN's tiles and for bfloat16: the weights once, at any number of rows."""
+
+    def __init__(self, layer: QuantizedLinear) -> None:
+        super().__init__()
+        self._packed = torch.ops.onednn.qlinear_prepack(layer.stored, None)
+        self._scale = layer.scale.float().squeeze(1)
+        self._zeros = torch.zeros(len(layer.stored), dtype=torch.int32)
+        self._bias = layer.bias
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """[..., in] to [..., out]."""
+        rows = inputs.reshape(-1, inputs.shape[-1])
+        # a step of bfloat16, so that the product can be multiplied in place; rounded up, so that 127 steps suffice
+        step = torch.linalg.vector_norm(rows, torch.inf, dim=1, keepdim=True).mul_(_STEP).clamp_(min=_SMALLEST)
+        numbers = torch.div(rows.float(), step).round_().to(torch.int8)
+        product = torch.ops.onednn.qlinear_pointwise
+        result: Tensor = product(
+            numbers, 1.0, 0, self._packed, self._scale, self._zeros, None, 1.0, 0, inputs.dtype, "none", [], ""
+        )
+        result.mul_(step)
+        if self._bias is not None:
+            result += self._bias
+        return result.view(*inputs.shape[:-1], len(self._scale))
+
+
+_STEP = 1.01 / _LARGEST
 
 
 class DynamicInt8Linear(nn.Module):

@@ -15,6 +15,9 @@ from worker.engine.quantized import (
     Bits,
     DynamicInt8Linear,
     QuantizedLinear,
+    TiledInt8Linear,
+    can_tile,
+    int8_linear,
     joined,
     quantize,
     quantized,
@@ -60,12 +63,29 @@ def test_a_cpu_multiplies_eight_bits_as_they_are(dtype: torch.dtype, shape: tupl
     expected = model(values).float()
     quantize(model, 8)
     pack(model)
-    assert isinstance(model[0], DynamicInt8Linear)
+    assert isinstance(model[0], DynamicInt8Linear | TiledInt8Linear)
     found = model(values)
     assert found.dtype is dtype
     assert found.shape == expected.shape
     assert torch.equal(values, kept)
     assert (found.float() - expected).norm() <= 0.02 * expected.norm()
+
+
+@pytest.mark.parametrize("count", [1, 5, 70])
+def test_tiles_and_dynamic_products_agree_and_a_large_row_costs_others_nothing(count: int) -> None:
+    """Where the CPU has no tiles, oneDNN computes the same without them."""
+    stored = quantized(layer(256, 32).to(torch.bfloat16), 8)
+    values = torch.randn(count, 256, dtype=torch.bfloat16)
+    values[0] *= 1000
+    expected = values.float() @ stored.weight.float().t() + (0 if stored.bias is None else stored.bias.float())
+    for form in (TiledInt8Linear, DynamicInt8Linear):
+        off = (form(stored)(values).float() - expected).norm(dim=1) / expected.norm(dim=1)
+        assert off.max() <= 0.02
+
+
+def test_only_bfloat16_is_multiplied_in_tiles() -> None:
+    assert isinstance(int8_linear(quantized(layer(), 8)), DynamicInt8Linear)
+    assert isinstance(int8_linear(quantized(layer().to(torch.bfloat16), 8)), TiledInt8Linear) is can_tile()
 
 
 def test_four_bits_keep_the_head_and_what_has_no_groups_of_32(model: PreTrainedModel) -> None:
