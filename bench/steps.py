@@ -54,8 +54,13 @@ def _compare(shape: str, times: int) -> None:
         ]
         for way in runners:
             middle = statistics.median(each[way] for each in rounds)
+            least = min(each[way] for each in rounds)
             ratio = statistics.median(each["bfloat16"] / each[way] for each in rounds)
-            print(f"{name:16} {way:12} {middle:8.1f} ms, bfloat16 takes {ratio:.2f} times as long")
+            of_least = min(each["bfloat16"] for each in rounds) / least
+            print(
+                f"{name:16} {way:12} {middle:8.1f} ms, bfloat16 takes {ratio:.2f} times as long;"
+                f" least {least:.1f} ms, {of_least:.2f} times"
+            )
 
 
 def _runner(shape: str, bits: Bits | None) -> Runner:

@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -44,8 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         }
         if options.vllm is not None:
             sides["vllm"] = stack.enter_context(vllm_side(directory, options.vllm, core=options.core))
-        lines = [line for at in options.at for line in compared(sides, at, rounds=options.rounds)]
-    print("\n".join(map(json.dumps, lines)) if options.json else _table(lines))
+        for at in options.at:
+            lines = list(compared(sides, at, rounds=options.rounds))
+            print("\n".join(map(json.dumps, lines)) if options.json else _table(lines), flush=True)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -97,4 +97,4 @@ def _table(lines: Sequence[Mapping[str, object]]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -11,7 +11,8 @@ import sys
 
 import pytest
 
-from bench.load import compared, median_interval
+from bench.intervals import median_interval
+from bench.load import compared
 
 _PATIENCE_SECONDS = 110
 

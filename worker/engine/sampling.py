@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 _UNUSABLE = -1
+_GROUP = 128  # columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ class Sampler:
         top_k = self._sampling.top_k or scores.shape[1]
         if top_k >= scores.shape[1] and self._sampling.top_p >= 1:  # nothing is left out: nothing to sort
             return _known(_one_of(self._weights(scores)).squeeze(1), scores.amax(dim=1).isfinite())
-        best, ids = scores.topk(min(top_k, scores.shape[1]), dim=1)  # NaN sorts first
+        best, ids = largest(scores, min(top_k, scores.shape[1]))  # NaN sorts first
         weights = self._weights(best)
         before = weights.cumsum(dim=1) - weights
         nucleus = weights.masked_fill(before >= self._sampling.top_p, 0.0)
@@ -50,6 +51,22 @@ class Sampler:
 def _known(drawn: Tensor, is_usable: Tensor) -> list[int | None]:
     known: list[int] = drawn.masked_fill(~is_usable, _UNUSABLE).tolist()  # the step's only wait for the device
     return [None if id_ == _UNUSABLE else id_ for id_ in known]
+
+
+def largest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The largest of each row, in order, and their columns: as `topk`, which on a CPU moves all of a row around.
+
+    They stand in the groups of columns with the largest maxima, which are found first.
+    """
+    rows, columns = scores.shape
+    if scores.device.type != "cpu" or columns % _GROUP or count * _GROUP * 2 > columns:
+        best, ids = scores.topk(count, dim=1)
+        return best, ids
+    groups = scores.reshape(rows, -1, _GROUP)
+    chosen = groups.amax(dim=2).topk(count, dim=1).indices
+    candidates = groups.gather(1, chosen.unsqueeze(2).expand(-1, -1, _GROUP)).view(rows, -1)
+    best, places = candidates.topk(count, dim=1)
+    return best, chosen.gather(1, places // _GROUP) * _GROUP + places % _GROUP
 
 
 def _one_of(weights: Tensor) -> Tensor:

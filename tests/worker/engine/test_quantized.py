@@ -83,9 +83,12 @@ def test_tiles_and_dynamic_products_agree_and_a_large_row_costs_others_nothing(c
         assert off.max() <= 0.02
 
 
-def test_only_bfloat16_is_multiplied_in_tiles() -> None:
-    assert isinstance(int8_linear(quantized(layer(), 8)), DynamicInt8Linear)
-    assert isinstance(int8_linear(quantized(layer().to(torch.bfloat16), 8)), TiledInt8Linear) is can_tile()
+def test_only_large_layers_in_bfloat16_are_multiplied_in_tiles() -> None:
+    large = quantized(layer(4096, 2048, bias=False).to(torch.bfloat16), 8)
+    assert isinstance(int8_linear(large), TiledInt8Linear) is can_tile()
+    large.scale = nn.Buffer(large.scale.float())
+    assert isinstance(int8_linear(large), DynamicInt8Linear)
+    assert isinstance(int8_linear(quantized(layer().to(torch.bfloat16), 8)), DynamicInt8Linear)
 
 
 def test_four_bits_keep_the_head_and_what_has_no_groups_of_32(model: PreTrainedModel) -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from worker.engine.sampling import Sampler, Sampling, suppressed_ids
+from worker.engine.sampling import Sampler, Sampling, largest, suppressed_ids
 
 CPU = torch.device("cpu")
 
@@ -49,6 +49,19 @@ def test_more_candidates_than_words_is_no_error() -> None:
 def test_a_row_that_holds_no_number_is_reported_alone(bad: float, top_k: int | None) -> None:
     sampler = Sampler(Sampling(temperature=1, top_p=1, top_k=top_k), device=CPU)
     assert sampler.sample(torch.tensor([[0.0, bad, 0.0], [0.0, 90.0, 0.0]])) == [None, 1]
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_the_largest_of_a_large_vocabulary_are_those_of_topk(count: int) -> None:
+    torch.manual_seed(5)
+    scores = torch.randperm(5 * 65_024).view(5, 65_024).float()
+    scores[1, 7] = scores[1, 65_023] = float("inf")
+    scores[2, 1000:] = float("-inf")
+    scores[3, 40_000] = float("nan")
+    expected = scores.topk(count, dim=1)
+    best, ids = largest(scores, count)
+    assert torch.equal(best.nan_to_num(-1), expected.values.nan_to_num(-1))
+    assert torch.equal(scores.gather(1, ids).nan_to_num(-1), best.nan_to_num(-1))
 
 
 def test_padding_rows_and_control_tokens_are_silent_but_not_the_end() -> None:
