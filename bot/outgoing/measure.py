@@ -7,7 +7,7 @@ class Measure(Enum):
     """What a platform counts when it limits the length of a message."""
 
     UTF16 = "utf16"  # code units: Telegram, WeChat
-    UTF8 = "utf8"  # bytes: WeCom
+    UTF8 = "utf8"  # bytes: WeCom, Official Accounts
     CODE_POINTS = "code_points"
 
     def of(self, text: str) -> int:

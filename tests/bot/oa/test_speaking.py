@@ -89,6 +89,17 @@ async def test_a_token_that_ended_is_renewed_and_the_words_are_said_once(
     await until(lambda: clinic.told() == ["收到：我睡不着"])
 
 
+async def test_words_for_which_no_token_could_be_fetched_never_left_and_are_said_later(
+    clinic: OaClinic, account: OfficialAccount, model: Model
+) -> None:
+    await clinic.opens()
+    account.fault("message/custom/send", 42001)
+    account.fault("stable_token", "drop_after")
+    account.say(PERSON, "我睡不着")
+    await until(lambda: clinic.told() == ["收到：我睡不着"])
+    await until(lambda: clinic.states() == ["sent"])
+
+
 async def test_beyond_five_messages_the_rest_is_said_after_the_next_word(
     clinic: OaClinic, account: OfficialAccount, model: Model
 ) -> None:
