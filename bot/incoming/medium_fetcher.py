@@ -104,10 +104,14 @@ class MediumFetcher:
         """Fetch what is due; returns how many seconds the next look may wait."""
         try:
             while claimed := await self._transaction(self._claim):
-                await asyncio.gather(*(self._settle(wanted) for wanted in claimed))
+                outcomes = await asyncio.gather(*map(self._settle, claimed), return_exceptions=True)
+                for error in filter(None, outcomes):
+                    raise error  # once all of them have ended
             return await self._transaction(self._pause)
         except DialogueError as error:
             log.warning("media_unavailable", error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - the outermost loop: words go on without pictures
+            log.error("media_failed", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold words
         return _LOOK_SECONDS
 
     def _claim(self, session: Session) -> list[WantedMedium]:

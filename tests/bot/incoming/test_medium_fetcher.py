@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from uuid import UUID
 
 import pytest
@@ -15,9 +16,11 @@ from dialogue.admin import record, takeover
 from dialogue.admin.office import Actor
 from dialogue.core import media, shown
 from dialogue.core.media import SeenMedium
+from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import Address, MediumOffer
 from dialogue.process.ending import end_tasks
 from dialogue.states import MediumKind, MediumLoss, MediumState
+from dialogue.storage.clock import Clock
 from tests.bot.incoming.steps.talk import Talk
 from tests.builders import CHANNEL, Rooms
 from tests.patience import until
@@ -74,14 +77,16 @@ def seen(talk: Talk, conversation_id: UUID) -> list[SeenMedium]:
 
 
 @asynccontextmanager
-async def fetching(talk: Talk, fetch: Fetch, *, fetch_seconds: float = 60.0) -> AsyncIterator[MediumFetcher]:
+async def fetching(
+    talk: Talk, fetch: Fetch, *, fetch_seconds: float = 60.0, clock: Clock | None = None
+) -> AsyncIterator[MediumFetcher]:
     fetcher = MediumFetcher(
         channel=CHANNEL,
         fetch=fetch,
         database=talk.rooms.database,
         office=talk.rules.office,
         max_bytes=LIMIT,
-        clock=talk.clock,
+        clock=clock or talk.clock,
         fetch_seconds=fetch_seconds,
     )
     running = asyncio.create_task(fetcher.run())
@@ -193,6 +198,25 @@ async def test_each_picture_of_an_album_is_fetched_once(talk: Talk, held: UUID) 
         await until(lambda: all(one.state is MediumState.KEPT for one in seen(talk, held)))
     assert sorted(files.asked) == ["file-u1", "file-u2", "file-u3"]
     assert len(talk.owed()) == 1
+
+
+async def test_a_fault_around_it_ends_neither_the_fetcher_nor_another_picture(talk: Talk, held: UUID) -> None:
+    for number in range(2):
+        show(talk, replace(OFFER, reference=f"file-{number}", mark=str(number)), external_id=str(number))
+    files, faults = Files(), [DatabaseUnavailable("away"), ValueError("odd")]
+
+    def now() -> datetime:
+        if files.asked and faults:
+            raise faults.pop()
+        return talk.clock()
+
+    def are_kept() -> bool:
+        talk.clock.tick(200)  # the lease of a failed attempt
+        fetcher.wake()
+        return all(one.state is MediumState.KEPT for one in seen(talk, held))
+
+    async with fetching(talk, files.fetch, clock=now) as fetcher:
+        await until(are_kept)
 
 
 async def test_one_that_takes_for_ever_holds_up_no_other_for_ever(talk: Talk, held: UUID) -> None:
