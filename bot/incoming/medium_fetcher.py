@@ -104,9 +104,7 @@ class MediumFetcher:
         """Fetch what is due; returns how many seconds the next look may wait."""
         try:
             while claimed := await self._transaction(self._claim):
-                outcomes = await asyncio.gather(*map(self._settle, claimed), return_exceptions=True)
-                for error in filter(None, outcomes):
-                    raise error  # once all of them have ended
+                await self._settle_all(claimed)
             return await self._transaction(self._pause)
         except DialogueError as error:
             log.warning("media_unavailable", error=type(error).__name__)
@@ -128,6 +126,12 @@ class MediumFetcher:
         now = self._clock()
         next_at = media.next_at(session, self._channel, now=now)
         return _LOOK_SECONDS if next_at is None else min(_LOOK_SECONDS, max(0.0, (next_at - now).total_seconds()))
+
+    async def _settle_all(self, claimed: list[WantedMedium]) -> None:
+        """Raises the first error once all of them have ended."""
+        outcomes = await asyncio.gather(*map(self._settle, claimed), return_exceptions=True)
+        for error in filter(None, outcomes):
+            raise error
 
     async def _settle(self, wanted: WantedMedium) -> None:
         try:
