@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding, silu
+from torch.nn.functional import embedding, rms_norm, silu
 
 from worker.engine import quantized
 from worker.engine.attention import Step, attend
 from worker.engine.packed import PackedLinear
 from worker.engine.quantized import QuantizedLinear
-from worker.engine.rms_norm import RmsNorm
 from worker.model.plain_glm import PlainGlm, linear_of
 
 if TYPE_CHECKING:
@@ -51,9 +50,10 @@ class FusedGlm(nn.Module):
         super().__init__()
         config: Any = model.config
         inner: Any = model.model
+        self._eps = config.rms_norm_eps
         self._embedding = inner.embed_tokens.weight
         self._frequencies = inner.rotary_emb.inv_freq.to(device=model.device, dtype=torch.float32)
-        self._norm = RmsNorm(inner.norm.weight, config.rms_norm_eps)
+        self._norm = inner.norm.weight
         self.layers = nn.ModuleList(_Layer(layer, config, number) for number, layer in enumerate(inner.layers))
         self.head: Any = model.lm_head
 
@@ -64,7 +64,8 @@ class FusedGlm(nn.Module):
         hidden = embedding(ids, self._embedding)
         for layer in self.layers:
             hidden = layer(hidden, rotation, step)
-        logits: Tensor = self.head(self._norm(hidden.index_select(0, asked)))
+        last = rms_norm(hidden.index_select(0, asked), self._norm.shape, self._norm, self._eps)
+        logits: Tensor = self.head(last)
         return logits
 
 
@@ -73,11 +74,12 @@ class _Layer(nn.Module):
         super().__init__()
         attention = layer.self_attn
         self._number = number
+        self._eps = config.rms_norm_eps
         self._heads = config.num_attention_heads
         self._key_heads = config.num_key_value_heads
         self._scaling = attention.scaling
-        self._input_norm = RmsNorm(layer.input_layernorm.weight, config.rms_norm_eps)
-        self._post_norm = RmsNorm(layer.post_attention_layernorm.weight, config.rms_norm_eps)
+        self._input_norm = layer.input_layernorm.weight
+        self._post_norm = layer.post_attention_layernorm.weight
         self.qkv = _joined(attention.q_proj, attention.k_proj, attention.v_proj)
         del attention.q_proj, attention.k_proj, attention.v_proj
         self.out = attention.o_proj
@@ -86,13 +88,15 @@ class _Layer(nn.Module):
 
     def forward(self, hidden: Tensor, rotation: Tensor, step: Step) -> Tensor:
         """[tokens, hidden] to the same; `rotation` is [tokens, 1, rotated pairs], complex."""
-        qkv = self.qkv(self._input_norm(hidden)).unflatten(1, (self._heads + 2 * self._key_heads, -1))
+        normed = rms_norm(hidden, self._input_norm.shape, self._input_norm, self._eps)
+        qkv = self.qkv(normed).unflatten(1, (self._heads + 2 * self._key_heads, -1))
         rotated = qkv[:, : -self._key_heads, : 2 * rotation.shape[-1]]
         pairs = torch.view_as_complex(rotated.float().unflatten(-1, (-1, 2)))
         rotated.copy_(torch.view_as_real(pairs * rotation).flatten(-2))
         attended = attend(qkv[:, : self._heads], qkv[:, self._heads :], step, layer=self._number, scaling=self._scaling)
         hidden = _add(hidden, self.out, attended.flatten(1))
-        gate, up = self.gate_up(self._post_norm(hidden)).chunk(2, dim=-1)
+        normed = rms_norm(hidden, self._post_norm.shape, self._post_norm, self._eps)
+        gate, up = self.gate_up(normed).chunk(2, dim=-1)
         return _add(hidden, self.down, silu(gate) * up)
 
 

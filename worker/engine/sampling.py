@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 _UNUSABLE = -1
-_GROUP = 128  # columns
+_GROUP = 64  # columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
