@@ -12,7 +12,9 @@ the processor time of a token, over all processes of a side.
 import argparse
 import json
 import os
+import signal
 import statistics
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -32,6 +34,7 @@ _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run and print."""
     options = _options(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server ends, too
     if options.core is not None:
         os.sched_setaffinity(0, os.sched_getaffinity(0) - {options.core} or {options.core})
     with ExitStack() as stack:
