@@ -4,6 +4,7 @@ A service that cannot be had fails the tests that ask for it; nothing is skipped
 """
 
 import gc
+import importlib
 import os
 import shutil
 import tempfile
@@ -37,6 +38,8 @@ Server = TypeVar("Server", PostgresServer, ValkeyServer)
 
 _ROOT = Path(__file__).parents[1]
 _MAX_PROCESSES = 8
+_USED_BY_MANY = ("httpcore", "peft", "tensorboardX")
+"""Libraries that take seconds to import, and are imported when they are needed."""
 _NUMBER = pytest.StashKey[int]()
 """Of the process that runs tests, where there are several; from 0."""
 _POSTGRES = pytest.StashKey[PreparedPostgres]()
@@ -93,6 +96,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def _prepare_for_forks(config: pytest.Config) -> None:
     """Else each process would do it for itself."""
+    for name in _USED_BY_MANY:
+        importlib.import_module(name)
     migrated_file()
     if postgres := config.stash.get(_POSTGRES, None):
         postgres.urls()

@@ -1,14 +1,22 @@
 """The bench counts what it says it counts."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 import training.screening
 from bench.screening import as_json, is_training_file, main, measure
+from care.detector import LinearDetector
 from care.screening import Tier
 from training.psysuicide import UNRELATED, Labelled
+from training.screening import Example, written_lines
+
+
+def some_lines(name: str) -> list[str]:
+    """Of what was written for the project, with its headings."""
+    return [line for number, line in enumerate(written_lines(name)) if line.startswith("== ") or number % 100 == 0]
 
 
 def row(text: str, *labels: str) -> Labelled:
@@ -24,6 +32,7 @@ ROWS = [
     row("f", UNRELATED),
     row("g", "关于自杀的探索"),
 ]
+WORDS = ("面条", "米饭", "饺子", "包子", "馒头", "红薯")
 TIERS = [Tier.ACTIVE, Tier.NONE, Tier.DISTRESS, Tier.ACTIVE, Tier.DISTRESS, Tier.NONE, Tier.ACUTE]
 
 
@@ -71,10 +80,24 @@ def test_the_table_shows_shares_with_intervals(tmp_path: Path, capsys: pytest.Ca
 def test_cross_validation_never_judges_a_text_with_a_classifier_that_saw_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    seen: list[set[str]] = []
+
+    def fit(examples: Sequence[Example]) -> LinearDetector:
+        seen.append({example.text for example in examples})
+        return fitted(examples)
+
+    fitted = training.screening.fit
+    monkeypatch.setattr(training.screening, "written_lines", some_lines)
+    written = {example.text for example in training.screening.written_examples()}
+    monkeypatch.setattr(training.screening, "fit", fit)
     monkeypatch.setattr(training.screening, "ITERATIONS", 2)
-    monkeypatch.setattr(training.screening, "VARIANTS", 1)
     file = tmp_path / "texts.json"
-    rows = [{"text": "好想死啊" * (1 + n % 3), "labels": ["被动自杀意图"]} for n in range(6)]
-    rows += [{"text": "晚饭吃面" * (1 + n % 3), "labels": [UNRELATED]} for n in range(6)]
+    rows = [{"text": f"吃着{word}好想死", "labels": ["被动自杀意图"]} for word in WORDS]
+    rows += [{"text": f"晚饭吃{word}", "labels": [UNRELATED]} for word in WORDS]
     file.write_text(json.dumps(rows, ensure_ascii=False), "utf-8")
     main([str(file), "--json", "--cross-validate", "--folds", "2"])
+    calm = {row["text"] for row in rows if row["labels"] == [UNRELATED]}
+    held_out = [calm - texts for texts in seen]
+    assert held_out[0] | held_out[1] == calm
+    assert held_out[0].isdisjoint(held_out[1])
+    assert all(texts & written for texts in seen)
