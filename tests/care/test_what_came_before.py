@@ -150,3 +150,55 @@ def test_a_high_place_told_before_and_nobody_there_is_acute() -> None:
 def test_nobody_there_on_the_ground_is_no_emergency_by_itself() -> None:
     context = Context(recent=("我在宿舍",), tier=Tier.ACTIVE, asked=(Asks.ALONE, Asks.PLAN))
     assert screen("就我一个人", context=context, detector=Calm()).tier < Tier.ACUTE
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ("工作交接完了", "给女儿存了学费", "密码告诉我姐了", "这样就可以了"),
+        ("我把孩子哄睡了", "对不起他", "跟我走吧", "不能让他一个人留下"),
+        ("我妈要是找你", "就说我对不起她", "药吃完了", "睡了"),
+        ("想好了", "别问我为什么", "十二点", "就在家里"),
+    ],
+)
+def test_what_is_said_in_pieces_is_acute_together(said: tuple[str, ...]) -> None:
+    assert highest_of(*said) is Tier.ACUTE
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "我真想把电脑砸了",
+        "老公打呼噜，想把他踢下床",
+        "外婆的葬礼办完了",
+        "家里刀不快了",
+        "我好想她",
+        "真的很想奶奶",
+        "奶奶的后事都处理完了，家里好空",
+    ],
+)
+def test_anger_at_things_and_a_funeral_are_no_danger(said: str) -> None:
+    assert screen(said).tier is Tier.NONE
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ("他拿我的视频威胁我", "我不敢分手"),
+        ("不给钱就把照片发给我爸妈", "我怎么办"),
+        ("我妹妹说继父晚上摸她", "她求我别说"),
+    ],
+)
+def test_blackmail_and_abuse_of_another_child_are_heard(said: tuple[str, ...]) -> None:
+    assert highest_of(*said) >= Tier.DISTRESS
+
+
+@pytest.mark.parametrize("said", ["机票买好了", "饭都准备好了", "车票也买好了"])
+def test_a_ticket_or_a_meal_is_no_means_at_hand(said: str) -> None:
+    found = screen(said, context=Context(asked=(Asks.MEANS, Asks.PLAN), tier=Tier.ACTIVE), detector=Calm())
+    assert found.tier < Tier.ACUTE
+
+
+def test_what_was_bought_is_at_hand_where_means_were_asked_about() -> None:
+    context = Context(asked=(Asks.MEANS, Asks.PLAN), tier=Tier.ACTIVE)
+    assert screen("都买好了", context=context, detector=Calm()).tier is Tier.ACUTE
