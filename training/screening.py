@@ -25,7 +25,7 @@ from functools import cache
 from importlib.resources import files
 from itertools import islice, product
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from care.detector import ROUTES, SHORTEST, TIERS, LinearDetector, bare, pieces
 from care.linear import BUCKETS, MAX_LEVEL, SIGNS, Heads, by_meaning, features, pack
@@ -37,9 +37,17 @@ from training import psysuicide
 from training.fillers import varied
 from training.psysuicide import Labelled
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 FOLDS: Final = 5
 SEED: Final = 20261128
 PENALTY: Final = 0.0085  # of the squared weights, beside the sum of all errors
+LIGHT_PENALTY: Final = 0.004  # of the reading that trusts all n-grams alike
+TELLING: Final = (
+    0.3,
+    4.0,
+)  # least and greatest |log odds| by which an n-gram is scaled in the reading that trusts telling ones
 ITERATIONS: Final = 100
 RARE: Final = 2  # texts; what occurs in fewer teaches nothing, and its bucket would only be noise in other texts
 DANGER: Final = (
@@ -205,24 +213,39 @@ def expand(template: str, seed: str) -> list[str]:
 
 
 def fit(examples: Sequence[Example]) -> LinearDetector:
-    """The heads for tiers from all examples, those for routes from the ones of danger."""
+    """The heads for tiers from all examples, those for routes from the ones of danger.
+
+    A tier's weights are the mean of two fits, which err on different texts: one trusts all n-grams alike, the other
+    those that tell danger from calm (Wang & Manning 2012, "Baselines and Bigrams").
+    """
     routed = [example for example in examples if example.tier and example.route is not None]
     tiers = [[int(example.tier > step) for step in range(TIERS)] for example in examples]
     routes = [[int(route == example.route) for route in ROUTES] for example in routed]
     weighted = [(bare(each.text), each.weight * (RISK_WEIGHT if each.tier else 1.0)) for each in examples]
-    weights, biases = fit_heads(weighted, tiers)
+    alike = fit_heads(weighted, tiers, penalty=LIGHT_PENALTY)
+    telling = fit_heads(weighted, tiers, trusts_telling=True)
+    weights = [
+        [(one + other) / 2 for one, other in zip(*pair, strict=True)] for pair in zip(alike[0], telling[0], strict=True)
+    ]
+    biases = [(one + other) / 2 for one, other in zip(alike[1], telling[1], strict=True)]
     route_weights, route_biases = fit_heads([(bare(example.text), example.weight) for example in routed], routes)
     heads = quantise(weights + route_weights, biases + route_biases)
     return LinearDetector(replace(heads, thresholds=(*THRESHOLDS, *heads.thresholds[TIERS:])))
 
 
 def fit_heads(
-    texts: Sequence[tuple[str, float]], targets: Sequence[Sequence[int]], *, rarity: float = 0.0
+    texts: Sequence[tuple[str, float]],
+    targets: Sequence[Sequence[int]],
+    *,
+    penalty: float = PENALTY,
+    rarity: float = 0.0,
+    trusts_telling: bool = False,
 ) -> tuple[list[list[float]], list[float]]:
     """Minimise the weighted log loss of several heads. `texts` with their weights, `targets` [texts][heads].
 
     Only the buckets that occur are fitted. `rarity` is the power of a bucket's inverse document frequency that makes it
-    cheaper to learn from; with 0 all are alike. Returns weights [heads][buckets] and biases [heads].
+    cheaper to learn from; with 0 all are alike. `trusts_telling` does the same by how well a bucket tells the first
+    head's target. Returns weights [heads][buckets] and biases [heads].
     """
     import torch
 
@@ -230,15 +253,22 @@ def fit_heads(
     ids, starts, scales = _flatten([text for text, _ in texts])
     used, columns, counts = torch.unique(torch.tensor(ids), return_inverse=True, return_counts=True)
     shape = (len(texts), len(used))
+    target = torch.tensor(targets, dtype=torch.float32)
+    counted = torch.tensor([weight for _, weight in texts])
     emphasis = (counts >= RARE) * (1 - torch.log(counts) / math.log(len(texts) + 1)).clamp(min=0) ** rarity
+    if trusts_telling:
+        lengths = torch.tensor([*starts[1:], len(ids)]) - torch.tensor(starts)
+        trust = _log_odds(
+            columns, torch.repeat_interleave(counted, lengths), torch.repeat_interleave(target[:, 0], lengths)
+        )
+        emphasis = emphasis * trust * counts.sum() / (trust * counts).sum()
     scale = torch.tensor(scales) * emphasis[columns]
     with warnings.catch_warnings(), torch.sparse.check_sparse_tensor_invariants(enable=True):  # type: ignore[no-untyped-call]  # torch leaves it untyped
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta", category=UserWarning)
         present = torch.sparse_csr_tensor(torch.tensor([*starts, len(ids)]), columns, scale, shape)
     transposed = present.to_sparse_coo().t().to_sparse_csr()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    target = torch.tensor(targets, dtype=torch.float32)
-    importance = torch.tensor([weight for _, weight in texts]).unsqueeze(1) / len(texts)
-    penalty = PENALTY / len(texts)
+    importance = counted.unsqueeze(1) / len(texts)
+    share = penalty / len(texts)
     weights, bias = torch.zeros(shape[1], target.shape[1]), torch.zeros(target.shape[1])
     optimiser = torch.optim.LBFGS([weights, bias], max_iter=ITERATIONS, history_size=6, line_search_fn="strong_wolfe")
 
@@ -246,13 +276,25 @@ def fit_heads(
         """The loss; its gradient is written out, since going back through the sparse product takes most of the time."""
         logits = present @ weights + bias
         errors = importance * (torch.sigmoid(logits) - target)
-        weights.grad, bias.grad = transposed @ errors + 2 * penalty * weights, errors.sum(0)
+        weights.grad, bias.grad = transposed @ errors + 2 * share * weights, errors.sum(0)
         loss = importance * (torch.nn.functional.softplus(logits) - target * logits)
-        return float(loss.sum() + penalty * weights.square().sum())
+        return float(loss.sum() + share * weights.square().sum())
 
     optimiser.step(closure)  # type: ignore[no-untyped-call] # torch leaves step untyped
     fitted = torch.zeros(BUCKETS, target.shape[1]).index_copy(0, used, weights * emphasis.unsqueeze(1))
     return fitted.t().tolist(), bias.tolist()
+
+
+def _log_odds(columns: "Tensor", counted: "Tensor", is_danger: "Tensor") -> "Tensor":
+    """Of each column, how far the odds of danger with it are from those without, within the bounds of `TELLING`."""
+    import torch
+
+    shares = []
+    for kind in (is_danger, 1 - is_danger):
+        found = torch.zeros(int(columns.max()) + 1).index_add(0, columns, counted * kind) + 1
+        shares.append(found / found.sum())
+    least, greatest = TELLING
+    return (shares[0] / shares[1]).log().abs().clamp(max=greatest) + least
 
 
 def quantise(weights: list[list[float]], biases: list[float]) -> Heads:
@@ -379,7 +421,12 @@ def _facts(sources: dict[str, Path | None], general: Iterable[Path], examples: S
     lines += [f'{name}_sha256 = "{_digest(path)}"' for name, path in sources.items() if path is not None]
     lines += [f'general_sha256.{path.stem} = "{_digest(path)}"' for path in general]
     lines += [f"tier_{tier} = {sum(example.tier == tier for example in examples)}" for tier in range(TIERS + 1)]
-    lines += [f"thresholds = {list(THRESHOLDS)}", f"penalty = {PENALTY}", f"seed = {SEED}", f"folds = {FOLDS}"]
+    lines += [
+        f"thresholds = {list(THRESHOLDS)}",
+        f"penalties = {[LIGHT_PENALTY, PENALTY]}",
+        f"seed = {SEED}",
+        f"folds = {FOLDS}",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -220,7 +220,24 @@ def test_a_missing_courage_is_no_denial(text: str, tier: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["想紫砂", "不想huo了", "我想si", "想zs", "自 残 了", "今晚就想跳lou", "好想鼠", "想自s", "活著好累，想自殺"],
+    [
+        "想紫砂",
+        "不想huo了",
+        "我想si",
+        "想zs",
+        "自 残 了",
+        "今晚就想跳lou",
+        "好想鼠",
+        "想自s",
+        "活著好累，想自殺",
+        "吞yao了 一整瓶",
+        "今晚割wan",
+        "xiang死，每天",
+        "huo不下去了",
+        "撑bu住了",
+        "我在lou顶",
+        "想结shu生命",
+    ],
 )
 def test_disguised_words_are_found(text: str) -> None:
     assert screen(text).tier >= Tier.DISTRESS

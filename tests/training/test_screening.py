@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from care.linear import pack
+from care.linear import features, pack
 from training import screening
 from training.psysuicide import UNRELATED, Labelled
 from training.screening import (
@@ -17,6 +17,7 @@ from training.screening import (
     case_examples,
     expand,
     fit,
+    fit_heads,
     folds_of,
     gold_examples,
     held_out_tiers,
@@ -43,6 +44,19 @@ def test_a_detector_tells_apart_what_it_was_shown_and_what_is_like_it() -> None:
     detector = fit(examples())
     assert detector.read("我偶尔想从这里消失掉").tier >= 1
     assert detector.read("我偶尔想吃一碗面条").tier == 0
+
+
+def test_ngrams_that_tell_danger_from_calm_can_be_trusted_more() -> None:
+    texts = [(text, 1.0) for text in (*RISK, *CALM)]
+    targets = [[1]] * len(RISK) + [[0]] * len(CALM)
+    risky, calm = ({bucket for text in part for bucket in features(text)} for part in (RISK, CALM))
+
+    def telling_share(*, trusts_telling: bool) -> float:
+        weights = fit_heads(texts, targets, trusts_telling=trusts_telling)[0][0]
+        telling = sum(abs(weights[bucket]) for bucket in risky ^ calm)
+        return telling / (telling + sum(abs(weights[bucket]) for bucket in risky & calm))
+
+    assert telling_share(trusts_telling=True) > telling_share(trusts_telling=False)
 
 
 def test_the_same_examples_give_the_same_file() -> None:
