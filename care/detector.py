@@ -19,6 +19,7 @@ SHORTEST: Final = 4  # characters; of less nothing can be read without rules and
 MAX_PIECE: Final = 24  # characters: a text is read sentence by sentence, short ones together; the worst counts
 MAX_WINDOW: Final = 60  # characters of a sentence that are read together
 MAX_PIECES: Final = 200  # of one message; in a longer one, the first pieces that mean anything. Rules read all of it
+LIKELY: Final = 0.4  # chance of an active wish, of somebody in danger
 _BREAK: Final = re.compile(r"(?<=[。!?;\n])")
 _OVERLAP: Final = 20  # characters
 _STOP: Final = re.compile(r"[。;\n]+")
@@ -88,8 +89,12 @@ _CALM: Final = Detection(tier=0, route=ROUTES[0], chances=(0.0, 0.0, 0.0))
 
 
 def _tier(chances: tuple[float, float, float], thresholds: tuple[float, ...]) -> int:
-    """The highest tier whose own head is sure enough: the first head is often the last to know an unusual wording."""
-    return max((tier for tier in range(1, TIERS + 1) if chances[tier - 1] >= thresholds[tier - 1]), default=0)
+    """The highest tier whose own head is sure enough: the first head is often the last to know an unusual wording.
+
+    Whether a wish that was found is an active one is asked of the second head less strictly: no alarm hangs on it.
+    """
+    tier = max((tier for tier in range(1, TIERS + 1) if chances[tier - 1] >= thresholds[tier - 1]), default=0)
+    return 2 if tier == 1 and chances[1] >= LIKELY else tier
 
 
 def _urgency(reading: Detection) -> tuple[int, float]:

@@ -87,7 +87,7 @@ MAX_CALM_LENGTH: Final = 120  # characters
 DIALOGUE_STRIDE: Final = 4  # every fourth dialogue is plenty
 COUNSELLOR_ALARM: Final = re.compile("自杀|轻生|结束生命|结束自己|自残|自伤|伤害自己|自我伤害|危机干预|活下去")
 _CHOICE: Final = re.compile(r"\{([^}]*)\}")
-THRESHOLDS: Final = (0.8, 0.5, 0.7)  # for tiers 1 to 3; from texts it had not seen, see docs/care.md
+THRESHOLDS: Final = (0.75, 0.65, 0.7)  # for tiers 1 to 3; from texts it had not seen, see docs/care.md
 _SENTENCE: Final = re.compile(r"[^。！？!?\n]+[。！？!?]?")
 _DARK: Final = re.compile(
     "我.{0,10}(?:死去|消失|解脱)|(?:活着|死去).{0,8}(?:没|痛|苦|累|谎言|意义|艰)|绝望"

@@ -29,7 +29,7 @@ def test_a_foreign_file_is_refused(packed: bytes) -> None:
 
 @pytest.mark.parametrize("name", ["detector", "judge"])
 def test_what_ships_is_small(name: str) -> None:
-    assert len((files("care.lexicon") / f"{name}.bin").read_bytes()) < 900_000
+    assert len((files("care.lexicon") / f"{name}.bin").read_bytes()) < 1_300_000
 
 
 def test_words_of_one_meaning_read_alike() -> None:
@@ -43,6 +43,14 @@ def test_each_tier_is_raised_by_its_own_head(surest: int) -> None:
     biases = tuple(5.0 if head == surest else -5.0 for head in range(HEADS))
     heads = Heads(thresholds=(0.5,) * HEADS, biases=biases, steps=(1.0,) * HEADS, weights=(nothing,) * HEADS)
     assert LinearDetector(heads).read("今天天气不错").tier == surest + 1
+
+
+@pytest.mark.parametrize(("found", "tier"), [(5.0, 2), (-5.0, 0)])
+def test_danger_that_was_found_is_active_sooner_and_nothing_else_is(found: float, tier: int) -> None:
+    nothing = array("b", [0]) * BUCKETS
+    biases = (found, 0.0, -5.0, *(0.0,) * (HEADS - 3))  # the second head: one half
+    heads = Heads(thresholds=(0.75,) * HEADS, biases=biases, steps=(1.0,) * HEADS, weights=(nothing,) * HEADS)
+    assert LinearDetector(heads).read("今天天气不错").tier == tier
 
 
 @pytest.mark.parametrize("text", ["我把药都攒够了，今晚等他们睡着就走", "腿已经跨过去了，手抓着栏杆"])
