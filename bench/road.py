@@ -37,6 +37,7 @@ from bot.services import BotServices
 from care import screening
 from console.sessions import Lifetimes
 from dialogue.messages import Address, InboundMessage, OwedText
+from dialogue.process import event_loop
 from dialogue.process.home import database_url
 from dialogue.process.settings import DialogueSettings
 from dialogue.storage import schema
@@ -234,7 +235,7 @@ def main() -> None:
         _services(arguments, Path(directory)) as (services, processes),
     ):
         name = services.database.engine.dialect.name
-        asyncio.run(measure(services, database=name, people=4, seconds=1))  # warm
+        event_loop.run(measure(services, database=name, people=4, seconds=1))  # warm
         cookies = sign_in(services.database, _LIFETIMES, arguments.desks)
         ways = (0, len(cookies)) if cookies else (0,)
         rows = []
@@ -249,7 +250,7 @@ def main() -> None:
                         desks=count,
                         processes=processes,
                     )
-                    rows.append(asyncio.run(measured))
+                    rows.append(event_loop.run(measured))
     if arguments.json:
         print(json.dumps([asdict(row) for row in rows]))
         return

@@ -4,12 +4,16 @@ asyncio's shared default executor is used for none of them: it starts calls in o
 """
 
 import asyncio
+import threading
+import weakref
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
-from typing import TypeVar
+from functools import partial
+from itertools import count
+from queue import SimpleQueue
+from typing import Any, TypeVar
 
 from bot.admission import AdmissionQueue
 from dialogue.storage.writer_queue import WRITE_PRIORITY
@@ -21,12 +25,21 @@ THREADS_WITHOUT_EXECUTOR = 6
 
 
 class PriorityExecutor:
-    """As many threads as its admission queue has places: a call that was admitted starts at once."""
+    """As many threads as its admission queue has places: a call that was admitted starts at once.
+
+    The standard library's pools tell the event loop of a result by way of a future of their own, which wakes it twice;
+    here it is woken once, and the next call goes to the thread that ran last, whose connection is still warm.
+    """
 
     def __init__(self, name: str, *, threads: int, reserved: int = 0) -> None:
         self.thread_count = threads + reserved
         self._admission = AdmissionQueue(threads, reserved=reserved)
-        self._pool = ThreadPoolExecutor(self.thread_count, thread_name_prefix=name)
+        self._name = name
+        self._numbers = count()
+        self._threads: list[_CallThread] = []
+        self._idle: list[_CallThread] = []
+        self._is_closed = False
+        weakref.finalize(self, _end, self._threads)
 
     @property
     def is_full(self) -> bool:
@@ -42,23 +55,79 @@ class PriorityExecutor:
         loop = asyncio.get_running_loop()
         await self._admission.enter(priority)
         try:
-            context = copy_context()
-            context.run(WRITE_PRIORITY.set, priority)
-            future = self._pool.submit(context.run, call)
-        except RuntimeError:  # closed
+            thread = self._idle_thread()
+        except RuntimeError:  # closed, or the system gives no more threads
             self._admission.leave()
             raise
-        future.add_done_callback(lambda _: _tell(loop, self._admission.leave))
-        return await asyncio.wrap_future(future)
+        context = copy_context()
+        context.run(WRITE_PRIORITY.set, priority)
+        result: asyncio.Future[T] = loop.create_future()
+        thread.calls.put(_Call(call, context, loop, result, self._admission.leave))
+        return await result
 
     def close(self) -> None:
         """Returns when the calls that have begun have returned."""
-        self._pool.shutdown(cancel_futures=True)
+        self._is_closed = True
+        _end(self._threads)
+        for thread in self._threads:
+            thread.join()
+
+    def _idle_thread(self) -> "_CallThread":
+        """Admission is for as many calls as there may be threads. Raises `RuntimeError`."""
+        if self._is_closed:
+            raise RuntimeError("This executor is closed.")
+        if self._idle:
+            return self._idle.pop()
+        thread = _CallThread(f"{self._name}_{next(self._numbers)}", self._idle)
+        self._threads.append(thread)
+        thread.start()
+        return thread
 
 
-def _tell(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
-    with suppress(RuntimeError):  # the loop has ended, and nobody waits for a place
-        loop.call_soon_threadsafe(callback)
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What is called in a thread, and whom to tell."""
+
+    call: Callable[[], Any]
+    context: Context
+    loop: asyncio.AbstractEventLoop
+    result: asyncio.Future[Any]
+    leave: Callable[[], None]
+
+    def run(self) -> Callable[[], None]:
+        """Returns what the event loop shall do."""
+        try:
+            value = self.context.run(self.call)
+        except BaseException as error:  # noqa: BLE001 - it is the caller's
+            return partial(self._tell, self.result.set_exception, error)
+        return partial(self._tell, self.result.set_result, value)
+
+    def _tell(self, settle: Callable[[Any], None], what: Any) -> None:
+        self.leave()
+        if not self.result.done():  # else the caller was cancelled
+            settle(what)
+
+
+class _CallThread(threading.Thread):
+    """Runs one call after the other, and is idle in between."""
+
+    def __init__(self, name: str, idle: "list[_CallThread]") -> None:
+        super().__init__(name=name, daemon=True)  # of an executor that nobody closed
+        self.calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._idle = idle
+
+    def run(self) -> None:
+        while (call := self.calls.get()) is not None:
+            told = call.run()
+            self._idle.append(self)  # before the loop is told, which may have the next call
+            with suppress(RuntimeError):  # the loop has ended, and nobody waits
+                call.loop.call_soon_threadsafe(told)
+            del call, told  # what they hold is not to last until the next call
+
+
+def _end(threads: list[_CallThread]) -> None:
+    for thread in threads:
+        thread.calls.put(None)
 
 
 def _intake() -> PriorityExecutor:

@@ -19,7 +19,7 @@ from bot.incoming.gate import warn_if_nobody_is_asked
 from bot.services import BotServices
 from care import screening
 from dialogue.errors import Misconfigured, SchemaMismatch
-from dialogue.process import home, memory
+from dialogue.process import event_loop, home, memory
 from dialogue.process.ending import running_tasks
 from dialogue.process.exit_status import ExitStatus, status_of
 from dialogue.process.logs import configure
@@ -61,7 +61,7 @@ def run(channel: Channel[Any]) -> int:
         services = BotServices.open(settings)
         stop_limit = StopLimit(_STOP_SECONDS)
         try:
-            asyncio.run(_serve(channel, settings, services, stop_limit))
+            event_loop.run(_serve(channel, settings, services, stop_limit))
         finally:
             services.close()
             stop_limit.met()

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any, TypeVar
 from uuid import UUID
@@ -122,6 +123,8 @@ class CompletionWriter:
 
 def write_patiently(database: Database, use_case: Callable[[Session], T]) -> T:
     """Retry while the database is down, as the reply is finished; the fence makes a late write harmless."""
+    with suppress(DatabaseUnavailable), database.begin() as session:  # tenacity costs half as much as a transaction
+        return use_case(session)
     retrying = Retrying(
         retry=retry_if_exception_type(DatabaseUnavailable),
         stop=stop_after_delay(_DATABASE_RETRY_SECONDS),

@@ -37,7 +37,6 @@ class Dispatcher:
         executor: Executor,
         room: int,
         is_ready: Callable[[], bool] = lambda: True,
-        before_look: Callable[[], None] = lambda: None,
         ring_on: Callable[[], None] = lambda: None,
     ) -> None:
         self._claim = claim
@@ -45,11 +44,9 @@ class Dispatcher:
         self._executor = executor
         self._max_turns = room
         self._is_ready = is_ready
-        self._before_look = before_look
         self._ring_on = ring_on
         self._changed = threading.Condition()
         self._turn_count = 0
-        self._is_rung = False
         self._is_wanted = False
         self._is_looking = False
         self._is_stopping = False
@@ -67,8 +64,6 @@ class Dispatcher:
 
         Raises `DatabaseUnavailable`.
         """
-        with self._changed:
-            self._is_rung = True
         self.look()
         if self.room <= 0 and not self._is_stopping:
             self._ring_on()
@@ -122,10 +117,6 @@ class Dispatcher:
         pause = self._next_look_at - time.monotonic()
         if pause > 0:
             time.sleep(pause)
-        with self._changed:
-            was_rung, self._is_rung = self._is_rung, False
-        if was_rung:
-            self._before_look()
         began_at = time.monotonic()
         room = self.room
         claimed = self._claim(room) if room > 0 else ()

@@ -46,7 +46,6 @@ class Replies:
         room: int,
         texts: Texts,
         policy: ReplyPolicy,
-        ring_taken: Callable[[], None] = lambda: None,
         ring_on: Callable[[], None] = lambda: None,
         meters: WorkerMeters = UNMETERED,
         clock: Clock = utc_now,
@@ -66,7 +65,6 @@ class Replies:
             executor=executor,
             room=room,
             is_ready=engine.is_ready,
-            before_look=ring_taken,
             ring_on=ring_on,
         )
         self._completions = CompletionWriter(

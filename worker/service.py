@@ -86,7 +86,6 @@ class WorkerService:
             room=room,
             texts=words,
             policy=policy,
-            ring_taken=doorbell.taken,
             ring_on=partial(doorbell.ring, [_ANY_CONVERSATION]),
             meters=self._meters,
         )

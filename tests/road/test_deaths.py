@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 from sqlalchemy import select
 
-from dialogue.broker.doorbell import QUEUE, RUNG
+from dialogue.broker.doorbell import QUEUE
 from dialogue.broker.signals import redis_url as in_redis_form
 from dialogue.storage.clock import utc_now
 from dialogue.tables import Turn
@@ -139,23 +139,12 @@ def test_a_lost_doorbell_is_made_good_by_the_sweep(quick_road: Road) -> None:
     assert quick_road.wait_for_answers(1, seconds=6) == ["收到：没人按铃"]
 
 
-def test_the_flag_of_a_ringer_that_died_before_its_ring_delays_nobody_for_long(quick_road: Road) -> None:
-    """The worker's own look finds what was not rung for, whatever the flag says."""
-    quick_road.start_courier()
-    quick_road.start_worker()
-    with Redis.from_url(in_redis_form(quick_road.services.broker_url)) as redis:
-        redis.set(RUNG, "1")  # for ever
-        quick_road.say("没人按铃")
-        assert redis.llen(QUEUE) == 0
-        assert quick_road.wait_for_answers(1, seconds=6) == ["收到：没人按铃"]
-
-
 def test_many_turns_that_opened_together_are_answered_by_one_ring(quick_road: Road) -> None:
     quick_road.start_courier()
     for number in range(20):
         quick_road.say("在吗", who=f"人{number}")
     with Redis.from_url(in_redis_form(quick_road.services.broker_url)) as redis:
-        assert redis.llen(QUEUE) <= 3  # a flag lasts for a second
+        assert redis.llen(QUEUE) == 1
     quick_road.start_worker()
     for number in range(20):
         assert quick_road.wait_for_answers(1, who=f"人{number}", seconds=12) == ["收到：在吗"]

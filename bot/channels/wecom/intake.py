@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -104,6 +105,9 @@ class Intake:
         await self._insist(partial(self._inbox.set_aside, _unparsed(item, failure)))
 
     async def _insist(self, act: Callable[[], Awaitable[None]]) -> None:
+        with suppress(EnvironmentFault):  # the first try without tenacity, which takes half a millisecond
+            await act()
+            return
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(EnvironmentFault),
             wait=wait_exponential(multiplier=_FIRST_BACK_OFF_SECONDS, max=_MAX_BACK_OFF_SECONDS),

@@ -1,8 +1,9 @@
-"""One ring waits at a time; whoever dies beside the flag silences others for a second at most."""
+"""One ring waits at a time, whoever rings."""
 
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 from uuid import UUID
 
@@ -10,10 +11,10 @@ import pytest
 from celery import Celery
 from redis import Redis
 
-from dialogue.broker.doorbell import QUEUE, REPLY_TASK, RUNG, Doorbell
+from dialogue.broker.doorbell import QUEUE, REPLY_TASK, Doorbell
 from dialogue.broker.signals import redis_url as in_redis_form
 from dialogue.storage.ids import new_id
-from tests.patience import wait_until
+from tests.services.valkey import ValkeyServer
 
 
 @pytest.fixture
@@ -36,32 +37,34 @@ def test_a_ring_that_nobody_took_yet_is_not_rung_again(redis: Redis, bell: Doorb
     bell.ring([new_id()])
     other.ring([new_id()])
     assert redis.llen(QUEUE) == 1
-    bell.taken()
+    redis.rpop(QUEUE)  # as a worker does
     other.ring([new_id()])
-    assert redis.llen(QUEUE) == 2
-    other.close()
-
-
-def test_the_flag_of_who_died_before_the_ring_ends_by_itself(redis: Redis, bell: Doorbell) -> None:
-    redis.set(RUNG, "1", px=1000)
-    bell.ring([new_id()])
-    assert redis.llen(QUEUE) == 0
-    wait_until(lambda: not redis.exists(RUNG), 5)
-    bell.ring([new_id()])
     assert redis.llen(QUEUE) == 1
-    assert 0 < redis.pttl(RUNG) <= 1000
+    other.close()
 
 
 def test_nobody_to_ring_for_rings_not(redis: Redis, bell: Doorbell) -> None:
     bell.ring([])
     assert redis.llen(QUEUE) == 0
-    assert not redis.exists(RUNG)
 
 
-def test_a_ring_that_failed_leaves_no_flag_behind(redis: Redis, bell: Doorbell) -> None:
+def test_a_broker_that_runs_no_scripts_for_us_is_rung_each_time(valkey_server: ValkeyServer) -> None:
+    redis: Any = Redis.from_url(in_redis_form(valkey_server.url))
+    with closing(redis):
+        redis.execute_command("ACL", "SETUSER", "default", "-eval")
+        bell = Doorbell(valkey_server.url)
+        bell.ring([new_id()])
+        bell.ring([new_id()])
+        assert redis.llen(QUEUE) == 2
+        bell.close()
+
+
+def test_after_a_ring_that_failed_nobody_is_rung_for_a_moment(redis: Redis, bell: Doorbell) -> None:
     redis.set(QUEUE, "this is no list")
     bell.ring([new_id()])
-    assert not redis.exists(RUNG)
+    redis.delete(QUEUE)
+    bell.ring([new_id()])
+    assert redis.llen(QUEUE) == 0
 
 
 def test_a_ring_is_the_task_that_celery_would_send(redis: Redis, bell: Doorbell, redis_url: str) -> None:
