@@ -41,7 +41,7 @@ GOOD: Final = (
     "care/replies_good_more.txt",
     "care/replies_good_polite.txt",
 )
-COUNSELLORS_COUNT: Final = 16000  # sentences of SmileChat's counsellors
+COUNSELLORS_COUNT: Final = 48000  # sentences of SmileChat's counsellors
 MAX_LENGTH: Final = 80  # characters
 COUNSELLORS_WEIGHT: Final = 1.0
 CASES_WEIGHT: Final = 1.5
@@ -67,9 +67,11 @@ def written_replies() -> list[Reply]:
 
 
 def own_words() -> list[Reply]:
-    """What we say ourselves in a crisis, sentence by sentence: people wrote and reviewed it."""
+    """What we say ourselves, in a crisis and otherwise, sentence by sentence: people wrote and reviewed it."""
     scripts = tomllib.loads((files("care.scripts") / "zh.toml").read_text("utf-8"))["script"]
+    others = tomllib.loads((files("care.locales") / "zh.toml").read_text("utf-8")).values()
     texts = [text for script in scripts for text in script["variants"]]
+    texts += [text for text in others if isinstance(text, str)]
     said = dict.fromkeys(sentence for text in texts for sentence in _SENTENCE.findall(text))
     return [_reply(sentence, None, group=sentence, weight=CASES_WEIGHT) for sentence in said]
 

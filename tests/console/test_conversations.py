@@ -119,7 +119,10 @@ def test_a_chat_is_handed_over_to_a_phone_only_where_the_platform_has_an_app(hou
     assert f"{place}/phone" not in browser.get(place).text
     assert browser.post(f"{place}/phone").status_code == 409
     with house.services.database.begin() as session:
-        address = Address.of(session.get_one(Conversation, heard.conversation_id))
+        conversation = session.get_one(Conversation, heard.conversation_id)
+        conversation.account = "kf1"
+        session.flush()
+        address = Address.of(conversation)
         budgets.free(session, address.channel, [address])  # as where sending is limited
     assert f"{place}/phone" in browser.get(place).text
     assert browser.post(f"{place}/phone", reason="电话").headers["location"] == f"{place}?notice=phone"

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -80,7 +81,8 @@ class PostgresServer:
             server = psutil.Process(self._process.pid)
             children = server.children(recursive=True)
             for process in (server, *children):
-                process.kill()
+                with suppress(psutil.NoSuchProcess):  # a worker that ended by itself just now
+                    process.kill()
             psutil.wait_procs(children, timeout=_STOP_SECONDS)
             self._process.wait(_STOP_SECONDS)
             self._process = None

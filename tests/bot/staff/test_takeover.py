@@ -78,7 +78,7 @@ async def test_what_cannot_be_read_is_mentioned_to_who_holds_the_conversation(de
     heard = await desk.inbox.receive(message("你好"))
     await order(desk, f"/admin takeover {short(heard.conversation_id)}")
     await desk.inbox.excuse(message(""))
-    assert "图片" in owed(desk, BOSS)[-1]
+    assert "原件还在对方的应用里" in owed(desk, BOSS)[-1]
 
 
 @pytest.mark.parametrize("words", ["结束对话", "/reset", "撤回同意"])

@@ -19,7 +19,7 @@ WHO = 9001
 def test_a_refused_token_ends_the_process_with_a_clear_word(
     open_clinic: Callable[..., Clinic], telegram: Telegram
 ) -> None:
-    adapter = open_clinic(MINDGLM_TELEGRAM_TOKEN="1:wrong").start_adapter()
+    adapter = open_clinic(MINDGLM_TELEGRAM_TOKEN="1:wrong", MINDGLM_TELEGRAM_REFUSAL_SECONDS="2").start_adapter()
     assert adapter.wait(60) == 78
     last = adapter.log.read_text().strip().splitlines()[-1]
     assert "MINDGLM_TELEGRAM_TOKEN" in last
