@@ -36,10 +36,14 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """What a platform lets us send in answer to one message: so many messages, until then."""
+    """What a platform lets us send in answer to one message: so many messages, until then.
+
+    `starts_anew`: what is still leaving in answer to an earlier message costs nothing of it.
+    """
 
     sends: int
     until: datetime
+    starts_anew: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -191,9 +191,9 @@ def renew(session: Session, person_id: UUID, message: InboundMessage, *, now: da
         session.execute(_RELEASE, {**_chat(message.address), "now": now})
         return
     grant_id = new_id()
-    session.execute(
-        _CARRY_OVER, {"old_grant": budget.grant_id, "since": message.sent_at + _TICK, "new_grant": grant_id}
-    )
+    if not message.allowance.starts_anew:
+        carried = {"old_grant": budget.grant_id, "since": message.sent_at + _TICK, "new_grant": grant_id}
+        session.execute(_CARRY_OVER, carried)
     session.execute(
         _RENEW,
         {

@@ -165,7 +165,7 @@ class OaIntake:
         sent_at = self._clock() if is_passive else push.sent_at  # what left before it is told apart by one clock
         allowance: Allowance | None
         if is_passive:
-            allowance = Allowance(sends=1, until=sent_at + _PUSHES_LAST)
+            allowance = Allowance(sends=1, until=sent_at + _PUSHES_LAST, starts_anew=True)
         elif is_click:
             allowance = Allowance(sends=_CLICK_SENDS, until=sent_at + _CLICK_LASTS)
         else:

@@ -107,6 +107,24 @@ def test_what_a_click_allows_for_a_minute_replaces_no_more_than_it_gives(rooms: 
     assert len(send_all(rooms)) == left
 
 
+@pytest.mark.parametrize(("starts_anew", "said"), [(True, ["第二句"]), (False, [])])
+def test_what_is_still_leaving_costs_the_next_allowance_nothing_where_that_starts_anew(
+    rooms: Rooms, starts_anew: bool, said: list[str]
+) -> None:
+    def hear(text: str) -> None:
+        allowance = Allowance(sends=1, until=rooms.clock() + timedelta(minutes=1), starts_anew=starts_anew)
+        rooms.receive(replace(message(text, who="小王"), sent_at=rooms.clock(), allowance=allowance))
+
+    hear("一")
+    owe(rooms, "第一句")
+    (leaving,) = claim(rooms).texts
+    rooms.clock.tick(5)
+    hear("二")
+    rooms.mark_sent(leaving, owner=ME)
+    owe(rooms, "第二句")
+    assert send_all(rooms) == said
+
+
 def test_a_refusal_by_an_older_grant_leaves_the_new_one_alone(rooms: Rooms) -> None:
     write(rooms)
     owe(rooms, "通知")
