@@ -13,15 +13,17 @@ from pathlib import Path
 
 from redis import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from dialogue.broker.signals import redis_url
 from dialogue.errors import DatabaseUnavailable
+from dialogue.states import OPEN_DELIVERY_STATES, OPEN_TURN_STATES
 from dialogue.storage import schema
 from dialogue.storage.clock import utc_now
 from dialogue.storage.database import Database, connect
 from dialogue.storage.vault import MasterKeys, new_secret
+from dialogue.tables import Conversation, Delivery, Turn
 from dialogue.upkeep import key_rotation
 from tests.bot.oa.loopback import OfficialAccount
 from tests.bot.oa.rehearsal import oa_environment
@@ -127,17 +129,39 @@ class City:
             time.sleep(1)
 
     def upgrade_group(self, who: int, *, is_told: bool) -> None:
-        """It becomes a supergroup; nobody is told in the chat, or everybody is. Nothing, if it is one."""
+        """It becomes a supergroup; nobody is told in the chat, or everybody is. Nothing, if it is one.
+
+        While somebody waits there everybody is told, as by Telegram itself: who has not heard of it cannot know that
+        what is said under the new id comes after what waits under the old one.
+        """
         if len(self.groups[who]) > 1:
             return
         before = self.groups[who][0]
         after = before - 1_000_000
+        is_told = is_told or self._somebody_waits_in(before)
         self.telegram.moved[before] = after
         self.groups[who].append(after)
         if is_told:
             self.telegram.message(who, {"id": before, "type": "group", "title": "组"}, migrate_to_chat_id=after)
             there = {"id": after, "type": "supergroup", "title": "组"}
             self.telegram.message(who, there, migrate_from_chat_id=before)
+
+    def _somebody_waits_in(self, chat_id: int) -> bool:
+        """Also where the database cannot be asked."""
+        if any(update.get("message", {}).get("chat", {}).get("id") == chat_id for update in self.telegram.pending):
+            return True
+        there = Conversation.chat_id.startswith(f"{chat_id}/")
+        owed = Delivery.chat_id.startswith(f"{chat_id}/")
+        try:
+            with self.database.read() as session:
+                turns = select(Turn.id).join(Conversation, Conversation.id == Turn.conversation_id).where(there)
+                is_open = session.scalars(turns.where(Turn.state.in_(OPEN_TURN_STATES))).first()
+                is_owed = session.scalars(
+                    select(Delivery.id).where(owed, Delivery.state.in_(OPEN_DELIVERY_STATES))
+                ).first()
+        except (SQLAlchemyError, DatabaseUnavailable):
+            return True
+        return is_open is not None or is_owed is not None
 
     def restart_postgres(self, *, away_seconds: float) -> None:
         """Killed, away for a while, there again."""
