@@ -34,6 +34,7 @@ class Records:
         self._keys = keys
         self._executors = executors or Executors()
         self._clock = clock
+        self._moved: dict[int, int] = {}
 
     async def waiting(self) -> list[tuple[UUID, TelegramChat]]:
         """Who waits for a reply."""
@@ -67,6 +68,11 @@ class Records:
             moves.move_chat(session, CHANNEL, before=str(before), after=str(after))
 
         await self._write(follow)
+        self._moved[before] = after
+
+    def new_id_of(self, chat_id: int) -> int | None:
+        """Of a group that is known to have moved: what was said under its old id may be heard of only now."""
+        return self._moved.get(chat_id)
 
     async def language_of(self, delivery_id: UUID) -> str | None:
         """What the person who is owed that text is spoken to in."""

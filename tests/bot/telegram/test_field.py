@@ -81,6 +81,8 @@ def test_a_group_that_says_that_it_moved_is_followed(slow: Clinic, who: int, gro
     slow.telegram.message(who, group, migrate_to_chat_id=there)
     slow.telegram.message(who, {"id": there, "type": "supergroup", "title": "组"}, text=f"{MENTION} 二")
     wait_until(lambda: slow.telegram.texts(there)[-1:] == [reply("1 收到：二")], 20)
+    slow.telegram.message(who, group, text=f"{MENTION} 三")  # said before, heard of late
+    wait_until(lambda: slow.telegram.texts(there)[-1:] == [reply("2 收到：三")], 20)
 
 
 def test_where_the_topic_is_gone_the_reply_comes_without_it(slow: Clinic, who: int, group: dict[str, object]) -> None:
