@@ -50,8 +50,9 @@ def _run(session: pytest.Session, parent: Connection) -> None:
 def _have_own_output(config: pytest.Config) -> None:
     """What tests print goes into a file of this process's own, and nothing to the terminal but stacks of hung tests."""
     capture = config.pluginmanager.getplugin("capturemanager")
-    if isinstance(capture, CaptureManager):
+    if isinstance(capture, CaptureManager) and config.option.capture != "no":
         capture.stop_global_capturing()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a thread prints between two tests
         capture.start_global_capturing()
         capture.suspend_global_capture()
     config.pluginmanager.unregister(name="terminalreporter")

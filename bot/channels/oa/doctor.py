@@ -8,10 +8,9 @@ from typing import Final
 from bot.channels.findings import CheckResult, fail, note, ok, warn
 from bot.channels.oa import CHANNEL
 from bot.channels.oa.settings import OaSettings, Replying, given
+from bot.channels.stored import read_stored
 from dialogue.core import last_heard
-from dialogue.errors import DialogueError, Misconfigured
-from dialogue.process import home
-from dialogue.storage.database import connect
+from dialogue.errors import Misconfigured
 
 _PATIENCE_SECONDS: Final = 15.0
 _TOKEN: Final = re.compile(r"[A-Za-z0-9]{3,32}")
@@ -93,15 +92,6 @@ def _refused(code: int, ip: str, path: str) -> CheckResult:
 
 def _pushed(settings: OaSettings) -> Iterator[CheckResult]:
     """When the last message came that is still kept; what was pushed while nobody listened is lost."""
-    try:
-        database = connect(home.database_url(settings))
-    except DialogueError:
-        return  # told by the examination of the database
-    try:
-        with database.read() as session:
-            at = last_heard.latest_at(session, CHANNEL)
-    except DialogueError:
-        return
-    finally:
-        database.close()
-    yield warn("oa_never_pushed") if at is None else note("oa_pushed", at=f"{at:%Y-%m-%d %H:%M} UTC")
+    latest = read_stored(settings, lambda session: [last_heard.latest_at(session, CHANNEL)])
+    for moment in latest or ():
+        yield warn("oa_never_pushed") if moment is None else note("oa_pushed", at=f"{moment:%Y-%m-%d %H:%M} UTC")

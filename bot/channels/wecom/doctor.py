@@ -6,12 +6,11 @@ from datetime import datetime
 from typing import Final
 
 from bot.channels.findings import CheckResult, fail, note, ok, warn
+from bot.channels.stored import read_stored
 from bot.channels.wecom import CHANNEL
 from bot.channels.wecom.settings import WecomSettings, given, names
 from dialogue.core import cursors
-from dialogue.errors import DialogueError, Misconfigured
-from dialogue.process import home
-from dialogue.storage.database import connect
+from dialogue.errors import Misconfigured
 
 _PATIENCE_SECONDS: Final = 15.0
 
@@ -104,18 +103,8 @@ def _refused(code: int, ip: str, path: str) -> CheckResult:
 
 def _heard(settings: WecomSettings) -> Iterator[CheckResult]:
     """When each account was last noticed: without notices messages wait for up to five minutes."""
-    try:
-        database = connect(home.database_url(settings))
-    except DialogueError:
-        return  # told by the examination of the database
-    try:
-        with database.read() as session:
-            pulls = cursors.last_pulls(session, CHANNEL)
-    except DialogueError:
-        return
-    finally:
-        database.close()
-    for pull in pulls:
+    pulls = read_stored(settings, lambda session: cursors.last_pulls(session, CHANNEL))
+    for pull in pulls or ():
         if pull.noticed_at is None:
             yield warn("wecom_never_noticed", account=pull.account)
         else:

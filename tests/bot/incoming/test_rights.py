@@ -25,29 +25,11 @@ from dialogue.rights.export import File
 from dialogue.states import ClosedBy, DeliveryKind, DeliveryState
 from dialogue.storage.clock import utc_now
 from dialogue.tables import DELIVERIES, PEOPLE, Complaint, Person
+from tests.bot.outgoing.platforms import TakesAll
 from tests.builders import CHANNEL, Rooms, message
 from tests.patience import until
 
 SECRET = "我的秘密是一只蓝色的鲸鱼"
-
-
-class Platform:
-    """Takes texts, and files if it `has_files`."""
-
-    name = CHANNEL
-
-    def __init__(self) -> None:
-        self.sent: list[str] = []
-        self.files: list[File] = []
-
-    async def send(self, text: OwedText) -> str | None:
-        self.sent.append(text.text)
-        return None
-
-    async def send_files(self, text: OwedText, files: Any) -> str | None:
-        self.sent.append(text.text)
-        self.files.extend(files)
-        return None
 
 
 async def say(services: BotServices, text: str, **fields: Any) -> Receipt:
@@ -56,9 +38,9 @@ async def say(services: BotServices, text: str, **fields: Any) -> Receipt:
 
 async def delivered(
     services: BotServices, *, has_files: bool = True, part_length: int = 10_000, max_file_bytes: int = MAX_FILE_BYTES
-) -> Platform:
+) -> TakesAll:
     """Everything that is owed, sent."""
-    platform = Platform()
+    platform = TakesAll()
 
     def cut(text: str) -> list[str]:
         return [text[start : start + part_length] for start in range(0, len(text), part_length)] or [text]
@@ -189,7 +171,7 @@ async def test_what_is_said_while_the_parts_are_sent_doubles_and_loses_nothing(s
     for number in range(6):
         await say(services, f"第{number}句" + "话" * 50)
     await say(services, "/export")
-    platform = Platform()
+    platform = TakesAll()
     sender = LateTextSender(platform, services.pen, send_files=platform.send_files, max_file_bytes=3000)
     courier = Courier(database=services.database, keys=services.keys, sender=sender)
     await courier.deliver_due()
@@ -206,7 +188,7 @@ async def test_an_export_that_cannot_be_sent_is_told_and_can_be_asked_for_again(
     services: BotServices, reason: str, words: str
 ) -> None:
     await say(services, "/export")
-    platform = Platform()
+    platform = TakesAll()
 
     async def refuse(_text: OwedText, _files: Any) -> str | None:
         raise Undeliverable(reason)
@@ -228,7 +210,7 @@ async def test_nobody_settles_an_export_while_it_is_being_sent(services: BotServ
             assert sending.settle_abandoned(session, now=utc_now() + timedelta(seconds=120)) == 0
         return None
 
-    sender = LateTextSender(Platform(), services.pen, send_files=look)
+    sender = LateTextSender(TakesAll(), services.pen, send_files=look)
     await Courier(database=services.database, keys=services.keys, sender=sender).deliver_due()
     with services.database.read() as session:
         assert session.scalars(select(DELIVERIES.c.state)).all() == [DeliveryState.SENT]
@@ -244,7 +226,7 @@ async def test_the_fifth_export_at_a_time_comes_back_later_and_nothing_is_made_f
         await may_go_on.wait()
         return None
 
-    sender = LateTextSender(Platform(), services.pen, send_files=hold)
+    sender = LateTextSender(TakesAll(), services.pen, send_files=hold)
     courier = Courier(database=services.database, keys=services.keys, sender=sender)
     sending_all = asyncio.create_task(courier.deliver_due())
     await until(lambda: len(begun) == MAX_EXPORTS)
@@ -258,7 +240,7 @@ async def test_the_fifth_export_at_a_time_comes_back_later_and_nothing_is_made_f
 
 async def test_nothing_but_another_export_waits_for_an_export(services: BotServices) -> None:
     await say(services, "/export")
-    platform = Platform()
+    platform = TakesAll()
 
     async def meanwhile(_text: OwedText, _files: Any) -> str | None:
         await say(services, "/help")
@@ -367,7 +349,7 @@ async def test_nobody_is_told_of_an_erasure_before_the_files_have_forgotten_it(s
     rooms.clock.tick(timedelta(days=365).total_seconds())
     owed = rooms.due(owner=UUID(int=1))[-1]
     assert owed.kind is DeliveryKind.FAREWELL
-    platform = Platform()
+    platform = TakesAll()
     waiting = LateTextSender(platform, replace(services.pen, forget=busy))
     with pytest.raises(TryLater):
         await waiting.send(owed)
@@ -382,7 +364,7 @@ async def test_nobody_is_told_of_an_erasure_before_the_files_have_forgotten_it(s
 
 async def test_an_export_that_was_owed_when_the_person_was_erased_is_not_sent(services: BotServices) -> None:
     await say(services, "/export")
-    sender = LateTextSender(Platform(), services.pen)
+    sender = LateTextSender(TakesAll(), services.pen)
     rooms = Rooms(services.database, services.keys)
     rooms.clock.tick(timedelta(days=365).total_seconds())
     (owed,) = rooms.due(owner=UUID(int=1))

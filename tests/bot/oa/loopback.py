@@ -6,23 +6,18 @@ each of a person's within 48 hours, three within a minute for a click, a scan an
 """
 
 import asyncio
-import json
-import threading
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Coroutine, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any
 
 from tests.bot.oa import wire
 from tests.bot.oa.wire import ACCOUNT, APP_ID, SECRET, Seen
-from tests.bot.telegram.http import Answer, Dropped, serve
+from tests.bot.tencent.api_server import ApiServer, Call, Refusal, Trying
 from tests.bot.tencent.post import post
-from tests.bot.wecom.wire import Refusal
-
-T = TypeVar("T")
 
 OUT_OF_ORDER = "该公众号暂时无法提供服务，请稍后再试"
 _TRIES = 3
@@ -32,12 +27,11 @@ _FIRST_NUMBER = 24_000_000_000_000_001  # beyond 2^53
 
 
 @dataclass
-class Nastiness:
+class Nastiness(Trying):
     """What the server does by itself; `calm()` for what is measured."""
 
     parallel_every: int = 3  # every third message is pushed three times at once
     repeats: bool = True  # the first answer gets lost, now and then
-    token_calls: int = 50  # after which a token ends early
     mode: str = "safe"  # safe, compatible, plain
 
     @classmethod
@@ -64,14 +58,6 @@ class _Person:
 
 
 @dataclass
-class _Fault:
-    call: str
-    kind: int | str  # an errcode, "status", "drop_before", "drop_after"
-    left: int
-    message: str
-
-
-@dataclass
 class _Push:
     """One message on its way; `is_settled` once an answer was taken."""
 
@@ -80,62 +66,32 @@ class _Push:
     is_settled: bool = False
 
 
-class OfficialAccount:
-    """Runs in a thread of its own; everything public may be called from the test's thread."""
+class OfficialAccount(ApiServer):
+    """One account, with its followers."""
+
+    token_call = "stable_token"
+    unknown_token = (40001, "invalid credential, access_token is invalid or not latest")
+    nastiness: Nastiness
 
     def __init__(self, *, nastiness: Nastiness | None = None, is_verified: bool = True) -> None:
-        self.nastiness = nastiness or Nastiness()
+        super().__init__(secret=SECRET, nastiness=nastiness or Nastiness(), first_number=_FIRST_NUMBER)
         self.is_verified = is_verified
         self.has_menus = True
-        self.callback_url = ""
-        self.api_url = ""
-        self.secret = SECRET
-        self.plus_seconds = 0.0
-        self.delay_seconds = 0.0
         self.push_seconds = 5.0
         self.tries = _TRIES
         self.is_in_order = False  # each of a person's messages after the one before, as people write
         self.retry_pause_seconds = 0.05  # after an answer that is none
-        self.calls: Counter[str] = Counter()
-        self.refusals: Counter[int] = Counter()
         self.statuses: list[int] = []
-        self.tokens_made = 0
-        self.bodies: list[bytes] = []
         self.menu: dict[str, Any] | None = None
         self.acknowledged: list[str] = []
         self.lost: list[str] = []  # messages that were not taken in three pushes
-        self.spent: set[str] = set()  # people for whom nothing is taken, whatever they write
         self.on_send: Callable[[str, Seen], None] = lambda _person, _seen: None
         self._people: dict[str, _Person] = defaultdict(_Person)
         self._pushed: dict[str, _Push] = {}
-        self._files: dict[str, bytes] = {}
-        self._access_token = ""
-        self._token_calls = 0
-        self._faults: list[_Fault] = []
-        self._numbers = count(_FIRST_NUMBER)
         self._pushes = count(1)
-        self._lock = threading.RLock()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._tasks: set[asyncio.Task[None]] = set()
         self._lines: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     # --- for tests
-
-    def start(self) -> "OfficialAccount":
-        self._thread.start()
-        self._server = self._run(serve(self._serve, read_body=self._read_body))
-        self.api_url = f"http://127.0.0.1:{self._server.port}"
-        return self
-
-    def stop(self) -> None:
-        self._run(self._end())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def now(self) -> float:
-        return time.time() + self.plus_seconds
 
     def say(self, person: str, text: str, **fields: str) -> str:
         """A person writes; returns the message's id."""
@@ -185,13 +141,6 @@ class OfficialAccount:
         push = self._pushed[message_id]
         self._soon(_Push(push.person, push.fields), message_id)
 
-    def fault(self, call: str, kind: int | str, *, times: int = 1, message: str = "refused") -> None:
-        """`kind`: an errcode, "status" (HTTP 500), "drop_before" or "drop_after" it was served."""
-        self._faults.append(_Fault(call, kind, times, message))
-
-    def forgive(self) -> None:
-        self._faults = []
-
     def seen(self, person: str) -> list[Seen]:
         return list(self._people[person].seen)
 
@@ -223,12 +172,7 @@ class OfficialAccount:
 
     def _soon(self, push: _Push, message_id: str) -> None:
         if self.callback_url:
-            self._loop.call_soon_threadsafe(self._begin, push, message_id)
-
-    def _begin(self, push: _Push, message_id: str) -> None:
-        task = self._loop.create_task(self._tell(push, message_id))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            self._loop.call_soon_threadsafe(lambda: self._begin(self._tell(push, message_id)))
 
     async def _tell(self, push: _Push, message_id: str) -> None:
         if not self.is_in_order:
@@ -290,47 +234,8 @@ class OfficialAccount:
 
     # --- the server
 
-    async def _read_body(self, reader: asyncio.StreamReader, length: int) -> bytes:
-        body = await reader.readexactly(length)
-        self.bodies.append(body)
-        return body
-
-    async def _serve(self, path: str, fields: dict[str, Any]) -> Answer:
-        call = path.removeprefix("/cgi-bin/")
-        self.calls[call] += 1
-        if self.delay_seconds:
-            await asyncio.sleep(self.delay_seconds)
-        fault = self._next_fault(call)
-        if fault is not None and fault.kind == "drop_before":
-            raise Dropped
-        if fault is not None and fault.kind == "status":
-            return Answer(500, b"oops", "text/html")
-        try:
-            with self._lock:
-                answer = self._answer(call, fields, fault)
-        except Refusal as refusal:
-            self.refusals[refusal.code] += 1
-            answer = {"errcode": refusal.code, "errmsg": refusal.message}
-        if fault is not None and fault.kind == "drop_after":
-            raise Dropped
-        if "file" in answer:
-            return Answer(200, answer["file"], 'image/jpeg\r\nContent-disposition: attachment; filename="x.jpg"')
-        return Answer(200, json.dumps({"errcode": 0, "errmsg": "ok", **answer}).encode())
-
-    def _next_fault(self, call: str) -> _Fault | None:
-        for fault in self._faults:
-            if fault.call == call and fault.left:
-                fault.left -= 1
-                return fault
-        return None
-
-    def _answer(self, call: str, fields: dict[str, Any], fault: _Fault | None) -> dict[str, Any]:
-        if fault is not None and isinstance(fault.kind, int):
-            raise Refusal(fault.kind, fault.message)
-        if call == "stable_token":
-            return self._make_token(fields)
-        self._check_token(fields.pop("access_token", ""))
-        answers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    def _served(self) -> Mapping[str, Call]:
+        return {
             "message/custom/send": self._send,
             "message/custom/typing": self._type,
             "media/upload": self._upload,
@@ -339,29 +244,14 @@ class OfficialAccount:
             "menu/create": self._make_menu,
             "getcallbackip": lambda _fields: {"ip_list": ["203.0.113.1"]},
         }
-        if call not in answers:
-            raise Refusal(40066, "invalid url")
-        return answers[call](fields)
 
-    def _make_token(self, fields: dict[str, Any]) -> dict[str, Any]:
+    def _check_credentials(self, fields: dict[str, Any]) -> None:
         if fields.get("grant_type") != "client_credential":
             raise Refusal(40002, "invalid grant_type")
         if fields.get("appid") != APP_ID:
             raise Refusal(40013, "invalid appid")
         if fields.get("secret") != self.secret:
             raise Refusal(40125, "invalid appsecret")
-        if not self._access_token:
-            self.tokens_made += 1
-            self._access_token, self._token_calls = f"access-token-{self.tokens_made}-that-no-log-may-show", 0
-        return {"access_token": self._access_token, "expires_in": 7200}
-
-    def _check_token(self, token: str) -> None:
-        self._token_calls += 1
-        if not token or token != self._access_token:
-            raise Refusal(40001, "invalid credential, access_token is invalid or not latest")
-        if self._token_calls > self.nastiness.token_calls:
-            self._access_token = ""
-            raise Refusal(42001, "access_token expired")
 
     def _check_rights(self) -> None:
         if not self.is_verified:
@@ -414,15 +304,11 @@ class OfficialAccount:
         self._check_rights()
         if fields.get("type") not in ("image", "voice", "video", "thumb"):
             raise Refusal(40004, "invalid media type")
-        media_id = f"media-{next(self._numbers)}"
-        self._files[media_id] = fields["media"]
-        return {"media_id": media_id}
+        return super()._upload(fields)
 
     def _download(self, fields: dict[str, Any]) -> dict[str, Any]:
         self._check_rights()
-        if fields["media_id"] not in self._files:
-            raise Refusal(40007, "invalid media_id")
-        return {"file": self._files[fields["media_id"]]}
+        return super()._download(fields)
 
     def _tell_menu(self, _fields: dict[str, Any]) -> dict[str, Any]:
         self._check_rights()
@@ -447,16 +333,3 @@ class OfficialAccount:
     def _show(self, name: str, seen: Seen) -> None:
         self._people[name].seen.append(seen)
         self.on_send(name, seen)
-
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    async def _end(self) -> None:
-        await self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for task in asyncio.all_tasks():
-            if task is not asyncio.current_task():
-                task.cancel()
-        await asyncio.sleep(0)

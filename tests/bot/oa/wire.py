@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 
 from bot.channels.tencent.documents import fields as read_fields
 from bot.channels.tencent.encryption import CallbackCipher
+from tests.bot.tencent.api_server import Refusal
 from tests.bot.wecom import wire as sealed
-from tests.bot.wecom.wire import Refusal
 
 TOKEN = "mindglmKfToken2026"
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"

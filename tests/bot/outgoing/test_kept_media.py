@@ -2,7 +2,6 @@
 
 import io
 import zipfile
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,32 +12,14 @@ from bot.services import BotServices
 from dialogue.admin import takeover
 from dialogue.admin.office import Actor
 from dialogue.core import media, outbox, people
-from dialogue.messages import Address, MediumOffer, OwedText
-from dialogue.rights.export import File
+from dialogue.messages import Address, MediumOffer
 from dialogue.states import DeliveryKind, MediumKind
 from dialogue.storage.clock import utc_now
+from tests.bot.outgoing.platforms import TakesAll
 from tests.builders import CHANNEL, Rooms, message
 
 ADMIN = Address(channel="elsewhere", chat_id="9001")
 JPEG = b"\xff\xd8\xff\xe0" + bytes(500)
-
-
-class Platform:
-    """Takes texts and files."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.sent: list[str] = []
-        self.files: list[File] = []
-
-    async def send(self, text: OwedText) -> str | None:
-        self.sent.append(text.text)
-        return None
-
-    async def send_files(self, text: OwedText, files: Any) -> str | None:
-        self.sent.append(text.text)
-        self.files.extend(files)
-        return None
 
 
 @pytest.fixture
@@ -62,8 +43,8 @@ def medium_id(services: BotServices) -> UUID:
 
 async def delivered(
     services: BotServices, to: str = ADMIN.channel, *, has_files: bool = True, max_file_bytes: int = 10**6
-) -> Platform:
-    platform = Platform(to)
+) -> TakesAll:
+    platform = TakesAll(to)
     send_files = platform.send_files if has_files else None
     sender = LateTextSender(platform, services.pen, send_files=send_files, max_file_bytes=max_file_bytes)
     courier = Courier(database=services.database, keys=services.keys, sender=sender)

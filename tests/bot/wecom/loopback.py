@@ -6,22 +6,17 @@ of a person's, each id once, nothing while a colleague has the session. Faults c
 """
 
 import asyncio
-import json
-import threading
-import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Coroutine
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any
 
-from tests.bot.telegram.http import Answer, Dropped, serve
+from tests.bot.tencent.api_server import ApiServer, Call, Refusal, Trying
 from tests.bot.tencent.post import post
 from tests.bot.wecom import wire
-from tests.bot.wecom.wire import ACCOUNT, CORP_ID, SECRET, Refusal, Sent
-
-T = TypeVar("T")
+from tests.bot.wecom.wire import ACCOUNT, CORP_ID, SECRET, Sent
 
 OURS, QUEUED, WITH_COLLEAGUE, ENDED = 1, 2, 3, 4
 _BUDGET = 5
@@ -34,7 +29,7 @@ _ANSWER_SECONDS = 5.0
 
 
 @dataclass
-class Nastiness:
+class Nastiness(Trying):
     """What the server does by itself; `calm()` for what is measured."""
 
     lost_notice_every: int = 2
@@ -42,7 +37,6 @@ class Nastiness:
     page_size: int = 2
     has_empty_pages: bool = True
     overlaps_pages: bool = True
-    token_calls: int = 50  # after which a token ends early
     begins_session_by_sending: bool = True
 
     @classmethod
@@ -66,68 +60,32 @@ class _Session:
     sent: list[Sent] = field(default_factory=list)
 
 
-@dataclass
-class _Fault:
-    call: str
-    kind: int | str  # an errcode, "status", "drop_before", "drop_after"
-    left: int
-    message: str
+class WeCom(ApiServer):
+    """Customer service."""
 
-
-class WeCom:
-    """Runs in a thread of its own; everything public may be called from the test's thread."""
+    token_call = "gettoken"
+    unknown_token = (40014, "invalid access_token")
+    path = "/cgi-bin"
+    nastiness: Nastiness
 
     def __init__(self, *, nastiness: Nastiness | None = None, accounts: tuple[str, ...] = (ACCOUNT,)) -> None:
-        self.nastiness = nastiness or Nastiness()
+        super().__init__(secret=SECRET, nastiness=nastiness or Nastiness())
         self.accounts = {account: f"账号{number}" for number, account in enumerate(accounts)}
-        self.callback_url = ""
-        self.api_url = ""
         self.duplicate = (95099, "duplicate")  # documented nowhere
-        self.secret = SECRET
-        self.plus_seconds = 0.0
-        self.delay_seconds = 0.0
         self.on_duty: set[str] = set()
-        self.calls: Counter[str] = Counter()
-        self.refusals: Counter[int] = Counter()
         self.notice_statuses: list[int] = []
-        self.tokens_made = 0
         self.bounce_types: list[int] = []
-        self.spent: set[str] = set()  # people for whom nothing is taken, whatever they write
         self.on_send: Callable[[str, Sent], None] = lambda _person, _sent: None
         self.pulled_at: dict[str, float] = {}
         self._sessions: dict[tuple[str, str], _Session] = defaultdict(_Session)
         self._feed: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self._message_ids: dict[str, set[str]] = defaultdict(set)
-        self._files: dict[str, bytes] = {}
         self._codes: dict[str, tuple[str, str, float]] = {}
         self._pull_tokens: dict[str, float] = {}
-        self._access_token = ""
-        self._token_calls = 0
-        self._faults: list[_Fault] = []
-        self._numbers = count(1)
         self._notice_numbers = count(1)
         self._is_empty_next: dict[str, bool] = defaultdict(bool)
-        self._lock = threading.RLock()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._posts: set[asyncio.Task[None]] = set()
 
     # --- for tests
-
-    def start(self) -> "WeCom":
-        self._thread.start()
-        self._server = self._run(serve(self._serve))
-        self.api_url = f"http://127.0.0.1:{self._server.port}/cgi-bin"
-        return self
-
-    def stop(self) -> None:
-        self._run(self._end())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def now(self) -> float:
-        return time.time() + self.plus_seconds
 
     def say(self, person: str, text: str, *, account: str = ACCOUNT, menu_id: str = "", **fields: Any) -> str:
         """A person writes, or chooses in a menu; returns the message's id."""
@@ -214,14 +172,7 @@ class WeCom:
         every = self.nastiness.lost_notice_every
         if not self.callback_url or (every and not is_sure and next(self._notice_numbers) % every == 0):
             return
-        self._loop.call_soon_threadsafe(self._post_soon, account)
-
-    def fault(self, call: str, kind: int | str, *, times: int = 1, message: str = "refused") -> None:
-        """`kind`: an errcode, "status" (HTTP 500), "drop_before" or "drop_after" it was served."""
-        self._faults.append(_Fault(call, kind, times, message))
-
-    def forgive(self) -> None:
-        self._faults = []
+        self._loop.call_soon_threadsafe(lambda: self._begin(self._post(account)))
 
     def seen(self, person: str, *, account: str = ACCOUNT) -> list[Sent]:
         return list(self._sessions[account, person].sent)
@@ -249,11 +200,6 @@ class WeCom:
     def _session_event(self, account: str, person: str, change: int, **fields: Any) -> None:
         self.event(account, "session_status_change", external_userid=person, change_type=change, **fields)
 
-    def _post_soon(self, account: str) -> None:
-        task = self._loop.create_task(self._post(account))
-        self._posts.add(task)
-        task.add_done_callback(self._posts.discard)
-
     async def _post(self, account: str) -> None:
         pull_token = f"ENC{next(self._numbers)}"
         self._pull_tokens[pull_token] = self.now() + _PULL_TOKEN_SECONDS
@@ -267,42 +213,8 @@ class WeCom:
             if status == HTTPStatus.OK and not (self.nastiness.repeats_notices and attempt == 0):
                 return
 
-    async def _serve(self, path: str, fields: dict[str, Any]) -> Answer:
-        call = path.removeprefix("/cgi-bin/")
-        self.calls[call] += 1
-        if self.delay_seconds:
-            await asyncio.sleep(self.delay_seconds)
-        fault = self._next_fault(call)
-        if fault is not None and fault.kind == "drop_before":
-            raise Dropped
-        if fault is not None and fault.kind == "status":
-            return Answer(500, b"oops", "text/html")
-        try:
-            with self._lock:
-                answer = self._answer(call, fields, fault)
-        except Refusal as refusal:
-            self.refusals[refusal.code] += 1
-            answer = {"errcode": refusal.code, "errmsg": refusal.message}
-        if fault is not None and fault.kind == "drop_after":
-            raise Dropped
-        if "file" in answer:
-            return Answer(200, answer["file"], 'image/jpeg\r\nContent-disposition: attachment; filename="x.jpg"')
-        return Answer(200, json.dumps({"errcode": 0, "errmsg": "ok", **answer}).encode())
-
-    def _next_fault(self, call: str) -> _Fault | None:
-        for fault in self._faults:
-            if fault.call == call and fault.left:
-                fault.left -= 1
-                return fault
-        return None
-
-    def _answer(self, call: str, fields: dict[str, Any], fault: _Fault | None) -> dict[str, Any]:
-        if fault is not None and isinstance(fault.kind, int):
-            raise Refusal(fault.kind, fault.message)
-        if call == "gettoken":
-            return self._make_token(fields)
-        self._check_token(fields.pop("access_token", ""))
-        answers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    def _served(self) -> Mapping[str, Call]:
+        return {
             "kf/account/list": self._list_accounts,
             "kf/sync_msg": self._page,
             "kf/send_msg": self._send,
@@ -313,9 +225,12 @@ class WeCom:
             "media/upload": self._upload,
             "media/get": self._download,
         }
-        if call not in answers:
-            raise Refusal(40066, "invalid url")
-        return answers[call](fields)
+
+    def _check_credentials(self, fields: dict[str, Any]) -> None:
+        if fields.get("corpid") != CORP_ID:
+            raise Refusal(40013, "invalid corpid")
+        if fields.get("corpsecret") != self.secret:
+            raise Refusal(40001, "invalid credential")
 
     def _list_accounts(self, fields: dict[str, Any]) -> dict[str, Any]:
         listed = [{"open_kfid": account, "name": name} for account, name in self.accounts.items()]
@@ -327,34 +242,6 @@ class WeCom:
     def _state_of(self, fields: dict[str, Any]) -> dict[str, Any]:
         session = self._session(fields)
         return {"service_state": session.state, "servicer_userid": session.servicer}
-
-    def _upload(self, fields: dict[str, Any]) -> dict[str, Any]:
-        media_id = f"media-{next(self._numbers)}"
-        self._files[media_id] = fields["media"]
-        return {"media_id": media_id}
-
-    def _download(self, fields: dict[str, Any]) -> dict[str, Any]:
-        if fields["media_id"] not in self._files:
-            raise Refusal(40007, "invalid media_id")
-        return {"file": self._files[fields["media_id"]]}
-
-    def _make_token(self, fields: dict[str, Any]) -> dict[str, Any]:
-        if fields.get("corpid") != CORP_ID:
-            raise Refusal(40013, "invalid corpid")
-        if fields.get("corpsecret") != self.secret:
-            raise Refusal(40001, "invalid credential")
-        if not self._access_token:
-            self.tokens_made += 1
-            self._access_token, self._token_calls = f"access-token-{self.tokens_made}-that-no-log-may-show", 0
-        return {"access_token": self._access_token, "expires_in": 7200}
-
-    def _check_token(self, token: str) -> None:
-        self._token_calls += 1
-        if not token or token != self._access_token:
-            raise Refusal(40014, "invalid access_token")
-        if self._token_calls > self.nastiness.token_calls:
-            self._access_token = ""
-            raise Refusal(42001, "access_token expired")
 
     def _page(self, fields: dict[str, Any]) -> dict[str, Any]:
         account, token = fields["open_kfid"], fields.get("token")
@@ -437,16 +324,3 @@ class WeCom:
             raise Refusal(95014, "servicer is not on duty")
         session.state, session.servicer = fields["service_state"], fields.get("servicer_userid", "")
         return {"msg_code": f"code-{next(self._numbers)}"}
-
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    async def _end(self) -> None:
-        await self._server.close()
-        for task in list(self._posts):
-            task.cancel()
-        await asyncio.gather(*self._posts, return_exceptions=True)
-        for task in asyncio.all_tasks():
-            if task is not asyncio.current_task():
-                task.cancel()
-        await asyncio.sleep(0)

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from bot.channels.tencent.encryption import CallbackCipher
+from tests.bot.tencent.api_server import Refusal
 
 TOKEN = "mindglmKfToken2026"
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
@@ -22,15 +23,6 @@ SECRET = "a-secret-that-no-log-may-show"
 ACCOUNT = "wkAAAA0001"
 
 _MESSAGE_ID = re.compile(r"[0-9a-zA-Z_-]{1,32}")
-
-
-class Refusal(Exception):
-    """An error code in place of an answer."""
-
-    def __init__(self, code: int, message: str = "refused") -> None:
-        super().__init__(code, message)
-        self.code = code
-        self.message = message
 
 
 @dataclass(slots=True, kw_only=True)
