@@ -20,12 +20,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from care.guard import without_quotes
 from care.judge import REASONS, SHORTEST, STRICT_THRESHOLD, THRESHOLD, bare, is_harmful, sentences
 from care.linear import Heads, pack
 from training.screening import FOLDS, SEED, expand, fit_heads, quantise, weight_of, written_lines
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BAD: Final = (
     "care/replies_bad.txt",
@@ -105,17 +108,20 @@ def counsellors_replies(smilechat: Path) -> list[Reply]:
 
 def fit(replies: Sequence[Reply]) -> Heads:
     """One head for whether from all replies, one for each reason from the harmful ones."""
+    import torch
+
     harmful = [reply for reply in replies if reply.reason is not None]
-    whether, bias = _fit_whether(replies)
-    why, biases = fit_heads(
+    whether = _fit_whether(replies)
+    why = fit_heads(
         [(r.text, r.weight) for r in harmful],
         [[int(r.reason == reason) for reason in REASONS] for r in harmful],
         rarity=RARITY,
     )
-    return quantise(whether + why, bias + biases)
+    weights, biases = (torch.cat(both) for both in zip(whether, why, strict=True))
+    return quantise(weights, biases)
 
 
-def _fit_whether(replies: Sequence[Reply]) -> tuple[list[list[float]], list[float]]:
+def _fit_whether(replies: Sequence[Reply]) -> "tuple[Tensor, Tensor]":
     texts, targets = [(r.text, r.weight) for r in replies], [[int(r.reason is not None)] for r in replies]
     return fit_heads(texts, targets, rarity=RARITY)
 

@@ -218,18 +218,19 @@ def fit(examples: Sequence[Example]) -> LinearDetector:
     A tier's weights are the mean of two fits, which err on different texts: one trusts all n-grams alike, the other
     those that tell danger from calm (Wang & Manning 2012, "Baselines and Bigrams").
     """
+    import torch
+
     routed = [example for example in examples if example.tier and example.route is not None]
     tiers = [[int(example.tier > step) for step in range(TIERS)] for example in examples]
     routes = [[int(route == example.route) for route in ROUTES] for example in routed]
     weighted = [(bare(each.text), each.weight * (RISK_WEIGHT if each.tier else 1.0)) for each in examples]
     alike = fit_heads(weighted, tiers, penalty=LIGHT_PENALTY)
     telling = fit_heads(weighted, tiers, trusts_telling=True)
-    weights = [
-        [(one + other) / 2 for one, other in zip(*pair, strict=True)] for pair in zip(alike[0], telling[0], strict=True)
-    ]
-    biases = [(one + other) / 2 for one, other in zip(alike[1], telling[1], strict=True)]
-    route_weights, route_biases = fit_heads([(bare(example.text), example.weight) for example in routed], routes)
-    heads = quantise(weights + route_weights, biases + route_biases)
+    by_route = fit_heads([(bare(example.text), example.weight) for example in routed], routes)
+    weights, biases = (
+        torch.cat([(one + other) / 2, why]) for one, other, why in zip(alike, telling, by_route, strict=True)
+    )
+    heads = quantise(weights, biases)
     return LinearDetector(replace(heads, thresholds=(*THRESHOLDS, *heads.thresholds[TIERS:])))
 
 
@@ -240,12 +241,12 @@ def fit_heads(
     penalty: float = PENALTY,
     rarity: float = 0.0,
     trusts_telling: bool = False,
-) -> tuple[list[list[float]], list[float]]:
+) -> "tuple[Tensor, Tensor]":
     """Minimise the weighted log loss of several heads. `texts` with their weights, `targets` [texts][heads].
 
     Only the buckets that occur are fitted. `rarity` is the power of a bucket's inverse document frequency that makes it
     cheaper to learn from; with 0 all are alike. `trusts_telling` does the same by how well a bucket tells the first
-    head's target. Returns weights [heads][buckets] and biases [heads].
+    head's target. Returns weights [heads, buckets] and biases [heads] in double precision.
     """
     import torch
 
@@ -282,7 +283,7 @@ def fit_heads(
 
     optimiser.step(closure)  # type: ignore[no-untyped-call] # torch leaves step untyped
     fitted = torch.zeros(BUCKETS, target.shape[1]).index_copy(0, used, weights * emphasis.unsqueeze(1))
-    return fitted.t().tolist(), bias.tolist()
+    return fitted.t().double(), bias.double()
 
 
 def _log_odds(columns: "Tensor", counted: "Tensor", is_danger: "Tensor") -> "Tensor":
@@ -297,13 +298,16 @@ def _log_odds(columns: "Tensor", counted: "Tensor", is_danger: "Tensor") -> "Ten
     return (shares[0] / shares[1]).log().abs().clamp(max=greatest) + least
 
 
-def quantise(weights: list[list[float]], biases: list[float]) -> Heads:
-    """A signed byte a weight."""
-    steps = [max(max(map(abs, head)) / MAX_LEVEL, 1e-9) for head in weights]
-    levels = tuple(
-        array("b", (round(weight / step) for weight in head)) for head, step in zip(weights, steps, strict=True)
+def quantise(weights: "Tensor", biases: "Tensor") -> Heads:
+    """A signed byte a weight. `weights` [heads, buckets], `biases` [heads]."""
+    steps = (weights.abs().amax(1) / MAX_LEVEL).clamp(min=1e-9)
+    levels = (weights / steps.unsqueeze(1)).round().char().numpy()
+    return Heads(
+        thresholds=(0.5,) * len(biases),
+        biases=tuple(biases.tolist()),
+        steps=tuple(steps.tolist()),
+        weights=tuple(array("b", head.tobytes()) for head in levels),
     )
-    return Heads(thresholds=(0.5,) * len(biases), biases=tuple(biases), steps=tuple(steps), weights=levels)
 
 
 def split(count: int, folds: int) -> Iterator[tuple[list[int], list[int]]]:
