@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,28 @@ def test_tests_and_files_that_are_named_exist(page: Path) -> None:
     )
     if page.name != "CHANGELOG.md" and "decisions" not in page.parts:
         assert not [name for name in named if not (ROOT / name).exists() and not list(ROOT.glob(f"{name}*"))]
+
+
+@cache
+def functions_of_tests() -> dict[str, str]:
+    """The names of all test functions of a file, one a line, by the file's path without its suffix."""
+    files = (ROOT / "tests").rglob("test_*.py")
+    return {
+        str(file.relative_to(ROOT).with_suffix("")): "\n".join(re.findall(r"def (test_\w+)", file.read_text("utf-8")))
+        for file in files
+    }
+
+
+@each_page
+def test_tests_that_are_named_as_proof_exist(page: Path) -> None:
+    """As a file, with folders or without, as the beginning of a function's name, or as both."""
+    if page.name == "CHANGELOG.md" or "decisions" in page.parts:
+        return
+    for name, function in re.findall(r"`((?:\w+/)*test_\w+)(?:\.py)?(?:::(test_\w+))?…?`", text_of(page)):
+        in_files = [text for path, text in functions_of_tests().items() if f"/{path}".endswith(f"/{name}")]
+        as_function = [text for text in functions_of_tests().values() if re.search(f"^{name}", text, re.MULTILINE)]
+        found = in_files or ([] if function else as_function)
+        assert any(re.search(f"^{function}", text, re.MULTILINE) for text in found), f"{name}::{function}"
 
 
 def test_the_readmes_in_both_languages_show_the_same_commands() -> None:
