@@ -49,6 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--processes", help="run the tests in so many processes, or in as many as suit the machine: auto", metavar="N"
     )
+    parser.addoption("--learn-slow-files", action="store_true", help="rewrite tests/parallel/slow_files.txt")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -72,7 +73,8 @@ def _run_in_processes(config: pytest.Config, said: str) -> None:
     zygote.share(count)
     if "TEST_DATABASE_URL" not in os.environ:
         config.stash[_POSTGRES] = PreparedPostgres()
-    config.pluginmanager.register(Parallel(count, after_fork), "parallel")
+    plugin = Parallel(count, after_fork, learns_slow_files=config.getoption("learn_slow_files"))
+    config.pluginmanager.register(plugin, "parallel")
 
 
 def _process_count() -> int:

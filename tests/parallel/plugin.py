@@ -1,26 +1,31 @@
 """``pytest --processes N``: the process that collects forks N others, hands out tests and reports what they report."""
 
+import math
 import os
 import signal
 import sys
+import threading
 import time
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.parallel import slow_files
 from tests.parallel.child import run_tests
 from tests.parallel.stretches import Stretches
 
 _AHEAD = 2
 """Tests that a process has at hand: the one that it runs, and the next."""
 _END_SECONDS = 30.0
+_LONG_TAIL_SECONDS = 5.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,11 +40,18 @@ class _Child:
 class Parallel:
     """Where tests cannot be collected, or are to be debugged, pytest's own loop does the rest."""
 
-    def __init__(self, process_count: int, after_fork: Callable[[int], None]) -> None:
+    def __init__(
+        self, process_count: int, after_fork: Callable[[int], None], *, learns_slow_files: bool = False
+    ) -> None:
         """`after_fork` is called in each process, with its number from 0."""
         self._process_count = process_count
         self._after_fork = after_fork
         self._children: dict[Connection, _Child] = {}
+        self._learns_slow_files = learns_slow_files
+        self._seconds: Counter[str] = Counter()
+        self._idle_since: float | None = None
+        self._tail_seconds = 0.0
+        self._in_tail: Counter[str] = Counter()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
@@ -47,7 +59,9 @@ class Parallel:
         if session.testsfailed or options.collectonly or options.usepdb or not session.items:
             return None
         self._session = session
-        self._stretches = Stretches(len(session.items), self._process_count)
+        _refuse_threads()
+        files = [item.nodeid.partition("::")[0] for item in session.items]
+        self._stretches = Stretches(files, self._process_count, slow_files.read())
         session.config.pluginmanager.getplugin("terminalreporter").showfspath = False
         session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # one for all
         try:
@@ -58,7 +72,18 @@ class Parallel:
                     self._hear(self._children[connection])  # type: ignore[index]  # all are `Connection`s
         finally:
             self._end()
+        self._tail_seconds = time.monotonic() - (self._idle_since or math.inf)
+        if self._learns_slow_files:
+            slow_files.write(self._seconds)
         return True
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._tail_seconds > _LONG_TAIL_SECONDS:
+            ((slowest, _),) = self._in_tail.most_common(1)
+            terminalreporter.write_line(
+                f"For the last {self._tail_seconds:.0f} seconds not all processes had tests to run; "
+                f"the slowest then was {slowest}. In a whole run --learn-slow-files lets such tests begin early."
+            )
 
     def _fork(self, number: int) -> None:
         ours, its = Pipe()
@@ -81,6 +106,8 @@ class Parallel:
             return
         test = self._stretches.take(child.number)
         child.has_all = test is None
+        if child.has_all and self._idle_since is None:
+            self._idle_since = time.monotonic()
         if test is not None:
             child.given.append(test)
         with suppress(BrokenPipeError):  # it is dead, as is heard next
@@ -106,6 +133,9 @@ class Parallel:
         if report.when == "setup":
             hook.pytest_runtest_logstart(nodeid=report.nodeid, location=report.location)
         hook.pytest_runtest_logreport(report=report)
+        self._seconds[report.nodeid.partition("::")[0]] += report.duration
+        if self._idle_since is not None:
+            self._in_tail[report.nodeid] += report.duration
 
     def _warn(self, text: str, filename: str, line: int, nodeid: str) -> None:
         message = warnings.WarningMessage(pytest.PytestWarning(text), pytest.PytestWarning, filename, line)
@@ -157,3 +187,13 @@ class Parallel:
                     os.kill(child.pid, signal.SIGKILL)
                 time.sleep(0.02)
         self._children.clear()
+
+
+def _refuse_threads() -> None:
+    """A fork has only the thread that forked: what another one held locked is locked in it for ever."""
+    tasks = Path("/proc/self/task")
+    named = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    count = len(list(tasks.iterdir())) if tasks.exists() else 1 + len(named)
+    if count > 1:
+        whose = ", ".join(named) or "of a library, not of Python"
+        raise pytest.UsageError(f"{count - 1} threads were started while tests were collected ({whose})")
