@@ -4,11 +4,9 @@ import re
 from itertools import product
 from typing import Any
 
-import helm_python
 import kubernetes_validate
 import pytest
 import yaml
-from helm_python import Chart
 
 from bot.channels import registry
 from mindglm.doctor.variables import known
@@ -35,6 +33,8 @@ pytestmark = pytest.mark.e2e
 
 
 def rendered(values: dict[str, Any]) -> list[dict[str, Any]]:
+    from helm_python import Chart  # here: its import starts threads, and the tests are forks
+
     with Chart.load(DIRECTORY) as chart:
         chart.validate_schema(values)
         files = chart.render(values, name="bot", namespace="care")
@@ -105,7 +105,9 @@ def test_metrics_are_where_the_processes_answer() -> None:
     ],
 )
 def test_values_that_cannot_work_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(helm_python.HelmError):
+    from helm_python import HelmError
+
+    with pytest.raises(HelmError):
         rendered({**REQUIRED, **wrong})
 
 
