@@ -73,7 +73,8 @@ class InboundMessage:
     channel and account. `reply_to_id`: the platform's id of the message that this one answers, where the platform
     tells. `is_private`: nobody but the person reads what is said at `address`. `allowance`: on a channel where sending
     has a budget, what this message renews it to. `is_late`: it was written long before we came, and a reply would
-    surprise. `can_hand_over`: a human is on duty in the platform's own app, who can be given the chat.
+    surprise. `can_hand_over`: a human is on duty in the platform's own app, who can be given the chat. `is_kept`: the
+    platform hands it out again unless our own database says, in a later commit, that it was read.
     """
 
     address: Address
@@ -93,6 +94,7 @@ class InboundMessage:
     allowance: Allowance | None = None
     is_late: bool = False
     can_hand_over: bool = False
+    is_kept: bool = False
     delayed_hours: int = 0
     """How long ago it was written, where it reached us only now because we were away."""
 

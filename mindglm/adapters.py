@@ -19,7 +19,7 @@ from bot.incoming.gate import warn_if_nobody_is_asked
 from bot.services import BotServices
 from care import screening
 from dialogue.errors import Misconfigured, SchemaMismatch
-from dialogue.process import event_loop, home, memory
+from dialogue.process import event_loop, home, memory, switching
 from dialogue.process.ending import running_tasks
 from dialogue.process.exit_status import ExitStatus, status_of
 from dialogue.process.logs import configure
@@ -54,6 +54,7 @@ def run(channel: Channel[Any]) -> int:
     warn_if_nobody_is_asked(settings)
     load(channel)
     memory.keep_together()
+    switching.hand_over_soon()
     try:
         registry.check_accounts(settings)
         upgrade_own(settings)

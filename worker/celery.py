@@ -14,7 +14,7 @@ from celery.worker import state
 
 from dialogue.broker.doorbell import QUEUE, Doorbell
 from dialogue.errors import DialogueError
-from dialogue.process import home, memory
+from dialogue.process import home, memory, switching
 from dialogue.process.exit_status import ExitStatus, status_of
 from dialogue.process.logs import configure
 from dialogue.process.stop_limit import StopLimit
@@ -106,6 +106,7 @@ class _Model:
         """An expected error ends the process with one line, not with a traceback."""
         try:
             memory.keep_together()
+            switching.hand_over_soon()
             self._service = WorkerService(self._settings, self._engine, self._doorbell, name=name, end=_shut_down)
             self._service.start()
         except ModelServerUnavailable as error:

@@ -118,12 +118,15 @@ class CompletionWriter:
         return {"owner": self._owner, "now": self._clock()}
 
     def _retrying(self, use_case: Callable[[Session], T]) -> T:
-        return write_patiently(self._database, use_case)
+        return write_patiently(self._database, use_case, is_hasty=True)  # nothing is sent before a courier's claim
 
 
-def write_patiently(database: Database, use_case: Callable[[Session], T]) -> T:
+def write_patiently(database: Database, use_case: Callable[[Session], T], *, is_hasty: bool = False) -> T:
     """Retry while the database is down, as the reply is finished; the fence makes a late write harmless."""
-    with suppress(DatabaseUnavailable), database.begin() as session:  # tenacity costs half as much as a transaction
+    with (
+        suppress(DatabaseUnavailable),
+        database.begin(is_hasty=is_hasty) as session,
+    ):  # tenacity costs half as much as a transaction
         return use_case(session)
     retrying = Retrying(
         retry=retry_if_exception_type(DatabaseUnavailable),
@@ -132,6 +135,6 @@ def write_patiently(database: Database, use_case: Callable[[Session], T]) -> T:
         reraise=True,
     )
     for attempt in retrying:
-        with attempt, database.begin() as session:
+        with attempt, database.begin(is_hasty=is_hasty) as session:
             return use_case(session)
     raise AssertionError("tenacity either returns or raises")

@@ -72,7 +72,7 @@ class Leases:
         if not held:
             return
         until = self._clock() + timedelta(seconds=self.lease_seconds)
-        with self._database.begin() as session:
+        with self._database.begin(is_hasty=True) as session:
             still_ours = turns.extend(session, held, owner=self.owner, until=until)
         for turn_id in set(held) - still_ours:
             self._cancel(str(turn_id))

@@ -95,7 +95,7 @@ class Replies:
             self._engine.cancel(str(turn_id))
 
     def _claim(self, limit: int) -> list[ClaimedTurn]:
-        with self._database.begin() as session:
+        with self._database.begin(is_hasty=True) as session:  # a claim that is forgotten leaves the turn open
             claimed = claim_open(
                 session,
                 self._keys,

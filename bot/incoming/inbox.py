@@ -42,6 +42,10 @@ from dialogue.storage.vault import MasterKeys
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
+def _nothing(_session: Session) -> None:
+    """Is committed with most messages."""
+
+
 class Inbox:
     """Receives messages for every channel of this process."""
 
@@ -91,9 +95,12 @@ class Inbox:
         self._meters = meters
         self._clock = clock
 
-    async def receive(self, message: InboundMessage) -> Receipt:
-        """Store a message and ring for it; it is safe when this returns. Raises `DatabaseUnavailable`."""
-        return await self._run(partial(self.receive_blocking, message), message)
+    async def receive(self, message: InboundMessage, *, with_it: Callable[[Session], None] = _nothing) -> Receipt:
+        """Store a message and ring for it; it is safe when this returns. Raises `DatabaseUnavailable`.
+
+        `with_it` is committed in the same transaction; what it raises, this raises, and nothing is stored.
+        """
+        return await self._run(partial(self.receive_blocking, message, with_it=with_it), message)
 
     async def revise(self, message: InboundMessage, *, original_id: str, is_addressed: bool = True) -> Receipt:
         """The person changed an earlier message, which replaces it while it is unanswered.
@@ -143,10 +150,16 @@ class Inbox:
         """The person blocked the bot, or is gone: end their conversation, and send nothing more of it."""
         await self._executor.run(partial(self._leave, address))
 
-    def receive_blocking(self, message: InboundMessage, *, reading: TextReading | None = None) -> Receipt:
+    def receive_blocking(
+        self,
+        message: InboundMessage,
+        *,
+        reading: TextReading | None = None,
+        with_it: Callable[[Session], None] = _nothing,
+    ) -> Receipt:
         """The same as `receive`, for callers that have a thread to spend."""
         began_ns = epoch_ns()
-        receipt = self.decide_blocking(Text(), message, reading=reading)
+        receipt = self.decide_blocking(Text(), message, reading=reading, with_it=with_it)
         self._meters.took_in(
             message.address.channel,
             receipt.turn_id,
@@ -156,11 +169,19 @@ class Inbox:
         )
         return receipt
 
-    def decide_blocking(self, what: What, message: InboundMessage, *, reading: TextReading | None = None) -> Receipt:
+    def decide_blocking(
+        self,
+        what: What,
+        message: InboundMessage,
+        *,
+        reading: TextReading | None = None,
+        with_it: Callable[[Session], None] = _nothing,
+    ) -> Receipt:
         """One message, in one transaction; raises `DatabaseUnavailable`. `reading`: of its text, if there is one."""
-        with self._database.begin() as session:
+        with self._database.begin(is_hasty=message.is_kept) as session:
             loaded = situation.load(session, self.rules, what, message, reading=reading, now=self._clock())
             receipt = replace(decisions.decide(loaded), language=loaded.person.language)
+            with_it(session)
         self._count(message, receipt)
         if self._second_reader is not None and isinstance(what, Text):
             self._second_reader.offer(self.rules, message, receipt)

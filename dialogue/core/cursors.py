@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, or_, select, update
+from sqlalchemy import bindparam, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from dialogue.storage.database import insert_or_ignore
@@ -50,7 +50,11 @@ _OWNED = update(CHANNEL_CURSORS).where(*_AT, CHANNEL_CURSORS.c.owner == bindpara
 _PROLONG = _OWNED.values(lease_until=bindparam("until")).returning(CHANNEL_CURSORS.c.id)
 _ADVANCE = _OWNED.values(cursor=bindparam("new_cursor")).returning(CHANNEL_CURSORS.c.id)
 _FINISH = _OWNED.values(
-    lease_until=None, owner=None, pulled_at=bindparam("now"), pulled_count=bindparam("new_count")
+    lease_until=None,
+    owner=None,
+    pulled_at=bindparam("now"),
+    pulled_count=bindparam("new_count"),
+    cursor=func.coalesce(bindparam("new_cursor", type_=CHANNEL_CURSORS.c.cursor.type), CHANNEL_CURSORS.c.cursor),
 ).returning(CHANNEL_CURSORS.c.notice_count)
 _GIVE_UP = _OWNED.values(lease_until=None, owner=None)
 _DUE = select(CHANNEL_CURSORS.c.account).where(
@@ -142,11 +146,23 @@ def advance(session: Session, channel: str, account: str, *, owner: UUID, cursor
     return session.execute(_ADVANCE, values).first() is not None
 
 
-def finish(session: Session, channel: str, pull: Pull, *, owner: UUID, now: datetime) -> bool:
-    """Everything was pulled; whether another notice came meanwhile."""
-    values = {**_at(channel, pull.account), "by_owner": owner, "new_count": pull.notice_count, "now": now}
+def finish(
+    session: Session,
+    channel: str,
+    account: str,
+    *,
+    owner: UUID,
+    cursor: str | None = None,
+    notice_count: int,
+    now: datetime,
+) -> bool:
+    """Everything was pulled up to `cursor` (None: the one that is saved), and the lease is given up.
+
+    Returns whether more than `notice_count` notices have come; False if another process pulls by now: nothing is saved.
+    """
+    values = {**_at(channel, account), "by_owner": owner, "new_cursor": cursor, "new_count": notice_count, "now": now}
     row = session.execute(_FINISH, values).first()
-    return row is not None and row.notice_count > pull.notice_count
+    return row is not None and row.notice_count > notice_count
 
 
 def give_up(session: Session, channel: str, account: str, *, owner: UUID) -> None:

@@ -48,6 +48,8 @@ _ABANDONED_SECONDS = 10.0
 _DAMAGED = ("malformed", "file is not a database")
 """SQLITE_CORRUPT and SQLITE_NOTADB: https://www.sqlite.org/rescode.html"""
 _READ_ONLY = {"mindglm_read_only": True}
+_HASTY = {"mindglm_hasty": True}
+_SYNCHRONOUS = "mindglm_synchronous"
 _THRESHOLD = "prepare_threshold"
 _USED_AT = "mindglm_used_at"
 _FRESH_SECONDS = 1.0
@@ -64,18 +66,21 @@ class Database:
         self._announce = announce
         self._writer = WriterQueue() if engine.dialect.name == "sqlite" else None
         self.reading = engine.execution_options(**_READ_ONLY)
+        self._hasty = engine.execution_options(**_HASTY) if self._writer is not None else engine
         self._statements = PreparedStatements(engine.dialect)
 
     @contextmanager
-    def begin(self) -> Iterator[Session]:
+    def begin(self, *, is_hasty: bool = False) -> Iterator[Session]:
         """One writing transaction: commits on leaving, rolls back on an error; raises `DatabaseUnavailable`.
 
         Hints queued during the transaction are announced after the commit (`dialogue.storage.after_commit`).
+        `is_hasty`: on SQLite the disk is not waited for. No process that dies takes the commit with it; power that goes
+        off may, unless another commit has followed. Only for what nobody outside has been told of before that one.
         """
         with (
             self._in_a_row(),
             reachable(),
-            QueueingSession(self.engine, self._statements).committing() as session,
+            QueueingSession(self._hasty if is_hasty else self.engine, self._statements).committing() as session,
         ):
             yield session
         self._hand_over(after_commit.queued(session))
@@ -270,9 +275,15 @@ def _begin_sqlite(connection: Connection) -> None:
     """Writers use BEGIN IMMEDIATE: a deferred transaction that has read cannot be upgraded while another one writes."""
     if "mindglm_bare" in connection.get_execution_options():
         return
-    statement = "BEGIN DEFERRED" if "mindglm_read_only" in connection.get_execution_options() else "BEGIN IMMEDIATE"
+    options = connection.get_execution_options()
+    is_reading = "mindglm_read_only" in options
+    statement = "BEGIN DEFERRED" if is_reading else "BEGIN IMMEDIATE"
+    wanted = "NORMAL" if "mindglm_hasty" in options else "FULL"
     cursor = connection.connection.cursor()
     try:  # on the driver's own connection: through ours it costs as much as all the rest of a transaction
+        if not is_reading and wanted != connection.info.get(_SYNCHRONOUS, "FULL"):
+            cursor.execute(f"PRAGMA synchronous = {wanted}")
+            connection.info[_SYNCHRONOUS] = wanted
         cursor.execute(statement)
     except sqlite3.Error as error:
         connection._handle_dbapi_exception(error, statement, None, cursor, None)  # noqa: SLF001 - it tells who listens

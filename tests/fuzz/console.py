@@ -158,7 +158,7 @@ class _Undoing(Database):
             transaction.rollback()
 
     @contextmanager
-    def begin(self) -> Iterator[Session]:
+    def begin(self, *, is_hasty: bool = False) -> Iterator[Session]:
         with reachable(), self._session() as session, session.begin():
             yield session
 

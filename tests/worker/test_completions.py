@@ -32,11 +32,11 @@ class Gate(Database):
         self.opens = threading.Event()
 
     @contextmanager
-    def begin(self) -> Iterator[Session]:
+    def begin(self, *, is_hasty: bool = False) -> Iterator[Session]:
         self.count += 1
         self.is_in.set()
         assert self.opens.wait(10)
-        with super().begin() as session:
+        with super().begin(is_hasty=is_hasty) as session:
             yield session
 
 
@@ -126,7 +126,7 @@ def test_when_the_database_stays_away_the_places_are_free_and_the_lease_decides(
         is_away = True
 
         @contextmanager
-        def begin(self) -> Iterator[Session]:
+        def begin(self, *, is_hasty: bool = False) -> Iterator[Session]:
             if self.is_away:
                 raise DatabaseUnavailable
             yield Session()

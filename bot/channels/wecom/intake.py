@@ -16,11 +16,13 @@ from functools import partial
 from typing import Any
 
 import structlog
+from sqlalchemy.orm import Session
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_when_event_set, wait_exponential
 
 from bot.channels.wecom import menus
 from bot.channels.wecom.chat import WecomChat
 from bot.channels.wecom.colleagues import Colleagues
+from bot.channels.wecom.early_page import PullPosition
 from bot.channels.wecom.manifest import MANIFEST
 from bot.channels.wecom.media import media_in
 from bot.channels.wecom.reading import (
@@ -37,10 +39,10 @@ from bot.channels.wecom.reading import (
     person_of,
     read,
 )
+from bot.channels.wecom.records import LeaseNotOurs
 from bot.channels.wecom.welcome import WelcomeCodes
 from bot.services import BotServices
 from dialogue.core import commands, intake
-from dialogue.core.cursors import Pull
 from dialogue.core.unparsed import Unparsed
 from dialogue.errors import EnvironmentFault
 from dialogue.messages import Allowance, InboundMessage
@@ -73,28 +75,49 @@ class Intake:
         self._stopping = stopping
         self._clock = clock
 
-    async def take(self, items: Sequence[Mapping[str, Any]], pull: Pull) -> None:
+    async def take_words(
+        self, item: Mapping[str, Any], at: PullPosition, *, with_them: Callable[[Session], None]
+    ) -> bool:
+        """Commit words together with something; False if that is refused, and where it is not simply words.
+
+        Raises `EnvironmentFault`.
+        """
+        try:
+            happened = read(item, at.account)
+            if not isinstance(happened, Wrote) or happened.menu_id:
+                return False
+            await self._inbox.receive(self._message(happened, at), with_it=with_them)
+        except EnvironmentFault:
+            raise
+        except LeaseNotOurs:
+            return False
+        except Exception as error:  # noqa: BLE001 - it is tried again, and kept for staff if it breaks once more
+            log.error("wecom_message_failed", attempt=0, error=type(error).__name__)  # noqa: TRY400 - may hold texts
+            return False
+        return True
+
+    async def take(self, items: Sequence[Mapping[str, Any]], at: PullPosition) -> None:
         """Commit a page; raises `EnvironmentFault` only when the adapter is stopping."""
         by_person: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for item in items:
             by_person[person_of(item)].append(item)
         results = await asyncio.gather(
-            *(self._take_in_order(part, pull) for part in by_person.values()), return_exceptions=True
+            *(self._take_in_order(part, at) for part in by_person.values()), return_exceptions=True
         )
         for result in results:
             if isinstance(result, BaseException):
                 raise result
 
-    async def _take_in_order(self, items: Sequence[Mapping[str, Any]], pull: Pull) -> None:
+    async def _take_in_order(self, items: Sequence[Mapping[str, Any]], at: PullPosition) -> None:
         for item in items:
-            await self._take_one(item, pull)
+            await self._take_one(item, at)
 
-    async def _take_one(self, item: Mapping[str, Any], pull: Pull) -> None:
+    async def _take_one(self, item: Mapping[str, Any], at: PullPosition) -> None:
         for attempt in range(1, _MAX_TRIES + 1):
             failure: Exception
             try:
-                happened = read(item, pull.account)
-                await self._insist(lambda happened=happened: self._handle(happened, pull))  # type: ignore[misc]  # a default binds it
+                happened = read(item, at.account)
+                await self._insist(lambda happened=happened: self._handle(happened, at))  # type: ignore[misc]  # a default binds it
             except EnvironmentFault:
                 raise
             except Exception as error:  # noqa: BLE001 - what breaks over one message must not stop the others
@@ -118,22 +141,22 @@ class Intake:
             with attempt:
                 await act()
 
-    async def _handle(self, happened: Happened, pull: Pull) -> None:
+    async def _handle(self, happened: Happened, at: PullPosition) -> None:
         match happened:
             case Wrote():
-                await self._hear(happened, self._message(happened, pull))
+                await self._hear(happened, self._message(happened, at))
             case Showed():
-                await self._inbox.excuse(self._message(happened, pull))
+                await self._inbox.excuse(self._message(happened, at))
             case Entered():
                 await self._welcome(happened)
             case NotDelivered():
                 await self._note_failure(happened)
-            case HumanSpeaks(chat=chat, servicer=servicer, at=at):
-                await self._colleagues.speaks(chat, servicer, since=at)
-            case HumanEnded(chat=chat, at=at):
-                await self._colleagues.ended(chat, since=at)
-            case Recalled(chat=chat, message_id=message_id, at=at):
-                about = _about(chat, message_id="", sent_at=at)
+            case HumanSpeaks(chat=chat, servicer=servicer):
+                await self._colleagues.speaks(chat, servicer, since=happened.at)
+            case HumanEnded(chat=chat):
+                await self._colleagues.ended(chat, since=happened.at)
+            case Recalled(chat=chat, message_id=message_id):
+                about = _about(chat, message_id="", sent_at=happened.at)
                 await self._inbox.recall(about, original_id=message_id)
             case DutyChanged():
                 self._colleagues.look_again()
@@ -171,7 +194,7 @@ class Intake:
         if failed.is_refused_by_person:
             await self._inbox.leave(failed.chat.address)
 
-    def _message(self, said: Wrote | Showed, pull: Pull) -> InboundMessage:
+    def _message(self, said: Wrote | Showed, at: PullPosition) -> InboundMessage:
         return InboundMessage(
             address=said.chat.address,
             account=said.chat.account,
@@ -185,8 +208,9 @@ class Intake:
             sent_at=said.sent_at,
             is_private=True,
             allowance=MANIFEST.capabilities.allowance(said.sent_at),
-            is_late=said.sent_at < pull.first_seen_at - intake.LATE,
+            is_late=said.sent_at < at.first_seen_at - intake.LATE,
             can_hand_over=self._colleagues.are_on_duty(said.chat.account),
+            is_kept=True,
         )
 
 

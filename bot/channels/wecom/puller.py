@@ -1,62 +1,37 @@
-"""Pulls what came: one round per account at a time, in one process at a time, page by page.
+"""Pulls what came: one round per account at a time, in one process at a time (`bot.channels.wecom.pull_round`).
 
-The cursor is saved after the page that it covers is committed. A round begins with a notice, at the start, and every
-few minutes without one: a notice that was lost costs minutes, never a message.
+A round begins with a notice, at the start, and every few minutes without one: a notice that was lost costs minutes,
+never a message.
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
 from bot.channels.tencent.errors import ApiError, Unreachable
-from bot.channels.wecom.api import Api, PulledPage
-from bot.channels.wecom.errors import ACCOUNT_LOST, Code
+from bot.channels.wecom.api import Api
+from bot.channels.wecom.early_page import EarlyPage, PullPosition
+from bot.channels.wecom.errors import ACCOUNT_LOST
 from bot.channels.wecom.intake import Intake
-from bot.channels.wecom.records import LEASE_SECONDS, Records
+from bot.channels.wecom.pull_round import PullRound
+from bot.channels.wecom.records import Records
 from bot.channels.wecom.trouble import Trouble
 from bot.health import Health
-from dialogue.core.cursors import Pull
 from dialogue.errors import EnvironmentFault
 from dialogue.process.ending import end_tasks
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _LOOK_SECONDS = 1.0
-_PROLONG_SECONDS = LEASE_SECONDS / 4
+_WORDS_SECONDS = 0.3
+"""Words that take longer to store, as those of a person whose row is locked, do not keep their notice waiting."""
 _MAX_BACK_OFF_SECONDS = 30.0
 _MAX_AWAY_SECONDS = 1.0
 """While the database or the platform is away: what was said meanwhile may be a cry for help."""
 _FIRST_BACK_OFF_SECONDS = 0.5
-_MAX_EMPTY_PAGES = 50
-_EMPTY_PAUSE_SECONDS = 0.5
-"""After that many empty pages in a row that promise more: another one is asked for only so often."""
-_LINGER_SECONDS = 0.02
-"""The last cursor is saved so long after what came: a worker that takes it up at once needs the database more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoundEnd:
-    """Where a round of ours ended."""
-
-    cursor: str
-    notice_count: int
-
-
-@dataclass(frozen=True, slots=True)
-class EarlyPage:
-    """A page that was asked for before it was known whether it is ours to take."""
-
-    after: RoundEnd
-    page: asyncio.Task[PulledPage]
-
-    def fits(self, pull: Pull) -> bool:
-        """Whether nobody pulled or was noticed in between: their message may be younger than the page."""
-        return pull.cursor == self.after.cursor and pull.notice_count == self.after.notice_count + 1
 
 
 class Puller:
@@ -77,52 +52,35 @@ class Puller:
         """`every_seconds`: the longest that an account is not pulled without a notice."""
         self._api = api
         self._records = records
-        self._intake = intake
         self._accounts = accounts
         self._trouble = trouble
         self._health = health
         self._stopping = stopping
         self._every = timedelta(seconds=every_seconds)
-        self._rounds: dict[str, asyncio.Task[None]] = {}
-        self._again: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._new_round = partial(PullRound, api, records, intake, on_page=self._took_page, stopping=stopping)
+        self._rounds: dict[str, PullRound] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._ends: dict[str, PullPosition] = {}
+        self._failed: set[str] = set()
+        """Where something may have come that no row tells of."""
         self._failures: dict[str, int] = {}
-        self._ends: dict[str, RoundEnd] = {}
         self._not_before: dict[str, float] = {}
 
     async def notice(self, account: str, pull_token: str) -> None:
         """Commit that something came there, and pull it; raises `EnvironmentFault`, and pulls when it is mended."""
-        if account in self._rounds or account not in self._accounts() or self._stopping.is_set():
-            try:
-                await self._records.notice(account, pull_token)
-            finally:
-                self.wake(account)
+        early = self._begin_early(account, pull_token)
+        if early is not None and await early.is_noted_within(_WORDS_SECONDS):
             return
-        ahead = self._ask_ahead(account, pull_token)
         try:
-            pull = await self._records.notice_and_lease(account, pull_token)
-        except EnvironmentFault:
+            await self._records.notice(account, pull_token)
+        finally:
             self.wake(account)
-            raise
-        self._not_before.pop(account, None)
-        if account in self._rounds:
-            self._again[account].set()
-        elif pull is not None:
-            self._begin(account, pull, ahead)
-
-    def _ask_ahead(self, account: str, pull_token: str) -> EarlyPage | None:
-        """Ask for what follows our own last page while the notice is committed."""
-        end = self._ends.get(account)
-        if end is None:
-            return None
-        page = asyncio.create_task(self._api.pull(account, cursor=end.cursor, token=pull_token))
-        page.add_done_callback(_seen)
-        return EarlyPage(end, page)
 
     def wake(self, account: str) -> None:
         """Something came there."""
         self._not_before.pop(account, None)
         if account in self._rounds:
-            self._again[account].set()
+            self._rounds[account].wake()
         elif account in self._accounts() and not self._stopping.is_set():
             self._begin(account)
 
@@ -133,10 +91,25 @@ class Puller:
             while not stopping.done():
                 await self._look()
                 await asyncio.wait({stopping}, timeout=min(_LOOK_SECONDS, self._every.total_seconds()))
-            if self._rounds:
-                await asyncio.wait(self._rounds.values())
+            if self._tasks:
+                await asyncio.wait(self._tasks.values())
         finally:
-            await end_tasks([stopping, *self._rounds.values()])
+            await end_tasks([stopping, *self._tasks.values()])
+
+    def _begin_early(self, account: str, pull_token: str) -> EarlyPage | None:
+        """Ask for what follows our own last page, and have it taken; None while that cannot be known."""
+        if account not in self._accounts() or self._stopping.is_set():
+            return None
+        running = self._rounds.get(account)
+        after = self._ends.pop(account, None) if running is None else running.resting
+        if after is None:
+            return None
+        self._not_before.pop(account, None)
+        page = asyncio.create_task(self._api.pull(account, cursor=after.cursor, token=pull_token))
+        early = EarlyPage(after, pull_token, page)
+        if running is None:
+            self._begin(account, early)
+        return early if running is None or running.take(early) else None
 
     async def _look(self) -> None:
         try:
@@ -145,107 +118,47 @@ class Puller:
             log.warning("wecom_cursors_not_read", error=str(error))
             return
         now = asyncio.get_running_loop().time()
-        for account in due:
+        for account in {*due, *self._failed}:
             if account not in self._rounds and self._not_before.get(account, 0) <= now:
                 self._begin(account)
 
-    def _begin(self, account: str, pull: Pull | None = None, ahead: EarlyPage | None = None) -> None:
-        task = self._rounds[account] = asyncio.create_task(self._pull_all(account, pull, ahead))
+    def _begin(self, account: str, early: EarlyPage | None = None) -> None:
+        self._ends.pop(account, None)
+        self._failed.discard(account)
+        self._rounds[account] = pulling = self._new_round()
+        task = self._tasks[account] = asyncio.create_task(self._pull_all(account, pulling, early))
         task.add_done_callback(lambda _: self._ended(account))
 
     def _ended(self, account: str) -> None:
-        self._rounds.pop(account, None)
-        if self._again[account].is_set():
-            self._again[account].clear()
+        del self._tasks[account]
+        pulled = self._rounds.pop(account)
+        if pulled.ended is not None:
+            self._ends[account] = pulled.ended
+        if pulled.is_behind and account not in self._failed:
             self.wake(account)
 
-    async def _pull_all(self, account: str, leased: Pull | None, ahead: EarlyPage | None) -> None:
-        """Rounds, until nothing new was noticed; `leased` is the first, and `ahead` its first page, if it fits."""
+    async def _pull_all(self, account: str, pulling: PullRound, early: EarlyPage | None) -> None:
+        """Rounds, until nothing new was noticed."""
         try:
-            is_behind = leased is None or await self._round(leased, ahead)
-            while is_behind and not self._stopping.is_set():
-                self._again[account].clear()
+            if early is not None:
+                await pulling.run(early)
+            pulling.is_behind |= early is None
+            while pulling.is_behind and not self._stopping.is_set():
+                pulling.is_behind = False
                 pull = await self._records.lease(account)
-                # the process that has it looks again when it is done
-                is_behind = pull is not None and await self._round(pull)
-        except (ApiError, Unreachable, EnvironmentFault) as error:
-            self._failed(account, error)
+                if pull is not None:  # else the process that has it looks again when it is done
+                    await pulling.run(PullPosition.of(pull))
         except Exception as error:  # noqa: BLE001 - the outermost loop: the next round may succeed
-            self._failed(account, error)
+            self._back_off(account, error)
         else:
             self._failures.pop(account, None)
 
-    async def _round(self, pull: Pull, ahead: EarlyPage | None = None) -> bool:
-        """Pull one account to its end; whether there is something new by now."""
-        keeping = asyncio.create_task(self._keep(pull.account))
-        try:
-            return await self._pages(pull, ahead)
-        finally:
-            await end_tasks((keeping,))  # one that went on would hold the lease for ever
+    def _took_page(self, position: PullPosition, item_count: int) -> None:
+        self._trouble.pulled(position.account, item_count=item_count, has_notice=bool(position.token))
+        self._health.heard()
 
-    async def _pages(self, pull: Pull, ahead: EarlyPage | None) -> bool:
-        """To the end, or until another process has the lease; whatever happens, the lease is given up."""
-        is_finished = False
-        try:
-            cursor = await self._all_but_the_last(pull, ahead)
-            if cursor is None:
-                return False
-            await self._linger(pull.account)
-            is_behind = await self._records.finish(pull, cursor)
-            is_finished = True
-            self._ends[pull.account] = RoundEnd(cursor=cursor, notice_count=pull.notice_count)
-            return is_behind or self._again[pull.account].is_set()
-        finally:
-            if not is_finished:
-                with suppress(EnvironmentFault):
-                    await asyncio.shield(self._records.give_up(pull.account))
-
-    async def _linger(self, account: str) -> None:
-        """Unless something new came meanwhile."""
-        if not self._stopping.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._again[account].wait(), _LINGER_SECONDS)
-
-    async def _all_but_the_last(self, pull: Pull, ahead: EarlyPage | None) -> str | None:
-        """Take all pages, and save the cursor of each but the last; returns that one, None if it ended before."""
-        cursor, empty_count, token = pull.cursor, 0, pull.token
-        while True:
-            page, token, ahead = *await self._page(pull, cursor, token, ahead), None
-            await self._intake.take(page.items, pull)
-            self._trouble.pulled(pull.account, item_count=len(page.items), has_notice=bool(pull.token))
-            self._health.heard()
-            cursor = page.next_cursor
-            if not page.has_more:
-                return cursor
-            if not await self._records.advance(pull.account, cursor):
-                log.info("wecom_lease_lost", account=pull.account)
-                return None
-            if self._stopping.is_set():
-                return None
-            empty_count = 0 if page.items else empty_count + 1
-            if empty_count > _MAX_EMPTY_PAGES:
-                await asyncio.sleep(_EMPTY_PAUSE_SECONDS)
-
-    async def _page(
-        self, pull: Pull, cursor: str | None, token: str, ahead: EarlyPage | None
-    ) -> tuple[PulledPage, str]:
-        """A token that is refused is done without."""
-        try:
-            if ahead is not None and ahead.fits(pull):
-                return await ahead.page, token
-            return await self._api.pull(pull.account, cursor=cursor, token=token), token
-        except ApiError as error:
-            if error.code != Code.BAD_PULL_TOKEN or not token:
-                raise
-        return await self._api.pull(pull.account, cursor=cursor, token=""), ""
-
-    async def _keep(self, account: str) -> None:
-        while True:
-            await asyncio.sleep(_PROLONG_SECONDS)
-            with suppress(EnvironmentFault):
-                await self._records.prolong(account)
-
-    def _failed(self, account: str, error: Exception) -> None:
+    def _back_off(self, account: str, error: Exception) -> None:
+        self._failed.add(account)
         self._failures[account] = count = self._failures.get(account, 0) + 1
         longest = _MAX_AWAY_SECONDS if isinstance(error, EnvironmentFault | Unreachable) else _MAX_BACK_OFF_SECONDS
         seconds = min(_FIRST_BACK_OFF_SECONDS * 2 ** min(count - 1, 10), longest)
@@ -253,9 +166,3 @@ class Puller:
         log.warning("wecom_pull_failed", error=type(error).__name__, code=getattr(error, "code", None), seconds=seconds)
         if isinstance(error, ApiError):
             self._trouble.refused(error, account=account if error.code in ACCOUNT_LOST else "")
-
-
-def _seen(page: asyncio.Task[PulledPage]) -> None:
-    """An error of a page that nobody takes is nobody's."""
-    if not page.cancelled():
-        page.exception()

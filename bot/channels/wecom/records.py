@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from bot.admission import URGENT
 from bot.channels.wecom import CHANNEL
+from bot.channels.wecom.early_page import PullPosition
 from bot.services import BotServices
 from dialogue.admin import platform_takeover
 from dialogue.core import budgets, cursors
@@ -22,6 +23,10 @@ LEASE_SECONDS = 6.0
 """A killed adapter holds an account up for no longer than that."""
 
 T = TypeVar("T")
+
+
+class LeaseNotOurs(Exception):
+    """Another process pulls the account, or has pulled it since."""
 
 
 class Records:
@@ -46,6 +51,28 @@ class Records:
                 now=now,
             )
         )
+
+    def noting(self, position: PullPosition, pull_token: str) -> Callable[[Session], None]:
+        """For the transaction of the first words behind `position`: the notice of them, and the lease.
+
+        Raises `LeaseNotOurs`.
+        """
+
+        def note(session: Session) -> None:
+            pull = cursors.notice_and_lease(
+                session,
+                CHANNEL,
+                position.account,
+                token=pull_token,
+                valid_for=PULL_TOKEN_LASTS,
+                owner=self._owner,
+                seconds=LEASE_SECONDS,
+                now=self._clock(),
+            )
+            if pull is None or not position.is_left_at(pull):
+                raise LeaseNotOurs
+
+        return note
 
     async def notice(self, account: str, pull_token: str) -> None:
         await self._write(
@@ -83,15 +110,20 @@ class Records:
             lambda session, _now: cursors.advance(session, CHANNEL, account, owner=self._owner, cursor=cursor)
         )
 
-    async def finish(self, pull: Pull, cursor: str) -> bool:
+    async def finish(self, position: PullPosition) -> bool:
         """The last page is stored too; whether another notice came meanwhile."""
-
-        def write(session: Session, now: datetime) -> bool:
-            if cursor and not cursors.advance(session, CHANNEL, pull.account, owner=self._owner, cursor=cursor):
-                return False
-            return cursors.finish(session, CHANNEL, pull, owner=self._owner, now=now)
-
-        return await self._write(write)
+        return await self._write(
+            lambda session, now: cursors.finish(
+                session,
+                CHANNEL,
+                position.account,
+                owner=self._owner,
+                cursor=position.cursor or None,
+                notice_count=position.notice_count,
+                now=now,
+            ),
+            is_hasty=True,  # a cursor that is forgotten costs repeats
+        )
 
     async def give_up(self, account: str) -> None:
         await self._write(lambda session, _now: cursors.give_up(session, CHANNEL, account, owner=self._owner))
@@ -124,14 +156,15 @@ class Records:
         office = self._services.inbox.rules.office
         await self._write(lambda session, now: platform_takeover.nobody_came(session, office, address, now=now))
 
-    async def _write(self, act: Callable[[Session, datetime], T]) -> T:
-        return await self._services.executors.intake.run(partial(self._in_transaction, act), priority=URGENT)
+    async def _write(self, act: Callable[[Session, datetime], T], *, is_hasty: bool = False) -> T:
+        write = partial(self._in_transaction, act, is_hasty=is_hasty)
+        return await self._services.executors.intake.run(write, priority=URGENT)
 
     async def _read(self, ask: Callable[[Session], T]) -> T:
         return await self._services.executors.intake.run(partial(self._in_reading, ask), priority=URGENT)
 
-    def _in_transaction(self, act: Callable[[Session, datetime], T]) -> T:
-        with self._services.database.begin() as session:
+    def _in_transaction(self, act: Callable[[Session, datetime], T], *, is_hasty: bool) -> T:
+        with self._services.database.begin(is_hasty=is_hasty) as session:
             return act(session, self._clock())
 
     def _in_reading(self, ask: Callable[[Session], T]) -> T:

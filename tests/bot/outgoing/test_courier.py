@@ -191,8 +191,8 @@ class Doubtful:
         self._database = database
 
     @contextmanager
-    def begin(self) -> Iterator[Session]:
-        with self._database.begin() as session:
+    def begin(self, *, is_hasty: bool = False) -> Iterator[Session]:
+        with self._database.begin(is_hasty=is_hasty) as session:
             yield session
         if self.lost_count:
             self.lost_count -= 1

@@ -2,14 +2,15 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session
 
-from bot.channels.wecom import intake
-from bot.channels.wecom.api import PulledPage
-from bot.channels.wecom.puller import EarlyPage, RoundEnd
+from bot.channels.wecom import intake, pull_round
+from bot.channels.wecom.early_page import PullPosition
 from bot.services import BotServices
 from dialogue.core import cursors, unparsed
 from dialogue.core.cursors import Pull
@@ -143,31 +144,139 @@ async def test_the_page_after_our_own_last_one_is_asked_for_once_for_a_notice(
     wecom.nastiness = Nastiness.calm()
     await clinic.opens(wecom_pull_seconds=300)
 
-    def is_pulled() -> bool:
-        with services.database.read() as session:
-            return not cursors.due(session, "wecom", [ACCOUNT], every=timedelta(minutes=5), now=utc_now())
-
     for count in (1, 2, 3):
-        await until(is_pulled)
+        await until(lambda: not is_due(services))
         pulls = wecom.calls["kf/sync_msg"]
         wecom.say(PERSON, f"第{count}句")
         await until(lambda count=count: len(clinic.told()) == count)  # type: ignore[misc]  # a default binds it
         assert wecom.calls["kf/sync_msg"] == pulls + 1
 
 
-async def test_a_page_that_was_asked_for_too_early_is_not_taken() -> None:
-    """Another process pulled meanwhile, or was told of something that may be younger than the page."""
-    page = asyncio.create_task(asyncio.sleep(0, PulledPage(items=[], next_cursor="c-9", has_more=False)))
-    ahead = EarlyPage(RoundEnd(cursor="c-4", notice_count=7), page)
+async def test_a_notice_and_its_words_are_one_transaction(
+    clinic: Clinic, wecom: WeCom, model: Model, services: BotServices
+) -> None:
+    """And so is the lease: the answer waits for one commit, and the callback's 200 still means that nothing is lost."""
+    wecom.nastiness = Nastiness.calm()
+    await clinic.opens(wecom_pull_seconds=300)
+    await until(lambda: not is_due(services))
+    commits: list[str] = []
+
+    def note_commit(connection: Connection) -> None:
+        known = connection.exec_driver_sql("SELECT count(*) FROM messages").scalar_one()
+        noticed = connection.exec_driver_sql("SELECT sum(notice_count) FROM channel_cursors").scalar_one()
+        commits.append(f"{known} words, {noticed} notices")
+
+    event.listen(services.database.engine, "commit", note_commit)
+    wecom.say(PERSON, "我睡不着")
+    await until(lambda: clinic.told() == ["收到：我睡不着"])
+    event.remove(services.database.engine, "commit", note_commit)
+    assert wecom.notice_statuses == [200]
+    assert set(commits) <= {"0 words, 0 notices", "1 words, 1 notices"}
+
+
+async def test_words_that_come_while_the_round_rests_are_pulled_from_where_it_is(
+    clinic: Clinic, wecom: WeCom, model: Model, services: BotServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pull_round, "_REST_SECONDS", 30.0)
+    wecom.nastiness = Nastiness.calm()
+    await clinic.opens(wecom_pull_seconds=300)
+    await until(lambda: bool(wecom.calls["kf/sync_msg"]))
+    for count in (1, 2, 3):
+        pulls = wecom.calls["kf/sync_msg"]
+        wecom.say(PERSON, f"第{count}句")
+        await until(lambda count=count: len(clinic.told()) == count)  # type: ignore[misc]  # a default binds it
+        assert wecom.calls["kf/sync_msg"] == pulls + 1
+    with services.database.read() as session:
+        assert cursors.saved_cursor(session, "wecom", ACCOUNT) != "c-3"
+    assert clinic.stored() == 3
+
+
+async def test_however_much_comes_the_cursor_is_saved_now_and_then(
+    clinic: Clinic, wecom: WeCom, model: Model, services: BotServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pull_round, "_REST_SECONDS", 30.0)
+    monkeypatch.setattr(pull_round, "_MAX_UNSAVED_SECONDS", 0.0)
+    wecom.nastiness = Nastiness.calm()
+    await clinic.opens(wecom_pull_seconds=300)
+    wecom.say(PERSON, "我睡不着")
+
+    def saved() -> str | None:
+        with services.database.read() as session:
+            return cursors.saved_cursor(session, "wecom", ACCOUNT)
+
+    await until(lambda: saved() == "c-1")
+
+
+async def test_a_slow_page_does_not_keep_its_notice_waiting(
+    clinic: Clinic, wecom: WeCom, model: Model, services: BotServices
+) -> None:
+    wecom.nastiness = Nastiness.calm()
+    await clinic.opens(wecom_pull_seconds=300)
+    await until(lambda: not is_due(services))
+    wecom.delay_seconds = 0.5
+    wecom.say(PERSON, "我睡不着")
+    await until(lambda: wecom.notice_statuses == [200])
+    assert clinic.stored() == 0
+    await until(lambda: clinic.told() == ["收到：我睡不着"])
+
+
+async def test_words_that_cannot_be_stored_at_once_do_not_keep_their_notice_waiting(
+    clinic: Clinic, wecom: WeCom, model: Model, services: BotServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wecom.nastiness = Nastiness.calm()
+    await clinic.opens(wecom_pull_seconds=300)
+    await until(lambda: not is_due(services))
+    may_go_on = asyncio.Event()
+    takes_words = intake.Intake.take_words
+
+    async def waits(*words: Any, **more: Any) -> bool:
+        await may_go_on.wait()
+        return await takes_words(*words, **more)
+
+    monkeypatch.setattr(intake.Intake, "take_words", waits)
+    wecom.say(PERSON, "我睡不着")
+    await until(lambda: wecom.notice_statuses == [200])
+    assert clinic.stored() == 0
+    may_go_on.set()
+    await until(lambda: clinic.told() == ["收到：我睡不着"])
+
+
+def is_due(services: BotServices) -> bool:
+    """Whether somebody has to pull."""
+    with services.database.read() as session:
+        return bool(cursors.due(session, "wecom", [ACCOUNT], every=timedelta(minutes=5), now=utc_now()))
+
+
+def test_where_another_process_pulled_an_early_page_is_not_taken() -> None:
+    """Or was told of something that may be younger than the page."""
 
     def pull(cursor: str | None, notice_count: int) -> Pull:
         return Pull(account=ACCOUNT, cursor=cursor, token="", notice_count=notice_count, first_seen_at=utc_now())
 
-    assert ahead.fits(pull("c-4", 8))
-    assert not ahead.fits(pull("c-5", 8))
-    assert not ahead.fits(pull("c-4", 9))
-    assert not ahead.fits(pull(None, 8))
-    await page
+    position = PullPosition.of(pull("c-4", 7))
+    position.cursor = "c-6"
+    assert position.is_left_at(pull("c-4", 8))
+    assert not position.is_left_at(pull("c-6", 8))
+    assert not position.is_left_at(pull(None, 8))
+    assert position.is_next(pull("c-4", 8))
+    assert not position.is_next(pull("c-4", 9))
+
+
+async def test_words_of_a_page_that_another_process_has_the_right_to_are_left_to_it(
+    clinic: Clinic, wecom: WeCom, model: Model, services: BotServices
+) -> None:
+    wecom.nastiness = Nastiness.calm()
+    await clinic.opens(wecom_pull_seconds=300)
+    await until(lambda: not is_due(services))
+    theirs, now = uuid4(), utc_now()
+    with services.database.begin() as session:
+        assert cursors.lease(session, "wecom", ACCOUNT, owner=theirs, seconds=60, now=now) is not None
+    wecom.say(PERSON, "我睡不着")
+    await until(lambda: wecom.notice_statuses == [200])
+    assert clinic.stored() == 0
+    with services.database.begin() as session:
+        cursors.give_up(session, "wecom", ACCOUNT, owner=theirs)
+    await until(lambda: clinic.told() == ["收到：我睡不着"])
 
 
 def test_one_process_pulls_at_a_time_and_a_dead_one_holds_nobody_up_for_long(services: BotServices) -> None:
@@ -219,7 +328,7 @@ def test_a_notice_during_a_pull_is_seen_at_its_end(services: BotServices) -> Non
         pull = cursors.lease(session, "wecom", ACCOUNT, owner=ours, seconds=6, now=now)
         assert pull is not None
         cursors.notice(session, "wecom", ACCOUNT, token="U", valid_for=timedelta(minutes=10), now=now)
-        assert cursors.finish(session, "wecom", pull, owner=ours, now=now)
+        assert cursors.finish(session, "wecom", ACCOUNT, notice_count=pull.notice_count, owner=ours, now=now)
         assert cursors.due(session, "wecom", [ACCOUNT], every=timedelta(minutes=5), now=now) == [ACCOUNT]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.channels.wecom.colleagues import Colleagues
-from bot.channels.wecom.puller import Puller
+from bot.channels.wecom.pull_round import PullRound
 from dialogue.process.ending import running_tasks
 from tests.bot.contract.model import Model
 from tests.bot.wecom.clinic import PERSON, Clinic
@@ -42,7 +42,7 @@ async def test_a_lease_is_not_kept_for_ever(
         await asyncio.sleep(3600)
 
     keeps_one.__qualname__ = keeps
-    monkeypatch.setattr(Puller, "_keep", keeps_one)
+    monkeypatch.setattr(PullRound, "_keep", keeps_one)
     await clinic.opens()
     wecom.say(PERSON, "你好")
     await until(lambda: clinic.stored() == 1)

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
@@ -126,3 +128,27 @@ def test_what_the_server_refuses_for_reasons_of_its_own_is_no_fault_of_the_value
             session.execute(text("SELECT 'x'::int"))
     finally:
         database.close()
+
+
+def test_what_may_be_forgotten_with_the_power_does_not_wait_for_the_disk(tmp_path: Path) -> None:
+    """Everything else does, on the same connection, too; SQLite's numbers are 1 for NORMAL and 2 for FULL."""
+    with closing(connect(sqlite_url(tmp_path / "hasty.db"))) as database:
+        levels = []
+        for is_hasty in (False, True, True, False, True):
+            with database.begin(is_hasty=is_hasty) as session:
+                levels.append(session.connection().exec_driver_sql("PRAGMA synchronous").scalar_one())
+        assert levels == [2, 1, 1, 2, 1]
+
+
+def test_a_process_that_dies_forgets_nothing_that_it_committed_hastily(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "hasty.db")
+    script = (
+        "import os, sys; from sqlalchemy import text; from dialogue.storage.database import connect\n"
+        "database = connect(sys.argv[1])\n"
+        "with database.begin() as session: session.execute(text('CREATE TABLE kept (it int)'))\n"
+        "with database.begin(is_hasty=True) as session: session.execute(text('INSERT INTO kept VALUES (1)'))\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", script, url], check=False)
+    with closing(connect(url)) as database, database.read() as session:
+        assert session.scalar(text("SELECT it FROM kept")) == 1
