@@ -36,18 +36,24 @@ def unanswered(session: Session, address: Address) -> list[UUID]:
         )
         .order_by(Delivery.id)
     )
-    open_turns = session.scalars(
-        select(Turn.id)
-        .join(Conversation, Conversation.id == Turn.conversation_id)
-        .where(
-            Conversation.channel == address.channel,
-            Conversation.account.in_((address.account, "")),
-            Conversation.chat_id == address.chat_id,
-            Turn.state.in_(OPEN_TURN_STATES),
+    return [*owed, *open_turns(session, address)]
+
+
+def open_turns(session: Session, address: Address) -> list[UUID]:
+    """The turns of an address that nobody has answered, in their order."""
+    return list(
+        session.scalars(
+            select(Turn.id)
+            .join(Conversation, Conversation.id == Turn.conversation_id)
+            .where(
+                Conversation.channel == address.channel,
+                Conversation.account.in_((address.account, "")),
+                Conversation.chat_id == address.chat_id,
+                Turn.state.in_(OPEN_TURN_STATES),
+            )
+            .order_by(Turn.seq)
         )
-        .order_by(Turn.seq)
     )
-    return [*owed, *open_turns]
 
 
 def waiting_turns(session: Session, channel: str) -> list[tuple[UUID, Address]]:

@@ -87,7 +87,12 @@ class PushDesk:
         async with asyncio.timeout(_STORE_SECONDS), exchange.storing:
             if not exchange.is_stored:
                 expected = await self._intake.take(fields)
-                exchange.was_stored(has_words=expected.has_words, turn_id=expected.turn_id, language=expected.language)
+                exchange.was_stored(
+                    has_words=expected.has_words,
+                    turn_id=expected.turn_id,
+                    language=expected.language,
+                    is_resumed=expected.is_repeat,
+                )
 
     def _patience(self, exchange: PushExchange, number: int) -> float:
         if not self._mode.is_passive:
@@ -105,7 +110,7 @@ class PushDesk:
     def _without_words(self, exchange: PushExchange, number: int) -> Answer:
         if exchange.is_answered:
             return Saying(exchange.said_again, exchange) if exchange.said_again is not None else Thanks()
-        if self._mode.is_passive and exchange.has_words and number < PUSHES:
+        if self._mode.is_passive and exchange.has_words and number < PUSHES and not exchange.is_resumed:
             return Silence()
         exchange.is_answered = True
         if not self._mode.is_passive or exchange.turn_id is None:

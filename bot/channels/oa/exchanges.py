@@ -39,6 +39,7 @@ class PushExchange:
         self.pushes = 0
         self.storing = asyncio.Lock()
         self.is_stored = False
+        self.is_resumed = False  # it came before, and nobody here knows how often
         self.has_words = False
         self.turn_id: UUID | None = None  # whose reply is waited for
         self.language: str | None = None
@@ -56,15 +57,21 @@ class PushExchange:
     def comes_again(self) -> bool:
         """Whether the platform is likely to ask once more."""
         is_recent = self._clock() - self._last_push_at < _BETWEEN_PUSHES_SECONDS
-        return not self.is_answered and 0 < self.pushes < PUSHES and is_recent
+        return not self.is_answered and 0 < self.pushes < PUSHES and is_recent and not self.is_resumed
 
     def begin_push(self) -> None:
         self.pushes += 1
         self._last_push_at = self._clock()
 
-    def was_stored(self, *, has_words: bool, turn_id: UUID | None, language: str | None) -> None:
-        """It is not taken again; what its person may be told soon, in their language."""
+    def was_stored(
+        self, *, has_words: bool, turn_id: UUID | None, language: str | None, is_resumed: bool = False
+    ) -> None:
+        """It is not taken again; what its person may be told soon, in their language.
+
+        `is_resumed`: another process has stored it, so that this may be the last push.
+        """
         self.is_stored = True
+        self.is_resumed = is_resumed
         self.has_words = has_words
         self.turn_id = turn_id
         self.language = language

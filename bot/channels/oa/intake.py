@@ -54,11 +54,12 @@ _GO_ON = frozenset({"1", "１", "继续", "繼續"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What the person may be told soon; `turn_id` is whose reply is waited for."""
+    """What the person may be told soon; `turn_id` is whose reply is waited for. `is_repeat`: it was stored before."""
 
     has_words: bool = False
     turn_id: UUID | None = None
     language: str | None = None
+    is_repeat: bool = False
 
 
 NOTHING = Expected()
@@ -151,7 +152,15 @@ class OaIntake:
             await self._inbox.rate(MANIFEST.name, message.user_id, rated, rating)
         if receipt.turn_id is not None and not receipt.is_repeat:
             self._on_awaited(message.user_id)
+        if receipt.is_repeat and self._mode.is_passive:
+            return await self._still_expected(message.address, receipt)
         return _expected(receipt)
+
+    async def _still_expected(self, address: Address, receipt: Receipt) -> Expected:
+        """A process that is gone, or another one, has stored it."""
+        has_words = await self._records.waits_for_words(address)
+        turn_id = await self._records.open_turn(address)
+        return Expected(has_words=has_words, turn_id=turn_id, language=receipt.language, is_repeat=True)
 
     async def _goes_on(self, message: InboundMessage) -> bool:
         """Whether there is something that they ask for; it may be said now."""

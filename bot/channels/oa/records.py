@@ -33,6 +33,11 @@ class OaRecords:
         """Whether something is owed there, or being thought about."""
         return bool(await self._ask(lambda session: pending.unanswered(session, address)))
 
+    async def open_turn(self, address: Address) -> UUID | None:
+        """The last turn there that nobody has answered."""
+        turns = await self._ask(lambda session: pending.open_turns(session, address))
+        return turns[-1] if turns else None
+
     async def _ask(self, question: Callable[[Session], T]) -> T:
         return await self._services.executors.delivery.run(partial(self._in_reading, question), priority=URGENT)
 

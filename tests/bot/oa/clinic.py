@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from bot.channels.oa.adapter import open_adapter
 from bot.channels.runtime import Runtime
 from bot.services import BotServices
-from dialogue.tables import Delivery, Message
+from dialogue.tables import CASES, Delivery, Message
 from tests.bot.contract.oa import settings_for
 from tests.bot.oa.loopback import OfficialAccount
 from tests.bot.running import Running
@@ -45,6 +45,11 @@ class OaClinic:
     def deliveries(self) -> list[Delivery]:
         with self.services.database.read() as session:
             return list(session.scalars(select(Delivery).order_by(Delivery.id)))
+
+    def case_levels(self) -> list[int]:
+        """Of the cases, the oldest first."""
+        with self.services.database.read() as session:
+            return list(session.scalars(select(CASES.c.level).order_by(CASES.c.opened_at)))
 
     def fates(self) -> list[tuple[str, str | None]]:
         return [(row.state.value, row.error) for row in self.deliveries()]

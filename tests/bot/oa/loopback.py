@@ -81,6 +81,7 @@ class OfficialAccount(ApiServer):
         self.tries = _TRIES
         self.is_in_order = False  # each of a person's messages after the one before, as people write
         self.retry_pause_seconds = 0.05  # after an answer that is none
+        self.callback_urls: list[str] = []  # of several processes behind one address, by turns
         self.statuses: list[int] = []
         self.menu: dict[str, Any] | None = None
         self.acknowledged: list[str] = []
@@ -215,7 +216,7 @@ class OfficialAccount(ApiServer):
                 query = wire.query(encrypted, timestamp=timestamp, nonce=nonce, person=push.person)
                 body = wire.envelope(encrypted)
         began_at = time.monotonic()
-        status, content = await post(f"{self.callback_url}?{query}", body, seconds=self.push_seconds)
+        status, content = await post(f"{self._next_url()}?{query}", body, seconds=self.push_seconds)
         self.statuses.append(status)
         if status != HTTPStatus.OK:
             waited = time.monotonic() - began_at
@@ -231,6 +232,12 @@ class OfficialAccount(ApiServer):
             push.is_settled = True
             self._show(push.person, Seen(text=reply["Content"], is_passive=True))
         return True
+
+    def _next_url(self) -> str:
+        if not self.callback_urls:
+            return self.callback_url
+        self.callback_urls.append(self.callback_urls.pop(0))
+        return self.callback_urls[-1]
 
     # --- the server
 

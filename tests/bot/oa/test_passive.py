@@ -100,6 +100,28 @@ async def test_a_reply_that_is_ready_by_the_second_push_is_its_answer(
     await until(lambda: opened.states() == ["sent"])
 
 
+async def test_after_a_restart_the_push_that_comes_again_is_answered_in_time(
+    clinic: OaClinic, account: OfficialAccount, services: BotServices
+) -> None:
+    """It may be the last one: whoever stays silent then lets the person read that the account is out of order."""
+    model = Model(services)
+    account.retry_pause_seconds = PUSH_SECONDS
+    await clinic.opens()
+    account.say(PERSON, "我睡不着")
+    await until(lambda: clinic.stored() == 1)
+    await clinic.close()
+    await clinic.opens()
+    account.tries = 2  # from now on
+    await until(lambda: bool(account.acknowledged or account.lost))
+    assert account.lost == []
+    assert "还在想" in clinic.told()[0]
+    await model.finish(await model.begin())
+    await until(lambda: clinic.states() == ["held"])
+    unhurried(account)
+    account.say(PERSON, "1")
+    await until(lambda: clinic.told()[1:] == ["收到：我睡不着"])
+
+
 async def test_crisis_words_are_in_the_first_answer(opened: OaClinic, account: OfficialAccount) -> None:
     unhurried(account)
     account.say(PERSON, ACUTE)

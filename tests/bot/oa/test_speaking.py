@@ -5,6 +5,7 @@ from sqlalchemy import select
 
 from bot.services import BotServices
 from dialogue.admin import find
+from dialogue.admin.cases.opening import UNSENT_LEVEL
 from dialogue.core import unparsed
 from dialogue.states import TurnState
 from dialogue.tables import Conversation, Turn
@@ -113,14 +114,21 @@ async def test_beyond_five_messages_the_rest_is_said_after_the_next_word(
     assert account.refusals[45047]
 
 
-async def test_crisis_words_beyond_the_budget_alarm_and_come_first(clinic: OaClinic, account: OfficialAccount) -> None:
+async def test_crisis_words_beyond_the_budget_open_a_case_and_come_first(
+    clinic: OaClinic, account: OfficialAccount, model: Model
+) -> None:
+    """How soon an admin hears of it is measured in `rehearsal.py`."""
     await clinic.opens()
+    account.say(PERSON, "我睡不着")
+    await until(lambda: len(clinic.told()) == 1)
     account.spent.add(PERSON)
     account.say(PERSON, ACUTE)
     await until(lambda: "held" in clinic.states())
+    assert clinic.case_levels() == [UNSENT_LEVEL]
     account.spent.clear()
     account.say(PERSON, "在吗")
-    await until(lambda: any("120" in text for text in clinic.told()))
+    await until(lambda: len(clinic.told()) > 1)
+    assert "120" in clinic.told()[1]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@
 
 PostgreSQL, Valkey, two adapters on one account and two workers are real processes; WeCom is the loopback server at its
 nastiest. Everything must be stored, each message answered once and in order, never more than five for one message of a
-person, and nothing accepted while a colleague has the session.
+person, and nothing accepted while a colleague has the session. In the end some are in danger to whom nothing more may
+be sent: a case and an alert within two seconds, and the words for them first when they write again.
 """
 
 import argparse
@@ -30,7 +31,8 @@ from dialogue.states import DeliveryState, TurnState
 from dialogue.storage import schema
 from dialogue.storage.database import Database, connect
 from dialogue.storage.vault import new_secret
-from dialogue.tables import Delivery, Message, Turn
+from dialogue.tables import Delivery, Message, Person, Turn
+from tests.bot.tencent.cries import MAX_ALARM_SECONDS, cry_unheard
 from tests.bot.wechat.ward import Process
 from tests.bot.wecom.loopback import WITH_COLLEAGUE, WeCom
 from tests.bot.wecom.wire import AES_KEY, CORP_ID, SECRET, TOKEN
@@ -41,13 +43,15 @@ from tests.services.valkey import ValkeyServer
 _ROOT = Path(__file__).parents[3]
 _REPLY = "收到："
 _PATIENCE_SECONDS = 240.0
+_CRIERS = 5
+ADMIN = "wmADMIN"
 
 P = TypeVar("P", bound="Called")
 
 
 @dataclass(kw_only=True)
 class Verdict:
-    """What came of it; only `said`, `stored`, `kills` and `seconds` may be other than 0."""
+    """What came of it; only `said`, `stored`, `kills` and what is in seconds may be other than 0."""
 
     said: int = 0
     stored: int = 0
@@ -57,6 +61,8 @@ class Verdict:
     beyond_budget: int = 0
     while_a_colleague_spoke: int = 0
     unfinished: int = 0
+    cries_not_first: int = 0
+    slowest_alarm_seconds: float = 0.0
     kills: int = 0
     seconds: float = 0.0
     given_up: list[str] = field(default_factory=list)
@@ -64,15 +70,19 @@ class Verdict:
     @property
     def is_good(self) -> bool:
         bad = (self.unanswered, self.twice, self.out_of_order, self.beyond_budget, self.unfinished, len(self.given_up))
-        return self.said == self.stored and not any(bad) and not self.while_a_colleague_spoke
+        bad = (*bad, self.while_a_colleague_spoke, self.cries_not_first)
+        return self.said == self.stored and not any(bad) and self.slowest_alarm_seconds <= MAX_ALARM_SECONDS
 
 
 class House(Generic[P]):
     """A platform, the processes before it, and what kills them."""
 
-    def __init__(self, platform: P, database: Database, processes: dict[str, Process]) -> None:
+    def __init__(
+        self, platform: P, database: Database, processes: dict[str, Process], callback_urls: list[str]
+    ) -> None:
         self.platform = platform
         self.database = database
+        self.callback_urls = callback_urls
         self.kills = 0
         self._processes = processes
 
@@ -126,6 +136,7 @@ def house(
             "MINDGLM_BROKER_URL": valkey.url,
             "MINDGLM_SECRET_KEY": new_secret(),
             "MINDGLM_CONSENT": "off",
+            "MINDGLM_ADMINS": f"{channel}:{ADMIN}",
             "MINDGLM_MESSAGES_PER_MINUTE": "0",
             "MINDGLM_MESSAGES_PER_DAY": "0",
             "MINDGLM_ENGINE": "scripted",
@@ -136,12 +147,13 @@ def house(
             "MINDGLM_LOG_FORMAT": "json",
             **environment,
         }
-        processes = {}
+        processes: dict[str, Process] = {}
+        callback_urls: list[str] = []
         for number in (1, 2):
             own = {**common, "MINDGLM_HOME": str(home / f"home-{number}")}
             if number <= adapters:
                 listen = free_address()
-                platform.callback_url = f"http://{listen}/{channel}"  # of the last: the others are called by nobody
+                callback_urls.append(f"http://{listen}/{channel}")
                 processes[f"{channel}-{number}"] = Process(
                     [sys.executable, "-m", "mindglm", channel],
                     {**own, f"MINDGLM_{channel.upper()}_LISTEN": listen},
@@ -156,10 +168,11 @@ def house(
                 ready="worker_ready",
                 cwd=home,
             )
+        platform.callback_url = callback_urls[-1]
         for process in processes.values():
             stack.callback(process.kill)
             process.start()
-        built = House(platform, database, processes)
+        built = House(platform, database, processes, callback_urls)
         built.wait_ready()
         yield built
 
@@ -185,10 +198,14 @@ def run(*, people: int, words: int, kills: int, seed: int, home: Path) -> Verdic
         stack.callback(wecom.stop)
         built = stack.enter_context(house(home, wecom, "wecom", wecom_environment(wecom), adapters=2))
         began_at = time.monotonic()
+        let_admin_write(built)
         who = [f"wm{number:04}" for number in range(people)]
         said = _talk(built, who, words=words, kills=kills, chance=chance)
         wait_until_quiet(built, said)
         verdict = _judge(built, said)
+        criers = chance.sample(who, _CRIERS)
+        heard = cry_unheard(wecom, built.database, criers, admin=ADMIN)
+        verdict.slowest_alarm_seconds, verdict.cries_not_first = heard
         verdict.seconds = round(time.monotonic() - began_at, 1)
         return verdict
 
@@ -223,6 +240,14 @@ def _answered_by_a_colleague(built: House[WeCom], person: str, said: list[str]) 
     built.platform.say(person, text)
 
 
+def let_admin_write(built: House[Any]) -> None:
+    """Else nothing may be sent to them; nothing of what they say is counted."""
+    built.platform.say(ADMIN, "/admin")
+    wait_until_told = time.monotonic() + _PATIENCE_SECONDS
+    while not built.platform.seen(ADMIN) and time.monotonic() < wait_until_told:
+        time.sleep(0.05)
+
+
 def wait_until_quiet(built: House[Any], said: dict[str, list[str]]) -> None:
     built.wait_ready()
     deadline = time.monotonic() + _PATIENCE_SECONDS
@@ -252,8 +277,12 @@ def _judge(built: House[WeCom], said: dict[str, list[str]]) -> Verdict:
 
 
 def stored(database: Database) -> int:
+    """Messages, but for those of staff."""
+    of_others = (
+        select(func.count(Message.id)).join(Person, Person.id == Message.person_id).where(Person.user_id != ADMIN)
+    )
     with database.read() as session:
-        return session.scalar(select(func.count(Message.id))) or 0
+        return session.scalar(of_others) or 0
 
 
 def _held_back(database: Database, person: str) -> int:
