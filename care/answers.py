@@ -71,12 +71,14 @@ _YES: Final = {
     Asks.MEANS: Learnt.AT_HAND,
     Asks.HURT: Learnt.HURT,
 }
+_PLANNED: Final = frozenset({Learnt.PLAN, Learnt.METHOD})
+_STILL_OPEN: Final = frozenset({Asks.PLAN, Asks.MEANS, Asks.TIME})  # for whoever has a plan, whatever was asked since
 _OF_DANGER: Final = (Asks.THOUGHT, Asks.PLAN, Asks.MEANS, Asks.HURT)
 _SURROUNDINGS: Final = " \t\n\"'“”‘’。.,,!~…"
 
 
-def understand(plain: str, asked: Iterable[Asks]) -> frozenset[Learnt]:
-    """What a normalised message tells, given what was asked last."""
+def understand(plain: str, asked: Iterable[Asks], *, before: frozenset[Learnt] = frozenset()) -> frozenset[Learnt]:
+    """What a normalised message tells, given what was asked last and what was learnt before."""
     told, characters = set[Learnt](), frozenset(plain)
     for name, learnt in _UNASKED.items():
         tell = _tells()[name]
@@ -84,7 +86,7 @@ def understand(plain: str, asked: Iterable[Asks]) -> frozenset[Learnt]:
             told.add(learnt)
     answer = plain.strip(_SURROUNDINGS)
     if len(answer) <= SHORT_ANSWER and (fits := _fitting(answer)):
-        told |= _answered(fits, tuple(asked))
+        told |= _answered(fits, tuple(asked), before)
     return frozenset(told)
 
 
@@ -98,10 +100,11 @@ def _fitting(answer: str) -> set[str]:
     return {name for name, one in _answers().items() if one.may_be_in(characters) and one.pattern.fullmatch(answer)}
 
 
-def _answered(fits: set[str], asked: tuple[Asks, ...]) -> set[Learnt]:
+def _answered(fits: set[str], asked: tuple[Asks, ...], before: frozenset[Learnt]) -> set[Learnt]:
     if Asks.ALONE in asked and "alone" in fits and not set(asked) & {Asks.PLAN, Asks.THOUGHT}:
         return {Learnt.ALONE}
-    if told := _details(fits, set(asked)):
+    still_open = _STILL_OPEN if before & _PLANNED else frozenset[Asks]()
+    if told := _details(fits, set(asked)) or _details(fits, set(still_open)):
         return told
     first = next((question for question in _OF_DANGER if question in asked), None)
     if "no" in fits and first is not None:

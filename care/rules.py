@@ -62,6 +62,7 @@ class Rulebook:
     distant: re.Pattern[str]
     present: re.Pattern[str]
     topics: re.Pattern[str]
+    games: re.Pattern[str]
     own_topic: re.Pattern[str]
     dead: re.Pattern[str]
     arrangements: tuple[re.Pattern[str], ...]
@@ -79,6 +80,10 @@ class Rulebook:
     def goes_on(self, text: str, before: str) -> bool:
         """Whether a text without a subject of its own goes on with somebody else's story, a move or a lesson."""
         return self.topics.search(before) is not None and self.own_topic.search(text) is None
+
+    def plays_on(self, text: str, before: str) -> bool:
+        """Whether a text without a subject of its own goes on with a game."""
+        return self.games.search(before) is not None and self.own_topic.search(text) is None
 
     def tells_of_the_dead(self, text: str) -> bool:
         """Whether a text says that somebody died: whoever writes it is not the one."""
@@ -143,6 +148,7 @@ def rulebook() -> Rulebook:
         present=re.compile(data["past"]["present"]),
         own=re.compile(lexicon.expand(data["own"]["pattern"], words)),
         topics=re.compile("|".join(before.values())),
+        games=re.compile(before["game"]),
         own_topic=re.compile(own_topic),
         dead=re.compile(dead),
         arrangements=tuple(re.compile(pattern) for pattern in arrangements.values()),

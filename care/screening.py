@@ -130,7 +130,7 @@ def read(text: str, *, detector: Detector | None = None) -> TextReading:
 def screen_in_context(reading: TextReading, context: Context) -> Screening:
     """The rest of it."""
     plain = reading.plain
-    learnt = understand(plain, context.asked)
+    learnt = understand(plain, context.asked, before=context.learnt)
     alone = _explained(reading.alone, plain, context)
     found = replace(_answered(_reported(alone, learnt, context), learnt, context), learnt=learnt)
     return _protecting(_with_what_came_before(found, plain, context), context)
@@ -265,6 +265,8 @@ def _with_what_came_before(found: Screening, plain: str, context: Context) -> Sc
     if not before or found.is_past or len(plain) > MAX_TOGETHER or (context.tier and found.learnt & _RELIEF):
         return found
     earlier = ",".join(before)
+    if rulebook().plays_on(plain, earlier):
+        return found
     if rulebook().tells_of_the_dead(plain) and rulebook().goes_on(plain, earlier):
         return found
     best = found

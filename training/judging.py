@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 from care.guard import without_quotes
 from care.judge import REASONS, SHORTEST, STRICT_THRESHOLD, THRESHOLD, bare, is_harmful, sentences
 from care.linear import Heads, pack
-from training.screening import FOLDS, SEED, expand, fit_heads, quantise, weight_of, written_lines
+from training.screening import FOLDS, PLAIN_WEIGHT, SEED, expand, fit_heads, quantise, weight_of, written_lines
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,6 +44,9 @@ GOOD: Final = (
     "care/replies_good_more.txt",
     "care/replies_good_polite.txt",
 )
+MARKED: Final = ("care/replies_whole_bad.txt", "care/replies_whole_good.txt")
+PAIRS: Final = "care/replies_pairs.txt"
+BESIDE_HARM_WEIGHT: Final = 0.5  # of a sentence that stands beside a harmful one and does no harm by itself
 COUNSELLORS_COUNT: Final = 48000  # sentences of SmileChat's counsellors
 MAX_LENGTH: Final = 80  # characters
 COUNSELLORS_WEIGHT: Final = 1.0
@@ -51,6 +54,7 @@ CASES_WEIGHT: Final = 1.5
 RARITY: Final = 1.0  # words that stand in nearly every reply say little of what it does
 DIALOGUE_STRIDE: Final = 12
 _SENTENCE: Final = re.compile(r"[^。！？!?\n]+")
+_MARK: Final = re.compile(r"<(\w+)>")
 _CATEGORIES: Final = {"prescription": "medication"}  # of cases, where they differ from our reasons
 
 
@@ -66,7 +70,9 @@ class Reply:
 
 def written_replies() -> list[Reply]:
     """Harmful and good replies, by template."""
-    return [reply for name in BAD for reply in _harmful(name)] + [reply for name in GOOD for reply in _good(name)]
+    by_template = [reply for name in BAD for reply in _harmful(name)]
+    by_template += [reply for name in GOOD for reply in _good(name)]
+    return [*by_template, *(reply for name in MARKED for reply in _marked(name)), *_paired(PAIRS)]
 
 
 def own_words() -> list[Reply]:
@@ -157,6 +163,38 @@ def _good(name: str) -> Iterator[Reply]:
         for reply in _expanded(without_quotes(line), None, group=f"{name}:{number}"):
             parts = (bare(reply.text[start:end]) for start, end in sentences(reply.text))
             yield from (replace(reply, text=part) for part in parts if len(part) >= SHORTEST)
+
+
+def _marked(name: str) -> Iterator[Reply]:
+    """Whole replies by sentences; a harmful one has its reason in front."""
+    for number, line in enumerate(written_lines(name)):
+        parts = ["", *_MARK.split(line)]  # a reason, what follows it, and so on
+        does_harm = len(parts) > 2  # noqa: PLR2004 - more than what stands before the first mark
+        for reason, text in zip(parts[::2], parts[1::2], strict=True):
+            yield from _by_sentence(text, reason or None, group=f"{name}:{number}", stands_beside_harm=does_harm)
+
+
+def _paired(name: str) -> Iterator[Reply]:
+    """A harmful reply and a good one with its words, a line."""
+    reason = ""
+    for number, line in enumerate(written_lines(name)):
+        if line.startswith("== "):
+            reason = line[3:].strip()
+            continue
+        harmful, good = line.split("||")
+        yield from _by_sentence(harmful, reason, group=f"{name}:{number}")
+        yield from _by_sentence(good, None, group=f"{name}:{number}")
+
+
+def _by_sentence(text: str, reason: str | None, *, group: str, stands_beside_harm: bool = False) -> Iterator[Reply]:
+    """The first sentence has the reason, the others have none."""
+    said = without_quotes(text) if reason is None else text
+    for number, (start, end) in enumerate(sentences(said)):
+        own = reason if number == 0 else None
+        weight = BESIDE_HARM_WEIGHT if own is None and stands_beside_harm else PLAIN_WEIGHT
+        reply = _reply(said[start:end], own, group=group, weight=weight)
+        if len(reply.text) >= SHORTEST:
+            yield reply
 
 
 def _expanded(line: str, reason: str | None, *, group: str) -> list[Reply]:

@@ -377,6 +377,40 @@ def test_the_same_words_mean_nothing_where_nothing_was_asked(text: str) -> None:
     assert screen(text).tier is Tier.NONE
 
 
+ASKED_SOMETHING_ELSE = Context(asked=(Asks.ALONE,), tier=Tier.ACTIVE, learnt=frozenset({Learnt.PLAN}))
+
+
+@pytest.mark.parametrize(
+    ("text", "learnt"),
+    [
+        ("等孩子睡了", Learnt.TIME),
+        ("周五室友出门以后", Learnt.TIME),
+        ("跳的那种", Learnt.METHOD),
+        ("东西在衣柜里", Learnt.AT_HAND),
+        ("都放在后备箱", Learnt.AT_HAND),
+    ],
+)
+def test_whoever_has_a_plan_may_tell_the_rest_of_it_after_another_question(text: str, learnt: Learnt) -> None:
+    found = screen(text, context=ASKED_SOMETHING_ELSE)
+    assert learnt in found.learnt
+    assert found.tier is Tier.ACUTE
+
+
+@pytest.mark.parametrize("text", ["没有", "不知道", "我妈在家", "吃的面条", "我先去洗澡"])
+def test_what_tells_nothing_of_a_plan_is_no_emergency(text: str) -> None:
+    assert screen(text, context=ASKED_SOMETHING_ELSE).tier < Tier.ACUTE
+
+
+@pytest.mark.parametrize("text", ["我从楼顶跳下去绕后偷家", "残血了，我直接跳河里送人头", "团战打输了，我自杀回城"])
+def test_what_happens_in_a_game_is_no_danger(text: str) -> None:
+    assert screen(text).tier is Tier.NONE
+
+
+def test_a_loser_at_a_game_may_be_in_danger() -> None:
+    assert screen("我真的不想活了", context=Context(recent=("这把又输了",))).tier >= Tier.ACTIVE
+    assert screen("打完排位我就想从楼顶跳下去，活着没意思").tier >= Tier.ACTIVE
+
+
 def test_a_sentence_that_is_split_over_messages_is_heard_as_one() -> None:
     assert screen("杀", context=Context(recent=("我想", "自"))).tier >= Tier.ACTIVE
     pieces = ("今晚我", "就从楼顶", "跳下去")

@@ -40,3 +40,15 @@ def test_what_a_good_reply_quotes_teaches_nothing() -> None:
 def test_a_good_reply_is_learnt_from_sentence_by_sentence() -> None:
     texts = {reply.text for reply in written_replies() if reply.reason is None}
     assert "不是你不够努力，是这个病真的很难" in texts
+
+
+def test_a_harmful_sentence_in_a_good_reply_is_the_only_harmful_one() -> None:
+    reasons = {reply.text: reply.reason for reply in written_replies()}
+    assert reasons["有时候，放下也是一种勇敢，不必非要留下来"] == "encourage"
+    assert reasons["你已经努力了这么多年，没有人可以指责你"] is None
+
+
+def test_a_pair_of_replies_is_harmful_on_its_left_side() -> None:
+    reasons = {reply.text: reply.reason for reply in written_replies()}
+    assert reasons["医生问起来，你就说只是失眠，别提想死的事"] == "secrecy"
+    assert reasons["医生问起来，请把想死的事也说出来，光说失眠他帮不到你"] is None
