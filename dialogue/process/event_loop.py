@@ -12,13 +12,14 @@ T = TypeVar("T")
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """As `asyncio.run`."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=new) as runner:
         return runner.run(main)
 
 
-def _loop_factory() -> Any:
+def new() -> asyncio.AbstractEventLoop:
+    """One that its caller runs and closes."""
     try:
         import uvloop
     except ModuleNotFoundError:  # there is none for Windows
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+import aiohttp
 import httpx
 import structlog
+from httpx_aiohttp import AiohttpTransport
 from pydantic import SecretStr
 from tenacity import (
     AsyncRetrying,
@@ -74,8 +76,8 @@ class _TooLong(Exception):  # never leaves this file
     """The prompt does not fit into the model's context."""
 
 
-_TRANSIENT = (_Busy, httpx.TransportError)
-_NOT_OPENAI = (httpx.HTTPError, KeyError, TypeError, ValueError)
+_TRANSIENT = (_Busy, httpx.TransportError, aiohttp.ClientError)
+_NOT_OPENAI = (httpx.HTTPError, aiohttp.ClientError, KeyError, TypeError, ValueError)
 _RETRY_WAIT = wait_exponential(
     multiplier=_FIRST_PAUSE_SECONDS / 2, max=_LONGEST_PAUSE_SECONDS / 2
 ) + wait_random_exponential(multiplier=_FIRST_PAUSE_SECONDS / 2, max=_LONGEST_PAUSE_SECONDS / 2)
@@ -108,6 +110,14 @@ class Server:
     top_k: int = 50
     prompter: "Encoder | None" = field(default=None, repr=False)  # a server of our own model gets ids
     transport: Callable[[], httpx.AsyncBaseTransport] | None = field(default=None, repr=False)
+
+
+def connections(max_connections: int) -> AiohttpTransport:
+    """The way to a server without a proxy: aiohttp's, whose requests take a third of the time of httpx's own.
+
+    Errors that it has no name for stay aiohttp's.
+    """
+    return AiohttpTransport(trust_env=False, limits=httpx.Limits(max_connections=max_connections))
 
 
 class Completions:
@@ -143,7 +153,7 @@ class Completions:
             base_url=self._server.base_url.rstrip("/") + "/",
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),  # the collector enforces the deadline
-            transport=self._server.transport() if self._server.transport is not None else None,
+            transport=self._transport() if proxy is None else None,
             limits=httpx.Limits(max_connections=self._max_connections),
         )
         names = await self._model_names(self._client)
@@ -154,6 +164,9 @@ class Completions:
         if not self.model and len(names) != 1:
             raise ModelUnusable(f"{self._server.base_url} has {len(names)} models; name one with MINDGLM_OPENAI_MODEL.")
         self.model = self.model or names[0]
+
+    def _transport(self) -> httpx.AsyncBaseTransport:
+        return self._server.transport() if self._server.transport is not None else connections(self._max_connections)
 
     async def stop(self) -> None:
         """Close the connections."""
@@ -337,7 +350,7 @@ def _has_no_list(error: BaseException) -> bool:
     """It answers, and something else than a list."""
     if isinstance(error, httpx.HTTPStatusError):
         return error.response.status_code in _WITHOUT_LIST
-    return not isinstance(error, httpx.HTTPError)
+    return not isinstance(error, httpx.HTTPError | aiohttp.ClientError)
 
 
 def _names(answer: Any) -> list[str]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Coroutine, Generator
 from typing import Any, TypeVar
 
+from dialogue.process import event_loop
 from dialogue.process.ending import end_tasks
 from worker.engine.completions import Completions, Server
 from worker.engine.open_requests import OpenRequests
@@ -58,7 +59,7 @@ class OpenAI:
 
     def start(self) -> None:
         """Find the server and its model. Raises `ModelUnusable`."""
-        self._loop = asyncio.new_event_loop()
+        self._loop = event_loop.new()
         self._thread = threading.Thread(target=self._loop.run_forever, name="openai", daemon=True)
         self._thread.start()
         try:

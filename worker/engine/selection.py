@@ -61,7 +61,7 @@ def _against_vllm(settings: WorkerSettings) -> Reason | None:
         Reason.GUIDED: (settings.guidance or 1) > 1,
         Reason.PREFIX: _has_prefix(settings),
         Reason.DEVICE: settings.device not in {"auto", "cuda"},
-        Reason.NO_VLLM: find_command(settings) is None or importlib.util.find_spec("httpx") is None,
+        Reason.NO_VLLM: find_command(settings) is None or importlib.util.find_spec("httpx_aiohttp") is None,
     }
     return next((reason for reason, holds in against.items() if holds), None)
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import httpx
 
-from worker.engine.completions import AFFINITY
+from worker.engine.completions import AFFINITY, connections
 from worker.engine.port import EngineAway
 
 ADDRESS = "http://vllm.invalid/v1"
@@ -38,7 +38,7 @@ class ServerRoute(httpx.AsyncBaseTransport):
 
     def __init__(self, upstreams: Sequence[Upstream], *, max_connections: int) -> None:
         self._upstreams = upstreams
-        self._network = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=max_connections))
+        self._network = connections(max_connections)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         refused: httpx.ConnectError | None = None
