@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from care.answers import Asks, Learnt
 from care.detector import Detection, Detector
+from care.normalise import normalise
 from care.rules import rulebook
 from care.screening import Context, Route, Screening, Tier, screen, screen_safely
 
@@ -512,3 +513,35 @@ def test_a_deed_of_years_ago_is_asked_about_and_is_no_emergency(text: str) -> No
 def test_a_deed_of_years_ago_hides_nothing_of_now(text: str) -> None:
     assert screen(text, detector=Calm()).tier >= Tier.ACTIVE
     assert "今晚" in text or screen(text, detector=Calm()).tier is Tier.ACUTE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "圆规扎到手指了，要打破伤风吗",
+        "蘸火锅的时候烫到手了",
+        "120送来一个跳楼的，整个科室忙到半夜",
+        "农药残留怎么洗，苹果要泡多久",
+        "这号废了，想重开，天赋点错了",
+        "再见啦，谢谢你陪我到最后，毕业快乐",
+    ],
+)
+def test_no_rule_takes_accidents_night_shifts_gardens_and_games_for_danger(text: str) -> None:
+    assert not rulebook().find(normalise(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "我想用圆规扎自己的手",
+        "拿烟头烫到手了才清醒",
+        "我就是急诊送来的那个喝农药的",
+        "百草枯兑水怎么喝",
+        "刚接到一个要跳楼的同学的电话，怎么办",
+        "想重开，这辈子没意思",
+        "毕业了我也不想活了",
+        "谢谢你陪我到最后，我走了",
+    ],
+)
+def test_the_same_words_said_of_danger_are_found(text: str) -> None:
+    assert screen(text).tier >= Tier.ACTIVE
