@@ -38,12 +38,14 @@ class Address:
 class Allowance:
     """What a platform lets us send in answer to one message: so many messages, until then.
 
-    `starts_anew`: what is still leaving in answer to an earlier message costs nothing of it.
+    `starts_anew`: what is still leaving in answer to an earlier message costs nothing of it. `has_colleagues`: humans
+    may answer there in the platform's own app.
     """
 
     sends: int
     until: datetime
     starts_anew: bool = False
+    has_colleagues: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

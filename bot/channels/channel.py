@@ -41,7 +41,8 @@ class Capabilities:
     `longest_text` is the longest single message, in `measure`; None has no limit. Where sending has a budget,
     `sends_per_message` is how many messages one message of a person pays for, `sends_within` for how long, and
     `longest_reply` how long a reply may be, in `measure`, to arrive whole before the person writes again. `takes_once`:
-    the platform takes each delivery once, by its id, so that any may be sent again after a crash.
+    the platform takes each delivery once, by its id, so that any may be sent again after a crash. `colleagues`: humans
+    may answer in the platform's own app.
     """
 
     edits: bool = False
@@ -57,6 +58,7 @@ class Capabilities:
     sends_within: timedelta | None = None
     longest_reply: int | None = None
     takes_once: bool = False
+    colleagues: bool = False
 
     def allowance(self, sent_at: datetime) -> "Allowance | None":
         """What a message written at `sent_at` pays for; None where sending has no budget."""
@@ -64,7 +66,9 @@ class Capabilities:
             return None
         from dialogue.messages import Allowance
 
-        return Allowance(sends=self.sends_per_message, until=sent_at + self.sends_within)
+        return Allowance(
+            sends=self.sends_per_message, until=sent_at + self.sends_within, has_colleagues=self.colleagues
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ from care.scripts import Voice
 from care.texts import Texts
 from dialogue.admin import takeover
 from dialogue.admin.office import Office
-from dialogue.core import budgets, conversations, feedback, intake, media, people, referral
+from dialogue.core import budgets, conversations, feedback, intake, media, moves, people, referral
 from dialogue.core.people import KnownPerson
 from dialogue.core.unparsed import Unparsed
 from dialogue.errors import ConversationClosed, Erased
@@ -179,6 +179,7 @@ class Inbox:
     ) -> Receipt:
         """One message, in one transaction; raises `DatabaseUnavailable`. `reading`: of its text, if there is one."""
         with self._database.begin(is_hasty=message.is_kept) as session:
+            message = _where_its_chat_is_now(session, message)
             loaded = situation.load(session, self.rules, what, message, reading=reading, now=self._clock())
             receipt = replace(decisions.decide(loaded), language=loaded.person.language)
             with_it(session)
@@ -243,12 +244,12 @@ class Inbox:
 
     def _stop(self, address: Address, turn_id: UUID) -> bool:
         with self._database.begin() as session:
-            return conversations.stop(session, address, turn_id, now=self._clock())
+            return conversations.stop(session, moves.present(session, address), turn_id, now=self._clock())
 
     def _leave(self, address: Address) -> None:
         now = self._clock()
         with self._database.begin() as session:
-            conversation_id = conversations.find_open(session, address)
+            conversation_id = conversations.find_open(session, moves.present(session, address))
             if conversation_id is None:
                 return
             try:
@@ -264,3 +265,9 @@ class Inbox:
             self._meters.screened.add(tier=str(receipt.risk.tier))
         if receipt.risk is not None and receipt.risk.alarm_tier is not None:
             self._meters.alarms.add(tier=str(receipt.risk.alarm_tier))
+
+
+def _where_its_chat_is_now(session: Session, message: InboundMessage) -> InboundMessage:
+    """What was said in a group before it moved belongs to the conversation that went along."""
+    present = moves.present(session, message.address)
+    return message if present == message.address else replace(message, address=present)

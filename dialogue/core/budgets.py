@@ -47,6 +47,7 @@ _RENEW = (
         sends=bindparam("new_sends"),
         granted_at=bindparam("new_granted_at"),
         until=bindparam("new_until"),
+        has_colleagues=bindparam("with_colleagues"),
         refused_at=None,
     )
 )
@@ -86,7 +87,7 @@ _SPENT = (
 )
 _SPENT_OF_ONE = _SPENT.where(DELIVERIES.c.grant_id == bindparam("of_grant"))
 _SPENT_OF_SEVERAL = _SPENT.where(DELIVERIES.c.grant_id.in_(bindparam("grant_ids", expanding=True)))
-_OF_AN_ACCOUNT = select(SEND_BUDGETS.c.id).where(*_AT_ADDRESS, SEND_BUDGETS.c.account != "")
+_HAS_COLLEAGUES = select(SEND_BUDGETS.c.has_colleagues).where(*_AT_ADDRESS)
 _HOLDER = select(SEND_BUDGETS.c.platform_holder).where(*_AT_ADDRESS)
 _GIVE_AWAY = (
     update(SEND_BUDGETS)
@@ -95,6 +96,7 @@ _GIVE_AWAY = (
         platform_holder=bindparam("holder"),
         platform_holder_at=bindparam("since"),
         platform_wanted_at=None,
+        has_colleagues=True,
         refused_at=bindparam("now"),
     )
 )
@@ -203,6 +205,7 @@ def renew(session: Session, person_id: UUID, message: InboundMessage, *, now: da
             "new_sends": message.allowance.sends,
             "new_granted_at": message.sent_at,
             "new_until": message.allowance.until,
+            "with_colleagues": message.allowance.has_colleagues,
         },
     )
     session.execute(_RELEASE, {**_chat(message.address), "now": now})
@@ -248,8 +251,8 @@ def platform_holder(session: Session, address: Address) -> str | None:
 
 
 def has_colleagues(session: Session, address: Address) -> bool:
-    """Whether humans may answer there in the platform's own app: such platforms have accounts, and limit sending."""
-    return session.execute(_OF_AN_ACCOUNT, address.columns()).first() is not None
+    """Whether humans may answer there in the platform's own app."""
+    return bool(session.scalar(_HAS_COLLEAGUES, address.columns()))
 
 
 def give_away(

@@ -12,6 +12,7 @@ from dialogue.tables.cursors import CHANNEL_CURSORS, ChannelCursor
 from dialogue.tables.deliveries import DELIVERIES, Delivery
 from dialogue.tables.mapping import Figure, Table, Utc, spelled_out
 from dialogue.tables.media import MEDIA, MEDIUM_CHUNKS, Medium, MediumChunk
+from dialogue.tables.moves import CHAT_MOVES, ChatMove
 from dialogue.tables.people import COMPLAINTS, EMERGENCY_CONTACTS, PEOPLE, Complaint, EmergencyContact, Person
 from dialogue.tables.processes import PROCESSES, Compatibility, Process
 from dialogue.tables.staff import (
@@ -34,6 +35,7 @@ __all__ = [
     "CASES",
     "CASE_CALLS",
     "CHANNEL_CURSORS",
+    "CHAT_MOVES",
     "COMPLAINTS",
     "CONVERSATIONS",
     "DELIVERIES",
@@ -53,6 +55,7 @@ __all__ = [
     "Case",
     "CaseCall",
     "ChannelCursor",
+    "ChatMove",
     "Compatibility",
     "Complaint",
     "Conversation",

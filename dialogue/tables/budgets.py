@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dialogue.storage.ids import new_id
@@ -16,8 +16,9 @@ class SendBudget(Table):
     `grant_id` changes with each message that renews it; deliveries that were sent by it carry its id. `refused_at`: the
     platform itself has said that nothing more is taken. `person_id` is empty for an address that nobody wrote from.
 
-    `platform_holder` is a human who answers there in the platform's own app, where we may not speak meanwhile; since
-    `platform_holder_at`, which also says when that ended. `platform_wanted_at`: one is to be called.
+    `has_colleagues`: humans may answer there in the platform's own app. `platform_holder` is one who does, where we may
+    not speak meanwhile; since `platform_holder_at`, which also says when that ended. `platform_wanted_at`: one is to be
+    called.
     """
 
     __tablename__ = "send_budgets"
@@ -32,6 +33,7 @@ class SendBudget(Table):
     granted_at: Mapped[datetime]
     until: Mapped[datetime]
     refused_at: Mapped[datetime | None]
+    has_colleagues: Mapped[bool] = mapped_column(default=False, server_default=false())
     platform_holder: Mapped[str | None] = mapped_column(String(255))
     platform_holder_at: Mapped[datetime | None]
     platform_wanted_at: Mapped[datetime | None]

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from dialogue.admin import audit
 from dialogue.admin.audit import Whom
-from dialogue.core import unparsed
+from dialogue.core import moves, unparsed
 from dialogue.rights import erasure
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
@@ -75,6 +75,7 @@ class Housekeeper:
         self._purge_unparsed()
         scrubbed_count = self._all_batches(self._scrub)
         forgotten_count = self._forget_strangers()
+        self._forget_moves()
         if closed_count or purged.texts or purged.conversations or scrubbed_count or forgotten_count:
             log.info(
                 "housekeeping_done",
@@ -136,6 +137,14 @@ class Housekeeper:
             with self._database.begin() as session:
                 strangers.note(session, count, now=self._clock())
         return count
+
+    def _forget_moves(self) -> None:
+        """Of groups without anybody; only after the platform has stopped repeating what was said before they moved."""
+        with self._database.read() as session:
+            found = moves.deserted(session, until=self._clock() - erasure.REPLAY)
+        if found:
+            with self._database.begin() as session:
+                moves.forget(session, found)
 
     def _all_batches(self, work: Callable[[Session], int]) -> int:
         total = 0

@@ -171,7 +171,6 @@ class TelegramAdapter(Adapter):
             buttons=self._presses,
             menus=self._menus,
             on_moved=self._records.move,
-            new_id_of=self._records.new_id_of,
         )
 
     async def _insist(self, call: Callable[[], Awaitable[object]]) -> bool:

@@ -80,9 +80,7 @@ class Intake:
         buttons: Buttons,
         menus: Menus,
         on_moved: Callable[[int, int], Awaitable[None]],
-        new_id_of: Callable[[int], int | None] = lambda _chat_id: None,
     ) -> None:
-        """`new_id_of`: of a group that is known to have moved, however that was heard of."""
         self._inbox = inbox
         self._account = account
         self._are_groups_served = are_groups_served
@@ -90,7 +88,6 @@ class Intake:
         self._buttons = buttons
         self._menus = menus
         self._on_moved = on_moved
-        self._new_id_of = new_id_of
         self._chat_locks = PerChatLocks()
 
     async def take(self, update: Raw) -> None:
@@ -98,17 +95,7 @@ class Intake:
         async with self._chat_locks.hold(order_key(update)):
             events = self._read(update)
             for event in events:
-                await self._take(self._where_it_is_now(event))
-
-    def _where_it_is_now(self, event: Event) -> Event:
-        """What was said in a group that has moved meanwhile belongs to the conversation that went along."""
-        if not isinstance(event, Said | Revised | Emptied | Showed | Overheard):
-            return event
-        place = TelegramChat.at(event.message.address)
-        new_id = self._new_id_of(place.chat_id)
-        if new_id is None:
-            return event
-        return replace(event, message=replace(event.message, address=replace(place, chat_id=new_id).address()))
+                await self._take(event)
 
     async def set_aside(self, raw: Raw, error: Exception) -> None:
         """Keep for staff what cannot be parsed; safe when this returns. Raises `EnvironmentFault`."""

@@ -80,7 +80,7 @@ class Turns(Protocol):
 
     async def open_partial(self, turn_id: UUID, sealed: bytes) -> str | None: ...
 
-    async def reply_to(self, turn_id: UUID) -> int | None: ...
+    async def reply_to(self, turn_id: UUID, chat_id: int) -> int | None: ...
 
     async def is_next(self, turn_id: UUID, place: TelegramChat) -> bool: ...
 
@@ -323,7 +323,7 @@ class Progress:
         """In a group it must be seen who is answered."""
         if waiting.place.is_private:
             return None
-        message_id = await self._turns.reply_to(waiting.turn_id)
+        message_id = await self._turns.reply_to(waiting.turn_id, waiting.place.chat_id)
         return ReplyParameters(message_id, allow_sending_without_reply=True) if message_id else None
 
     async def _has_room(self, place: TelegramChat, urgency: Urgency) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from bot.channels.telegram import CHANNEL
 from bot.channels.telegram.chat import TelegramChat
-from bot.channels.telegram.updates import message_id_of
+from bot.channels.telegram.updates import message_id_in
 from bot.executors import Executors, PriorityExecutor
 from dialogue.core import history, moves, pending, placeholders
 from dialogue.core.placeholders import StalePlaceholder
@@ -34,7 +34,6 @@ class Records:
         self._keys = keys
         self._executors = executors or Executors()
         self._clock = clock
-        self._moved: dict[int, int] = {}
 
     async def waiting(self) -> list[tuple[UUID, TelegramChat]]:
         """Who waits for a reply."""
@@ -65,14 +64,9 @@ class Records:
         """A group became a supergroup: conversations, memory and what is owed go along."""
 
         def follow(session: Session) -> None:
-            moves.move_chat(session, CHANNEL, before=str(before), after=str(after))
+            moves.move_chat(session, CHANNEL, before=str(before), after=str(after), now=self._clock())
 
         await self._write(follow)
-        self._moved[before] = after
-
-    def new_id_of(self, chat_id: int) -> int | None:
-        """Of a group that is known to have moved: what was said under its old id may be heard of only now."""
-        return self._moved.get(chat_id)
 
     async def language_of(self, delivery_id: UUID) -> str | None:
         """What the person who is owed that text is spoken to in."""
@@ -97,12 +91,12 @@ class Records:
         """Record that the placeholder is gone."""
         await self._write(lambda session: placeholders.taken_down(session, placeholder_id))
 
-    async def reply_to(self, turn_id: UUID) -> int | None:
-        """The message that the reply to that turn answers."""
+    async def reply_to(self, turn_id: UUID, chat_id: int) -> int | None:
+        """The message that the reply to that turn answers; None where it has no such id, as in a group that moved."""
         external_id = await self._read(
             lambda session: pending.last_external_id(session, turn_id), executor=self._executors.delivery
         )
-        return message_id_of(external_id) if external_id is not None else None
+        return message_id_in(chat_id, external_id) if external_id is not None else None
 
     async def _read(self, question: Callable[[Session], T], *, executor: PriorityExecutor | None = None) -> T:
         def ask() -> T:

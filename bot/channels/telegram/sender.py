@@ -64,7 +64,7 @@ class TelegramSender:
         paces: Callable[[TelegramChat], Pace],
         shown: Shown,
         begin: Callable[[UUID], None],
-        reply_to: Callable[[UUID], Awaitable[int | None]],
+        reply_to: Callable[[UUID, int], Awaitable[int | None]],
         on_gone: Callable[[TelegramChat], Awaitable[None]],
         on_moved: Callable[[int, int], Awaitable[None]],
         language_of: Callable[[UUID], Awaitable[str | None]],
@@ -73,6 +73,7 @@ class TelegramSender:
         texts: Texts,
         link: Callable[[UUID], str] = lambda _conversation_id: "",
     ) -> None:
+        """`reply_to`: the message of that chat which the reply to a turn answers."""
         self._bot = bot
         self._limiter = limiter
         self._paces = paces
@@ -166,11 +167,24 @@ class TelegramSender:
                 copied = await self._bot.copy(
                     int(chat_id), int(message_id), to=place.chat_id, message_thread_id=place.thread_id
                 )
-        except (RetryAfter, Forbidden, BadRequest, ChatMigrated):
+        except (RetryAfter, Forbidden):
             raise
+        except ChatMigrated:
+            if not place.is_private:
+                raise
+            raise self._not_copied("bad_request") from None  # the group moved, and its messages have other ids there
+        except BadRequest as error:
+            if (reason := _short_name(error)) != "bad_request":  # of the chat that it was to be copied to
+                raise
+            raise self._not_copied(reason) from None
         except TelegramError as error:
             raise _fate(error, may_be_repeated=True) from None
         return str(copied)
+
+    def _not_copied(self, reason: str) -> Undeliverable:
+        """Deleted in the meantime, or protected: whoever holds the conversation hears that something was there."""
+        why, kind = self._texts.say("medium_lost_refused"), self._texts.say("medium_file")
+        return Undeliverable(reason, telling=self._texts.say("medium_in_words", kind=kind, name="", why=why))
 
     async def _depart(self, place: TelegramChat, delivery_id: UUID) -> None:
         await self._limiter.depart(str(place.chat_id), self._paces(place))
@@ -244,7 +258,7 @@ class TelegramSender:
         """In a group, and minutes after the question, it must be seen what is answered."""
         if text.turn_id is None or text.part or (place.is_private and not self._is_late(text.turn_id)):
             return None
-        message_id = await self._reply_to(text.turn_id)
+        message_id = await self._reply_to(text.turn_id, place.chat_id)
         return {"message_id": message_id, "allow_sending_without_reply": True} if message_id else None
 
     @staticmethod

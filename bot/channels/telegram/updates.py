@@ -383,10 +383,10 @@ def _shown_id(message: Raw) -> str:
 _MAX_ID = 255
 
 
-def message_id_of(external_id: str) -> int | None:
-    """Telegram's message id, out of an external id."""
-    part = external_id.split(":")[1]
-    return int(part) if part.lstrip("-").isdecimal() else None
+def message_id_in(chat_id: int, external_id: str) -> int | None:
+    """Telegram's message id, out of an external id; None where that is of another chat."""
+    of_chat, part = external_id.split(":")[:2]
+    return int(part) if of_chat == str(chat_id) and part.lstrip("-").isdecimal() else None
 
 
 def _pressed(query: Raw, account: Account) -> list[Event]:

@@ -183,7 +183,7 @@ class Intake:
         message = _about(chat, message_id=entered.message_id, sent_at=entered.at, text=link)
         if entered.welcome_code and is_in_time:
             self._welcomes.keep(chat, entered.welcome_code, until=entered.until)
-            allowance = Allowance(sends=1, until=entered.until)
+            allowance = Allowance(sends=1, until=entered.until, has_colleagues=MANIFEST.capabilities.colleagues)
             await self._inbox.receive(replace(message, allowance=allowance))
         elif (label := commands.source_label(link)) is not None:
             await self._inbox.refer(message, label=label)

@@ -48,6 +48,7 @@ MANIFEST = Channel(
         sends_within=timedelta(hours=48),
         longest_reply=7800,
         takes_once=True,
+        colleagues=True,
     ),
     user_ids=UserIds(
         pattern=re.compile(r"[A-Za-z0-9_-]{1,64}"),

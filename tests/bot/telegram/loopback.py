@@ -226,7 +226,8 @@ class Telegram:
         return Answer(200, json.dumps({"ok": True, "result": result}).encode())
 
     def _check_place(self, fields: dict[str, Any]) -> None:
-        moved = self.moved.get(int(fields.get("chat_id", 0)))
+        named = (int(fields.get(name, 0)) for name in ("chat_id", "from_chat_id"))
+        moved = next((self.moved[chat] for chat in named if chat in self.moved), None)
         if moved is not None:
             words = "Bad Request: group chat was upgraded to a supergroup chat"
             raise Refusal(400, words, {"migrate_to_chat_id": moved})

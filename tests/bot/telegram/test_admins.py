@@ -70,6 +70,9 @@ def test_voice_and_pictures_are_shown_to_the_human_who_holds_the_conversation(
     last(clinic, ADMIN, "原样转给你")
     last(clinic, PERSON, "TA 能看到")
     assert sum("TA 能看到" in text for text in clinic.telegram.texts(PERSON)) == 1
+    clinic.telegram.fault("copyMessage", 400)  # deleted in the meantime, or protected
+    clinic.telegram.message(PERSON, chat, photo=[file])
+    last(clinic, ADMIN, "平台不让取回")
 
 
 def test_a_reset_from_the_chat_cancels_the_reply_that_is_being_generated(open_clinic: Callable[..., Clinic]) -> None:

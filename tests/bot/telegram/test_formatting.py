@@ -58,7 +58,7 @@ async def test_other_refusals_and_other_texts_are_left_as_they_are() -> None:
 
 
 async def test_minutes_after_the_question_an_answer_quotes_it() -> None:
-    async def question(_turn_id: UUID) -> int:
+    async def question(_turn_id: UUID, _chat_id: int) -> int:
         return 41
 
     unused = cast("Any", None)
