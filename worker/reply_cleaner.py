@@ -5,11 +5,14 @@ the reply so far and on the finished one alike, and knows no engine. While a rep
 beginning of something is held back.
 """
 
+import json
+import re
 from dataclasses import dataclass
 
 from worker.reply_loops import without_loops
 from worker.reply_markers import (
     BRACKETED_THOUGHT,
+    BYTE,
     CLOSE,
     EMPTY_THOUGHT,
     FENCED_THOUGHT,
@@ -19,12 +22,19 @@ from worker.reply_markers import (
     LEADING,
     NEXT_SIDE,
     OPEN,
+    QUOTED_THOUGHT,
     SOLUTION,
+    TOOL_CALL,
     held_back,
 )
 
 _ENDS = "。！？!?…”』」）)~～\n"
 _MIN_KEPT_SHARE = 0.3
+_ASCII = 0x80
+_WRAPPED = re.compile(
+    r"\s*(?:```(?:json|text|txt|plaintext|markdown|md)?[ \t]*\n(?P<fenced>.*?)\n?[ \t]*(?:```\s*)?|(?P<bare>\{.*))",
+    re.DOTALL | re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +54,8 @@ def clean(raw: str, *, is_finished: bool, thinks_aloud: bool = False) -> Cleaned
     `thinks_aloud`: this model is known to begin with thoughts that it does not mark, so nothing is shown before their
     end.
     """
-    text = _without_stage_directions(raw.lstrip("\ufeff\u200b\u2060"))
+    text = _unwrapped(raw.lstrip("\ufeff\u200b\u2060"), is_finished=is_finished)
+    text = _without_stage_directions(BYTE.sub(_as_character, TOOL_CALL.sub("", text)))
     text = EMPTY_THOUGHT.sub("", FENCED_THOUGHT.sub("", text))
     text, is_thinking, was_aloud = _without_thoughts(
         text, is_finished=is_finished, hides_all=thinks_aloud and not is_finished
@@ -118,8 +129,31 @@ def _without_labelled_thoughts(text: str, *, is_finished: bool) -> tuple[str, bo
     return (text, False) if is_finished else ("", True)
 
 
+def _unwrapped(text: str, *, is_finished: bool) -> str:
+    """Out of an object or a fence around the whole of it; nothing is shown of one that is not whole."""
+    if (fenced := _WRAPPED.fullmatch(text)) is None:
+        return text
+    inner = fenced["fenced"] or fenced["bare"] or ""
+    if "```" in inner:  # one of several
+        return text
+    if not inner.lstrip().startswith("{"):
+        return text if fenced["fenced"] is None else inner
+    try:
+        said = json.loads(inner)
+    except ValueError:
+        return text if is_finished else ""
+    words = [value for value in said.values() if isinstance(value, str)]
+    return words[0] if len(said) == len(words) == 1 else text
+
+
+def _as_character(byte: re.Match[str]) -> str:
+    """A token that stands for one byte, which a server did not join; of others than ASCII's the rest is lost."""
+    code = int(byte[1], 16)
+    return chr(code) if code < _ASCII else ""
+
+
 def _without_stage_directions(text: str) -> str:
-    thought = BRACKETED_THOUGHT.match(text)
+    thought = BRACKETED_THOUGHT.match(text) or QUOTED_THOUGHT.match(text)
     return text if thought is None else text[thought.end() :]
 
 

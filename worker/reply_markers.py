@@ -23,6 +23,8 @@ _THOUGHT_NAMES = (
         "tool_calls",
         "tool_response",
         "function_call",
+        "function_calls",
+        "invoke",
         "function",
         "思考",
         "思考过程",
@@ -40,6 +42,7 @@ _INSIDE = r"(?:\s[^<>＜＞\n]{0,80}?)?"
 OPEN: Final = re.compile(
     rf"{_LEFT}\s*{_BAR}{_GAP}(?:(?:begin|start){_GAP}(?:of)?{_GAP})?{_THOUGHT}{_INSIDE}(?<!/)\s*{_BAR}\s*{_RIGHT}"
     rf"|[\[【]\s*{_BARE_THOUGHT}\s*[\]】]|◁think▷|<unused94>(?:thought\b)?|<<SYS>>"
+    r"|\A\s*analysis(?=[A-Z])"
     r"|<details\s[^<>\n]{0,80}?(?:reasoning|think)[^<>\n]{0,80}>"
     r"|<\|channel\|?>\s*(?:analysis|commentary|thought)\b",
     re.IGNORECASE,
@@ -47,6 +50,7 @@ OPEN: Final = re.compile(
 CLOSE: Final = re.compile(
     rf"{_LEFT}\s*{_BAR}\s*(?:/|end{_GAP}(?:of)?{_GAP}){_GAP}{_THOUGHT}\s*{_BAR}\s*{_RIGHT}"
     rf"|[\[【]\s*/\s*{_BARE_THOUGHT}\s*[\]】]|[\[【]\s*(?:最终)?(?:回复|回答|答复|final answer)\s*[\]】]\s*[:：]?"
+    r"|assistantfinal(?=[^a-z])"
     r"|◁/think▷|<unused95>|<channel\|>|<</SYS>>|</details\s*>"
     r"|(?:<\|start\|>\s*assistant\s*)?<\|channel\|?>\s*final\b[^<\n]{0,40}(?:<\|constrain\|>\s*\w+\s*)?<\|message\|>",
     re.IGNORECASE,
@@ -60,6 +64,13 @@ EMPTY_THOUGHT: Final = re.compile(rf"{_LEFT}\s*{_THOUGHT}\s*/\s*{_RIGHT}", re.IG
 FENCED_THOUGHT: Final = re.compile(
     rf"```[ \t]*{_THOUGHT}\b[^\n]*\n.*?(?:\n```[ \t]*(?:\n|\Z)|\Z)", re.IGNORECASE | re.DOTALL
 )
+QUOTED_THOUGHT: Final = re.compile(
+    r"\s*>[>*💭🤔\s]*(?:思考|推理|thinking|thoughts?|reasoning|reasoned)[^\n]*(?:\n|\Z)(?:[ \t]*>[^\n]*(?:\n|\Z))*\s*",
+    re.IGNORECASE,
+)
+"""As gateways write it that have no other place for what their server sends as reasoning."""
+TOOL_CALL: Final = re.compile(r"\[TOOL_CALLS\]\s*(?:\[\{.*?(?:\}\]|\Z)|\w+\s*\{.*?(?:\}|\Z))", re.DOTALL)
+BYTE: Final = re.compile(r"<0x([0-9A-F]{2})>")
 HALF_CHANNEL: Final = re.compile(r"(?:<\|start\|>\s*assistant\s*)?<\|channel\|?>[^\n]{0,40}\Z", re.IGNORECASE)
 """The name of a channel that is not written out yet."""
 SOLUTION: Final = re.compile(
@@ -110,6 +121,7 @@ _FRAME = (
     rf"|</?(?:{_SPECIAL})>|</?<?/?SYS>>|\[/?INST\]|\[gMASK\]|\[s?MASK\]|\[(?:CLS|SEP|PAD|UNK|BOS|EOS|EOT|END)\]"
     r"|[（(\[【]\s*(?:end of (?:reply|response|message|text|conversation|dialogue)|(?:回复|回答|对话)结束|全文完)"
     r"\s*[)）\]】]"
+    r"|<SPECIAL_\d+>|\A\s*/(?:no_?)?think\b"
     r"|\[(?:UNUSED_TOKEN_\d+|/?AVAILABLE_TOOLS|/?TOOL_(?:CALLS|RESULTS|CONTENT)|/?SYSTEM_PROMPT)\]|\[Round\s*\d*\]?"
 )
 _BRACKETED = rf"[\[【<＜]\s*(?:{_OURS}|{_THEIRS})\s*[\]】>＞]"
@@ -119,7 +131,7 @@ _ROLE_ALONE = r"\n[ \t]*(?:user|human|assistant|system)[ \t]*(?=\n)"
 _ROLE_INSIDE = rf"(?<![A-Za-z])(?:#{{2,6}}\s*)?(?:{'|'.join(INSIDE_LABELS)}){_LABEL_TAIL}"
 
 LEADING: Final = re.compile(
-    rf"\s*(?:(?:{_FRAME})\s*(?:(?:{_OURS})\s*\n)?(?:[:：]\s*)?|(?:#{{2,6}}\s*)?(?:\*\*|__)?{_LEADING_OURS}{_LABEL_TAIL}"
+    rf"\s*(?:(?:{_FRAME})\s*(?:(?:{_OURS})\s*\n)?(?:[:：]\s*)?|(?:#{{2,6}}\s*)?(?:\*\*|__)?{_LEADING_OURS}(?:说|說|回应|回應)?道?{_LABEL_TAIL}"
     rf"|(?:#{{2,6}}\s*{_LEADING_OURS}|assistant|supporter|model|bot|支持者|助手)[ \t]*\n|assistant(?=\s*<\|)"
     r"|(?:(?:好的?|当然|没问题|当然可以|sure|certainly|of course|okay)[，,!！。. ]{0,3})?"
     r"(?:(?:以下|下面)是(?:我|给\S{0,6}|对\S{0,8})?的?(?:回复|回答|回应|答复)"
@@ -129,7 +141,14 @@ LEADING: Final = re.compile(
     re.IGNORECASE,
 )
 """What may stand before a reply, and is dropped."""
-NEXT_SIDE: Final = re.compile(rf"{_FRAME}|{_HEADING}|{_ROLE_LINE}|{_ROLE_ALONE}|{_ROLE_INSIDE}", re.IGNORECASE)
+_ABOUT_THE_REPLY = (
+    r"[（(]\s*(?:(?:注|备注|註|備註|字数|字數|说明|translation|word count|note)\s*[:：]|(?:完|全文完)\s*[）)])"
+    r"|【(?:解析|分析|说明|說明|点评|點評|注释|注|备注)】|\n\s*(?:-{3,}\s*)?(?:\*\*)?(?:注|备注|註|note)(?:\*\*)?\s*[:：]"
+)
+"""What a model tells whoever asked it to write the reply."""
+NEXT_SIDE: Final = re.compile(
+    rf"{_FRAME}|{_HEADING}|{_ROLE_LINE}|{_ROLE_ALONE}|{_ROLE_INSIDE}|{_ABOUT_THE_REPLY}", re.IGNORECASE
+)
 """Where a reply ends, and something else begins."""
 
 
@@ -137,7 +156,9 @@ def _beginnings(labels: Iterable[str]) -> frozenset[str]:
     return frozenset(label[:length] for label in labels for length in range(1, len(label) + 1))
 
 
-_AT_LINE = _beginnings((*OUR_LABELS, *LEADING_LABELS, *THEIR_LABELS))
+_AT_LINE = _beginnings(
+    (*OUR_LABELS, *LEADING_LABELS, *THEIR_LABELS, *(f"{label}说" for label in OUR_LABELS), "注", "备注", "註", "note")
+)
 _INSIDE_LINE = _beginnings(INSIDE_LABELS)
 _AT_START = _beginnings(_THOUGHT_LABELS)
 _MAY_ANNOUNCE = re.compile(
@@ -146,14 +167,17 @@ _MAY_ANNOUNCE = re.compile(
     re.IGNORECASE,
 )
 _MAY_BE_ASIDE = re.compile(
-    r"\s*[（(【\[]\s*(?:[^()（）【】\[\]:：]{0,8}|(?:思考|内心(?:独白|活动)?|心理活动|分析|旁白|thinking|thoughts?)\s*[:：]"
+    r"\s*>[^\n]{0,60}|\s*[（(【\[]\s*(?:[^()（）【】\[\]:：]{0,8}|(?:思考|内心(?:独白|活动)?|心理活动|分析|旁白|thinking|thoughts?)\s*[:：]"
     r"[^()（）【】\[\]]{0,600})",
     re.IGNORECASE,
 )
 _ENDINGS = (
     *(f"end of {what})" for what in ("reply", "response", "message", "text", "conversation", "dialogue")),
+    *(f"{what}:" for what in ("注", "备注", "註", "備註", "字数", "字數", "说明", "translation", "word count", "note")),
+    *("完)", "完）"),
     *("回复结束)", "回答结束)", "对话结束)", "全文完)"),
 )
+_SWITCHES = ("/no_think", "/nothink", "/think")
 _OPENERS = ("好的", "当然可以", "没问题", "sure", "certainly", "of course", "okay", "以下", "下面", "here")
 _ROLE_IN_BRACKETS = re.compile(r"[（(][^()（）:：\n]{0,12}[)）]?\Z")
 _MAX_MARKER = 60
@@ -182,7 +206,9 @@ def _may_be_before_a_reply(text: str) -> bool:
     """Something said about the reply, or an aside, that is not over yet."""
     begun = text.strip().lower()
     is_opener = bool(begun) and any(opener.startswith(begun) for opener in _OPENERS)
-    is_opener = is_opener or begun.rstrip("<|") == "assistant"
+    is_opener = (
+        is_opener or begun.rstrip("<|") == "assistant" or any(one.startswith(begun) for one in _SWITCHES if begun)
+    )
     return is_opener or bool(_MAY_ANNOUNCE.fullmatch(text) or _MAY_BE_ASIDE.fullmatch(text))
 
 

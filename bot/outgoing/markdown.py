@@ -1,8 +1,9 @@
-"""Markdown in a model's replies: rendered where a platform can show it, taken out where it cannot.
+"""Markdown in a model's replies: rendered where a platform can show it, taken out where it cannot. HTML is taken out.
 
 Only a text that really holds Markdown is touched; the library is loaded with the first of them.
 """
 
+import html
 import re
 from dataclasses import dataclass, replace
 from functools import cache
@@ -27,7 +28,14 @@ _MARKUP = re.compile(
     re.MULTILINE,
 )
 _LINK = re.compile(r"!?\[([^\]\n]+)\]\(([^)\s]+)\)")
-_BEGINNING = re.compile(r"[*_#`~>|\[\]-]")
+_BEGINNING = re.compile(r"[*_#`~>|\[\]<&-]")
+_LINE_TAG = re.compile(r"[ \t]*<(?:br\s*/?|/(?:p|li|div|tr|h[1-6]))>[ \t]*\n?", re.IGNORECASE)
+_TAG = re.compile(
+    r"</?(?:p|b|strong|i|em|u|s|ul|ol|li|div|span|font|center|small|sub|sup|code|pre|blockquote|table|tr|td|th|h[1-6]|a|hr)"
+    r"(?:\s+[a-z-]+\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*'))*\s*/?>",
+    re.IGNORECASE,
+)
+_ENTITY = re.compile(r"&(?:nbsp|lt|gt|amp|quot|apos|hellip|mdash|ldquo|rdquo|#39|#x27|#34|#8203);")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +57,7 @@ class Rendered:
 
 def render(text: str) -> Rendered:
     """Links stay visible as words and address: nobody is led to a place that they cannot see."""
+    text = _without_html(text)
     if _MARKUP.search(text) is None:
         return Rendered(text=text)
     from telegramify_markdown import convert
@@ -62,6 +71,12 @@ def render(text: str) -> Rendered:
         if one.type in _KINDS
     )
     return Rendered(text=shown, styles=tuple(one for one in styles if one.length > 0)) if shown else Rendered(text=text)
+
+
+def _without_html(text: str) -> str:
+    if "<" in text:
+        text = _TAG.sub("", _LINE_TAG.sub("\n", text)).strip("\n") or text
+    return _ENTITY.sub(lambda entity: html.unescape(entity.group()), text) if "&" in text else text
 
 
 def plain(text: str) -> str:

@@ -43,6 +43,8 @@ _BY_NAME = {
     "end": Command.END,
     "stop": Command.END,
     "cancel": Command.END,
+    "exit": Command.END,
+    "quit": Command.END,
     "privacy": Command.PRIVACY,
     "export": Command.EXPORT,
     "delete": Command.DELETE,

@@ -139,6 +139,23 @@ FRAMES = [
     "機器人：我在听。",
     "支持者（AI）：我在听。",
     "model\n我在听。",
+    "/no_think\n我在听。",
+    "analysisWe need to reply kindly.assistantfinal我在听。",
+    "<SPECIAL_11>Assistant\n我在听。",
+    '[TOOL_CALLS] [{"name": "a_tool_with_a_long_name", "arguments": {"with": "many words in them"}}]我在听。',
+    '<function_calls><invoke name="a"></invoke></function_calls>我在听。',
+    "> 💭 Thinking\n> 他很难过\n\n我在听。",
+    "咨询师说：我在听。",
+    "我在听。\n\n（注：以上回复仅供参考）",
+    "我在听。\n\n---\n注：我是一个语言模型。",
+    "我在听。\nNote: this reply shows empathy.",
+    "我在听。\n（字数：4）",
+    "我在听。\n\n【解析】这句话表达了共情。",
+    "我在听。（完）",
+    '{"reply": "我在听。"}',
+    '```json\n{\n  "response": "我在听。"\n}\n```',
+    "```\n我在听。\n```",
+    "<0x0A>我在听。",
 ]
 
 
@@ -202,6 +219,9 @@ INNOCENT = [
     "我想你可以试试看：\n1. 写下来\n2. 说出来",
     "I hear you. The user manual can wait.",
     "他说：你好。她说：再见。",
+    "我在听。\n注意休息。\n说明你很在乎。",
+    "（注意到了吗？你已经走了很远。）",
+    "{这样}写下来也行。",
 ]
 
 

@@ -26,7 +26,7 @@ from tenacity import (
 )
 
 from dialogue.process.proxies import choose
-from worker.engine.event_stream import StreamEvent, parts
+from worker.engine.event_stream import ReportedError, StreamEvent, parts
 from worker.engine.optional_fields import OptionalFields
 from worker.engine.output_collector import OutputCollector
 from worker.engine.port import (
@@ -59,7 +59,10 @@ _BUSY = frozenset({401, 403, 404, 408, 425, 429, *range(500, 600)} - {501, 505})
 _FINAL_AT_START = frozenset({400, 401, 403, 404, 405, 410, 501})
 _WITHOUT_LIST = frozenset({400, 403, 404, 405, 410, 501})
 """What servers without a list of models answer to the question for it."""
-_LENGTH_WORDS = ("context", "too long", "too large")
+_LENGTH_WORDS = (
+    *("context", "too long", "too large", "too many tokens", "input length", "prompt length", "token limit"),
+    *("maximum length", "input tokens exceed", "prompt tokens", "上下文", "过长", "超长", "超过模型"),
+)
 _FILTER_WORDS = ("content_filter", "content management policy", "content_policy", "sensitive content")
 _STOPS = ("[Round ", "求助者:", "求助者：")  # spares the server tokens; ReplyText knows all markers
 
@@ -159,7 +162,7 @@ class Completions:
         names = await self._model_names(self._client)
         if names is None:
             return
-        if self.model and self.model not in names:
+        if self.model and not any(_is_named(self.model, name) for name in names):
             raise ModelUnusable(f"{self._server.base_url} has no model {self.model}; it has {', '.join(names)}.")
         if not self.model and len(names) != 1:
             raise ModelUnusable(f"{self._server.base_url} has {len(names)} models; name one with MINDGLM_OPENAI_MODEL.")
@@ -220,31 +223,42 @@ class Completions:
             route = {AFFINITY: request.affinity}
             async with self._client.stream("POST", path, json=body, extensions=route) as response:
                 if response.status_code != httpx.codes.OK:
-                    await self._refuse(response, reply)
+                    said = b"" if response.status_code in _BUSY else await response.aread()
+                    self._refuse(response.status_code, said.decode(errors="replace"), reply)
                     return
                 async for part in parts(response.aiter_bytes()):
                     if reply.add(part):
                         return
+        except ReportedError as error:
+            if reply.has_begun:
+                raise
+            self._refuse(error.status, error.said, reply)
+            return
         except _TRANSIENT as error:
             if reply.has_begun:
                 raise EngineFailed(type(error).__name__) from error
             raise
         reply.end()
 
-    async def _refuse(self, response: httpx.Response, reply: "_Reply") -> None:
-        """Raises what the server means, or ends the reply where it is its content filter that speaks."""
-        if response.status_code in _BUSY:
+    def _refuse(self, status: int, said: str, reply: "_Reply") -> None:
+        """Raises what the server means, or ends the reply where it is its content filter that speaks.
+
+        `status` 0: it said so where the reply was to come.
+        """
+        if status in _BUSY:
             raise _Busy
-        said = (await response.aread()).decode(errors="replace").lower()
+        said = said.lower()
         if any(words in said for words in _FILTER_WORDS):
             reply.add(StreamEvent("", Finish.FILTERED))
             reply.end()
             return
         if any(words in said for words in _LENGTH_WORDS):
             raise _TooLong
-        if self._optional.take_back(response.status_code, said):
+        if self._optional.take_back(status, said):
             raise _Again
-        raise EngineFailed(f"the server refused the request with status {response.status_code}")
+        if not status:
+            raise _Busy
+        raise EngineFailed(f"the server refused the request with status {status}")
 
     def _question(self, request: Request, history: Sequence[Exchange]) -> tuple[str, dict[str, Any]]:
         body: dict[str, Any] = {
@@ -351,6 +365,11 @@ def _has_no_list(error: BaseException) -> bool:
     if isinstance(error, httpx.HTTPStatusError):
         return error.response.status_code in _WITHOUT_LIST
     return not isinstance(error, httpx.HTTPError | aiohttp.ClientError)
+
+
+def _is_named(model: str, listed: str) -> bool:
+    """Also where a list has the newest of several under a tag, or a folder before the name that requests have."""
+    return listed in {model, f"{model}:latest"} or listed.endswith(f"/{model}")
 
 
 def _names(answer: Any) -> list[str]:

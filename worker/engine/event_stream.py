@@ -25,8 +25,21 @@ _FINISHES = {
 _FAILURES = frozenset(
     {"error", "network_error", "abort", "aborted", "cancelled", "canceled", "timeout", "insufficient_system_resource"}
 )
+_ERROR_STATUSES = range(400, 600)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _FIRST_HALF = re.compile(r"[\ud800-\udbff]")
+
+
+class ReportedError(EngineFailed):
+    """The server reports an error where a reply was to come; `status` is 0 where it names none.
+
+    `said` may hold a person's words.
+    """
+
+    def __init__(self, status: int, said: str) -> None:
+        super().__init__("the server reported an error")
+        self.status = status
+        self.said = said
 
 
 class StreamEvent(NamedTuple):
@@ -41,7 +54,7 @@ class StreamEvent(NamedTuple):
 async def parts(chunks: AsyncIterable[bytes]) -> AsyncIterator[StreamEvent]:
     """The events up to ``[DONE]`` or the end; the former ends a reply also where no event told so.
 
-    Raises `EngineFailed` for what is no such stream, and for errors that the server reports.
+    Raises `EngineFailed` for what is no such stream, `ReportedError`.
     """
     pending, half = "", ""
     async for line in _lines(chunks):
@@ -92,8 +105,8 @@ def _parsed(text: str) -> dict[str, Any] | None:
 
 
 def _stream_event(event: dict[str, Any]) -> StreamEvent:
-    if event.get("error"):
-        raise EngineFailed("the server reported an error")
+    if error := event.get("error"):
+        raise ReportedError(_status(error) or _status(event), json.dumps(error, ensure_ascii=False))
     choice = _first_choice(event.get("choices"))
     said = _object(choice.get("delta")) or _object(choice.get("message"))
     usage = _object(event.get("usage"))
@@ -103,6 +116,11 @@ def _stream_event(event: dict[str, Any]) -> StreamEvent:
         _count(usage.get("prompt_tokens")),
         _count(usage.get("completion_tokens")),
     )
+
+
+def _status(error: object) -> int:
+    found = [_object(error).get(name) for name in ("code", "status", "status_code")]
+    return next((int(str(one)) for one in found if str(one).isdecimal() and int(str(one)) in _ERROR_STATUSES), 0)
 
 
 def _first_choice(choices: object) -> dict[str, Any]:
@@ -141,9 +159,9 @@ def _is_thought(part: dict[str, Any]) -> bool:
 
 
 def _finish(reason: object) -> Finish | None:
-    if not reason:
+    word = str(reason or "").lower()
+    if word in {"", "null", "none"}:  # the reply goes on
         return None
-    word = str(reason).lower()
     if word in _FAILURES:
         raise EngineFailed("the server broke off")
     return _FINISHES.get(word, Finish.STOP)

@@ -65,6 +65,13 @@ def alert(texts: Texts, conversation_id: UUID, link: str) -> Keyboard:
     return _rows([take, *opening])
 
 
+def links_apart(keyboard: Keyboard) -> tuple[list[str], Keyboard | None]:
+    """The addresses that buttons open, and the other buttons."""
+    every = [button for row in keyboard["inline_keyboard"] for button in row]
+    others = [button for button in every if "url" not in button]
+    return [button["url"] for button in every if "url" in button], _rows(others) if others else None
+
+
 def read_order(data: str) -> str | None:
     """What an admin would have written instead of pressing."""
     found = _TAKE.fullmatch(data)

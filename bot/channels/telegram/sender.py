@@ -191,8 +191,21 @@ class TelegramSender:
         self._begin(delivery_id)
 
     async def _send_message(self, place: TelegramChat, text: OwedText, reply: Reply | None) -> str:
+        keyboard = await self._buttons(place, text)
+        try:
+            return await self._send_with(place, text, reply, keyboard)
+        except BadRequest as error:
+            if keyboard is None or not _is_about_a_button(error):
+                raise
+            log.warning("button_refused", kind=text.kind)
+        # such as one that opens an address which the platform takes for none: its words are needed all the more
+        links, others = buttons.links_apart(keyboard)
+        return await self._send_with(place, replace(text, text="\n".join([text.text, *links])), reply, others)
+
+    async def _send_with(
+        self, place: TelegramChat, text: OwedText, reply: Reply | None, keyboard: buttons.Keyboard | None
+    ) -> str:
         only_to = _only_to(place, text)
-        buttons_under = await self._buttons(place, text)
 
         async def send(words: str, entities: Entities | None, *, to: int | None = only_to) -> int:
             return await self._bot.say(
@@ -200,7 +213,7 @@ class TelegramSender:
                 words,
                 entities=entities,
                 message_thread_id=place.thread_id,
-                reply_markup=buttons_under,
+                reply_markup=keyboard,
                 reply_parameters=reply,
                 receiver_user_id=to,
             )
@@ -208,7 +221,7 @@ class TelegramSender:
         try:
             return str(await send_formatted(text, send))
         except BadRequest as error:
-            if only_to is None or is_topic_gone(error):
+            if only_to is None or is_topic_gone(error) or _is_about_a_button(error):
                 raise
         # not in this chat: better seen by all than by nobody
         return str(await send_formatted(text, partial(send, to=None)))
@@ -287,6 +300,10 @@ def _fate(error: TelegramError, *, may_be_repeated: bool) -> TryLater | Undelive
     if may_be_repeated or never_arrived(error):
         return TryLater()
     return Undeliverable(UNKNOWN)
+
+
+def _is_about_a_button(error: BadRequest) -> bool:
+    return any(word in error.message.lower() for word in ("button", "keyboard", "reply markup", "reply_markup"))
 
 
 def _short_name(error: BadRequest) -> str:

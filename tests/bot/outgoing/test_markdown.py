@@ -22,6 +22,10 @@ from dialogue.storage.ids import new_id
         ("看 [这里](https://a.example/b) 吧", "看 这里 (https://a.example/b) 吧"),
         ("`呼吸`一下", "呼吸一下"),
         ("> 你说过的话\n\n我记得。", "你说过的话\n\n我记得。"),
+        ("我在听。<br>慢慢来。<br/>\n不急。", "我在听。\n慢慢来。\n不急。"),
+        ("<p>我在听。</p><p>慢慢来。</p>", "我在听。\n慢慢来。"),
+        ('<span style="color: red">我在</span><b>听</b>&nbsp;&amp; 等', "我在听\xa0& 等"),
+        ("<ul><li>写下来</li><li>说出来</li></ul>", "写下来\n说出来"),
     ],
 )
 def test_markup_is_taken_out_and_the_words_stay(text: str, words: str) -> None:
@@ -38,6 +42,7 @@ def test_markup_is_taken_out_and_the_words_stay(text: str, words: str) -> None:
         "（1）写下来；（2）说出来",
         "第一行\n第二行\n\n\n第三段",
         "12356、120",
+        "1 < 2，3 > 2，<3，<今天>，a&b，&amp",
     ],
 )
 def test_what_is_no_markdown_stays_as_it_is(text: str) -> None:

@@ -16,7 +16,18 @@ from typing import Any, TypeVar
 from tests.bot.telegram.flood import Flood
 from tests.bot.telegram.http import Answer, Dropped, post, serve
 from tests.bot.telegram.uploads import Uploads
-from tests.bot.telegram.wire import BOT, Fault, Refusal, Sent, buttons_of, chat_of, check_text, refused, shown_as
+from tests.bot.telegram.wire import (
+    BOT,
+    Fault,
+    Refusal,
+    Sent,
+    buttons_of,
+    chat_of,
+    check_buttons,
+    check_text,
+    refused,
+    shown_as,
+)
 from tests.services.listening import ListeningServer
 
 T = TypeVar("T")
@@ -287,6 +298,7 @@ class Telegram:
         if chat_id in self.blocked:
             raise Refusal(403, "Forbidden: bot was blocked by the user")
         check_text(fields["text"])
+        check_buttons(fields)
         self._next_message_id += 1
         sent = Sent(self._next_message_id, [fields["text"]], buttons_of(fields))
         sent.reply_to = fields.get("reply_parameters", {}).get("message_id")

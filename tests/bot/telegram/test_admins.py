@@ -55,6 +55,17 @@ def test_an_alarm_leads_to_a_takeover_and_back(open_clinic: Callable[..., Clinic
         assert words not in clinic.logs()
 
 
+def test_an_alarm_arrives_also_where_telegram_refuses_the_button_that_opens_the_console(
+    open_clinic: Callable[..., Clinic],
+) -> None:
+    clinic = open_clinic(MINDGLM_ADMINS=f"telegram:{ADMIN}", MINDGLM_CONSOLE_URL="https://console:8443").open()
+    clinic.telegram.write(PERSON, "我最近一直想自杀")
+    alert = last(clinic, ADMIN, "风险等级 2")
+    assert "https://console:8443/conversations/" in alert.text
+    clinic.telegram.press(ADMIN, alert, 0)
+    last(clinic, ADMIN, "你已接手")
+
+
 def test_voice_and_pictures_are_shown_to_the_human_who_holds_the_conversation(
     open_clinic: Callable[..., Clinic],
 ) -> None:

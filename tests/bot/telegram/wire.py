@@ -4,6 +4,7 @@ import json
 import time
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.bot.telegram.http import Answer
 
@@ -59,9 +60,19 @@ def check_text(text: str) -> None:
         raise Refusal(400, "Bad Request: message is too long")
 
 
+def check_buttons(fields: dict[str, Any]) -> None:
+    """An address without a dot is none to Telegram."""
+    for url in (button["url"] for button in _keyboard_of(fields) if "url" in button):
+        if "." not in (urlsplit(url).hostname or ""):
+            raise Refusal(400, f"Bad Request: inline keyboard button URL '{url}' is invalid: Wrong HTTP URL")
+
+
 def buttons_of(fields: dict[str, Any]) -> list[str]:
-    rows = fields.get("reply_markup", {}).get("inline_keyboard", [])
-    return [button["callback_data"] for row in rows for button in row]
+    return [button["callback_data"] for button in _keyboard_of(fields) if "callback_data" in button]
+
+
+def _keyboard_of(fields: dict[str, Any]) -> list[dict[str, str]]:
+    return [button for row in fields.get("reply_markup", {}).get("inline_keyboard", []) for button in row]
 
 
 def shown_as(chat_id: int, sent: Sent) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from tests.worker.engine.builders import request
 from tests.worker.engine.servers import engine_on
 from worker.engine import completions
 from worker.engine.openai import OpenAI
-from worker.engine.port import EngineFailed, Finish, ModelUnusable, Progress
+from worker.engine.port import EngineFailed, Exchange, Finish, ModelUnusable, Progress
 
 
 @dataclass
@@ -26,6 +26,8 @@ class Nasty:
     refuses: dict[str, tuple[int, str]] = field(default_factory=dict)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
+    instead: list[bytes] = field(default_factory=list)
+    refuses_system: str = ""
 
 
 class NastyServer(ThreadingHTTPServer):
@@ -55,7 +57,10 @@ class Handler(BaseHTTPRequestHandler):
             if name in body:
                 self._answer(status, words.encode(), "application/json")
                 return
-        self._answer(200, script.stream, script.content_type)
+        if script.refuses_system and "system" in [one["role"] for one in body["messages"]]:
+            self._answer(400, script.refuses_system.encode(), None)
+            return
+        self._answer(200, script.instead.pop(0) if script.instead else script.stream, script.content_type)
 
     def _answer(self, status: int, body: bytes, content_type: str | None) -> None:
         self.send_response(status)
@@ -118,6 +123,7 @@ def reply(stream: bytes, **options: Any) -> Progress:
         (b"data: ping\n\ndata: [HEARTBEAT]\n\n" + event("我在") + b"data: :\n\n" + event("听。") + END, "我在听。"),
         ('data: {"choices": {"index": 0, "delta": {"content": "我在听。"}}}\n\n'.encode() + END, "我在听。"),
         (event("我在听。") + b"data: [done]\n\n", "我在听。"),
+        (event("我在", finish_reason="null") + event("听。", finish_reason="None") + END, "我在听。"),
         (
             rb'data: {"choices": [{"delta": {"content": "\ud83d"}}]}'
             b"\n\n"
@@ -193,6 +199,64 @@ def test_optional_fields_that_a_server_refuses_are_left_out_from_then_on(words: 
             assert list(engine.stream(request()))[-1].text == "我在听。"
     assert len(script.bodies) == 3
     assert not left_out & script.bodies[-1].keys()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "System role not supported",
+        "After the optional system message, conversation roles must alternate user/assistant/user/assistant/...",
+        "Developer instruction is not enabled for models/gemma-3",
+    ],
+)
+def test_where_a_model_has_no_place_for_an_instruction_it_stands_before_the_persons_words(words: str) -> None:
+    script = Nasty(stream=event("我在听。") + END, refuses_system=words)
+    with connected(script) as engine:
+        for _ in range(2):
+            assert list(engine.stream(request(instruction="你是支持者。")))[-1].text == "我在听。"
+    assert len(script.bodies) == 3
+    (first, *_others) = script.bodies[-1]["messages"]
+    assert first["role"] == "user"
+    assert first["content"].startswith("你是支持者。\n\n")
+
+
+@pytest.mark.parametrize("words", ["streaming is not supported", "This model does not support stream", "不支持流式"])
+def test_a_server_that_cannot_stream_answers_as_a_whole(words: str) -> None:
+    whole = '{"choices": [{"message": {"content": "我在听。"}, "finish_reason": "stop"}]}'.encode()
+    script = Nasty(stream=whole, refuses={"stream": (400, words)})
+    with connected(script) as engine:
+        assert list(engine.stream(request()))[-1].text == "我在听。"
+    assert not {"stream", "stream_options"} & script.bodies[-1].keys()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        b'data: {"error": {"message": "rate limited", "code": 429}}\n\n',
+        b'data: {"error": "overloaded"}\n\n',
+        b'{"error": {"message": "upstream went away", "code": "502"}}',
+    ],
+)
+def test_an_error_in_the_place_of_a_reply_is_a_spell_like_others(error: bytes) -> None:
+    script = Nasty(stream=event("我在听。") + END, instead=[error])
+    with connected(script) as engine:
+        assert list(engine.stream(request()))[-1].text == "我在听。"
+
+
+def test_a_prompt_that_is_too_long_may_be_told_in_the_place_of_a_reply() -> None:
+    error = b'data: {"error": {"message": "maximum context length is 8192 tokens", "code": 400}}\n\n'
+    script = Nasty(stream=event("我在听。") + END, instead=[error])
+    with connected(script) as engine:
+        history = (Exchange("在吗", "在"), Exchange("我睡不着", "我在听"))
+        assert list(engine.stream(request(history=history)))[-1].text == "我在听。"
+    assert [len(body["messages"]) for body in script.bodies] == [5, 3]
+
+
+@pytest.mark.parametrize(("listed", "model"), [("qwen2.5:latest", "qwen2.5"), ("models/gemini-flash", "gemini-flash")])
+def test_a_model_is_known_by_the_name_that_requests_have(listed: str, model: str) -> None:
+    models = (200, json.dumps({"data": [{"id": listed}, {"id": "another"}]}))
+    with connected(Nasty(models=models, stream=event("我在听。") + END), model=model) as engine:
+        assert list(engine.stream(request()))[-1].text == "我在听。"
 
 
 def test_the_newer_name_of_a_limit_is_used_where_a_server_asks_for_it() -> None:
