@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select
 
-from dialogue.core import sending
+from dialogue.core import budgets, sending
 from dialogue.core.budgeted import Claimed, claim_within_budget
 from dialogue.messages import Address, Allowance
 from dialogue.states import DeliveryKind, DeliveryState
@@ -143,3 +143,15 @@ def test_crisis_words_stand_before_what_waits(rooms: Rooms) -> None:
     assert len(send_all(rooms)) == SENDS - 1
     owe(rooms, "危机中", DeliveryKind.CRISIS)
     assert send_all(rooms) == ["危机中"]
+
+
+@pytest.mark.parametrize("has_colleagues", [True, False])
+def test_who_has_colleagues_is_said_by_the_channel_and_not_by_its_account(
+    rooms: Rooms, *, has_colleagues: bool
+) -> None:
+    now, place = rooms.clock(), Address(channel=CHANNEL, account="one", chat_id="小王")
+    allowance = Allowance(sends=1, until=now + timedelta(minutes=1), has_colleagues=has_colleagues)
+    rooms.receive(replace(message(who="小王"), address=place, sent_at=now, allowance=allowance))
+    with rooms.database.read() as session:
+        assert budgets.has_colleagues(session, place) is has_colleagues
+        assert not budgets.has_colleagues(session, replace(place, chat_id="小李"))
