@@ -28,14 +28,24 @@ _FORMATS = ("DEFAULT_STRING", "ENVVAR_STRING")
 
 def run(app: typer.Typer, sentences: Sentences, arguments: list[str] | None = None) -> None:
     """Run the command line; ends by `SystemExit`."""
+    call(spoken(app, sentences), sentences, arguments)
+
+
+def spoken(app: typer.Typer, sentences: Sentences) -> Any:
+    """The command line as click runs it, in that language."""
     command = typer.main.get_command(app)
     for each in commands(command):
         _format_late(each, sentences)
+        if sentences.locale != "en":
+            _translate(each, sentences)
+    return command
+
+
+def call(command: Any, sentences: Sentences, arguments: list[str] | None) -> None:
+    """Run what `spoken` made; ends by `SystemExit`."""
     if sentences.locale == "en":
         command(arguments)
         return
-    for each in commands(command):
-        _translate(each, sentences)
     try:
         status = command.main(arguments, prog_name="mindglm", standalone_mode=False)
     except typer.Abort:

@@ -18,9 +18,9 @@ _KEYS = re.compile(r"[a-z_]+(?:\{\})?|\S+/\S+")
 def shown() -> dict[str, str]:
     """Each template, and a file that has it."""
     found: dict[str, str] = {}
-    for path, tree in _trees().items():
+    for path, nodes in _nodes().items():
         is_settings = path.name == "settings.py"
-        for node in ast.walk(tree):
+        for node in nodes:
             for template in _templates(node, is_settings=is_settings):
                 found.setdefault(template, str(path.relative_to(ROOT)))
     return found
@@ -83,7 +83,7 @@ def _raised_bare(node: ast.Raise) -> str:
 @cache
 def _errors() -> dict[str, str | None]:
     """The expected errors below those known, with what they say when nothing else is said."""
-    classes = [node for tree in _trees().values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    classes = [node for nodes in _nodes().values() for node in nodes if isinstance(node, ast.ClassDef)]
     found: dict[str, str | None] = {}
     size = -1
     while len(found) != size:
@@ -95,6 +95,21 @@ def _errors() -> dict[str, str | None]:
 
 
 @cache
-def _trees() -> dict[Path, ast.Module]:
+def _nodes() -> dict[Path, list[ast.AST]]:
+    """What may show a sentence: the other nodes are nineteen in twenty."""
     files = (path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-    return {path: ast.parse(path.read_text("utf-8")) for path in files}
+    return {path: list(_telling(ast.parse(path.read_text("utf-8")))) for path in files}
+
+
+def _telling(tree: ast.AST) -> Iterator[ast.AST]:
+    """As `ast.walk`, in half of its time and in another order."""
+    left = [tree]
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.Raise | ast.Call | ast.ClassDef):
+            yield node
+        for value in vars(node).values():
+            if isinstance(value, list):
+                left += [each for each in value if isinstance(each, ast.AST)]
+            elif isinstance(value, ast.AST):
+                left.append(value)

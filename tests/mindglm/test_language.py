@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,16 @@ def paths(command: Any, so_far: tuple[str, ...] = ()) -> Iterator[tuple[str, ...
         yield from paths(each, (*so_far, name))
 
 
+@cache
+def commands(language: str) -> Any:
+    """Made once: that takes longer than showing the help of one of them."""
+    return speaking.spoken(app, sentences(language))
+
+
 def run(arguments: list[str], spoken: Sentences, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     """The exit status and what is shown."""
     with pytest.raises(SystemExit) as ended:
-        speaking.run(app, spoken, arguments)
+        speaking.call(commands(spoken.locale), spoken, arguments)
     told = capsys.readouterr()
     return int(ended.value.code or 0), told.out + told.err
 
