@@ -27,7 +27,6 @@ LOCKS = [ROOT / "requirements" / f"{name}.txt" for name in ("runtime", "dev", "b
 RUN_BY_ALEMBIC = "migrations.env"
 
 MODEL_LIBRARIES = {"torch", "transformers"}
-MODEL_PACKAGES = {"training", "worker"}
 PLATFORM_LIBRARIES = {"telegram", "wechaty", "wechaty_puppet"}
 FOREIGN = {
     "bot": MODEL_LIBRARIES,
@@ -38,6 +37,9 @@ FOREIGN = {
 }
 """What no module of a package may load."""
 SHARED = ["pydantic_settings", "sqlalchemy.orm", "structlog"]
+LIGHT = [["care", "dialogue", "console"], ["bot", "mindglm", "migrations"]]
+WITH_MODELS = [["worker", "training"]]
+"""The packages that one process imports: each may load what those before it may, or is free to load anything."""
 
 
 def sources() -> Iterator[Path]:
@@ -57,12 +59,15 @@ def refuse(event, arguments):
     if event in FORBIDDEN:
         raise RuntimeError(f"{event} while importing")
 
-def import_all(names, result):
+def import_all(packages, result):
     try:
-        for name in names:
-            importlib.import_module(name)
-        assert threading.active_count() == 1, threading.enumerate()
-        result.write(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - before})))
+        loaded = {}
+        for package, names in packages:
+            for name in names:
+                importlib.import_module(name)
+            assert threading.active_count() == 1, threading.enumerate()
+            loaded[package] = sorted({name.partition(".")[0] for name in set(sys.modules) - before})
+        json.dump(loaded, result)
         result.close()
         os._exit(0)
     except BaseException:
@@ -75,19 +80,19 @@ for name in wanted["shared"]:
     importlib.import_module(name)
 sys.addaudithook(refuse)
 loaded = {}
-for package, names in wanted["packages"].items():
+for packages in wanted["packages"]:
     reading, writing = os.pipe()
     if os.fork() == 0:
-        import_all(names, os.fdopen(writing, "w"))
+        import_all(packages, os.fdopen(writing, "w"))
     os.close(writing)
     with os.fdopen(reading) as result:
         told = result.read()
     _, status = os.wait()
-    assert status == 0, package
-    loaded[package] = json.loads(told)
+    assert status == 0, [package for package, _ in packages]
+    loaded |= json.loads(told)
 json.dump(loaded, sys.stdout)
 """
-"""A process that imports the libraries that the packages share, and forks for each of them.
+"""A process that imports the libraries that the packages share, and forks for each row of them.
 
 What a library does is its own affair: torch's CUDA build asks ldconfig where its libraries are.
 """
@@ -98,8 +103,10 @@ def modules(package: str) -> list[str]:
     return [package, *(module.name for module in found if module.name != RUN_BY_ALEMBIC)]
 
 
-def imported_by(packages: dict[str, list[str]], directory: Path, *, shared: Iterable[str] = ()) -> dict[str, set[str]]:
-    """The top-level packages that a bare process loads for the modules of each package."""
+def imported_by(
+    packages: list[list[tuple[str, list[str]]]], directory: Path, *, shared: Iterable[str] = ()
+) -> dict[str, set[str]]:
+    """The top-level packages that a bare process loads for the modules of each package and those before it in a row."""
     done = subprocess.run(
         [sys.executable, "-B", "-c", IMPORT_ALONE],
         input=json.dumps({"shared": list(shared), "packages": packages}),
@@ -114,26 +121,26 @@ def imported_by(packages: dict[str, list[str]], directory: Path, *, shared: Iter
 
 
 @pytest.mark.parametrize(
-    ("packages", "shared"),
-    [
-        (sorted(set(PACKAGES) - MODEL_PACKAGES), SHARED),
-        (sorted(MODEL_PACKAGES), [*SHARED, "torch", "transformers.models.glm.modeling_glm"]),
-    ],
+    ("rows", "shared"),
+    [(LIGHT, SHARED), (WITH_MODELS, [*SHARED, "torch", "transformers.models.glm.modeling_glm"])],
     ids=["light", "with models"],
 )
 def test_importing_needs_no_network_and_no_settings_and_stays_on_its_floor(
-    packages: list[str], shared: list[str], tmp_path: Path
+    rows: list[list[str]], shared: list[str], tmp_path: Path
 ) -> None:
-    loaded = imported_by({package: modules(package) for package in packages}, tmp_path, shared=shared)
-    assert {package: loaded[package] & FOREIGN.get(package, set()) for package in packages} == {
-        package: set() for package in packages
-    }
+    loaded = imported_by([[(name, modules(name)) for name in row] for row in rows], tmp_path, shared=shared)
+    assert sorted(loaded) == sorted(name for row in rows for name in row)
+    assert not {name: foreign for name in loaded if (foreign := loaded[name] & FOREIGN.get(name, set()))}
     assert not list(tmp_path.iterdir())
+
+
+def test_every_package_is_imported_so() -> None:
+    assert sorted(name for row in (*LIGHT, *WITH_MODELS) for name in row) == sorted(PACKAGES)
 
 
 def test_the_command_line_answers_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
     heavy = {"torch", "transformers", "celery", "sqlalchemy", "telegram", "pydantic"}
-    loaded = imported_by({"mindglm": ["mindglm.commands"]}, tmp_path)
+    loaded = imported_by([[("mindglm", ["mindglm.commands"])]], tmp_path)
     assert loaded["mindglm"].isdisjoint(heavy)
 
 
