@@ -1,6 +1,6 @@
 """A week of a practice, kept by each older version in its own schema, is all there after the upgrade, and readable."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -69,19 +69,11 @@ def _fill(database: Database, keys: MasterKeys) -> None:
         second_factor.renew_recovery_codes(session, staff_id, now=NOW)
 
 
-@pytest.fixture
-def database(each_empty_database: str) -> Iterator[Database]:
-    opened = connect(each_empty_database)
-    yield opened
-    opened.close()
-
-
 @pytest.mark.parametrize("revision", OLDER)
 def test_an_older_versions_week_is_all_there_after_the_upgrade(
-    database: Database, week: WrittenWeek, revision: str
+    database_at: Callable[[str], Database], week: WrittenWeek, revision: str
 ) -> None:
-    with database.engine.begin() as connection:
-        schema.begin_at(connection, revision)
+    database = database_at(revision)
     kept = _tables_of(database)
     with database.engine.begin() as connection:
         for table in kept:

@@ -16,6 +16,7 @@ import migrations
 from dialogue.errors import SchemaMismatch
 from dialogue.storage import schema
 from dialogue.storage.database import Database, connect
+from tests.migrations.conftest import migrate
 from tests.patience import wait_until
 
 FILES = sorted(Path(migrations.__path__[0], "versions").glob("[0-9]*.py"))
@@ -34,8 +35,8 @@ VALUES: dict[type[TypeEngine[Any]], Callable[[], object]] = {
 
 
 @pytest.fixture
-def database(each_empty_database: str) -> Iterator[Database]:
-    opened = connect(each_empty_database)
+def database(each_database: str) -> Iterator[Database]:
+    opened = connect(each_database)
     yield opened
     opened.close()
 
@@ -76,11 +77,12 @@ class Predecessor:
 
 
 @pytest.mark.parametrize("file", FILES[1:], ids=lambda file: file.stem)
-def test_what_the_version_before_writes_is_taken_after_the_migration(database: Database, file: Path) -> None:
+def test_what_the_version_before_writes_is_taken_after_the_migration(
+    database_at: Callable[[str], Database], file: Path
+) -> None:
     number = FILES.index(file)
     before, after = FILES[number - 1].stem[:4], file.stem[:4]
-    with database.engine.begin() as connection:
-        schema.begin_at(connection, before)
+    database = database_at(before)
     predecessor = Predecessor(database)
     predecessor.write()
     migrate(database, after)
@@ -88,20 +90,8 @@ def test_what_the_version_before_writes_is_taken_after_the_migration(database: D
     assert predecessor.read() >= 2
 
 
-def migrate(database: Database, revision: str) -> None:
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", migrations.__path__[0])
-    with database.engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-
-
-def test_the_first_version_goes_on_serving_while_all_migrations_run(database: Database) -> None:
-    with database.engine.begin() as connection:
-        schema.begin_at(connection, FILES[0].stem[:4])
+def test_the_first_version_goes_on_serving_while_all_migrations_run(database_at: Callable[[str], Database]) -> None:
+    database = database_at(FILES[0].stem[:4])
     predecessor = Predecessor(database)
     is_over = threading.Event()
     troubles: list[Exception] = []
@@ -137,7 +127,6 @@ def test_a_migration_that_takes_something_away_says_who_can_still_serve(file: Pa
 
 
 def as_if_newer(database: Database, *, oldest: str) -> None:
-    schema.upgrade(database)
     with database.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
         connection.execute(text("UPDATE compatibility SET oldest_schema = :oldest"), {"oldest": oldest})
