@@ -79,7 +79,7 @@ def _run_in_processes(config: pytest.Config, said: str) -> None:
 
 def _process_count() -> int:
     """More than there are cores: many tests wait for processes of their own, and forks cost little."""
-    return min(2 * (os.cpu_count() or 1) + 1, _MAX_PROCESSES)
+    return min(3 * (os.cpu_count() or 1), _MAX_PROCESSES)
 
 
 def _configure(configure: Callable[..., None], **settings: Any) -> None:
@@ -100,6 +100,7 @@ def _prepare_for_forks(config: pytest.Config) -> None:
     """Else each process would do it for itself."""
     for name in _USED_BY_MANY:
         importlib.import_module(name)
+    zygote.warm()
     migrated_file()
     if postgres := config.stash.get(_POSTGRES, None):
         postgres.urls()

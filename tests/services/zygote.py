@@ -313,8 +313,8 @@ def _become(order: Order) -> None:
     sys.argv[1:] = order.arguments
 
 
-def _warm() -> None:
-    """What each process reads and compiles when it starts, and does not change: half of a start."""
+def warm() -> None:
+    """What each process of ours reads and compiles when it starts, and does not change: half of a start."""
     from care import guard, judge, screening, texts
 
     screening.warm()
@@ -327,7 +327,7 @@ def _warm() -> None:
 def main() -> None:
     for name in _PRELOADED:
         importlib.import_module(name)
-    _warm()
+    warm()
     gc.freeze()
     order = _serve([_Client(int(descriptor)) for descriptor in sys.argv[1:]])
     if order is not None:
