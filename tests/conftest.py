@@ -32,6 +32,7 @@ from tests.services.migrated import migrate, migrated_file
 from tests.services.postgres import PostgresServer
 from tests.services.prepared_postgres import PreparedPostgres
 from tests.services.statements import share_compiled_statements
+from tests.services.unicode_tables import UnicodeTables
 from tests.services.valkey import ValkeyServer
 
 Server = TypeVar("Server", PostgresServer, ValkeyServer)
@@ -43,6 +44,7 @@ _USED_BY_MANY = ("httpcore", "peft", "tensorboardX")
 _NUMBER = pytest.StashKey[int]()
 """Of the process that runs tests, where there are several; from 0."""
 _POSTGRES = pytest.StashKey[PreparedPostgres]()
+_UNICODE = pytest.StashKey[UnicodeTables]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -71,6 +73,7 @@ def _run_in_processes(config: pytest.Config, said: str) -> None:
         zygote.use(number)
 
     zygote.share(count)
+    config.stash[_UNICODE] = UnicodeTables(_ROOT / ".hypothesis")
     if "TEST_DATABASE_URL" not in os.environ:
         config.stash[_POSTGRES] = PreparedPostgres()
     plugin = Parallel(count, after_fork, learns_slow_files=config.getoption("learn_slow_files"))
@@ -101,6 +104,7 @@ def _prepare_for_forks(config: pytest.Config) -> None:
     for name in _USED_BY_MANY:
         importlib.import_module(name)
     zygote.warm()
+    config.stash[_UNICODE].wait()
     migrated_file()
     if postgres := config.stash.get(_POSTGRES, None):
         postgres.urls()
