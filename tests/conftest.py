@@ -82,7 +82,7 @@ def _run_in_processes(config: pytest.Config, said: str) -> None:
 
 def _process_count() -> int:
     """More than there are cores: many tests wait for processes of their own, and forks cost little."""
-    return min(3 * (os.cpu_count() or 1), _MAX_PROCESSES)
+    return min(3 * (os.cpu_count() or 1) + 1, _MAX_PROCESSES)
 
 
 def _configure(configure: Callable[..., None], **settings: Any) -> None:

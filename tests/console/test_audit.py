@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,7 @@ def writers() -> set[str]:
     return {name for value in given if (name := _text(value, constants)) and ":" not in name}
 
 
+@cache
 def product() -> list[ast.Module]:
     """The source of what writes into the audit."""
     files = [file for top in ("bot", "console", "dialogue", "mindglm") for file in (ROOT / top).rglob("*.py")]
@@ -128,9 +130,10 @@ def written() -> set[str]:
     return {
         action
         for tree in trees
+        for known in [constants | _constants(tree)]
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
-        for action in _actions(node, constants | _constants(tree))
+        for action in _actions(node, known)
     }
 
 
