@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import warnings
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -48,10 +48,10 @@ class Parallel:
         self._after_fork = after_fork
         self._children: dict[Connection, _Child] = {}
         self._learns_slow_files = learns_slow_files
-        self._seconds: Counter[str] = Counter()
+        self._seconds: defaultdict[str, float] = defaultdict(float)
         self._idle_since: float | None = None
         self._tail_seconds = 0.0
-        self._in_tail: Counter[str] = Counter()
+        self._in_tail: defaultdict[str, float] = defaultdict(float)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
@@ -79,7 +79,7 @@ class Parallel:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._tail_seconds > _LONG_TAIL_SECONDS:
-            ((slowest, _),) = self._in_tail.most_common(1)
+            slowest = max(self._in_tail, key=lambda test: self._in_tail[test])
             terminalreporter.write_line(
                 f"For the last {self._tail_seconds:.0f} seconds not all processes had tests to run; "
                 f"the slowest then was {slowest}. In a whole run --learn-slow-files lets such tests begin early."
