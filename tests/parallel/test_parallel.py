@@ -1,5 +1,6 @@
 """What `pytest --processes` promises, by a run of its own over a few tests."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,8 @@ def run(directory: Path, tests: str, *options: str) -> str:
         """)
     )
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(directory), *options]
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
     return f"{done.stdout}\n{done.stderr}\nstatus {done.returncode}"
 
 
