@@ -26,9 +26,9 @@ _LOAD = "_load_unlocked"
 
 def import_adapter() -> None:
     """As `mindglm telegram` does."""
-    from mindglm import lean
+    from mindglm import docstrings, lean
 
-    with lean.services():
+    with docstrings.left_out(), lean.services():
         from bot.channels import registry
         from mindglm import adapters
 
@@ -38,9 +38,9 @@ def import_adapter() -> None:
 
 def import_worker() -> None:
     """As `mindglm worker` does."""
-    from mindglm import lean
+    from mindglm import docstrings, lean
 
-    with lean.services():
+    with docstrings.left_out(), lean.services():
         importlib.import_module("mindglm.worker")
 
 

@@ -42,13 +42,16 @@ def _is_platform(name: str) -> bool:
 
 def _listen(name: str) -> int:
     """Processes that run for months, without the command line's libraries. Returns the exit status."""
-    with lean.services():
-        from bot.channels import registry
-        from mindglm import adapters
+    from mindglm import docstrings
 
-        (channel,) = (each for each in registry.platforms() if each.name == name)
-        adapters.load(channel)
-    return adapters.run(channel)
+    with docstrings.left_out():
+        with lean.services():
+            from bot.channels import registry
+            from mindglm import adapters
+
+            (channel,) = (each for each in registry.platforms() if each.name == name)
+            adapters.load(channel)
+        return adapters.run(channel)
 
 
 def _talk(options: list[str]) -> int:
@@ -63,11 +66,14 @@ def _talk(options: list[str]) -> int:
 
 
 def _answer() -> int:
-    with lean.services():
-        from mindglm import unknown_settings, worker
+    from mindglm import docstrings
 
-    unknown_settings.warn()
-    return worker.run(concurrency=None, name=None)
+    with docstrings.left_out():
+        with lean.services():
+            from mindglm import unknown_settings, worker
+
+        unknown_settings.warn()
+        return worker.run(concurrency=None, name=None)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,15 @@ UNUSED_BY_ADAPTERS = ("colorama", "greenlet", "opentelemetry", "pygments", "rich
 LATE_IN_ADAPTERS = {
     "redis.asyncio.cluster": ("ClusterNode", "RedisCluster", "_ClusterNodePoolAdapter"),
     "redis.cluster": ("RedisCluster",),
+    "sqlalchemy.dialects.postgresql.asyncpg": (),
+    "sqlalchemy.dialects.postgresql.pg8000": (),
+    "sqlalchemy.dialects.postgresql.psycopg2": (),
+    "sqlalchemy.dialects.postgresql.psycopg2cffi": (),
+    "sqlalchemy.dialects.sqlite.aiosqlite": (),
+    "sqlalchemy.dialects.sqlite.pysqlcipher": (),
     "telegram.request._httpxrequest": ("HTTPXRequest",),
 }
-"""What libraries import for clients that we never make: of a cluster, and python-telegram-bot's over httpx."""
+"""What libraries import for clients that we never make: of a cluster, python-telegram-bot's over httpx, and drivers."""
 UNUSED_BY_HELP = ("attr",)
 """Optional imports of rich, which formats the help."""
 LATE_IN_HELP = {"rich.markdown": ("Markdown",), "rich.traceback": ("Traceback",)}
@@ -24,7 +30,7 @@ LATE_IN_HELP = {"rich.markdown": ("Markdown",), "rich.traceback": ("Traceback",)
 @contextmanager
 def services() -> Iterator[None]:
     """What an adapter, a worker or a supervisor imports in this block leaves out what none of them uses."""
-    with without(*UNUSED_BY_ADAPTERS), late(LATE_IN_ADAPTERS):
+    with without(*UNUSED_BY_ADAPTERS), late(LATE_IN_ADAPTERS), late_table("html.entities", "html5"):
         yield
 
 
@@ -56,6 +62,40 @@ def late(names: Mapping[str, Sequence[str]]) -> Iterator[None]:
     finally:
         for module in modules:
             del sys.modules[module]
+
+
+@contextmanager
+def late_table(module: str, name: str) -> Iterator[None]:
+    """What is imported in this block finds this module with this one dictionary, imported when it is looked into."""
+    if module in sys.modules:
+        yield
+        return
+    made = sys.modules[module] = ModuleType(module)
+    setattr(made, name, _LateTable(module, name))
+    try:
+        yield
+    finally:
+        del sys.modules[module]
+
+
+class _LateTable(Mapping[Any, Any]):
+    """Stands for a dictionary: html's has every name of a character, for text that hardly anybody sends."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self._module = module
+        self._name = name
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._meant()[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._meant())
+
+    def __len__(self) -> int:
+        return len(self._meant())
+
+    def _meant(self) -> Any:
+        return getattr(import_module(self._module), self._name)
 
 
 def _late_module(module: str, classes: Sequence[str]) -> ModuleType:

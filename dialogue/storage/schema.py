@@ -40,7 +40,9 @@ def upgrade(database: Database) -> None:
 
     Raises `SchemaMismatch` if the database is too new for this code, `DatabaseUnavailable` if a table stays locked.
     """
-    from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random  # who only checks needs none of it
+    if _is_served(database):
+        return
+    from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random  # most starts find nothing missing
 
     patiently = Retrying(
         retry=retry_if_exception(_is_lock_conflict),
@@ -72,12 +74,18 @@ def upgrade_at(url: str) -> None:
         database.close()
 
 
+def _is_served(database: Database) -> bool:
+    """Whether it has this code's schema or a compatible newer one. Raises `SchemaMismatch` where it is too new."""
+    with reachable(), database.engine.connect() as connection:
+        return current(connection) == known()[-1] or is_ahead(connection)
+
+
 def check(database: Database) -> None:
     """Raises `SchemaMismatch` unless the database has this code's schema or a compatible newer one."""
+    if _is_served(database):
+        return
     with reachable(), database.engine.connect() as connection:
         found = current(connection)
-        if found == known()[-1] or is_ahead(connection):
-            return
     if found is None:
         raise SchemaMismatch("The database has no schema yet: run `mindglm migrate`.")
     raise SchemaMismatch(f"The database has schema {found}, this code needs {known()[-1]}: run `mindglm migrate`.")

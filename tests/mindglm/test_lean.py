@@ -5,9 +5,9 @@ from mindglm.lean import LATE_IN_ADAPTERS, UNUSED_BY_ADAPTERS
 
 PROGRAM = """
 import sys
-from mindglm import lean
+from mindglm import docstrings, lean
 
-with lean.services():
+with docstrings.left_out(), lean.services():
     from bot.channels import registry
     from mindglm import adapters
     for channel in registry.platforms():
@@ -18,6 +18,14 @@ print(*sorted(name for name in unused if name in sys.modules))
 import rich, yaml
 from redis.cluster import RedisCluster
 from telegram.request import HTTPXRequest
+import html
+import telegram
+import telegram.error
+import sqlalchemy
+assert html.unescape("&amp;&notin;") == "&\u2209" and "html.entities" in sys.modules
+assert (telegram.Bot.send_message.__doc__, telegram.Bot.__doc__, sqlalchemy.select.__doc__) == (None, None, None)
+import dialogue.errors
+assert dialogue.errors.DatabaseUnavailable.__doc__
 print(rich.__name__, yaml.__name__, RedisCluster.__module__, type(HTTPXRequest()).__name__)
 """
 
