@@ -161,7 +161,8 @@ class Courier:
             self._wake.clear()
             if await self._has_started_all_due():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), self._poll_seconds)
+                    async with asyncio.timeout(self._poll_seconds):  # `wait_for` would wake another task first
+                        await self._wake.wait()
             await self._gather()
         await self._wait_for(self._sending)
         await self._mark_only()

@@ -71,10 +71,11 @@ class Poller:
         Raises `TokenRefused`, and `Deaf` when retries do not help.
         """
         trouble_count = break_count = 0
+        stop = asyncio.create_task(self._stopping.wait())
         try:
             while not self._stopping.is_set():
                 try:
-                    await self._round()
+                    await self._round(stop)
                 except Deaf:
                     raise
                 except InvalidToken as error:
@@ -94,26 +95,26 @@ class Poller:
                 else:
                     trouble_count = break_count = 0
         finally:
+            await end_tasks((stop,))
             if self._under_way:
                 await asyncio.wait(self._under_way)
 
-    async def _round(self) -> None:
-        updates = await self._fetch()
+    async def _round(self, stop: asyncio.Task[Any]) -> None:
+        updates = await self._fetch(stop)
         accepted(self._refusals, self._health)
         self._health.heard()
         has_news = self.begin(updates)
         await self.progress(_MOMENT_SECONDS if has_news else _LONG_MOMENT_SECONDS)
 
-    async def _fetch(self) -> list[dict[str, Any]]:
+    async def _fetch(self, stop: asyncio.Task[Any]) -> list[dict[str, Any]]:
         """Poll once; empty if stopped while waiting."""
         poll = asyncio.create_task(self._api.raw_updates(self._offset))
-        stop = asyncio.create_task(self._stopping.wait())
         try:
             async with asyncio.timeout(_STUCK_SECONDS):
                 await asyncio.wait({poll, stop}, return_when=asyncio.FIRST_COMPLETED)
             return poll.result() if poll.done() else []
         finally:
-            await end_tasks((poll, stop))
+            await end_tasks((poll,))
 
     def begin(self, updates: list[dict[str, Any]]) -> bool:
         """Start processing the new ones; returns whether there are any."""
