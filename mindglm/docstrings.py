@@ -23,7 +23,8 @@ _LIBRARIES = frozenset(
         *("pydantic", "pydantic_settings", "redis", "sqlalchemy", "structlog", "telegram", "vine", "yarl"),
     }
 )
-"""Whose docstrings nothing reads at run time. Python's own library and ours lose those of functions only."""
+"""Whose docstrings nothing reads at run time."""
+_OF_CLASSES_TOO = frozenset({"redis", "telegram"})
 _KNOWN = _LIBRARIES | sys.stdlib_module_names | {"bot", "care", "dialogue", "worker"}
 
 _READ_AT_IMPORT = frozenset(f"sqlalchemy.{part}.events" for part in ("engine", "orm", "pool", "sql"))
@@ -94,7 +95,7 @@ class _Loader(SourceFileLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         super().exec_module(module)
-        if module.__name__.partition(".")[0] in _LIBRARIES:
+        if module.__name__.partition(".")[0] in _OF_CLASSES_TOO:
             for each in vars(module).values():
                 if isinstance(each, type) and each.__module__ == module.__name__:
                     _leave_out_of(each)
