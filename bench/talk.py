@@ -1,6 +1,8 @@
 """Twenty-five conversations with a model as it is served: does it answer what was said, does it repeat itself?
 
     python -m bench.talk                                  # the bundled model
+    python -m bench.talk --no-retrieval                   # its own words alone
+    python -m bench.talk --conversations bench/more_conversations.jsonl
     python -m bench.talk --model DIR --guidance 1 --show
     python -m bench.talk --human corpus/held_out.jsonl.gz # the same measures on people's (published) replies
 
@@ -76,6 +78,8 @@ def measures(answered: Sequence[Answered], checked: Guard) -> dict[str, Any]:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", help="a model's directory; by default the bundled one")
+    parser.add_argument("--conversations", type=Path, default=_CONVERSATIONS)
+    parser.add_argument("--retrieval", action=argparse.BooleanOptionalAction, help="as MINDGLM_RETRIEVAL")
     parser.add_argument("--guidance", type=float, help="as MINDGLM_GUIDANCE")
     parser.add_argument("--temperature", type=float)
     parser.add_argument("--top-p", type=float)
@@ -91,14 +95,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _talk(options: argparse.Namespace) -> tuple[list[Answered], dict[str, Any]]:
     torch.manual_seed(options.seed)
-    names = ("model", "guidance", "temperature", "top_p", "threads")
+    names = ("model", "guidance", "temperature", "top_p", "threads", "retrieval")
     changes = {name: value for name in names if (value := getattr(options, name)) is not None}
     settings = WorkerSettings.read().model_copy(update=changes)
     engine = Batched(lambda: assemble(settings, capacity=options.at_once), capacity=options.at_once)
     began = time.monotonic()
     engine.start()
     loaded = time.monotonic()
-    conversations = [json.loads(line) for line in _CONVERSATIONS.read_text(encoding="utf-8").splitlines()]
+    conversations = [json.loads(line) for line in options.conversations.read_text(encoding="utf-8").splitlines()]
     try:
         with ThreadPoolExecutor(options.at_once) as pool:
             held = pool.map(
@@ -117,7 +121,8 @@ def _talk(options: argparse.Namespace) -> tuple[list[Answered], dict[str, Any]]:
 
 def engine_name(settings: WorkerSettings) -> str:
     """What is measured, for the report."""
-    return f"{settings.model or 'bundled'}, guidance {settings.guidance or 'as the model says'}"
+    own = "with" if settings.retrieval else "without"
+    return f"{settings.model or 'bundled'}, guidance {settings.guidance or 'as the model says'}, {own} retrieval"
 
 
 def _converse(

@@ -53,6 +53,11 @@ class WorkerSettings(DialogueSettings):
         description="Scale of classifier-free guidance towards the last message, at twice the computation. "
         "1: off. Default: as the model's generation_config.json says, else off; the bundled model has it on.",
     )
+    retrieval: bool = Field(
+        default=True,
+        description="Whether a model that comes with published replies (`retrieval` in its directory: the bundled one) "
+        "gives one of them where it fits, instead of writing. Other models always write.",
+    )
     turn_seconds: float = Field(default=120, gt=0, description="A reply that takes longer is cancelled and retried.")
     shutdown_seconds: float = Field(
         default=50, ge=0, description="After SIGTERM, how long replies may finish before they are given back."

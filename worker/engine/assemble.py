@@ -1,5 +1,6 @@
 """Loads a model for the batching engine: the weights on their device, a cache that fits, the right prompt."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from worker.model.hardware import choose_device, choose_dtype, choose_threads
 from worker.model.plain_glm import PlainGlm, load_plain
 from worker.model.prefix import read_prefix
 from worker.model.room import refuse_too_large
+from worker.retrieval import COLLECTION
 from worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -32,7 +34,14 @@ def assemble(settings: WorkerSettings, *, capacity: int) -> LoadedModel:
     examined = _examined(settings)
     plain = _plain(examined, settings)
     model = plain if plain is not None else _by_transformers(examined, settings)
-    return prepare_model(examined, model, settings, capacity=capacity)
+    loaded = prepare_model(examined, model, settings, capacity=capacity)
+    collection = examined.directory / COLLECTION
+    if not settings.retrieval or settings.adapter or not collection.is_dir():
+        return loaded
+    from worker.retrieval.chooser import Chooser
+
+    version = _version(examined, settings, collection=collection)
+    return replace(loaded, chooser=Chooser(collection), model_version=version)
 
 
 def open_model(settings: WorkerSettings) -> "tuple[Examined, PreTrainedModel]":
@@ -112,9 +121,7 @@ def prepare_model(
         runner=fitted.runner,
         prompter=prompter.within((fitted.block_count - prefix_tokens // BLOCK_SIZE) // sequences * BLOCK_SIZE),
         stop_ids=stop_ids,
-        model_version=version_of(
-            examined.directory, model=settings.model, adapter=_adapter(settings), quantize=settings.quantize
-        ),
+        model_version=_version(examined, settings),
         block_count=fitted.block_count,
         block_size=BLOCK_SIZE,
         step_tokens=fitted.step_tokens,
@@ -142,6 +149,16 @@ def _prefix(examined: Examined, model: "PreTrainedModel | PlainGlm", settings: W
     if not can_fuse(model):
         raise ModelUnusable(f"The P-tuning prefix in {place} is for ChatGLM2, and {settings.model} is another model.")
     return prefix
+
+
+def _version(examined: Examined, settings: WorkerSettings, *, collection: Path | None = None) -> str:
+    return version_of(
+        examined.directory,
+        model=settings.model,
+        adapter=_adapter(settings),
+        quantize=settings.quantize,
+        collection=collection,
+    )
 
 
 def _lora(settings: WorkerSettings) -> Path | None:

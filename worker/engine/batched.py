@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from worker.engine.active_request import ActiveRequest
 from worker.engine.open_requests import OpenRequests
 from worker.engine.output_collector import OutputCollector
-from worker.engine.port import EngineFailed, Load, Progress, Request
+from worker.engine.port import EngineFailed, Finish, Load, Progress, Request
 from worker.engine.schedule import TokenSequence
 from worker.engine.step_loop import LoadedModel, StepLoop
 
@@ -94,6 +94,10 @@ class Batched:
     def _stream(self, request: Request, collector: OutputCollector) -> Generator[Progress, None, None]:
         model = self._started()
         with self._open_requests.opened(request.id, collector):
+            if (chosen := _chosen(model, request)) is not None:
+                collector.put(chosen)
+                yield from collector.read()
+                return
             sequence = _sequence(model, request)
             active = ActiveRequest(
                 request_id=request.id,
@@ -135,6 +139,14 @@ class Batched:
             arrivals = list(self._arrivals)
             self._arrivals.clear()
             return arrivals
+
+
+def _chosen(model: LoadedModel, request: Request) -> Progress | None:
+    """A published reply; the model has read and written nothing for it."""
+    reply = model.chooser.reply_to(request.history, request.text) if model.chooser is not None else None
+    if reply is None:
+        return None
+    return Progress(text=reply, prompt_tokens=0, reply_tokens=0, finish=Finish.STOP)
 
 
 def _sequence(model: LoadedModel, request: Request) -> TokenSequence:

@@ -13,7 +13,7 @@ import structlog
 from worker.engine.active_request import ActiveRequest
 from worker.engine.blocks import BlockPool
 from worker.engine.guidance import Guidance
-from worker.engine.port import EngineError, EngineFailed, Finish, Load, Progress
+from worker.engine.port import EngineError, EngineFailed, Exchange, Finish, Load, Progress
 from worker.engine.prompter import Prompter
 from worker.engine.runner_input import OutOfMemory, RunnerInput
 from worker.engine.schedule import Chunk, Scheduler, TokenSequence
@@ -36,9 +36,19 @@ class Runner(Protocol):
         """Start over with an empty cache."""
 
 
+class ReplyChooser(Protocol):
+    """Has published replies; worker/retrieval/chooser.py is the real one. Called from many threads."""
+
+    def reply_to(self, history: Sequence[Exchange], text: str) -> str | None:
+        """One that fits; None if the model had better write."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedModel:
-    """A model ready to run, and what must be known to run it. Counts of blocks and tokens."""
+    """A model ready to run, and what must be known to run it. Counts of blocks and tokens.
+
+    `chooser` has published replies, which are given instead of the model's own where one fits.
+    """
 
     runner: Runner
     prompter: Prompter
@@ -49,6 +59,7 @@ class LoadedModel:
     step_tokens: int
     guidance: Guidance = field(default_factory=Guidance)
     prefix_tokens: int = 0
+    chooser: ReplyChooser | None = None
 
     @property
     def prefix_ids(self) -> list[int]:

@@ -36,9 +36,11 @@ def weight_files(directory: Path) -> list[Path]:
     return []
 
 
-def fingerprint(directory: Path, *, adapter: Path | None = None) -> str:
-    """Twelve characters of a digest of the configuration, the weights and the adapter's; all contents count."""
+def fingerprint(directory: Path, *, adapter: Path | None = None, collection: Path | None = None) -> str:
+    """Twelve characters of a digest of the configuration, the weights and what was added; all contents count."""
     files = [directory / "config.json", *weight_files(directory)]
+    if collection is not None:
+        files += sorted(file for file in collection.iterdir() if file.is_file())
     if adapter is not None:
         tuned = [file for file in sorted(adapter.iterdir()) if file.name.startswith("adapter_") and file.is_file()]
         files += tuned or [adapter / "config.json", *weight_files(adapter)]
@@ -48,11 +50,22 @@ def fingerprint(directory: Path, *, adapter: Path | None = None) -> str:
     return digest.hexdigest()[:12]
 
 
-def version_of(directory: Path, *, model: str | None, adapter: Path | None = None, quantize: str | None = None) -> str:
-    """Names the weights: the model's name, the digest of all contents, what was added and how they are stored."""
-    tuned = f"+{adapter.name}" if adapter is not None else ""
+def version_of(
+    directory: Path,
+    *,
+    model: str | None,
+    adapter: Path | None = None,
+    quantize: str | None = None,
+    collection: Path | None = None,
+) -> str:
+    """Names the weights: the model's name, the digest of all contents, what was added and how they are stored.
+
+    `collection` is the folder of published replies that the model chooses from.
+    """
+    tuned = "".join(f"+{added.name}" for added in (adapter, collection) if added is not None)
     stored = f"-{quantize}" if quantize else ""
-    return f"{Path(model or BUNDLED).name}@{fingerprint(directory, adapter=adapter)}{tuned}{stored}"
+    digest = fingerprint(directory, adapter=adapter, collection=collection)
+    return f"{Path(model or BUNDLED).name}@{digest}{tuned}{stored}"
 
 
 def _sha256(file: Path) -> str:

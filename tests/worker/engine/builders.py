@@ -11,7 +11,7 @@ from worker.engine.guidance import Guidance
 from worker.engine.port import Progress, Request
 from worker.engine.prompter import Prompter
 from worker.engine.runner_input import RunnerInput
-from worker.engine.step_loop import LoadedModel
+from worker.engine.step_loop import LoadedModel, ReplyChooser
 from worker.model.find import BUNDLED
 from worker.prompt import rounds
 from worker.tokenizer import Tokenizer, load_tokenizer
@@ -82,7 +82,13 @@ def _written(work: RunnerInput) -> set[int]:
 
 
 def loaded_model(
-    runner: FakeRunner, *, blocks: int = 256, step_tokens: int = 64, context: int = 512, guidance: float = 1.0
+    runner: FakeRunner,
+    *,
+    blocks: int = 256,
+    step_tokens: int = 64,
+    context: int = 512,
+    guidance: float = 1.0,
+    chooser: ReplyChooser | None = None,
 ) -> LoadedModel:
     """A machine that runs `runner`."""
     return LoadedModel(
@@ -99,6 +105,7 @@ def loaded_model(
         block_size=BLOCK_SIZE,
         step_tokens=step_tokens,
         guidance=Guidance(scale=guidance),
+        chooser=chooser,
     )
 
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -234,3 +235,23 @@ def test_a_second_turn_of_a_conversation_computes_only_what_is_new() -> None:
         history = [Exchange("我最近总是睡不好", first.text)]
         last(engine, request("嗯", history=history, max_tokens=1))
     assert runner.steps[begun][0].start >= first.prompt_tokens - 4
+
+
+class Choosing:
+    """Has one reply, to one message."""
+
+    def reply_to(self, _history: Sequence[Exchange], text: str) -> str | None:
+        return "失去它一定很难过。" if text == "我的猫死了" else None
+
+
+def test_a_published_reply_is_given_whole_and_the_model_reads_nothing() -> None:
+    runner = FakeRunner(WORDS)
+    engine = Batched(lambda: loaded_model(runner, chooser=Choosing()), capacity=1)
+    engine.start()
+    (progress,) = engine.stream(request("我的猫死了"))
+    assert (progress.text, progress.finish, progress.reply_tokens) == ("失去它一定很难过。", Finish.STOP, 0)
+    assert not runner.steps
+    assert last(engine, request("别的事")).reply_tokens == 20
+    engine.stop()
+    with pytest.raises(EngineFailed):
+        last(engine, request("我的猫死了"))

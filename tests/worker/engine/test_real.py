@@ -19,7 +19,7 @@ from worker.settings import WorkerSettings
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Batched]:
-    built = build(WorkerSettings(device="cpu", threads=1, concurrency=8))
+    built = build(WorkerSettings(device="cpu", threads=1, concurrency=8, retrieval=False))
     assert isinstance(built, Batched)
     built.start()
     yield built

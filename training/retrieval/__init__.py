@@ -1,0 +1,1 @@
+"""Makes the collection of replies that the bundled model chooses from."""
