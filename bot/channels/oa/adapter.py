@@ -184,7 +184,8 @@ class OaAdapter(Adapter):
 
     def _consent_menu_in(self, language: str | None) -> ConsentMenu:
         texts_in = self._services.pen.texts_in
-        return ConsentMenu(texts_in(language), *(texts_in(each) for each in (SIMPLIFIED, TRADITIONAL, ENGLISH)))
+        others = (partial(texts_in, each) for each in (SIMPLIFIED, ENGLISH, TRADITIONAL))  # the last takes 40 MB
+        return ConsentMenu(texts_in(language), *others)
 
     def _say(self, key: str, language: str | None) -> str:
         locale = locale_of(language, self._settings.locale)

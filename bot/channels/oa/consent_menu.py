@@ -1,5 +1,6 @@
 """The question for consent with its answers to choose from. A choice comes back as the words of the item."""
 
+from collections.abc import Callable
 from typing import Any
 
 from care.age import AgeBand
@@ -15,11 +16,14 @@ _ANSWERS = {
 
 
 class ConsentMenu:
-    """`texts`: in each language that is spoken, since the words that come back say what was chosen."""
+    """Made in one language, and understood in all: the words that come back say what was chosen.
 
-    def __init__(self, texts: Texts, *others: Texts) -> None:
+    `others` are asked for one after the other where nothing before matches: the last may be costly.
+    """
+
+    def __init__(self, texts: Texts, *others: Callable[[], Texts]) -> None:
         self._texts = texts
-        self._answers = {_words(each, name): answer for each in (texts, *others) for name, answer in _ANSWERS.items()}
+        self._others = others
 
     def made(self, question: str) -> dict[str, Any]:
         """The object `msgmenu` of a message."""
@@ -28,7 +32,13 @@ class ConsentMenu:
 
     def answer(self, words: str) -> Answer | None:
         """What was chosen, if those are the words of an item."""
-        return self._answers.get(words.strip())
+        said = words.strip()
+        for texts_of in (lambda: self._texts, *self._others):
+            texts = texts_of()
+            for name, answer in _ANSWERS.items():
+                if _words(texts, name) == said:
+                    return answer
+        return None
 
 
 def _words(texts: Texts, name: str) -> str:

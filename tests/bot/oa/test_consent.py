@@ -1,8 +1,13 @@
 """Who follows reads the notice at once, which costs nothing, and says yes by a choice or in words."""
 
+from functools import partial
+
 import pytest
 
+from bot.channels.oa.consent_menu import ConsentMenu
 from bot.services import BotServices
+from care import languages, texts
+from care.texts import Texts
 from tests.bot.contract.model import Model
 from tests.bot.oa.clinic import PERSON, OaClinic
 from tests.bot.oa.loopback import OfficialAccount
@@ -62,3 +67,27 @@ async def test_a_no_that_was_chosen_is_heard(clinic: OaClinic, account: Official
     account.choose(PERSON, 3)
     await until(lambda: len(clinic.told()) == 2)
     assert not any("收到" in text for text in clinic.told())
+
+
+def test_a_choice_is_understood_in_every_language_and_costly_ones_are_asked_last() -> None:
+    """The traditional texts take 40 MB, which an adapter does not spend before somebody needs them."""
+    asked: list[str] = []
+
+    def in_language(language: str) -> Texts:
+        asked.append(language)
+        return languages.spoken(texts.load("zh"), language)
+
+    others = (partial(in_language, language) for language in (languages.ENGLISH, languages.TRADITIONAL))
+    menu = ConsentMenu(texts.load("zh"), *others)
+    choices = {
+        language: [item["content"] for item in ConsentMenu(in_language(language)).made("")["list"]]
+        for language in (languages.SIMPLIFIED, languages.ENGLISH, languages.TRADITIONAL)
+    }
+    asked.clear()
+    answers = [menu.answer(words) for words in choices[languages.SIMPLIFIED]]
+    assert [answer is not None and answer.agrees for answer in answers] == [True, True, None, False]
+    assert asked == []
+    assert [menu.answer(words) for words in choices[languages.ENGLISH]] == answers
+    assert languages.TRADITIONAL not in asked
+    assert [menu.answer(words) for words in choices[languages.TRADITIONAL]] == answers
+    assert menu.answer("好") is None
