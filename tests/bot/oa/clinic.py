@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from bot.channels.oa.adapter import open_adapter
 from bot.channels.runtime import Runtime
 from bot.services import BotServices
-from dialogue.tables import CASES, Delivery, Message
+from dialogue.tables import CASES, PEOPLE, Delivery, Message
 from tests.bot.contract.oa import settings_for
 from tests.bot.oa.loopback import OfficialAccount
 from tests.bot.running import Running
@@ -46,10 +46,11 @@ class OaClinic:
         with self.services.database.read() as session:
             return list(session.scalars(select(Delivery).order_by(Delivery.id)))
 
-    def case_levels(self) -> list[int]:
-        """Of the cases, the oldest first."""
+    def case_levels(self, person: str = PERSON) -> list[int]:
+        """Of the cases about that person."""
+        about = select(CASES.c.level).join(PEOPLE, PEOPLE.c.id == CASES.c.person_id).where(PEOPLE.c.user_id == person)
         with self.services.database.read() as session:
-            return list(session.scalars(select(CASES.c.level).order_by(CASES.c.opened_at)))
+            return list(session.scalars(about))
 
     def fates(self) -> list[tuple[str, str | None]]:
         return [(row.state.value, row.error) for row in self.deliveries()]

@@ -80,6 +80,7 @@ async def test_pushes_in_clear_are_refused_until_the_mode_is_mended(
     account.nastiness.mode = "plain"
     account.say(PERSON, "谁都能写的话")
     await until(lambda: has_fault(runtime, "安全模式"))
+    await until(lambda: bool(account.lost))  # else the last of its pushes would come in the other mode
     account.nastiness.mode = "compatible"
     account.say(PERSON, "我睡不着")
     await until(lambda: runtime.faults() == [])
