@@ -34,7 +34,7 @@ class Likeness:
     reply: float = 1.5  # the reply and the conversation, by the learnt projection
     place: float = 0.15  # off for an opening that is none, or the other way round
     closing: float = 0.3  # off for a last reply where nobody takes leave, or the other way round
-    least: float = 0.75  # a reply that fits less is not given
+    least: float = 0.5  # a reply that fits less is not given
 
 
 class Chooser:

@@ -128,7 +128,7 @@ class Gate:
 
 @contextmanager
 def running(runner: FakeRunner, *, capacity: int = 4, guidance: float = 1.0, **sizes: int) -> Iterator[Batched]:
-    engine = Batched(lambda: loaded_model(runner, guidance=guidance, **sizes), capacity=capacity)
+    engine = Batched(lambda: loaded_model(runner, guidance=guidance, chooser=None, **sizes), capacity=capacity)
     engine.start()
     try:
         yield engine
