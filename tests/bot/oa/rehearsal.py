@@ -65,8 +65,9 @@ class OaVerdict:
     @property
     def is_good(self) -> bool:
         bad = (self.unanswered, self.twice, self.out_of_order, self.beyond_budget, self.unfinished, self.given_up)
-        bad = (*bad, self.sent_while_passive, self.cries_not_first, self.slowest_alarm_seconds > MAX_ALARM_SECONDS)
-        return self.stored >= self.said - self.lost and not any(bad)
+        is_bad = any(bad) or self.sent_while_passive or self.cries_not_first
+        is_late = self.slowest_alarm_seconds > MAX_ALARM_SECONDS
+        return self.stored >= self.said - self.lost and not is_bad and not is_late
 
 
 def oa_environment(account: OfficialAccount) -> dict[str, str]:

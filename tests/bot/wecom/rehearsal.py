@@ -70,8 +70,8 @@ class Verdict:
     @property
     def is_good(self) -> bool:
         bad = (self.unanswered, self.twice, self.out_of_order, self.beyond_budget, self.unfinished, len(self.given_up))
-        bad = (*bad, self.while_a_colleague_spoke, self.cries_not_first)
-        return self.said == self.stored and not any(bad) and self.slowest_alarm_seconds <= MAX_ALARM_SECONDS
+        is_bad = any(bad) or self.while_a_colleague_spoke or self.cries_not_first
+        return self.said == self.stored and not is_bad and self.slowest_alarm_seconds <= MAX_ALARM_SECONDS
 
 
 class House(Generic[P]):
