@@ -29,9 +29,9 @@ from bench.archive import fill
 from bot.channels import registry
 from console import accounts, sessions
 from console.app import create_app
+from console.page_request import SESSION_COOKIE
 from console.services import ConsoleServices
 from console.settings import ConsoleSettings
-from console.visit import SESSION_COOKIE
 from dialogue.states import Role
 from dialogue.storage import schema
 from dialogue.storage.clock import utc_now

@@ -27,10 +27,10 @@ from sqlalchemy import update
 from bot.channels import registry
 from console import accounts, sessions
 from console.app import create_app
+from console.page_request import SESSION_COOKIE
 from console.services import ConsoleServices
 from console.sessions import Lifetimes
 from console.settings import ConsoleSettings
-from console.visit import SESSION_COOKIE
 from dialogue.admin import alerts
 from dialogue.admin.office import Office
 from dialogue.states import Role

@@ -13,6 +13,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from console.gate import PageRoute, endpoint, refuse
+from console.page_request import Refused
 from console.pages import (
     account,
     actions,
@@ -35,7 +36,6 @@ from console.pages import (
 )
 from console.security import Security
 from console.services import ConsoleServices
-from console.visit import Refused
 
 PAGES: tuple[PageRoute, ...] = (
     *signing.PAGES,

@@ -4,7 +4,7 @@ import hmac
 import secrets
 from urllib.parse import urlsplit
 
-from console.visit import FORM_COOKIE, PageRequest
+from console.page_request import FORM_COOKIE, PageRequest
 
 
 def is_valid(visit: PageRequest) -> bool:

@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from console import csrf, sessions, words
+from console.page_request import LOCALE_COOKIE, QUIET, SESSION_COOKIE, PageRequest, Refused, storable
 from console.services import ConsoleServices
 from console.sessions import Standing
-from console.visit import LOCALE_COOKIE, QUIET, SESSION_COOKIE, PageRequest, Refused, storable
 from dialogue.errors import DatabaseUnavailable
 from dialogue.states import Role
 

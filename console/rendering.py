@@ -16,7 +16,7 @@ from console import audit_wording
 from dialogue.states import Role
 
 if TYPE_CHECKING:
-    from console.visit import PageRequest
+    from console.page_request import PageRequest
 
 _SHORT = len("01a1fc79-09ca")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400

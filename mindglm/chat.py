@@ -19,7 +19,7 @@ from dialogue.process.exit_status import ExitStatus, status_of
 from dialogue.process.home import keep_private
 from dialogue.process.region import directory_of
 from dialogue.process.settings import DialogueSettings
-from mindglm import language, lean, pieces
+from mindglm import language, lean, local_processes
 from mindglm.background import Background
 from mindglm.supervise import FinalExit, Kept
 from worker.settings import WorkerSettings
@@ -80,9 +80,9 @@ def _kept(
     has_worker: bool,
 ) -> Iterator[None]:
     """Broker and worker, from before the first prompt to after the last."""
-    programs = [pieces.broker(settings)]
+    programs = [local_processes.broker(settings)]
     if has_worker:
-        programs.append(pieces.worker(settings, grace_seconds=_WORKER_GRACE_SECONDS))
+        programs.append(local_processes.worker(settings, grace_seconds=_WORKER_GRACE_SECONDS))
     kept = [Kept(program, timings.report) for program in programs if program is not None]
     for process in kept:
         background.call(_start(process))

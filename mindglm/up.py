@@ -13,7 +13,7 @@ from dialogue.process.file_lock import try_lock
 from dialogue.process.opening import upgrade_own
 from dialogue.process.settings import DialogueSettings
 from dialogue.storage import schema
-from mindglm import pieces, supervisor, unknown_settings
+from mindglm import local_processes, supervisor, unknown_settings
 from mindglm.language import echo
 from mindglm.supervise import Program
 
@@ -44,10 +44,10 @@ def _run(settings: DialogueSettings, names: list[str], lock: IO[str]) -> NoRetur
     else:
         schema.upgrade_at(home.database_url(settings))
     programs = [
-        *_wanted(pieces.broker(settings)),
-        pieces.worker(settings, grace_seconds=_WORKER_GRACE_SECONDS),
-        *(pieces.channel(name, settings) for name in names),
-        *_wanted(pieces.backups(settings)),
+        *_wanted(local_processes.broker(settings)),
+        local_processes.worker(settings, grace_seconds=_WORKER_GRACE_SECONDS),
+        *(local_processes.channel(name, settings) for name in names),
+        *_wanted(local_processes.backups(settings)),
     ]
     supervisor.become(programs, lock)
 

@@ -1,7 +1,7 @@
 """The private Valkey of the embedded default: a message broker on a unix socket, without port, persistence or password.
 
 It may lose everything at any time. One process at most serves a socket, and a new one never takes the socket of one
-that still shuts down (`mindglm.solo`).
+that still shuts down (`mindglm.single_instance`).
 """
 
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from dialogue.errors import DialogueError
-from mindglm import lean, solo
+from mindglm import lean, single_instance
 from mindglm.tether import tethered
 
 _MAX_SOCKET_BYTES = 103
@@ -79,7 +79,7 @@ def command(socket: Path) -> list[str]:
     """What serves `socket`; logs to standard output. Raises `SocketPathTooLong` and `ValkeyMissing`."""
     if len(os.fsencode(socket)) > _MAX_SOCKET_BYTES:
         raise SocketPathTooLong(socket)
-    return solo.command(socket.with_name(f"{socket.name}.lock"), [str(_binary()), *_options(socket)])
+    return single_instance.command(socket.with_name(f"{socket.name}.lock"), [str(_binary()), *_options(socket)])
 
 
 def start(socket: Path, *, log_file: Path) -> Valkey:
@@ -160,7 +160,7 @@ def _wait_until_it_answers(valkey: Valkey, log_file: Path) -> None:
         if time.monotonic() > deadline:
             valkey.stop()
         time.sleep(_LOOK_SECONDS)
-    if valkey.process.returncode == solo.STATUS_LOCKED:
+    if valkey.process.returncode == single_instance.STATUS_LOCKED:
         raise SocketInUse(f"Another Valkey is running on {valkey.socket}")
     raise ValkeyUnavailable(f"Valkey did not start: {_last_line(log_file)}")
 

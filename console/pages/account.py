@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from console import accounts, identities, passwords, sessions
 from console.gate import PageRoute
+from console.page_request import SESSION_COOKIE, PageRequest
 from console.passwords import WeakPassword
-from console.visit import SESSION_COOKIE, PageRequest
 from console.words import LOCALES
 from dialogue.states import Role
 

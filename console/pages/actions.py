@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from console import accounts, sessions
 from console.gate import PageRoute
-from console.visit import PageRequest, Refused, local_path
+from console.page_request import PageRequest, Refused, local_path
 from dialogue.admin import assignment, platform_takeover, steering, takeover
 from dialogue.admin.office import Actor, Office
 from dialogue.errors import (

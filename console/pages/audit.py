@@ -6,7 +6,7 @@ from starlette.responses import Response
 from console import audit_search
 from console.audit_search import AuditQuestion
 from console.gate import PageRoute
-from console.visit import PageRequest, as_id
+from console.page_request import PageRequest, as_id
 from dialogue.admin import audit
 from dialogue.admin.audit import Entry
 from dialogue.states import Role

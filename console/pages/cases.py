@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from console import accounts, sessions
 from console.gate import PageRoute
+from console.page_request import PageRequest, Refused
 from console.pages import live
 from console.pages.actions import actor, office, perform
-from console.visit import PageRequest, Refused
 from dialogue.admin.cases import handling, open_cases
 from dialogue.admin.cases.open_cases import DutyCase
 from dialogue.errors import Erased

@@ -4,8 +4,8 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from console.gate import PageRoute
+from console.page_request import PageRequest, Refused, as_id
 from console.pages.actions import perform
-from console.visit import PageRequest, Refused, as_id
 from dialogue.rights import complaints
 from dialogue.rights.complaints import ComplaintText, ListedComplaint
 from dialogue.states import Role

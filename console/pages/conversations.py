@@ -8,8 +8,8 @@ from starlette.responses import RedirectResponse, Response
 
 from console import accounts, search, views
 from console.gate import PageRoute
+from console.page_request import PageRequest, Refused, as_id
 from console.pages import cases
-from console.visit import PageRequest, Refused, as_id
 from dialogue.admin import listing_orders, platform_takeover, record
 from dialogue.admin.cases import handling, open_cases
 from dialogue.admin.listing import ConversationStatus, Wanted

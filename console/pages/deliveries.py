@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from console.gate import PageRoute
-from console.visit import PageRequest, as_id
+from console.page_request import PageRequest, as_id
 from dialogue.states import UNDELIVERED_STATES, DeliveryKind, DeliveryState, Role
 from dialogue.tables import DELIVERIES, spelled_out
 

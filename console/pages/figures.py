@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from console.charts import HEIGHT, WIDTH, Span, all_charts
 from console.gate import PageRoute
-from console.visit import PageRequest
+from console.page_request import PageRequest
 from dialogue.states import Role, TurnState
 
 

@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from care.hotlines import STALE_AFTER
 from console.gate import PageRoute
-from console.visit import PageRequest
+from console.page_request import PageRequest
 from dialogue.states import Role
 
 

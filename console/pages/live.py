@@ -13,9 +13,9 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from console import sessions, signing_in
 from console.board import Snapshot
 from console.gate import PageRoute
+from console.page_request import BROWSER_COOKIE, SESSION_COOKIE, PageRequest, Refused, local_path
 from console.sessions import SignedIn
 from console.signing_in import Attempt, TooManyTries, WrongPassword
-from console.visit import BROWSER_COOKIE, SESSION_COOKIE, PageRequest, Refused, local_path
 from dialogue.admin.cases import open_cases
 from dialogue.errors import DatabaseUnavailable
 from dialogue.states import Role

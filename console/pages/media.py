@@ -14,8 +14,8 @@ from starlette.responses import Response
 
 from console import sittings
 from console.gate import PageRoute
+from console.page_request import PageRequest, Refused, as_id
 from console.pages.actions import actor, office, perform
-from console.visit import PageRequest, Refused, as_id
 from dialogue.admin import shown_media
 from dialogue.core import content_types, medium_words
 from dialogue.core.media import SeenMedium

@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from console import identities, sessions, sign_in_throttle, signing_in
 from console.gate import PageRoute
 from console.identities import IdentityTaken
+from console.page_request import BROWSER_COOKIE, OIDC_COOKIE, SESSION_COOKIE, PageRequest, Refused, local_path
 from console.pages import signing
 from console.sessions import OpenedBy, SignedIn
 from console.signing_in import Attempt
@@ -23,7 +24,6 @@ from console.single_sign_on import (
     SignInDenied,
     VerifiedIdentity,
 )
-from console.visit import BROWSER_COOKIE, OIDC_COOKIE, SESSION_COOKIE, PageRequest, Refused, local_path
 from dialogue.states import Role
 from dialogue.tables import Staff
 

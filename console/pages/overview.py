@@ -7,7 +7,7 @@ from datetime import datetime
 from starlette.responses import Response
 
 from console.gate import PageRoute
-from console.visit import QUIET, PageRequest
+from console.page_request import QUIET, PageRequest
 from dialogue.admin import audit, listing, overview
 from dialogue.admin.cases import open_cases
 from dialogue.admin.overview import Overview

@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from console import risk_chart
 from console.gate import PageRoute
+from console.page_request import PageRequest, Refused
 from console.pages.actions import actor, office, perform
-from console.visit import PageRequest, Refused
 from dialogue.admin import notes, person_facts, person_search
 from dialogue.admin.cases import open_cases
 from dialogue.admin.notes import Notes

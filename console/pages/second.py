@@ -8,10 +8,10 @@ from starlette.responses import Response
 
 from console import known_browsers, passkeys, second_factor, sessions, sign_in_throttle, signing_in
 from console.gate import PageRoute
+from console.page_request import BROWSER_COOKIE, PageRequest, local_path
 from console.passkeys import PasskeyRefused, Site
 from console.second_factor import PASSKEY, Given, LastFactor
 from console.sessions import Standing
-from console.visit import BROWSER_COOKIE, PageRequest, local_path
 from dialogue.errors import DialogueError
 from dialogue.states import Role
 from dialogue.tables import StaffFactor

@@ -7,10 +7,18 @@ from starlette.responses import RedirectResponse, Response
 from console import accounts, csrf, passwords, sessions, signing_in
 from console.accounts import BadName, Link, LinkSpent, NameTaken
 from console.gate import PageRoute
+from console.page_request import (
+    BROWSER_COOKIE,
+    FORM_COOKIE,
+    LOCALE_COOKIE,
+    SESSION_COOKIE,
+    PageRequest,
+    Refused,
+    local_path,
+)
 from console.passwords import WeakPassword
 from console.sessions import Standing
 from console.signing_in import Attempt, TooManyTries, WrongPassword
-from console.visit import BROWSER_COOKIE, FORM_COOKIE, LOCALE_COOKIE, SESSION_COOKIE, PageRequest, Refused, local_path
 from console.words import LOCALES
 from dialogue.states import Role
 

@@ -12,8 +12,8 @@ from console import accounts, identities, second_factor, sessions, signing_in
 from console.accounts import BadName, LastAdmin, NameTaken
 from console.gate import PageRoute
 from console.identities import BadEmail
+from console.page_request import PageRequest, Refused
 from console.pages import actions
-from console.visit import PageRequest, Refused
 from console.words import LOCALES
 from dialogue.admin.cases import handling
 from dialogue.states import Role

@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse, Response
 
 from console import risk_chart, sittings
 from console.gate import PageRoute
+from console.page_request import PageRequest, Refused, as_id
 from console.pages.actions import actor, office, perform, reason
-from console.visit import PageRequest, Refused, as_id
 from dialogue.admin import listing, person_facts, record, takeover
 from dialogue.admin.cases import handling
 from dialogue.admin.listing import Listed

@@ -121,7 +121,7 @@ def _memory(settings: WorkerSettings, examined: "Examined") -> Iterator[CheckRes
     import torch
 
     from worker.model.hardware import choose_device, choose_dtype
-    from worker.model.room import number_count
+    from worker.model.memory_needed import number_count
 
     stored = str(examined.config.get("dtype") or examined.config.get("torch_dtype") or "float32")
     try:
@@ -152,6 +152,6 @@ def _memory(settings: WorkerSettings, examined: "Examined") -> Iterator[CheckRes
 
 
 def _free(device: "torch.device") -> tuple[int, int]:
-    from worker.model.room import memory_of
+    from worker.model.memory_needed import memory_of
 
     return memory_of(device)

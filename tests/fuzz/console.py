@@ -21,10 +21,10 @@ from starlette.responses import Response
 
 from bot.channels import registry
 from console import accounts, app, gate, passwords, sessions
+from console.page_request import SESSION_COOKIE
 from console.services import ConsoleServices
 from console.sessions import SignedIn
 from console.settings import ConsoleSettings
-from console.visit import SESSION_COOKIE
 from dialogue.admin.cases.opening import open_case
 from dialogue.admin.office import Office
 from dialogue.core import people

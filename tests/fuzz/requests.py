@@ -6,7 +6,7 @@ from uuid import UUID
 
 from console.app import PAGES
 from console.gate import PageRoute
-from console.visit import FORM_COOKIE, LOCALE_COOKIE
+from console.page_request import FORM_COOKIE, LOCALE_COOKIE
 from dialogue.states import Role
 from tests.fuzz.console import MARK, PASSWORD, Asked, Console
 from tests.fuzz.mutation import Mutator

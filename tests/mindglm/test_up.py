@@ -12,7 +12,7 @@ from dialogue.errors import DatabaseDamaged
 from dialogue.process import home
 from dialogue.process.file_lock import try_lock
 from dialogue.process.settings import DialogueSettings
-from mindglm import pieces, up
+from mindglm import local_processes, up
 from tests.patience import wait_until
 from tests.road.harness import is_alive
 
@@ -101,11 +101,11 @@ def test_a_file_that_is_no_database_is_named_in_a_sentence(with_a_channel: Dialo
 
 
 def test_a_backup_a_day_is_made_unless_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
-    backups = pieces.backups(DialogueSettings.read())
+    backups = local_processes.backups(DialogueSettings.read())
     assert backups is not None
     assert backups.argv[-4:] == ["--every-hours", "24", "--keep", "7"]
     monkeypatch.setenv("MINDGLM_BACKUP_KEEP", "0")
-    assert pieces.backups(DialogueSettings.read()) is None
+    assert local_processes.backups(DialogueSettings.read()) is None
 
 
 def test_the_process_that_stays_is_the_same_holds_the_lock_and_is_small(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ from worker.model.config_file import is_prefix, prefix_length
 from worker.model.examine import Examined, examine
 from worker.model.find import find_model, version_of
 from worker.model.hardware import choose_device, choose_dtype, choose_threads
+from worker.model.memory_needed import refuse_too_large
 from worker.model.plain_glm import PlainGlm, load_plain
 from worker.model.prefix import read_prefix
-from worker.model.room import refuse_too_large
 from worker.retrieval import COLLECTION
 from worker.settings import WorkerSettings
 

@@ -16,8 +16,8 @@ from worker.model.adapter import merge_adapter
 from worker.model.config_file import is_prefix
 from worker.model.examine import Examined
 from worker.model.hardware import choose_dtype
+from worker.model.memory_needed import refuse_too_large
 from worker.model.quantized_original import read_full_precision
-from worker.model.room import refuse_too_large
 
 _MAX_NAMED = 4
 _LOADING_ERRORS = (OSError, RuntimeError, ValueError, KeyError, ImportError, EOFError)
