@@ -52,7 +52,7 @@ def test_ngrams_that_tell_danger_from_calm_can_be_trusted_more() -> None:
     risky, calm = ({bucket for text in part for bucket in features(text)} for part in (RISK, CALM))
 
     def telling_share(*, trusts_telling: bool) -> float:
-        weights = fit_heads(texts, targets, trusts_telling=trusts_telling)[0][0].tolist()
+        weights: list[float] = fit_heads(texts, targets, trusts_telling=trusts_telling)[0][0].tolist()
         telling = sum(abs(weights[bucket]) for bucket in risky ^ calm)
         return telling / (telling + sum(abs(weights[bucket]) for bucket in risky & calm))
 
