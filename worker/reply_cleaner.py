@@ -70,6 +70,11 @@ def clean(raw: str, *, is_finished: bool, thinks_aloud: bool = False) -> Cleaned
     return CleanedReply(text.strip(), is_cut, was_aloud)
 
 
+def without_thoughts(raw: str) -> str:
+    """What a model answers where an answer is data and not words for a person: all but its marked thoughts."""
+    return _without_thoughts(FENCED_THOUGHT.sub("", raw), is_finished=True, hides_all=False)[0].strip()
+
+
 def ended_in_the_middle(text: str) -> bool:
     """Whether a reply that was cut off by its length breaks off within a sentence."""
     return bool(text) and text[-1] not in _ENDS

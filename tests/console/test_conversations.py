@@ -11,7 +11,7 @@ from dialogue.admin.cases import open_cases
 from dialogue.core import budgets
 from dialogue.messages import Address
 from dialogue.states import DeliveryState, Role, TurnState
-from dialogue.tables import Conversation, Delivery, Turn
+from dialogue.tables import Conversation, Delivery, SendBudget, Turn
 from dialogue.telemetry.heartbeat import Identity, beat
 from tests.console import demo
 from tests.console.conftest import Browser, House
@@ -124,6 +124,7 @@ def test_a_chat_is_handed_over_to_a_phone_only_where_the_platform_has_an_app(hou
         session.flush()
         address = Address.of(conversation)
         budgets.free(session, address.channel, [address])  # as where sending is limited
+        session.execute(update(SendBudget).values(has_colleagues=True))
     assert f"{place}/phone" in browser.get(place).text
     assert browser.post(f"{place}/phone", reason="电话").headers["location"] == f"{place}?notice=phone"
     assert "两分钟" in browser.get(f"{place}?notice=phone").text

@@ -73,7 +73,7 @@ def test_the_bundled_model_is_read_so_by_the_engine(monkeypatch: pytest.MonkeyPa
         return prepared(examined, model, settings, capacity=capacity)
 
     monkeypatch.setattr(assemble, "prepare_model", prepare)
-    settings = WorkerSettings(device="cpu")
+    settings = WorkerSettings(device="cpu", retrieval=False)
     loaded = assemble.assemble(settings, capacity=1)
     _, by_library = assemble.open_model(settings)
     expected = prepared(examine(BUNDLED), by_library, settings, capacity=1)

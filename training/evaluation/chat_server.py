@@ -11,7 +11,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from dialogue.process.proxies import is_loopback
 from training.trouble import TrainingTrouble
-from worker.reply_cleaner import clean
+from worker.reply_cleaner import without_thoughts
 
 Read = TypeVar("Read")
 Message = Mapping[str, str]
@@ -72,7 +72,7 @@ class ChatServer:
             raw = asking(self._ask, {"model": self._address.model, "temperature": temperature, "messages": messages})
         except _Passing as error:
             raise TrainingTrouble(f"{self._address.url} does not answer ({error}). --resume goes on later.") from error
-        text = clean(raw, is_finished=True).text.strip().encode(errors="replace").decode()  # half characters
+        text = without_thoughts(raw).encode(errors="replace").decode()  # half characters
         if not text:
             raise Unanswered("empty")
         return text

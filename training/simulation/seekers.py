@@ -12,6 +12,7 @@ from training.evaluation.habits import habits
 from training.evaluation.relevance import is_related
 from training.simulation.role_cards import RoleCard
 from worker.engine.port import Exchange
+from worker.reply_cleaner import clean
 
 _ASKS = re.compile(r"[？?]|说说|讲讲|聊聊|谈谈|告诉我")
 _TOLD, _PARTED, _LEFT = "【说出】", "【道别】", "【离开】"
@@ -84,7 +85,7 @@ class Actor:
             ]
         raw = self._server.say(messages, temperature=_TEMPERATURE)
         ending = Ending.LEFT if _LEFT in raw else Ending.FAREWELL if _PARTED in raw else None
-        text = _MARK.sub("", raw).strip().strip('“”"')[:_LONGEST]
+        text = clean(_MARK.sub("", raw), is_finished=True).text.strip('“”"')[:_LONGEST]
         if not text:
             text, ending = card.farewell, ending or Ending.FAREWELL
         return Line(text, is_secret=_TOLD in raw, ending=ending)
