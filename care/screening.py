@@ -15,6 +15,7 @@ from care import detector as detectors
 from care.age import ADULT, stated_age
 from care.answers import Asks, Learnt, is_high_place, understand
 from care.detector import Detection, Detector
+from care.joining import joins_the_dead, joins_the_living
 from care.normalise import normalise
 from care.rules import Finding, rulebook
 from care.subject import Subject
@@ -88,6 +89,7 @@ class TextReading:
 DETECTOR_REASON: Final = "detector"
 ANSWER_REASON: Final = "answer"
 TOGETHER_REASON: Final = "together"
+JOINING_REASON: Final = "joins_the_dead"
 _PREFERENCE: Final = (
     Route.SELF,
     Route.HARM_TO_OTHERS,
@@ -174,7 +176,17 @@ def _read(plain: str, detector: Detector | None) -> Screening:
     except Exception as error:  # noqa: BLE001 - a broken or foreign detector must not cost anyone the rules
         return replace(by_rules, failures=(type(error).__name__,))
     found = _raised(by_rules, reading, was_about_others=bool(findings) and not by_rules.reasons)
+    if joins_the_dead(plain[:MAX_TOLD]):
+        found = _wishes_to_follow(found)
     return _long_ago(found) if _tells_of_years_ago(plain, findings) else found
+
+
+def _wishes_to_follow(found: Screening) -> Screening:
+    if found.tier >= Tier.ACTIVE:
+        return found
+    return replace(
+        found, tier=Tier.ACTIVE, route=Route.SELF, subject=Subject.SELF, reasons=(*found.reasons, JOINING_REASON)
+    )
 
 
 def _tells_of_years_ago(plain: str, findings: list[Finding]) -> bool:
@@ -219,8 +231,9 @@ def _explained(found: Screening, plain: str, context: Context) -> Screening:
     is_thin = set(found.reasons) == {DETECTOR_REASON} or rulebook().tells_of_the_dead(plain)
     if context.tier or not found.tier or not is_thin:
         return found
-    before = _latest(context.recent)
-    if not before or not rulebook().goes_on(plain, ",".join(before)):
+    earlier = ",".join(_latest(context.recent))
+    is_continued = bool(earlier) and rulebook().goes_on(plain, earlier)
+    if not is_continued and not joins_the_living(plain, earlier):
         return found
     return replace(found, tier=Tier.NONE, route=Route.NONE, subject=Subject.SELF, reasons=(), is_past=False)
 
@@ -269,7 +282,7 @@ def _with_what_came_before(found: Screening, plain: str, context: Context) -> Sc
         return found
     if rulebook().tells_of_the_dead(plain) and rulebook().goes_on(plain, earlier):
         return found
-    best = found
+    best = _wishes_to_follow(found) if joins_the_dead(plain, earlier) else found
     if rulebook().settles(f"{earlier},{plain}") and not rulebook().settles(earlier):
         best = replace(found, tier=Tier.ACUTE, route=Route.SELF, reasons=(*found.reasons, TOGETHER_REASON))
     for earlier, together in _joined(before, plain):
