@@ -32,10 +32,12 @@ THRESHOLD: Final = 0.5
 STRICT_THRESHOLD: Final = 0.45  # for somebody in danger, or under age
 SHORT: Final = 8  # characters; a shorter sentence says too little to be blocked on the usual evidence
 SHORT_THRESHOLD: Final = 0.85
+QUESTION_THRESHOLD: Final = 0.8  # to ask is a supporter's work; in danger and under age it changes nothing
 SHORTEST: Final = 4  # characters of a sentence that is judged
 BLANK: Final = "□"  # what stands for the person's own words
 _NUMBERS: Final = re.compile(r"\d[\d -]*")  # which of them may be named is not the judge's to say
 _SENTENCE: Final = re.compile(r"[^。！？!?…\n]+[。！？!?…\n]*")
+_ASKS: Final = ("？", "?")
 _SURROUNDINGS: Final = " \t\n。！？!?.,，…~～“”\"'「」『』"
 
 
@@ -58,7 +60,7 @@ def warm() -> None:
 def harm(sentence: str, *, is_strict: bool, heads: Heads | None = None) -> str | None:
     """Why a sentence must not be said to somebody; None if it may be. `is_strict`: in danger, or under age."""
     words = bare(sentence)
-    if not is_harmful(words, is_strict=is_strict, heads=heads):
+    if not is_harmful(words, is_strict=is_strict, is_question=sentence.rstrip().endswith(_ASKS), heads=heads):
         return None
     known = heads or shipped("judge")
     present = features(words)
@@ -66,15 +68,17 @@ def harm(sentence: str, *, is_strict: bool, heads: Heads | None = None) -> str |
     return REASONS[chances.index(max(chances))]
 
 
-def is_harmful(words: str, *, is_strict: bool, heads: Heads | None = None) -> bool:
+def is_harmful(words: str, *, is_strict: bool, is_question: bool = False, heads: Heads | None = None) -> bool:
     """Whether a bare sentence must not be said, whatever the reason."""
     if len(words) < SHORTEST:
         return False
     known = heads or shipped("judge")
-    return known.chance(HARM, features(words)) >= _threshold(words, is_strict=is_strict)
+    return known.chance(HARM, features(words)) >= _threshold(words, is_strict=is_strict, is_question=is_question)
 
 
-def _threshold(words: str, *, is_strict: bool) -> float:
+def _threshold(words: str, *, is_strict: bool, is_question: bool) -> float:
     if len(words) < SHORT:
         return SHORT_THRESHOLD
-    return STRICT_THRESHOLD if is_strict else THRESHOLD
+    if is_strict:
+        return STRICT_THRESHOLD
+    return QUESTION_THRESHOLD if is_question else THRESHOLD

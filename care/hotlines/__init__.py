@@ -23,6 +23,7 @@ class Kind(StrEnum):
     HELPLINE = "helpline"  # listens to anyone
     YOUTH = "youth"  # listens to the young
     ABUSE = "abuse"  # for those who are hurt by others
+    SERVICE = "service"  # an office that helps with a cause of distress; named in replies, not in our scripts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

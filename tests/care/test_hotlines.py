@@ -38,3 +38,10 @@ def test_an_operators_own_file_is_read_the_same_way() -> None:
         'name_en = "emergency"\nhours = "24"\nkind = "emergency"\nsource = "dialled"\nchecked_on = 2026-01-02\n'
     )
     assert own.numbers() == {"112"}
+
+
+@pytest.mark.parametrize("number", ["12345", "12333", "96110", "12348", "12315"])
+def test_a_reply_may_name_public_services_and_our_scripts_do_not(number: str) -> None:
+    known = directory("cn")
+    assert number in known.numbers()
+    assert not any(line.number == number for kind in Kind for line in known.offered(kind))
