@@ -3,6 +3,7 @@
     python -m bench.talk                                  # the bundled model
     python -m bench.talk --no-retrieval                   # its own words alone
     python -m bench.talk --conversations bench/more_conversations.jsonl
+    python -m bench.talk --conversations bench/new_conversations.jsonl  # the newest
     python -m bench.talk --model DIR --guidance 1 --show
     python -m bench.talk --human corpus/held_out.jsonl.gz # the same measures on people's (published) replies
 

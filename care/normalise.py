@@ -34,6 +34,11 @@ def normalise(text: str) -> str:
     return folded.strip()
 
 
+def simplified(text: str) -> str:
+    """The same characters, the traditional ones as simplified."""
+    return text.translate(_simplified())
+
+
 @cache
 def _simplified() -> dict[int, str]:
     characters = lexicon.load("spelling")["characters"]

@@ -1,5 +1,6 @@
 """Generates a reply: the window, the engine, the cleaner and the guard. Nothing is stored here."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -52,6 +53,7 @@ class _Blocked(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.reply = ""  # as far as the engine had made it
 
 
 class Generation:
@@ -90,8 +92,9 @@ class Generation:
         except _Blocked as blocked:
             self._meters.blocked.add(reason=blocked.reason)
             log.warning("reply_blocked", reason=blocked.reason)
+            avoided = (blocked.reply,)
         try:
-            return self._generate(turn, may_ask_again=False)
+            return self._generate(turn, may_ask_again=False, avoided=avoided)
         except _Blocked as blocked:
             self._meters.blocked.add(reason=blocked.reason)
             log.warning("reply_replaced", reason=blocked.reason)
@@ -103,7 +106,7 @@ class Generation:
         """Words of our own, in the person's language."""
         return self._finished(languages.spoken(self._texts, turn.language).say(key))
 
-    def _generate(self, turn: ClaimedTurn, *, may_ask_again: bool) -> FinishedReply:
+    def _generate(self, turn: ClaimedTurn, *, may_ask_again: bool, avoided: Sequence[str] = ()) -> FinishedReply:
         request = Request(
             id=str(turn.id),
             instruction=self._policy.instructions.of(self._engine.prompt_version, tier=turn.tier),
@@ -112,6 +115,7 @@ class Generation:
             max_tokens=self._policy.max_tokens,
             deadline_seconds=self._policy.turn_seconds,
             affinity=str(turn.conversation_id),
+            avoided=avoided,
         )
         stream = Stream(self._signals, turn)
         first_token_at = None
@@ -124,9 +128,8 @@ class Generation:
                 self.pace.add(progress.reply_tokens - token_count)
                 token_count = progress.reply_tokens
                 if stream.is_due or progress.finish is not None:
-                    cleaned = self._cleaned(progress, may_ask_again=may_ask_again)
+                    cleaned, showable = self._checked(turn, progress, may_ask_again=may_ask_again)
                     is_finished = cleaned.is_cut or progress.finish is not None
-                    showable = self._showable(turn, cleaned.text, is_finished=is_finished)
                     if not is_finished:  # what is finished is sent at once
                         stream.show(showable)
                     text = cleaned.text
@@ -135,6 +138,16 @@ class Generation:
         if progress is None or not text:
             raise EngineError("The engine ended without any text.")
         return self._finished(text, progress, first_token_at)
+
+    def _checked(self, turn: ClaimedTurn, progress: Progress, *, may_ask_again: bool) -> tuple[CleanedReply, str]:
+        """What is for the person, and how much of it may be shown so far. Raises `_Blocked`."""
+        try:
+            cleaned = self._cleaned(progress, may_ask_again=may_ask_again)
+            is_finished = cleaned.is_cut or progress.finish is not None
+            return cleaned, self._showable(turn, cleaned.text, is_finished=is_finished)
+        except _Blocked as blocked:
+            blocked.reply = progress.text
+            raise
 
     def _cleaned(self, progress: Progress, *, may_ask_again: bool) -> CleanedReply:
         """What of it is meant for the person; its end, where the length cut it off, is mended or said."""

@@ -121,6 +121,17 @@ def test_in_danger_a_reply_that_is_blocked_twice_becomes_words_of_our_own(
     assert owed(rooms) == [texts.load("zh").say("guard_replacement_in_danger")]
 
 
+def test_the_engine_hears_which_reply_was_blocked(rooms: Rooms, replies: Callable[[FakeEngine], Replies]) -> None:
+    rooms.heard("你是真人吗？")
+    engine = FakeEngine("我是真人，不是机器人。", "我是一个程序。")
+    replies(engine).look()
+    first, second = engine.requests
+    (avoided,) = second.avoided
+    assert not first.avoided
+    assert "我是真人，不是机器人。".startswith(avoided)  # it was stopped while it grew
+    assert owed(rooms) == ["我是一个程序。"]
+
+
 @pytest.mark.parametrize(("tier", "is_asked"), [(1, True), (2, False), (3, False)])
 def test_in_danger_a_demonstration_model_is_not_asked(
     rooms: Rooms, replies: Callable[..., Replies], tier: int, is_asked: bool

@@ -142,10 +142,10 @@ class Batched:
 
 
 def _chosen(model: LoadedModel, request: Request) -> Progress | None:
-    """A published reply; the model has read and written nothing for it."""
-    reply = model.chooser.reply_to(request.history, request.text) if model.chooser is not None else None
-    if reply is None:
+    """Where replies are chosen; the model has read and written nothing for it."""
+    if model.chooser is None:
         return None
+    reply = model.chooser.reply_to(request.history, request.text, avoided=request.avoided)
     return Progress(text=reply, prompt_tokens=0, reply_tokens=0, finish=Finish.STOP)
 
 

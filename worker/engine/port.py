@@ -25,7 +25,8 @@ class Request:
 
     `history` is the window (oldest first; its first exchange carries the instruction when it is rendered, or
     `text` does when there is no history). `deadline_seconds` counts from the call of `stream`. Requests of the same
-    `affinity` share a prefix, so they go to the same server where there are several.
+    `affinity` share a prefix, so they go to the same server where there are several. `avoided` are replies to it that
+    were made already and may not be sent: an engine that chooses its replies takes another one.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Request:
     max_tokens: int
     deadline_seconds: float
     affinity: str = ""
+    avoided: Sequence[str] = ()
 
 
 class Finish(StrEnum):

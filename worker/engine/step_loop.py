@@ -4,7 +4,7 @@ Lives in the model's thread alone.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -37,17 +37,17 @@ class Runner(Protocol):
 
 
 class ReplyChooser(Protocol):
-    """Has published replies; worker/retrieval/chooser.py is the real one. Called from many threads."""
+    """Has replies to choose from; worker/retrieval/chooser.py is the real one. Called from many threads."""
 
-    def reply_to(self, history: Sequence[Exchange], text: str) -> str | None:
-        """One that fits; None if the model had better write."""
+    def reply_to(self, history: Sequence[Exchange], text: str, *, avoided: Container[str]) -> str:
+        """One that fits, or general words; none of `avoided`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedModel:
     """A model ready to run, and what must be known to run it. Counts of blocks and tokens.
 
-    `chooser` has published replies, which are given instead of the model's own where one fits.
+    `chooser` has replies that are given instead of the model's own.
     """
 
     runner: Runner

@@ -3,26 +3,30 @@
 The nearest by vectors (retrieval, as Weston et al. 2018 call the first half of "retrieve and refine"), then by words.
 """
 
+import itertools
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors import safe_open
 
+from care.languages import language_of, spelled
+from care.normalise import simplified
 from worker.engine.port import Exchange
 from worker.retrieval.collection import FILE, Collection, products
 from worker.retrieval.encoder import WIDTH, PieceEncoder
 from worker.retrieval.fit import WordsSoFar
+from worker.retrieval.general import GeneralReplies, has_its_own
 from worker.retrieval.projection import Projection, conversation
 from worker.retrieval.rarity import Rarity
+from worker.retrieval.vetoes import Vetoes
 
 _CONSIDERED = 200
 _PROJECTION = "conversation."
-_GREETING = re.compile(r"\W*(?:你好|您好|哈喽|嗨|在吗|hi|hello)[呀啊吗]?\W*", re.IGNORECASE)
-"""Clients of the collection begin with their trouble; a greeting is the model's."""
 _LEAVE = re.compile("谢谢|感谢|再见|晚安|拜拜")
 
 
@@ -34,33 +38,61 @@ class Likeness:
     reply: float = 1.5  # the reply and the conversation, by the learnt projection
     place: float = 0.15  # off for an opening that is none, or the other way round
     closing: float = 0.3  # off for a last reply where nobody takes leave, or the other way round
-    least: float = 0.5  # a reply that fits less is not given
+    least: float = 1.25  # a reply that fits less is not given
+    least_taken_up: float = 0.15  # nor one that takes up less of the last message's words
+
+
+class Candidate(NamedTuple):
+    """A published reply and how well it fits."""
+
+    score: float
+    taken_up: float  # of the last message's telling words, 0 to 1
+    reply: str
 
 
 class Chooser:
-    """Reads its files with the first reply that is asked for; thread-safe, one reply at a time."""
+    """Reads its files with the first reply that is asked for; thread-safe, one reply at a time.
 
-    def __init__(self, directory: Path, *, weights: Likeness | None = None) -> None:
+    `seed` varies the general words.
+    """
+
+    def __init__(self, directory: Path, *, weights: Likeness | None = None, seed: int = 0) -> None:
         self._directory = directory
         self._weights = weights or Likeness()
+        self._general = GeneralReplies(seed)
         self._lock = threading.Lock()
         self._opened: _Opened | None = None
 
-    def reply_to(self, history: Sequence[Exchange], text: str) -> str | None:
-        """The words of the reply that fits best; None if it does not fit well enough."""
-        if _GREETING.fullmatch(text):
-            return None
-        score, reply = self.ranked(history, text)[0]
-        return reply if score >= self._weights.least else None
+    def reply_to(self, history: Sequence[Exchange], text: str, *, avoided: Container[str] = ()) -> str:
+        """A reply that is not among `avoided`, in the script of `text`."""
+        language = language_of(text, before=None, told=None, default="zh")
+        plain = [Exchange(simplified(past.text), simplified(past.reply)) for past in history]
+        said = simplified(text)
+        replies = itertools.chain(self._convincing(plain, said), self._general.possible(plain, said))
+        spelt = (spelled(reply, language) for reply in replies)
+        return next((reply for reply in spelt if reply not in avoided), spelled(self._general.last_resort, language))
 
-    def ranked(self, history: Sequence[Exchange], text: str) -> list[tuple[float, str]]:
-        """Scores and replies, the best first."""
+    def _convincing(self, history: Sequence[Exchange], text: str) -> Iterator[str]:
+        """Published replies, the best first."""
+        if has_its_own(history, text):
+            return
+        weights = self._weights
+        vetoes = Vetoes(history, text)
+        for candidate in self.ranked(history, text):
+            if candidate.score < weights.least:
+                return
+            if candidate.taken_up >= weights.least_taken_up and not vetoes.forbid(candidate.reply):
+                yield candidate.reply
+
+    def ranked(self, history: Sequence[Exchange], text: str) -> list[Candidate]:
+        """The best first."""
         with self._lock:
             opened = self._opened = self._opened or _Opened(self._directory)
             near = self._near(opened, history, text)
         so_far = WordsSoFar(history, text, opened.rarity)
-        replies = [(score, opened.collection.text(number)) for number, score in near]
-        return sorted(((score + so_far.fit(reply), reply) for score, reply in replies), reverse=True)
+        replies = ((score, opened.collection.text(number)) for number, score in near)
+        found = [Candidate(score + so_far.fit(reply), so_far.takes_up(reply), reply) for score, reply in replies]
+        return sorted(found, reverse=True)
 
     def _near(self, opened: "_Opened", history: Sequence[Exchange], text: str) -> list[tuple[int, float]]:
         said = opened.encoder.encode([*(past.text for past in history), text])

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 from worker.engine.port import Exchange
 from worker.retrieval.named import allowed, named
-from worker.retrieval.rarity import Rarity, pairs, runs
+from worker.retrieval.rarity import RUN, Rarity, pairs, runs
 
-_RUN = 6
-"""Characters in a row that make a repetition of an earlier reply."""
 _TELLING = 4.0
 """A rarer pair says what a text is about."""
 _FOREIGN = 5.5
@@ -41,7 +39,7 @@ class WordsSoFar:
         self._all = set(pairs(said))
         self._allowed = allowed(said)
         self._called_now = allowed(text)
-        self._replied = {run for past in history for run in runs(past.reply, _RUN)}
+        self._replied = {run for past in history for run in runs(past.reply, RUN)}
 
     def fit(self, reply: str) -> float:
         """Higher is better; 0 for a reply that shares nothing and brings nothing."""
@@ -53,8 +51,13 @@ class WordsSoFar:
             - counts.foreign * min(self._brought(used) / _FOREIGN_FULLY, 2)
             - counts.unsaid_name * len(names - self._allowed)
             + counts.said_name * min(len(names & self._called_now), 2)
-            - counts.repetition * bool(self._replied & runs(reply, _RUN))
+            - counts.repetition * bool(self._replied & runs(reply, RUN))
         )
+
+    def takes_up(self, reply: str) -> float:
+        """How much of the last message's telling words it uses, 0 to 1."""
+        used = set(pairs(reply)) & self._last
+        return min(sum(self._telling(pair) for pair in used) / _TAKEN_UP_FULLY, 1)
 
     def _taken_up(self, used: set[str]) -> float:
         now = sum(self._telling(pair) for pair in used & self._last)

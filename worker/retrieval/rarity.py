@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 BUCKETS = 1 << 16
+RUN = 6
+"""Characters in a row that make a repetition of an earlier reply."""
 _STEP = 16
 """Of a logarithm of one, in the file's bytes."""
 _HAN = re.compile("[\u3400-\u9fff]+")

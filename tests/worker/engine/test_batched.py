@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -238,10 +239,10 @@ def test_a_second_turn_of_a_conversation_computes_only_what_is_new() -> None:
 
 
 class Choosing:
-    """Has one reply, to one message."""
+    """Has two replies."""
 
-    def reply_to(self, _history: Sequence[Exchange], text: str) -> str | None:
-        return "失去它一定很难过。" if text == "我的猫死了" else None
+    def reply_to(self, _history: Sequence[Exchange], _text: str, *, avoided: Container[str]) -> str:
+        return next(reply for reply in ("失去它一定很难过。", "我在听。") if reply not in avoided)
 
 
 def test_a_published_reply_is_given_whole_and_the_model_reads_nothing() -> None:
@@ -251,7 +252,7 @@ def test_a_published_reply_is_given_whole_and_the_model_reads_nothing() -> None:
     (progress,) = engine.stream(request("我的猫死了"))
     assert (progress.text, progress.finish, progress.reply_tokens) == ("失去它一定很难过。", Finish.STOP, 0)
     assert not runner.steps
-    assert last(engine, request("别的事")).reply_tokens == 20
+    assert last(engine, replace(request("我的猫死了"), avoided=["失去它一定很难过。"])).text == "我在听。"
     engine.stop()
     with pytest.raises(EngineFailed):
         last(engine, request("我的猫死了"))
