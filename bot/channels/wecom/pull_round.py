@@ -69,6 +69,10 @@ class PullRound:
     def wake(self) -> None:
         """Something was noticed: pull once more."""
         self.is_behind = True
+        self.end_rest()
+
+    def end_rest(self) -> None:
+        """Wait no longer for something new."""
         self._tell(None)
 
     async def run(self, begins: PullPosition | EarlyPage) -> None:

@@ -91,6 +91,8 @@ class Puller:
             while not stopping.done():
                 await self._look()
                 await asyncio.wait({stopping}, timeout=min(_LOOK_SECONDS, self._every.total_seconds()))
+            for pulling in self._rounds.values():
+                pulling.end_rest()
             if self._tasks:
                 await asyncio.wait(self._tasks.values())
         finally:
