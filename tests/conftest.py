@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import hypothesis
 import pytest
 import structlog
 from redis import Redis
@@ -58,6 +59,8 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.disable()  # nearly all of what imports make stays: looking for garbage among it takes a third of their time
     use_memory()
     share_compiled_statements(pytest.MonkeyPatch())
+    hypothesis.settings.register_profile("suite", deadline=None)  # on a busy machine anything takes long once
+    hypothesis.settings.load_profile("suite")
     structlog.configure = partial(_configure, structlog.configure)
     if config.getoption("processes") is not None:
         _run_in_processes(config, config.getoption("processes"))
@@ -82,7 +85,7 @@ def _run_in_processes(config: pytest.Config, said: str) -> None:
 
 def _process_count() -> int:
     """More than there are cores: many tests wait for processes of their own, and forks cost little."""
-    return min(3 * (os.cpu_count() or 1) + 1, _MAX_PROCESSES)
+    return min(2 * (os.cpu_count() or 1) + 1, _MAX_PROCESSES)
 
 
 def _configure(configure: Callable[..., None], **settings: Any) -> None:
