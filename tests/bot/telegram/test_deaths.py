@@ -82,9 +82,8 @@ def test_killed_when_it_has_just_fetched(clinic: Clinic, telegram: Telegram) -> 
 def test_killed_while_it_stores(clinic: Clinic, telegram: Telegram) -> None:
     write_all(telegram)
     victim = clinic.start_adapter()
-    wait_until(lambda: clinic.stored() >= UPDATES // 8, 60)
-    victim.kill()
-    assert clinic.stored() < UPDATES
+    wait_until(lambda: clinic.stored() > 0, 60)
+    victim.kill()  # mostly with some of them stored; on a busy machine all may be by now
     clinic.start_adapter()
     assert_everybody_was_answered_once_and_in_order(clinic, may_be_unknown=1)
 

@@ -170,7 +170,7 @@ async def test_a_notice_and_its_words_are_one_transaction(
     wecom.say(PERSON, "我睡不着")
     await until(lambda: clinic.told() == ["收到：我睡不着"])
     event.remove(services.database.engine, "commit", note_commit)
-    assert wecom.notice_statuses == [200]
+    await until(lambda: wecom.notice_statuses == [200])
     assert set(commits) <= {"0 words, 0 notices", "1 words, 1 notices"}
 
 
