@@ -52,4 +52,5 @@ async def test_crisis_words_wait_for_none_of_what_is_slow_to_fetch(
     await until(lambda: len(durable_gateway.acknowledged) == 5)
     with services.database.read() as session:
         stored = session.scalars(select(MESSAGES.c.external_id).order_by(MESSAGES.c.id)).all()
-    assert stored == ["message-1", "message-4", "message-2", "message-3", "message-5"]
+    assert stored[:2] == ["message-1", "message-4"]
+    assert stored.index("message-2") < stored.index("message-5")  # of one person; who else waited may come in between

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import threading
 from uuid import UUID
 
 import pytest
@@ -9,6 +10,7 @@ from dialogue.process.settings import DialogueSettings
 from dialogue.storage.ids import new_id
 from dialogue.telemetry.opentelemetry import OpenTelemetry
 from dialogue.telemetry.traces import ROOT, UNTRACED, traces_for
+from tests.patience import wait_until
 
 MS = 1_000_000
 
@@ -53,7 +55,10 @@ def test_off_it_costs_nothing_and_loads_nothing() -> None:
 
 def test_a_collector_that_is_away_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")  # else a thread tries again for seconds, in the next tests
     monkeypatch.setattr("dialogue.telemetry.opentelemetry._LAST_SECONDS", 0.2)
+    before = set(threading.enumerate())
     traces = traces_for(DialogueSettings(traces="otlp"), "bot")
     traces.add(ROOT, new_id(), began_ns=1, ended_ns=2)
     traces.close()
+    wait_until(lambda: before.issuperset(threading.enumerate()), 5)
