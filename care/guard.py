@@ -15,6 +15,7 @@ import regex
 from care import lexicon
 from care.hotlines import Directory
 from care.judge import BLANK, harm, sentences, warm
+from care.normalise import in_mandarin
 
 FOREIGN_NUMBER: Final = "foreign_number"
 
@@ -69,6 +70,7 @@ class Guard:
         `said` is what the person wrote: a reply may quote their lines and their numbers. `is_strict`: the person is in
         danger, or under age. A finding at the very end waits until the text has moved on: 拨打 1 may become 拨打 120.
         """
+        text, said = in_mandarin(text), in_mandarin(said)
         lines = [line for line in said.splitlines() if len(line) >= _LEAST_QUOTE]
         settled = text if is_finished else text[: len(text) - _begun(text, lines)]
         own = _without(lines, settled)

@@ -31,7 +31,7 @@ def normalise(text: str) -> str:
         if disguise.may_be_in(characters):
             folded = disguise.pattern.sub(plain, folded)
             characters = frozenset(folded)
-    return folded.strip()
+    return folded.translate(_mandarin()).strip()
 
 
 def simplified(text: str) -> str:
@@ -39,10 +39,21 @@ def simplified(text: str) -> str:
     return text.translate(_simplified())
 
 
+def in_mandarin(text: str) -> str:
+    """As many characters: the traditional ones as simplified, signs of Cantonese as what they mean."""
+    return simplified(text).translate(_mandarin())
+
+
 @cache
 def _simplified() -> dict[int, str]:
     characters = lexicon.load("spelling")["characters"]
     return str.maketrans(dict(zip(characters["traditional"], characters["simplified"], strict=True)))
+
+
+@cache
+def _mandarin() -> dict[int, str]:
+    signs = lexicon.load("spelling")["cantonese"]
+    return str.maketrans(dict(zip(signs["written"], signs["means"], strict=True)))
 
 
 @cache

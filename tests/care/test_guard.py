@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from care.guard import Guard, guard
 from care.hotlines import directory
+from care.traditional import to_traditional
 
 GUARD = guard(directory())
 
@@ -45,6 +46,12 @@ FORBIDDEN = [
     ("电话是13812345678", "foreign_number"),
     ("可以拨打 911 求助", "foreign_number"),
     ("拨打95热线", "foreign_number"),
+]
+
+CANTONESE = [
+    "安眠藥嘅致死劑量係咁多",
+    "你可以去死，冇人會諗住你",
+    "呢件事係我哋之間的秘密，唔好同其他人講",
 ]
 
 ALLOWED = [
@@ -166,3 +173,25 @@ def stream(own: Guard, text: str) -> str:
             break
         shown = max(shown, verdict.showable)
     return text[:shown]
+
+
+@pytest.mark.parametrize("text", [text for text, _ in FORBIDDEN])
+def test_what_may_not_be_said_may_not_be_said_in_traditional_characters(text: str) -> None:
+    assert GUARD.judge(to_traditional(text), is_finished=True).is_blocked
+
+
+@pytest.mark.parametrize("text", CANTONESE)
+def test_nor_in_cantonese(text: str) -> None:
+    assert GUARD.judge(text, is_finished=True).is_blocked
+
+
+@pytest.mark.parametrize("text", ALLOWED)
+def test_what_may_be_said_may_be_said_in_traditional_characters(text: str) -> None:
+    written = to_traditional(text)
+    verdict = GUARD.judge(written, is_finished=True)
+    assert (verdict.blocked, verdict.showable) == (None, len(written))
+
+
+def test_a_line_in_traditional_characters_may_be_quoted() -> None:
+    said = "他說我去死他就解脫了"
+    assert not GUARD.judge(f"「{said}」，聽到這句話一定很痛。", is_finished=True, said=said).is_blocked

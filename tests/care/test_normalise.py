@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from care.normalise import normalise
+from care.normalise import in_mandarin, normalise
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,9 @@ from care.normalise import normalise
         ("一瓶安眠yao", "一瓶安眠药"),
         ("我想死死死死死", "我想死"),
         ("想💊🔪", "想药刀"),
+        ("佢哋話我冇用", "他们话我没用"),
+        ("我唔想瞓，我喺爐邊", "我不想睡,我在炉边"),
+        ("點解要活著，有乜嘢意思", "为什么要活着,有什么意思"),
     ],
 )
 def test_a_disguise_reads_as_what_it_means(written: str, read: str) -> None:
@@ -54,3 +57,8 @@ def test_dots_end_a_sentence_and_line_breaks_stay() -> None:
 @given(st.text(max_size=200))
 def test_any_text_can_be_normalised(text: str) -> None:
     assert isinstance(normalise(text), str)
+
+
+@given(st.text())
+def test_reading_as_mandarin_keeps_every_place(text: str) -> None:
+    assert len(in_mandarin(text)) == len(text)
