@@ -5,6 +5,7 @@ from collections.abc import Callable
 from uuid import UUID, uuid4
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from bot.services import BotServices
 from dialogue.core import turns
@@ -46,23 +47,30 @@ class Model:
         """Say it, if somebody still waits for it."""
         await asyncio.to_thread(self._complete, turn)
 
+    async def finish_with_the_next(self, turn: ClaimedTurn) -> None:
+        """The turn behind it is answered before a courier can have looked: both replies are owed at once."""
+        await asyncio.to_thread(self._complete_both, turn)
+
     def _claim(self) -> ClaimedTurn | None:
         conversation_id = self._waiting()
         if conversation_id is None:
             return None
         with self._services.database.begin() as session:
-            claimed = claim_open(
-                session,
-                self._services.keys,
-                owner=self._owner,
-                lease_seconds=60,
-                limit=1,
-                max_attempts=3,
-                max_turns=12,
-                now=utc_now(),
-                conversation_id=conversation_id,
-            )
-            return claimed[0] if claimed else None
+            return self._claim_in(session, conversation_id)
+
+    def _claim_in(self, session: Session, conversation_id: UUID) -> ClaimedTurn | None:
+        claimed = claim_open(
+            session,
+            self._services.keys,
+            owner=self._owner,
+            lease_seconds=60,
+            limit=1,
+            max_attempts=3,
+            max_turns=12,
+            now=utc_now(),
+            conversation_id=conversation_id,
+        )
+        return claimed[0] if claimed else None
 
     def _waiting(self) -> UUID | None:
         with self._services.database.read() as session:
@@ -70,5 +78,16 @@ class Model:
 
     def _complete(self, turn: ClaimedTurn) -> None:
         with self._services.database.begin() as session:
-            turns.complete(session, turn, reply(self.says(turn.text)), owner=self._owner, now=utc_now())
+            self._complete_in(session, turn)
         self._services.signals.owe([turn.address.channel])
+
+    def _complete_both(self, turn: ClaimedTurn) -> None:
+        with self._services.database.begin() as session:
+            self._complete_in(session, turn)
+            behind = self._claim_in(session, turn.conversation_id)
+            assert behind is not None
+            self._complete_in(session, behind)
+        self._services.signals.owe([turn.address.channel])
+
+    def _complete_in(self, session: Session, turn: ClaimedTurn) -> None:
+        turns.complete(session, turn, reply(self.says(turn.text)), owner=self._owner, now=utc_now())
