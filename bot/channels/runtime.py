@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy.orm import Session
 
 from bot.channels.channel import Capabilities, Channel, Cost
@@ -30,6 +31,8 @@ from dialogue.messages import OwedText
 from dialogue.process.ending import end_tasks
 from dialogue.storage.clock import utc_now
 from dialogue.tables import Figure
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _MAX_AT_ONCE = 50
 
@@ -122,6 +125,7 @@ class Runtime:
         """`make` builds the adapter; what it raises, this raises."""
         self._services = services
         self._home = home
+        self._name = channel.name
         self._capabilities = channel.capabilities
         self._stopping = asyncio.Event()
         self._has_listened = asyncio.Event()
@@ -214,6 +218,8 @@ class Runtime:
                 await _first(ending, self._adapter.wait_until_unable())
                 self._courier.stop()
                 await delivering
+                if not self._has_listened.is_set():
+                    log.info("delivery_paused", channel=self._name)
         finally:
             await end_tasks((ending,))
 

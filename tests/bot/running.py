@@ -27,9 +27,6 @@ class Running:
         return self
 
     async def stop(self) -> None:
+        """Raises what ended it, if it ended by itself."""
         self._adapter.stop()
         await asyncio.wait_for(self._task, _PATIENCE_SECONDS)
-
-    @property
-    def has_ended(self) -> bool:
-        return self._task.done()

@@ -11,6 +11,7 @@ from bot.channels.wechat.settings import WechatSettings
 from bot.services import BotServices
 from tests.bot.running import Running
 from tests.bot.wechat.gateway import TOKEN, Gateway
+from tests.patience import until
 
 
 @pytest.fixture
@@ -44,9 +45,9 @@ async def start(services: BotServices, tmp_path: Path) -> AsyncIterator[Callable
         running.append(one)
         if is_awaited:
             await one.listens()
+            await until(gateway.has_reader)  # an adapter is also ready once its stream was silent for seconds
         return one
 
     yield start_one
     for one in running:
-        if not one.has_ended:
-            await one.stop()
+        await one.stop()  # raises what ended it meanwhile

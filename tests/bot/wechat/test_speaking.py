@@ -147,7 +147,8 @@ async def test_what_is_owed_waits_while_the_account_is_logged_out(
     await start(gateway, wechat_accepts_friends=True)
     with capture_logs() as logs:
         gateway.happen(Happening.LOGOUT, contactId=BOT)
-        await until(lambda: "wechat_logged_out" in {entry["event"] for entry in logs})
+        await until(lambda: "delivery_paused" in {entry["event"] for entry in logs})
+    assert "wechat_logged_out" in {entry["event"] for entry in logs}
     owe(rooms, "我在")
     services.signals.owe({CHANNEL})
     gateway.befriend("wxid_new")
