@@ -24,12 +24,12 @@ class Sentences:
         self.locale = locale
         self._exact = {text: said for text, said in entries.items() if "{}" not in text}
         templates = sorted((text for text in entries if "{}" in text), key=_literal_length, reverse=True)
-        self._templates = [(_pattern(text), entries[text]) for text in templates]
+        self._templates = [(_Template(text), entries[text]) for text in templates]
 
     def knows(self, template: str) -> bool:
         """Whether there is an entry for exactly this sentence or template."""
         bare = template.strip()
-        return bare in self._exact or any(pattern.pattern == _pattern(bare).pattern for pattern, _ in self._templates)
+        return bare in self._exact or any(template.text == bare for template, _ in self._templates)
 
     def say(self, text: str) -> str:
         """The sentence in this language, values and the space around it kept; unchanged if it is not known."""
@@ -42,10 +42,25 @@ class Sentences:
     def _said(self, text: str) -> str:
         if (said := self._exact.get(text)) is not None:
             return said
-        for pattern, said in self._templates:
-            if found := pattern.fullmatch(text):
-                return said.format(*(self._exact.get(value) or self._said(value) for value in found.groups()))
+        for template, said in self._templates:
+            if (values := template.values_in(text)) is not None:
+                return said.format(*(self._exact.get(value) or self._said(value) for value in values))
         return text
+
+
+class _Template:
+    """A sentence with values in it; what finds them is made for the few templates that a text may be of."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._first, *_, self._last = text.split("{}")
+
+    def values_in(self, text: str) -> tuple[str, ...] | None:
+        """None where the text is not of this template."""
+        if not (text.startswith(self._first) and text.endswith(self._last)):
+            return None
+        found = _pattern(self.text).fullmatch(text)
+        return None if found is None else found.groups()
 
 
 def locale() -> str:
@@ -93,5 +108,6 @@ def _literal_length(template: str) -> int:
     return len(template.replace("{}", ""))
 
 
+@cache
 def _pattern(template: str) -> re.Pattern[str]:
     return re.compile("(.+?)".join(map(re.escape, template.split("{}"))), re.DOTALL)

@@ -33,11 +33,13 @@ class Explanations:
 
     def _values(self, finding: CheckResult) -> dict[str, object]:
         """A refusal of the domain is a sentence, too."""
-        spoken = language.sentences("en" if self.locale == "en" else "zh")
         return {
-            name: spoken.say(str(value)) if isinstance(value, DialogueError) else value
+            name: self._spoken(str(value)) if isinstance(value, DialogueError) else value
             for name, value in finding.values.items()
         }
+
+    def _spoken(self, sentence: str) -> str:
+        return language.sentences("en" if self.locale == "en" else "zh").say(sentence)
 
 
 def load(locale: str) -> Explanations:
