@@ -3,6 +3,7 @@
     python -m bench.road                          # the embedded default: SQLite and a private Valkey
     python -m bench.road --postgres               # PostgreSQL from the tests' wheel
     python -m bench.road --database-url URL --broker-url URL
+    python -m bench.road --stored 100000          # beside so many turns of the past
     python -m bench.road --desks 20 --rounds 5    # each line twice: without, and with so many open duty desks, by turns
 
 Each person says something, waits for the answer, and goes on. The scripted engine answers at once, so the time from
@@ -29,7 +30,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from bench import house
+from bench import house, past
 from bench.desk import OpenDesk, sign_in, wait_until_all_saw
 from bot.outgoing.courier import Courier
 from bot.outgoing.listener import Listener
@@ -221,6 +222,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--concurrency", type=int, default=32, help="conversations at once in the worker")
     parser.add_argument("--desks", type=int, default=0, help="duty desks open in the console")
+    parser.add_argument("--stored", type=int, default=0, help="turns that were answered before")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--postgres", action="store_true", help="start a PostgreSQL from the tests' wheel")
     parser.add_argument("--database-url")
@@ -235,6 +237,7 @@ def main() -> None:
         _services(arguments, Path(directory)) as (services, processes),
     ):
         name = services.database.engine.dialect.name
+        past.store(services.database, channel=CHANNEL, turns=arguments.stored)
         event_loop.run(measure(services, database=name, people=4, seconds=1))  # warm
         cookies = sign_in(services.database, _LIFETIMES, arguments.desks)
         ways = (0, len(cookies)) if cookies else (0,)

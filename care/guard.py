@@ -74,7 +74,7 @@ class Guard:
         lines = [line for line in said.splitlines() if len(line) >= _LEAST_QUOTE]
         settled = text if is_finished else text[: len(text) - _begun(text, lines)]
         own = _without(lines, settled)
-        safe = len(text) if is_finished else min(*self._beginnings(own), _last_end(own), len(settled))
+        safe = len(text) if is_finished else self._safe(own, min(_last_end(own), len(settled)))
         phrase = min(self._findings(own, self.allowed_numbers | _numbers_in(said)), default=None)
         found = _earlier(phrase, next(_harms(own, is_finished=is_finished, is_strict=is_strict), None))
         if found is None:
@@ -82,6 +82,10 @@ class Guard:
         start, end, reason = found
         is_settled = is_finished or end < len(text)
         return Verdict(showable=min(start, safe), blocked=reason if is_settled else None)
+
+    def _safe(self, text: str, end: int) -> int:
+        """Up to where nothing forbidden can be beginning, `end` at the furthest."""
+        return min(end, *self._beginnings(text)) if end else 0  # in its first sentence nothing of a reply is shown
 
     def _findings(self, text: str, allowed_numbers: frozenset[str]) -> Iterable[tuple[int, int, str]]:
         for forbidden in self.forbidden:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from console.gate import PageRoute
 from console.page_request import PageRequest, as_id
 from dialogue.states import UNDELIVERED_STATES, DeliveryKind, DeliveryState, Role
-from dialogue.tables import DELIVERIES, spelled_out
+from dialogue.tables import DELIVERIES
 
 _PAGE_LENGTH = 50
 
@@ -35,7 +35,7 @@ _COLUMNS = [DELIVERIES.c[name] for name in Failed.__slots__ if name != "is_kept"
 _PLACE = (DELIVERIES.c.created_at, DELIVERIES.c.id)
 _NEWEST = (
     select(*_COLUMNS, DELIVERIES.c.text.is_not(None).label("is_kept"))
-    .where(DELIVERIES.c.state.in_(spelled_out(*UNDELIVERED_STATES)))
+    .where(DELIVERIES.c.state.in_(UNDELIVERED_STATES))
     .order_by(*(column.desc() for column in _PLACE))
     .limit(_PAGE_LENGTH + 1)
 )

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from dialogue.states import OPEN_DELIVERY_STATES, UNDELIVERED_STATES, DeliveryState, TurnState
-from dialogue.tables import CONVERSATIONS, DELIVERIES, TURNS, spelled_out
+from dialogue.tables import CONVERSATIONS, DELIVERIES, TURNS
 
 LATELY = timedelta(hours=24)
 
@@ -38,7 +38,7 @@ class Overview:
 _WAITING = select(func.count(), func.min(TURNS.c.created_at)).where(TURNS.c.state == TurnState.WAITING)
 _GENERATING = select(func.count()).where(TURNS.c.state == TurnState.GENERATING)
 _OWED = select(func.count(), func.min(DELIVERIES.c.created_at)).where(DELIVERIES.c.state.in_(OPEN_DELIVERY_STATES))
-_HELD = select(func.count()).where(DELIVERIES.c.state.in_(spelled_out(DeliveryState.HELD)))
+_HELD = select(func.count()).where(DELIVERIES.c.state == DeliveryState.HELD)
 _BY_TIER = select(CONVERSATIONS.c.tier, func.count()).where(CONVERSATIONS.c.closed_at.is_(None))
 _TAKEN_OVER = select(func.count()).where(
     CONVERSATIONS.c.closed_at.is_(None), CONVERSATIONS.c.taken_over_by.is_not(None)
@@ -69,6 +69,6 @@ def _count_failed_turns(session: Session, *, since: datetime) -> int:
 
 
 def _count_failed_deliveries(session: Session, *, since: datetime) -> int:
-    is_undelivered = DELIVERIES.c.state.in_(spelled_out(*UNDELIVERED_STATES))
+    is_undelivered = DELIVERIES.c.state.in_(UNDELIVERED_STATES)
     failed = select(func.count()).where(is_undelivered, DELIVERIES.c.created_at >= since)
     return session.scalar(failed) or 0

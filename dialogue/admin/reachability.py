@@ -18,7 +18,7 @@ from dialogue.admin.office import Office
 from dialogue.core import outbox, people
 from dialogue.messages import Address, OwedText
 from dialogue.states import UNDELIVERED_STATES, CaseKind, DeliveryKind, DeliveryState
-from dialogue.tables import DELIVERIES, PEOPLE, spelled_out
+from dialogue.tables import DELIVERIES, PEOPLE
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -28,7 +28,7 @@ _LAST = (
     .where(
         PEOPLE.c.channel == bindparam("channel"),
         PEOPLE.c.user_id == bindparam("user_id"),
-        DELIVERIES.c.state.in_(spelled_out(DeliveryState.SENT, *UNDELIVERED_STATES)),
+        DELIVERIES.c.state.in_((DeliveryState.SENT, *UNDELIVERED_STATES)),
     )
     .order_by(DELIVERIES.c.id.desc())
     .limit(2)

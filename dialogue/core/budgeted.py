@@ -20,10 +20,9 @@ from dialogue.errors import Unreadable
 from dialogue.messages import Address, OwedText
 from dialogue.states import OPEN_DELIVERY_STATES, URGENT_KINDS, DeliveryKind, DeliveryState
 from dialogue.storage.vault import MasterKeys
-from dialogue.tables import DELIVERIES, spelled_out
+from dialogue.tables import DELIVERIES, IS_OPEN_DELIVERY
 
-_HUMAN = spelled_out(DeliveryKind.HUMAN, DeliveryKind.RELAY)
-_URGENT = spelled_out(*URGENT_KINDS)
+_HUMAN = (DeliveryKind.HUMAN, DeliveryKind.RELAY)
 _MAX_JOINED = 20
 _BETWEEN = "\n\n"
 
@@ -31,7 +30,7 @@ _BETWEEN = "\n\n"
 def _rank(table: FromClause) -> Any:
     """0 is sent first."""
     kind = table.c.kind
-    return case((kind.in_(_URGENT), 0), (kind.in_(_HUMAN), 1), (kind == DeliveryKind.NOTICE, 3), else_=2)
+    return case((kind.in_(URGENT_KINDS), 0), (kind.in_(_HUMAN), 1), (kind == DeliveryKind.NOTICE, 3), else_=2)
 
 
 _OTHER = DELIVERIES.alias()
@@ -49,22 +48,28 @@ _DUE = (
         DELIVERIES.c.kind,
         DELIVERIES.c.grant_id,
         exists()
-        .where(*_SAME_ADDRESS, _OTHER.c.state == DeliveryState.PENDING, _OTHER.c.id != DELIVERIES.c.id)
+        .where(
+            *_SAME_ADDRESS,
+            _OTHER.c.state.in_(OPEN_DELIVERY_STATES),
+            _OTHER.c.state == DeliveryState.PENDING,
+            _OTHER.c.id != DELIVERIES.c.id,
+        )
         .label("has_others"),
     )
     .where(
         DELIVERIES.c.channel == bindparam("of_channel"),
+        IS_OPEN_DELIVERY,
         DELIVERIES.c.state == DeliveryState.PENDING,
         DELIVERIES.c.next_attempt_at <= bindparam("now"),
-        or_(DELIVERIES.c.kind.in_(_URGENT), ~bindparam("only_urgent", type_=Boolean)),
+        or_(DELIVERIES.c.kind.in_(URGENT_KINDS), ~bindparam("only_urgent", type_=Boolean)),
         ~exists().where(
             *_SAME_ADDRESS,
-            _OTHER.c.state.in_(spelled_out(*OPEN_DELIVERY_STATES)),
+            _OTHER.c.state.in_(OPEN_DELIVERY_STATES),
             _OTHER.c.id != DELIVERIES.c.id,
             or_(
                 _rank(_OTHER) < _rank(DELIVERIES),
                 and_(_rank(_OTHER) == _rank(DELIVERIES), _OTHER.c.id < DELIVERIES.c.id),
-                and_(_OTHER.c.state == DeliveryState.SENDING, DELIVERIES.c.kind.not_in(_URGENT)),
+                and_(_OTHER.c.state == DeliveryState.SENDING, DELIVERIES.c.kind.not_in(URGENT_KINDS)),
             ),
         ),
     )
@@ -88,6 +93,7 @@ _FOLLOWING = (
         DELIVERIES.c.channel == bindparam("of_channel"),
         DELIVERIES.c.chat_id == bindparam("of_chat"),
         DELIVERIES.c.account.in_((bindparam("of_account"), "")),
+        IS_OPEN_DELIVERY,
         DELIVERIES.c.state == DeliveryState.PENDING,
         DELIVERIES.c.kind == bindparam("of_kind"),
         DELIVERIES.c.person_id == bindparam("of_person"),
@@ -111,8 +117,9 @@ _FOLLOWED = (
         DELIVERIES.c.channel == bindparam("of_channel"),
         DELIVERIES.c.chat_id == bindparam("of_chat"),
         DELIVERIES.c.account.in_((bindparam("of_account"), "")),
+        IS_OPEN_DELIVERY,
         DELIVERIES.c.state == DeliveryState.PENDING,
-        DELIVERIES.c.kind.not_in(_URGENT),
+        DELIVERIES.c.kind.not_in(URGENT_KINDS),
     )
     .limit(1)
 )

@@ -18,7 +18,7 @@ from dialogue.messages import Address, Allowance, InboundMessage
 from dialogue.states import OPEN_DELIVERY_STATES, URGENT_KINDS, DeliveryKind, DeliveryState
 from dialogue.storage.database import insert_or_ignore
 from dialogue.storage.ids import new_id
-from dialogue.tables import DELIVERIES, SEND_BUDGETS, spelled_out
+from dialogue.tables import DELIVERIES, IS_OPEN_DELIVERY, SEND_BUDGETS
 
 _SPENT_STATES = (DeliveryState.SENDING, DeliveryState.SENT, DeliveryState.BOUNCED, DeliveryState.FAILED)
 _TICK = timedelta(seconds=1)
@@ -75,14 +75,14 @@ _RELEASE = (
 )
 _HOLD = (
     update(DELIVERIES)
-    .where(_AT_CHAT, DELIVERIES.c.state == DeliveryState.PENDING)
+    .where(_AT_CHAT, IS_OPEN_DELIVERY, DELIVERIES.c.state == DeliveryState.PENDING)
     .values(state=DeliveryState.HELD)
     .returning(DELIVERIES.c.id, DELIVERIES.c.kind, DELIVERIES.c.conversation_id)
 )
-_HOLD_ORDINARY = _HOLD.where(DELIVERIES.c.kind.not_in(spelled_out(*URGENT_KINDS)))
+_HOLD_ORDINARY = _HOLD.where(DELIVERIES.c.kind.not_in(URGENT_KINDS))
 _SPENT = (
     select(DELIVERIES.c.grant_id, func.count())
-    .where(DELIVERIES.c.state.in_(spelled_out(*_SPENT_STATES)))
+    .where(DELIVERIES.c.state.in_(_SPENT_STATES))
     .group_by(DELIVERIES.c.grant_id)
 )
 _SPENT_OF_ONE = _SPENT.where(DELIVERIES.c.grant_id == bindparam("of_grant"))
@@ -110,7 +110,7 @@ _DROP_STALE = (
     .where(
         _AT_CHAT,
         DELIVERIES.c.state == DeliveryState.HELD,
-        DELIVERIES.c.kind.in_(spelled_out(DeliveryKind.REPLY, DeliveryKind.NOTICE, DeliveryKind.CONSENT)),
+        DELIVERIES.c.kind.in_((DeliveryKind.REPLY, DeliveryKind.NOTICE, DeliveryKind.CONSENT)),
         DELIVERIES.c.created_at < bindparam("owed_before"),
     )
     .values(state=DeliveryState.DISCARDED)
@@ -129,7 +129,7 @@ _IS_SAYING = exists().where(
     DELIVERIES.c.channel == SEND_BUDGETS.c.channel,
     DELIVERIES.c.chat_id == SEND_BUDGETS.c.chat_id,
     DELIVERIES.c.account.in_((SEND_BUDGETS.c.account, "")),
-    DELIVERIES.c.state.in_(spelled_out(*OPEN_DELIVERY_STATES)),
+    DELIVERIES.c.state.in_(OPEN_DELIVERY_STATES),
     DELIVERIES.c.kind != DeliveryKind.REPLY,
 )
 _WANTED = select(SEND_BUDGETS).where(

@@ -19,7 +19,7 @@ from dialogue.errors import DialogueError, Erased, Unreadable, WrongSecretKey
 from dialogue.messages import Address, OwedText
 from dialogue.states import OPEN_DELIVERY_STATES, UNWRITTEN_KINDS, URGENT_KINDS, DeliveryKind, DeliveryState
 from dialogue.storage.vault import MasterKeys
-from dialogue.tables import DELIVERIES, spelled_out
+from dialogue.tables import DELIVERIES, IS_OPEN_DELIVERY
 
 UNREADABLE = "unreadable"
 """The `error` of a delivery whose sealed text was damaged."""
@@ -29,12 +29,13 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _WRONG_KEY_PAUSE = timedelta(seconds=60)
 
 _OTHER = DELIVERIES.alias()
-_IS_URGENT = DELIVERIES.c.kind.in_(spelled_out(*URGENT_KINDS))
-_IS_OTHER_URGENT = _OTHER.c.kind.in_(spelled_out(*URGENT_KINDS))
+_IS_URGENT = DELIVERIES.c.kind.in_(URGENT_KINDS)
+_IS_OTHER_URGENT = _OTHER.c.kind.in_(URGENT_KINDS)
 _DUE = (
     select(DELIVERIES.c.id)
     .where(
         DELIVERIES.c.channel == bindparam("of_channel"),
+        IS_OPEN_DELIVERY,
         DELIVERIES.c.state == DeliveryState.PENDING,
         DELIVERIES.c.next_attempt_at <= bindparam("now"),
         or_(
@@ -47,7 +48,7 @@ _DUE = (
             _OTHER.c.channel == DELIVERIES.c.channel,
             _OTHER.c.chat_id == DELIVERIES.c.chat_id,
             or_(_OTHER.c.account == DELIVERIES.c.account, _OTHER.c.account == "", DELIVERIES.c.account == ""),
-            _OTHER.c.state.in_(spelled_out(*OPEN_DELIVERY_STATES)),
+            _OTHER.c.state.in_(OPEN_DELIVERY_STATES),
             or_(
                 and_(_IS_OTHER_URGENT, ~_IS_URGENT),
                 and_(

@@ -6,10 +6,9 @@ People in danger are never told a position: we answer them ourselves, at once.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BindParameter, bindparam, exists, select
+from sqlalchemy import bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from care.screening import Tier
@@ -26,11 +25,6 @@ from dialogue.tables import CONVERSATIONS, DELIVERIES, TURNS
 _MOST = 2000
 """People further back in the queue are told nothing."""
 
-
-def _in_the_statement(state: TurnState) -> BindParameter[Any]:
-    return bindparam(None, state, type_=TURNS.c.state.type, literal_execute=True)
-
-
 _BESIDE = TURNS.alias()
 # answered from the partial indexes of open turns; in a conversation that is being answered nobody waits for a worker
 _LINE = (
@@ -46,13 +40,10 @@ _LINE = (
     )
     .join(CONVERSATIONS, CONVERSATIONS.c.id == TURNS.c.conversation_id)
     .where(
-        TURNS.c.state == _in_the_statement(TurnState.WAITING),
-        ~exists().where(
-            _BESIDE.c.conversation_id == TURNS.c.conversation_id,
-            _BESIDE.c.state == _in_the_statement(TurnState.GENERATING),
-        ),
+        TURNS.c.state == TurnState.WAITING,
+        ~exists().where(_BESIDE.c.conversation_id == TURNS.c.conversation_id, _BESIDE.c.state == TurnState.GENERATING),
     )
-    .order_by(TURNS.c.id)
+    .order_by(TURNS.c.created_at, TURNS.c.id)
     .limit(_MOST)
 )
 _TOLD = select(DELIVERIES.c.turn_id).where(

@@ -23,7 +23,7 @@ LATEST = (
         MESSAGES.c.received_at > bindparam("since", type_=MESSAGES.c.received_at.type),
         MESSAGES.c.text.is_not(None),
     )
-    .order_by(MESSAGES.c.id.desc())
+    .order_by(MESSAGES.c.received_at.desc(), MESSAGES.c.id.desc())
     .limit(MAX_MESSAGES)
 )
 

@@ -23,7 +23,7 @@ from dialogue.states import (
     DeliveryState,
 )
 from dialogue.storage.vault import MasterKeys
-from dialogue.tables import DELIVERIES
+from dialogue.tables import DELIVERIES, IS_OPEN_DELIVERY
 
 UNKNOWN = "unknown"
 """The `error` of a delivery that was being sent when its courier died."""
@@ -65,7 +65,7 @@ _MAY_BE_REPEATED = or_(
 )
 _ABANDONED = (
     select(DELIVERIES.c.id)
-    .where(DELIVERIES.c.state == DeliveryState.SENDING, DELIVERIES.c.lease_until <= bindparam("now"))
+    .where(IS_OPEN_DELIVERY, DELIVERIES.c.state == DeliveryState.SENDING, DELIVERIES.c.lease_until <= bindparam("now"))
     .with_for_update(skip_locked=True)
     .cte("abandoned")
 )
@@ -81,7 +81,7 @@ _SETTLE = (
     .returning(DELIVERIES.c.id)
 )
 _CLAIMED_BY_OWNER = update(DELIVERIES).where(
-    DELIVERIES.c.owner == bindparam("by_owner"), DELIVERIES.c.state == DeliveryState.SENDING
+    DELIVERIES.c.owner == bindparam("by_owner"), IS_OPEN_DELIVERY, DELIVERIES.c.state == DeliveryState.SENDING
 )
 _TAKE_BACK = _CLAIMED_BY_OWNER.where(DELIVERIES.c.id.not_in(bindparam("held", expanding=True))).values(
     state=DeliveryState.PENDING, attempt=DELIVERIES.c.attempt - 1

@@ -21,7 +21,7 @@ from dialogue.errors import Erased, Unreadable, WrongSecretKey
 from dialogue.messages import Address
 from dialogue.states import HELD_RING_COUNT, TurnState
 from dialogue.storage.vault import MasterKeys, PersonKey
-from dialogue.tables import CONVERSATIONS, PEOPLE, TURNS, spelled_out
+from dialogue.tables import CONVERSATIONS, IS_OPEN_TURN, PEOPLE, TURNS
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -31,8 +31,8 @@ _UNREADABLE_SECONDS = 5.0
 _EARLIER = TURNS.alias()
 _IS_HEAD = ~exists().where(
     _EARLIER.c.conversation_id == TURNS.c.conversation_id,
-    _EARLIER.c.state.in_(spelled_out(TurnState.GENERATING)),  # a waiting turn is always the last
-    _EARLIER.c.seq < TURNS.c.seq,
+    _EARLIER.c.state == TurnState.GENERATING,  # there is at most one, and a waiting turn is always the last
+    _EARLIER.c.id != TURNS.c.id,
 )
 _IS_DUE = and_(
     TURNS.c.state == TurnState.WAITING, or_(TURNS.c.ring_count != HELD_RING_COUNT, TURNS.c.rung_at <= bindparam("now"))
@@ -42,11 +42,12 @@ _IS_ORPHAN = and_(
     TURNS.c.lease_until <= bindparam("now"),
     TURNS.c.attempt < bindparam("max_attempts"),  # the sweep ends the others with an apology
 )
-# the oldest first: ids grow with time; the lock is the one that an intake's foreign key does not wait for
+# the oldest first, and not by id: SQLite would read all turns in that order; the lock is the one that an intake's
+# foreign key does not wait for
 _OPEN = (
     select(TURNS.c.id)
-    .where(TURNS.c.state.in_(spelled_out(TurnState.WAITING, TurnState.GENERATING)), or_(_IS_DUE, _IS_ORPHAN), _IS_HEAD)
-    .order_by(TURNS.c.id)
+    .where(IS_OPEN_TURN, or_(_IS_DUE, _IS_ORPHAN), _IS_HEAD)
+    .order_by(TURNS.c.created_at, TURNS.c.id)
     .limit(bindparam("limit"))
     .with_for_update(key_share=True, skip_locked=True, of=TURNS)
 )

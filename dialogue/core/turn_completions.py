@@ -12,7 +12,7 @@ from dialogue.core import outbox, turns
 from dialogue.core.outbox import Owed
 from dialogue.core.turns import ANSWERED_COLUMNS, ClaimedTurn, FinishedReply, answered, with_postscript
 from dialogue.states import DeliveryKind, TurnState
-from dialogue.tables import CONVERSATIONS, TURNS, spelled_out
+from dialogue.tables import CONVERSATIONS, TURNS
 
 _NEXT = TURNS.alias()
 # locked and fenced at once: the owner, and below the epoch; rows that others hold are completed one by one
@@ -22,7 +22,7 @@ _HELD = (
         TURNS.c.postscript,
         CONVERSATIONS.c.epoch,
         exists()
-        .where(_NEXT.c.conversation_id == TURNS.c.conversation_id, _NEXT.c.state.in_(spelled_out(TurnState.WAITING)))
+        .where(_NEXT.c.conversation_id == TURNS.c.conversation_id, _NEXT.c.state == TurnState.WAITING)
         .label("is_followed"),
     )
     .join(CONVERSATIONS, CONVERSATIONS.c.id == TURNS.c.conversation_id)

@@ -9,8 +9,8 @@ from dialogue.tables.budgets import SEND_BUDGETS, SendBudget
 from dialogue.tables.cases import CASE_CALLS, CASES, PERSON_NOTES, Case, CaseCall, PersonNote, SavedView
 from dialogue.tables.conversations import CONVERSATIONS, Conversation
 from dialogue.tables.cursors import CHANNEL_CURSORS, ChannelCursor
-from dialogue.tables.deliveries import DELIVERIES, Delivery
-from dialogue.tables.mapping import Figure, Table, Utc, spelled_out
+from dialogue.tables.deliveries import DELIVERIES, IS_OPEN_DELIVERY, Delivery
+from dialogue.tables.mapping import Figure, Table, Utc
 from dialogue.tables.media import MEDIA, MEDIUM_CHUNKS, Medium, MediumChunk
 from dialogue.tables.moves import CHAT_MOVES, ChatMove
 from dialogue.tables.people import COMPLAINTS, EMERGENCY_CONTACTS, PEOPLE, Complaint, EmergencyContact, Person
@@ -27,7 +27,7 @@ from dialogue.tables.staff import (
     StaffRecoveryCode,
     StaffSession,
 )
-from dialogue.tables.turns import FEEDBACK, MESSAGES, TURNS, Feedback, Message, Turn
+from dialogue.tables.turns import FEEDBACK, IS_OPEN_TURN, MESSAGES, TURNS, Feedback, Message, Turn
 from dialogue.tables.unparsed import UNPARSED_UPDATES, UnparsedUpdate
 
 __all__ = [
@@ -41,6 +41,8 @@ __all__ = [
     "DELIVERIES",
     "EMERGENCY_CONTACTS",
     "FEEDBACK",
+    "IS_OPEN_DELIVERY",
+    "IS_OPEN_TURN",
     "MEDIA",
     "MEDIUM_CHUNKS",
     "MESSAGES",
@@ -84,5 +86,4 @@ __all__ = [
     "Turn",
     "UnparsedUpdate",
     "Utc",
-    "spelled_out",
 ]

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dialogue.states import DeliveryKind, DeliveryState
+from dialogue.states import OPEN_DELIVERY_STATES, DeliveryKind, DeliveryState
 from dialogue.storage.ids import new_id
 from dialogue.tables.mapping import Table, core, only_where
 
@@ -70,3 +70,6 @@ class Delivery(Table):
 
 
 DELIVERIES = core(Delivery)
+
+IS_OPEN_DELIVERY = DELIVERIES.c.state.in_(OPEN_DELIVERY_STATES)
+"""The condition of `ix_deliveries_open`, beside narrower ones: see `Words`."""

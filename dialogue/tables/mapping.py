@@ -9,6 +9,7 @@ from sqlalchemy import JSON, ColumnElement, DateTime, Dialect, Enum, LargeBinary
 from sqlalchemy import Table as CoreTable
 from sqlalchemy import text as sql
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator, Uuid
 
 from care.age import AgeBand
@@ -45,11 +46,37 @@ class Utc(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC)
 
 
-def _names(states: type[StrEnum]) -> Enum:
-    """Stored as the enum's words: a new state needs no migration."""
-    return Enum(
-        states, native_enum=False, length=16, values_callable=lambda members: [member.value for member in members]
-    )
+class _Spelled(TypeDecorator.Comparator[Any]):
+    def operate(self, op: OperatorType, *others: Any, **options: Any) -> ColumnElement[Any]:
+        return super().operate(op, *map(_spelled_out, others), **options)
+
+
+class Words(TypeDecorator[StrEnum]):
+    """An enum's words: a new one needs no migration.
+
+    What such a column is compared with stands in the statement itself, and is no value bound at each execution: only
+    then can a database tell that a partial index (`only_where`) holds all rows that are asked for. PostgreSQL tells it
+    from what a condition means; SQLite wants the index's own condition, word for word, beside any that is narrower.
+    """
+
+    impl = Enum
+    cache_ok = True
+    comparator_factory = _Spelled
+
+    def __init__(self, words: type[StrEnum]) -> None:
+        super().__init__(
+            words, native_enum=False, length=16, values_callable=lambda members: [member.value for member in members]
+        )
+        self.words = words
+
+
+def _spelled_out(compared: Any) -> Any:
+    """Words as literals, also those of an IN; anything else as it is."""
+    if isinstance(compared, StrEnum):
+        return literal_column(f"'{compared.value}'")
+    if isinstance(compared, tuple | list | set | frozenset):
+        return [_spelled_out(each) for each in compared]
+    return compared
 
 
 class Table(DeclarativeBase):
@@ -68,19 +95,19 @@ class Table(DeclarativeBase):
         UUID: Uuid(),
         bytes: LargeBinary(),
         str: String(),
-        TurnState: _names(TurnState),
-        DeliveryState: _names(DeliveryState),
-        DeliveryKind: _names(DeliveryKind),
-        ClosedBy: _names(ClosedBy),
-        AgeBand: _names(AgeBand),
+        TurnState: Words(TurnState),
+        DeliveryState: Words(DeliveryState),
+        DeliveryKind: Words(DeliveryKind),
+        ClosedBy: Words(ClosedBy),
+        AgeBand: Words(AgeBand),
         dict[str, Figure]: JSON(),
-        Role: _names(Role),
-        CaseKind: _names(CaseKind),
-        CaseOutcome: _names(CaseOutcome),
-        NoteKind: _names(NoteKind),
-        MediumKind: _names(MediumKind),
-        MediumState: _names(MediumState),
-        MediumLoss: _names(MediumLoss),
+        Role: Words(Role),
+        CaseKind: Words(CaseKind),
+        CaseOutcome: Words(CaseOutcome),
+        NoteKind: Words(NoteKind),
+        MediumKind: Words(MediumKind),
+        MediumState: Words(MediumState),
+        MediumLoss: Words(MediumLoss),
     }
 
 
@@ -92,12 +119,3 @@ def core(table: type[Table]) -> CoreTable:
 def only_where(condition: str) -> dict[str, Any]:
     """An index of only the rows that fulfil it, on both databases."""
     return {"sqlite_where": sql(condition), "postgresql_where": sql(condition)}
-
-
-def spelled_out(*words: StrEnum) -> list[ColumnElement[Any]]:
-    """For `column.in_(…)`: the words stand in the statement itself.
-
-    Only then can a database tell that a partial index holds all rows that are asked for; and a list of values would be
-    written into the statement anew at each execution, which costs as much as the rest of it.
-    """
-    return [literal_column(f"'{word.value}'") for word in words]

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dialogue.states import TurnState
+from dialogue.states import OPEN_TURN_STATES, TurnState
 from dialogue.storage.ids import new_id
 from dialogue.tables.mapping import Table, core, only_where
 
@@ -107,3 +107,6 @@ class Feedback(Table):
 TURNS = core(Turn)
 MESSAGES = core(Message)
 FEEDBACK = core(Feedback)
+
+IS_OPEN_TURN = TURNS.c.state.in_(OPEN_TURN_STATES)
+"""The condition of `ix_turns_open`, beside narrower ones: see `Words`."""

@@ -10,24 +10,24 @@ from sqlalchemy.orm import Session
 from dialogue.states import OPEN_DELIVERY_STATES, OPEN_TURN_STATES, DeliveryState, TurnState
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
-from dialogue.tables import DELIVERIES, TURNS, spelled_out
+from dialogue.tables import DELIVERIES, TURNS
 from dialogue.telemetry.instruments import Instruments, Reading
 
 # both use the partial indexes on open rows, however many rows are stored
 _OPEN_TURNS = (
     select(TURNS.c.state, func.count(), func.min(TURNS.c.created_at))
-    .where(TURNS.c.state.in_(spelled_out(*OPEN_TURN_STATES)))
+    .where(TURNS.c.state.in_(OPEN_TURN_STATES))
     .group_by(TURNS.c.state)
 )
 _OWED = (
     select(DELIVERIES.c.channel, func.count(), func.min(DELIVERIES.c.created_at))
-    .where(DELIVERIES.c.state.in_(spelled_out(*OPEN_DELIVERY_STATES)))
+    .where(DELIVERIES.c.state.in_(OPEN_DELIVERY_STATES))
     .group_by(DELIVERIES.c.channel)
 )
 
 _HELD = (
     select(DELIVERIES.c.channel, func.count(), func.min(DELIVERIES.c.created_at))
-    .where(DELIVERIES.c.state.in_(spelled_out(DeliveryState.HELD)))
+    .where(DELIVERIES.c.state == DeliveryState.HELD)
     .group_by(DELIVERIES.c.channel)
 )
 

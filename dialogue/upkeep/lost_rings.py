@@ -18,7 +18,7 @@ from dialogue.messages import Address
 from dialogue.states import HELD_RING_COUNT, DeliveryKind, TurnState
 from dialogue.storage import after_commit
 from dialogue.storage.vault import MasterKeys
-from dialogue.tables import CONVERSATIONS, TURNS, spelled_out
+from dialogue.tables import CONVERSATIONS, IS_OPEN_TURN, TURNS
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -30,8 +30,8 @@ _IS_ORPHAN = and_(TURNS.c.state == TurnState.GENERATING, TURNS.c.lease_until <= 
 _EARLIER = TURNS.alias()
 _IS_HEAD = ~exists().where(
     _EARLIER.c.conversation_id == TURNS.c.conversation_id,
-    _EARLIER.c.state.in_(spelled_out(TurnState.GENERATING)),  # a waiting turn is always the last
-    _EARLIER.c.seq < TURNS.c.seq,
+    _EARLIER.c.state == TurnState.GENERATING,  # there is at most one, and a waiting turn is always the last
+    _EARLIER.c.id != TURNS.c.id,
 )
 # not announced since it was claimed or released, or the n-th announcement was long enough ago
 _IS_SILENT = or_(
@@ -45,7 +45,7 @@ _IS_SILENT = or_(
 )
 _UNHEARD = (
     select(TURNS.c.id)
-    .where(or_(TURNS.c.state == TurnState.WAITING, _IS_ORPHAN), _IS_HEAD, _IS_SILENT)
+    .where(IS_OPEN_TURN, or_(TURNS.c.state == TurnState.WAITING, _IS_ORPHAN), _IS_HEAD, _IS_SILENT)
     .with_for_update(skip_locked=True, of=TURNS)
     .cte("unheard")
 )

@@ -18,7 +18,7 @@ from dialogue.admin.cases.escalation_list import CallBy, Callee
 from dialogue.admin.office import Office
 from dialogue.states import OPEN_DELIVERY_STATES, DeliveryState, Role
 from dialogue.storage.ids import new_id
-from dialogue.tables import CASE_CALLS, CASES, Staff, StaffSession, spelled_out
+from dialogue.tables import CASE_CALLS, CASES, Staff, StaffSession
 
 LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 5
@@ -74,7 +74,7 @@ class CaseCallDue:
 def is_anything_due(session: Session, *, now: datetime) -> bool:
     """Looked at before anything is locked."""
     due = select(CASES.c.id).where(CASES.c.next_call_at <= now, CASES.c.closed_at.is_(None)).limit(1)
-    is_owed = (CASE_CALLS.c.state.in_(spelled_out(*OPEN_DELIVERY_STATES)), CASE_CALLS.c.next_attempt_at <= now)
+    is_owed = (CASE_CALLS.c.state.in_(OPEN_DELIVERY_STATES), CASE_CALLS.c.next_attempt_at <= now)
     return bool(session.scalar(due) or session.scalar(select(CASE_CALLS.c.id).where(*is_owed).limit(1)))
 
 
