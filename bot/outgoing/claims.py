@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from dialogue.core.budgets import HeldText
 from dialogue.core.claiming import claim_due
 from dialogue.messages import OwedText
 from dialogue.states import URGENT_KINDS
+from dialogue.storage.savepoint import succeeds
 from dialogue.storage.vault import MasterKeys
 
 _BETWEEN = "\n\n"
@@ -107,7 +109,8 @@ class WithinBudget:
         return [self._first_part(session, text) for text in claimed.texts]
 
     def was_held(self, session: Session, held: HeldText, *, now: datetime) -> None:
-        self.alarms.held(session, self.channel, held, now=now)
+        tell = partial(self.alarms.held, session, self.channel, held, now=now)
+        succeeds(session, tell, event="outcome_not_told")
 
     def _fits(self, text: str) -> bool:
         return self.measure.of(text) <= self.longest

@@ -29,6 +29,7 @@ from dialogue.messages import OwedText
 from dialogue.states import REPEATABLE_KINDS, URGENT_KINDS
 from dialogue.storage.clock import Clock, epoch_ns, utc_now
 from dialogue.storage.database import Database
+from dialogue.storage.savepoint import succeeds
 from dialogue.storage.vault import MasterKeys
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -238,8 +239,10 @@ class Courier:
 
     def _failed(self, text: OwedText, reason: str, *, telling: str | None = None) -> Outcome:
         def write_down(session: Session) -> None:
-            if not sending.mark_failed(session, text.id, owner=self._owner, error=reason):
-                return
+            if sending.mark_failed(session, text.id, owner=self._owner, error=reason):
+                succeeds(session, partial(tell, session), event="outcome_not_told")
+
+        def tell(session: Session) -> None:
             if telling is not None:
                 sending.owe_instead(session, self._keys, text, telling, now=self._clock())
             self._on_failed(session, text, reason)

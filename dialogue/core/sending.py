@@ -29,6 +29,8 @@ UNKNOWN = "unknown"
 """The `error` of a delivery that was being sent when its courier died."""
 
 _MAX_ERROR = 64
+_PART_ROOM = 1 << 40
+"""Ids behind a text's for its parts, apart so that each can be split again; far fewer than until the next text's."""
 
 _CLAIMED = update(DELIVERIES).where(
     DELIVERIES.c.id == bindparam("delivery_id"),
@@ -103,6 +105,12 @@ _WHOLE = select(
 _LAST_PART = select(func.max(DELIVERIES.c.part)).where(
     or_(DELIVERIES.c.turn_id == bindparam("of_turn"), DELIVERIES.c.message_id == bindparam("of_message"))
 )
+_FOLLOWING = (
+    select(DELIVERIES.c.id)
+    .where(DELIVERIES.c.id > bindparam("after"), DELIVERIES.c.id < bindparam("before"))
+    .order_by(DELIVERIES.c.id)
+    .limit(1)
+)
 _OWE_PART = insert(DELIVERIES)
 _SHORTEN = update(DELIVERIES).where(DELIVERIES.c.id == bindparam("delivery_id")).values(text=bindparam("new_text"))
 
@@ -127,6 +135,9 @@ class Bounced:
 
 def split(session: Session, keys: MasterKeys, owed: OwedText, parts: Sequence[str]) -> OwedText:
     """Turn a claimed text into several deliveries: it keeps the first part, the others are owed right behind it."""
+    step = _room_behind(session, owed.id) // len(parts)
+    if not step:  # an earlier version put parts side by side
+        return owed
     whole = session.execute(_WHOLE, {"delivery_id": owed.id}).one()
     key = people.key_of(session, keys, whole.person_id)
     sealed = key.seal(parts[0], row=owed.id, column="deliveries.text")
@@ -134,7 +145,7 @@ def split(session: Session, keys: MasterKeys, owed: OwedText, parts: Sequence[st
     beside = {"of_turn": whole.turn_id, "of_message": whole.message_id}
     last_part = session.scalar(_LAST_PART, beside) if any(beside.values()) else whole.part
     for number, text in enumerate(parts[1:], start=1):
-        part_id = UUID(int=owed.id.int + number)  # next in order, whatever was owed to that address since
+        part_id = UUID(int=owed.id.int + number * step)  # next in order, whatever was owed to that address since
         session.execute(
             _OWE_PART,
             {
@@ -148,6 +159,13 @@ def split(session: Session, keys: MasterKeys, owed: OwedText, parts: Sequence[st
             },
         )
     return replace(owed, text=parts[0], is_last=len(parts) == 1)
+
+
+def _room_behind(session: Session, delivery_id: UUID) -> int:
+    """How many ids are free behind that one: as many as there may be, or up to a part that it was split from before."""
+    end = UUID(int=delivery_id.int + _PART_ROOM)
+    following: UUID | None = session.scalar(_FOLLOWING, {"after": delivery_id, "before": end})
+    return (following or end).int - delivery_id.int
 
 
 def mark_sent(

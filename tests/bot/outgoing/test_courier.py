@@ -6,6 +6,7 @@ from typing import cast
 
 import pytest
 from sqlalchemy.orm import Session
+from structlog.testing import capture_logs
 
 from bot.channels.terminal.console import ConsoleSender
 from bot.outgoing.courier import Courier, Sender, TryLater, Undeliverable
@@ -346,3 +347,49 @@ async def test_long_texts_become_parts_that_keep_their_place(services: BotServic
     while await messenger.deliver_due():
         pass
     assert platform.sent == ["一二", "三四", "五", "完"]
+
+
+async def test_parts_that_became_too_long_are_split_again_and_keep_their_place(
+    services: BotServices, rooms: Rooms
+) -> None:
+    """An operator asked for shorter messages while some were owed in parts."""
+    rooms.answered("在吗", "一二三四五六")
+    rooms.answered("还在吗", "完")
+    platform = Platform(TryLater(1))
+
+    def messenger(length: int) -> Courier:
+        return Courier(
+            database=services.database,
+            keys=services.keys,
+            sender=platform,
+            split=lambda text: [text[start : start + length] for start in range(0, len(text), length)],
+            clock=rooms.clock,
+        )
+
+    await messenger(3).deliver_due()
+    rooms.clock.tick(1)
+    while await messenger(2).deliver_due():
+        pass
+    assert platform.sent == ["一二", "三", "四五", "六", "完"]
+
+
+async def test_what_breaks_over_one_refused_text_leaves_the_others_marked(services: BotServices, rooms: Rooms) -> None:
+    def break_down(_session: Session, _text: OwedText, _reason: str) -> None:
+        raise RuntimeError
+
+    await asyncio.to_thread(rooms.answered, "在吗", "一", who="小李")
+    await asyncio.to_thread(rooms.answered, "在吗", "二", who="小王")
+    messenger = Courier(
+        database=services.database,
+        keys=services.keys,
+        sender=Platform(Undeliverable("refused")),
+        on_failed=break_down,
+        clock=rooms.clock,
+    )
+    with capture_logs() as logs:
+        assert await messenger.deliver_due() == 2
+    assert [(one.state, one.error) for one in rooms.deliveries()] == [
+        (DeliveryState.FAILED, "refused"),
+        (DeliveryState.SENT, None),
+    ]
+    assert "outcome_not_told" in {entry["event"] for entry in logs}
