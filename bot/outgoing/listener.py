@@ -42,7 +42,9 @@ class Listener:
                     await self._listen(topics)
             except (RedisError, OSError) as error:
                 log.debug("listener_reconnects", channel=self._channel, error=type(error).__name__)
-                await asyncio.sleep(_RETRY_SECONDS)
+            except Exception as error:  # noqa: BLE001 - whatever somebody published is only a hint
+                log.error("listener_failed", channel=self._channel, error=type(error).__name__)  # noqa: TRY400 - no hint in logs
+            await asyncio.sleep(_RETRY_SECONDS)
 
     async def _listen(self, topics: PubSub) -> None:
         await topics.subscribe(signals.owed(self._channel))

@@ -1,10 +1,12 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import cast
+from uuid import uuid4
 
 import pytest
+from redis import Redis
 from sqlalchemy.orm import Session
 from structlog.testing import capture_logs
 
@@ -12,6 +14,7 @@ from bot.channels.terminal.console import ConsoleSender
 from bot.outgoing.courier import Courier, Sender, TryLater, Undeliverable
 from bot.outgoing.listener import Listener
 from bot.services import BotServices
+from dialogue.broker.signals import CANCEL, redis_url
 from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import OwedText
 from dialogue.states import DeliveryKind, DeliveryState
@@ -171,6 +174,26 @@ async def test_a_signal_wakes_the_courier_before_its_poll(services: BotServices,
     messenger.stop()
     tasks[1].cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_hint_that_is_none_does_not_end_the_listener(services: BotServices) -> None:
+    heard = Counter[str]()
+    listener = Listener(
+        services.broker_url,
+        CHANNEL,
+        on_owed=lambda: heard.update(["owed"]),
+        on_cancelled=lambda _turn_id: heard.update(["cancelled"]),
+    )
+    listening = asyncio.create_task(listener.run())
+    await until(lambda: heard["owed"])
+    with Redis.from_url(redis_url(services.broker_url)) as redis:
+        redis.publish(CANCEL, b"no id")
+    await until(lambda: heard["owed"] == 2)
+    services.signals.cancel([uuid4()])
+    await until(lambda: heard["cancelled"])
+    listening.cancel()
+    with suppress(asyncio.CancelledError):
+        await listening
 
 
 async def test_a_stopping_courier_marks_what_it_sent(services: BotServices, rooms: Rooms) -> None:
