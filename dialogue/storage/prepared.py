@@ -8,17 +8,27 @@ lists, listeners to statements) is left to SQLAlchemy.
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Self
+from functools import partial
+from typing import Any, NamedTuple, Self
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import CompoundSelect, Connection, Delete, Dialect, Engine, Executable, Insert, Select, Update
+from sqlalchemy import (
+    BindParameter,
+    CompoundSelect,
+    Connection,
+    Delete,
+    Dialect,
+    Engine,
+    Executable,
+    Insert,
+    Select,
+    Update,
+)
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.sql.compiler import SQLCompiler
 
 _PLAIN = (Select, CompoundSelect, Insert, Update, Delete)
-_MISSING: Any = object()
 _MAX_LISTED = 16
 """Values of a list stand in the statement, which is prepared for each number of them."""
 
@@ -56,24 +66,13 @@ class Rows:
         return IteratorResult(SimpleResultMetaData(self._names), iter(self._rows))
 
 
-@dataclass(frozen=True, slots=True)
-class _Bind:
-    """Whose value it is (of a list the one at that place), how the driver wants it, and what it is otherwise."""
+class _Bound(NamedTuple):
+    """Where a value stands in the statement, whose it is (of a list the one at that place), how the driver wants it."""
 
+    at: int
     key: str
     place: int | None
     convert: Convert | None
-    otherwise: Any
-
-    def read(self, values: Values) -> Any:
-        value = values.get(self.key, _MISSING)
-        if value is _MISSING:
-            if self.otherwise is _MISSING:
-                raise KeyError(self.key)
-            return self.otherwise
-        if self.place is not None:
-            value = value[self.place]
-        return value if self.convert is None else self.convert(value)
 
 
 class Prepared:
@@ -82,11 +81,15 @@ class Prepared:
     def __init__(self, compiled: SQLCompiler, values: Values, dialect: Dialect) -> None:
         self._dialect = dialect
         self._sql, names, places = _expanded(compiled, values)
-        self._binds = [_bind(compiled, name, places.get(name), dialect) for name in names]
+        self._bound: list[_Bound] = []
+        self._constants: list[Any] = [None] * len(names)
+        for at, name in enumerate(names):
+            key, place = places.get(name, (name, None))
+            self._bind(compiled.binds[key], at, place, values)
         self._names = None if compiled.positiontup is not None else names
         self._columns = [(entry.keyname, entry.type) for entry in compiled._result_columns]  # noqa: SLF001 - their only place
         self._row: Any = _row([name for name, _ in self._columns])
-        self._converts: list[Convert | None] | None = None
+        self._converts: list[tuple[int, Convert]] | None = None
 
     def run(self, connection: Connection, cursor: Any, values: Sequence[Values]) -> Rows:
         """Raises what SQLAlchemy raises; `values` are one execution's, or those of several that return nothing."""
@@ -104,22 +107,42 @@ class Prepared:
     def returns_rows(self) -> bool:
         return bool(self._columns)
 
+    def _bind(self, bind: BindParameter[Any], at: int, place: int | None, values: Values) -> None:
+        convert = bind.type.dialect_impl(self._dialect).bind_processor(self._dialect)
+        if bind.key in values or bind.required:
+            self._bound.append(_Bound(at, bind.key, place, convert))
+            return
+        value: Any = bind.value
+        value = value if place is None else value[place]
+        self._constants[at] = value if convert is None else convert(value)
+
     def _parameters(self, values: Values) -> Any:
-        found = [bind.read(values) for bind in self._binds]
+        found = self._constants.copy()
+        for at, key, place, convert in self._bound:
+            value = values[key] if place is None else values[key][place]
+            found[at] = value if convert is None else convert(value)
         return found if self._names is None else dict(zip(self._names, found, strict=True))
 
     def _rows(self, found: list[Any], cursor: Any) -> list[Any]:
         converts = self._converts
         if converts is None:
-            converts = self._converts = [
-                kind.dialect_impl(self._dialect).result_processor(self._dialect, described[1])
-                for (_, kind), described in zip(self._columns, cursor.description, strict=True)
-            ]
-        make = self._row._make
-        return [
-            make(value if convert is None else convert(value) for convert, value in zip(converts, row, strict=True))
-            for row in found
-        ]
+            converts = self._converts = list(self._result_converts(cursor.description))
+        make = partial(tuple.__new__, self._row)  # as the class's own, which is written in Python
+        if not converts:
+            return list(map(make, found))
+        rows = []
+        for row in found:
+            values = list(row)
+            for at, convert in converts:
+                values[at] = convert(values[at])
+            rows.append(make(values))
+        return rows
+
+    def _result_converts(self, described: Any) -> Iterator[tuple[int, Convert]]:
+        for at, ((_, kind), column) in enumerate(zip(self._columns, described, strict=True)):
+            convert = kind.dialect_impl(self._dialect).result_processor(self._dialect, column[1])
+            if convert is not None:
+                yield at, convert
 
 
 class PreparedStatements:
@@ -131,13 +154,12 @@ class PreparedStatements:
 
     def find(self, statement: Executable, values: Sequence[Values]) -> Prepared | None:
         """None where SQLAlchemy executes it: what is not plain, and what is seen for the first time."""
-        if not isinstance(statement, _PLAIN):
-            return None
         known = self._known.get(statement)
         if known is None:
-            self._known[statement] = {}
+            if isinstance(statement, _PLAIN):
+                self._known[statement] = {}
             return None
-        form = tuple((name, len(each)) if isinstance(each, list) else name for name, each in values[0].items())
+        form = tuple([(name, len(each)) if isinstance(each, list) else name for name, each in values[0].items()])
         if form not in known:
             known[form] = self._prepared(statement, values[0])
         prepared = known[form]
@@ -243,14 +265,3 @@ def _expanded(compiled: SQLCompiler, values: Values) -> tuple[str, Sequence[str]
         each: (name, place) for name, listed in state.parameter_expansion.items() for place, each in enumerate(listed)
     }
     return state.statement, state.positiontup if state.positiontup is not None else list(state.parameters), places
-
-
-def _bind(compiled: SQLCompiler, name: str, listed: tuple[str, int] | None, dialect: Dialect) -> _Bind:
-    name, place = listed or (name, None)
-    bind = compiled.binds[name]
-    convert = bind.type.dialect_impl(dialect).bind_processor(dialect)
-    if bind.required:
-        return _Bind(bind.key, place, convert, _MISSING)
-    value: Any = bind.value
-    value = value if place is None else value[place]
-    return _Bind(bind.key, place, convert, value if convert is None else convert(value))

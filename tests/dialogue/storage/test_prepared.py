@@ -5,14 +5,15 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, event, exists, func, insert, select, text, update
+from sqlalchemy import DateTime, bindparam, event, exists, func, insert, select, text, update
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError, MultipleResultsFound, NoResultFound, StatementError
 
 from care.age import AgeBand
 from dialogue.errors import DatabaseUnavailable
 from dialogue.storage.database import Database, connect
 from dialogue.storage.ids import new_id
-from dialogue.tables import PEOPLE, Person
+from dialogue.tables import PEOPLE, Person, Utc
 
 MOMENT = datetime(2026, 11, 29, 8, 30, 0, 123456, tzinfo=UTC)
 MAKE = insert(PEOPLE)
@@ -146,3 +147,20 @@ def test_a_connection_that_was_lost_is_not_used_again(postgres_url: str) -> None
         assert session.execute(now).one()
     database.close()
     other.close()
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        None,
+        datetime(2026, 11, 29, 8, 5, tzinfo=UTC),
+        datetime(2026, 11, 29, 8, 5, 6, 7, tzinfo=timezone(timedelta(hours=8))),
+        datetime(33, 1, 2, tzinfo=UTC),
+    ],
+)
+def test_sqlite_keeps_a_moment_as_sqlalchemy_writes_it(moment: datetime | None) -> None:
+    dialect = sqlite.dialect()
+    ours, theirs = Utc().bind_processor(dialect), DateTime().dialect_impl(dialect).bind_processor(dialect)
+    assert ours is not None
+    assert theirs is not None
+    assert ours(moment) == theirs(moment and moment.astimezone(UTC))
