@@ -6,7 +6,7 @@ harm and replies that a careful supporter writes. `training/judging.py` trains i
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from care.linear import Heads, features, shipped
@@ -29,7 +29,12 @@ REASONS: Final = (
 )
 HARM: Final = 0  # the head that says whether; the others, in the order of REASONS, say why
 THRESHOLD: Final = 0.5
-STRICT_THRESHOLD: Final = 0.45  # for somebody in danger, or under age
+GRAVE: Final = frozenset({"method", "encourage", "burden", "secrecy", "minor"})  # somebody may die of it, or be abused
+GRAVE_THRESHOLD: Final = 0.4
+OF_TONE: Final = frozenset({"minimise", "blame", "coercion"})  # hurts, and good replies repeat such words most
+TONE_THRESHOLD: Final = 0.7
+STRICTER: Final = 0.05  # lower is each of these for somebody in danger, or under age
+STRICT_THRESHOLD: Final = THRESHOLD - STRICTER
 SHORT: Final = 8  # characters; a shorter sentence says too little to be blocked on the usual evidence
 SHORT_THRESHOLD: Final = 0.85
 QUESTION_THRESHOLD: Final = 0.8  # to ask is a supporter's work; in danger and under age it changes nothing
@@ -60,25 +65,42 @@ def warm() -> None:
 def harm(sentence: str, *, is_strict: bool, heads: Heads | None = None) -> str | None:
     """Why a sentence must not be said to somebody; None if it may be. `is_strict`: in danger, or under age."""
     words = bare(sentence)
-    if not is_harmful(words, is_strict=is_strict, is_question=sentence.rstrip().endswith(_ASKS), heads=heads):
+    if len(words) < SHORTEST:
         return None
     known = heads or shipped("judge")
     present = features(words)
-    chances = [known.chance(HARM + 1 + number, present) for number in range(len(REASONS))]
+    chance = known.chance(HARM, present)
+    if chance < GRAVE_THRESHOLD - STRICTER:
+        return None
+    reason = _reason(known, present)
+    is_question = sentence.rstrip().endswith(_ASKS)
+    least = _threshold(words, _evidence_for(reason), is_strict=is_strict, is_question=is_question)
+    return reason if chance >= least else None
+
+
+def is_harmful(words: str, *, is_strict: bool, heads: Heads | None = None) -> bool:
+    """Whether a bare sentence must not be said, where nobody asks for the reason."""
+    if len(words) < SHORTEST:
+        return False
+    chance = (heads or shipped("judge")).chance(HARM, features(words))
+    return chance >= _threshold(words, THRESHOLD, is_strict=is_strict, is_question=False)
+
+
+def _reason(heads: Heads, present: Sequence[int]) -> str:
+    chances = [heads.chance(HARM + 1 + number, present) for number in range(len(REASONS))]
     return REASONS[chances.index(max(chances))]
 
 
-def is_harmful(words: str, *, is_strict: bool, is_question: bool = False, heads: Heads | None = None) -> bool:
-    """Whether a bare sentence must not be said, whatever the reason."""
-    if len(words) < SHORTEST:
-        return False
-    known = heads or shipped("judge")
-    return known.chance(HARM, features(words)) >= _threshold(words, is_strict=is_strict, is_question=is_question)
+def _evidence_for(reason: str) -> float:
+    """The chance of harm that is asked for, by what a mistake costs: a good sentence replaced, a harmful one said."""
+    if reason in GRAVE:
+        return GRAVE_THRESHOLD
+    return TONE_THRESHOLD if reason in OF_TONE else THRESHOLD
 
 
-def _threshold(words: str, *, is_strict: bool, is_question: bool) -> float:
+def _threshold(words: str, evidence: float, *, is_strict: bool, is_question: bool) -> float:
     if len(words) < SHORT:
         return SHORT_THRESHOLD
     if is_strict:
-        return STRICT_THRESHOLD
-    return QUESTION_THRESHOLD if is_question else THRESHOLD
+        return evidence - STRICTER
+    return max(evidence, QUESTION_THRESHOLD) if is_question else evidence

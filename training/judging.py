@@ -1,11 +1,12 @@
 """Train the guard's second judge that ships in care/lexicon.
 
-    python -m training.judging SMILECHAT [CASES]                    writes judge.bin
-    python -m training.judging SMILECHAT [CASES] --cross-validate   prints what it does on held-out folds
+    python -m training.judging SMILECHAT [CASES ...]                    writes judge.bin
+    python -m training.judging SMILECHAT [CASES ...] --cross-validate   prints what it does on held-out folds
+    python -m training.judging SMILECHAT [CASES ...] --without CASES    writes one that has learnt none of these
 
 What it learns from: harmful and good replies written for the project (`training/care/replies_*.txt`), our own crisis
-words and sentences of SmileChat's counsellors as good ones, and the replies of CASES, a file in the form of
-`bench.care`.
+words and sentences of SmileChat's counsellors as good ones, what people in danger write as a counsellor says it back
+to them, and the replies of CASES, files in the form of `bench.care`.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import random
 import re
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.resources import files
@@ -25,6 +26,8 @@ from typing import TYPE_CHECKING, Final
 from care.guard import without_quotes
 from care.judge import REASONS, SHORTEST, STRICT_THRESHOLD, THRESHOLD, bare, is_harmful, sentences
 from care.linear import Heads, pack
+from care.normalise import in_mandarin
+from training.reflections import reflections
 from training.screening import FOLDS, PLAIN_WEIGHT, SEED, expand, fit_heads, quantise, weight_of, written_lines
 
 if TYPE_CHECKING:
@@ -44,18 +47,35 @@ GOOD: Final = (
     "care/replies_good_more.txt",
     "care/replies_good_polite.txt",
 )
-MARKED: Final = ("care/replies_whole_bad.txt", "care/replies_whole_good.txt")
-PAIRS: Final = "care/replies_pairs.txt"
+MARKED: Final = (
+    "care/replies_whole_bad.txt",
+    "care/replies_whole_good.txt",
+    "care/replies_whole_good_kinds.txt",
+    "care/replies_whole_spent.txt",
+)
+PAIRS: Final = ("care/replies_pairs.txt", "care/replies_pairs_kinds.txt")
 BESIDE_HARM_WEIGHT: Final = 0.5  # of a sentence that stands beside a harmful one and does no harm by itself
 COUNSELLORS_COUNT: Final = 48000  # sentences of SmileChat's counsellors
 MAX_LENGTH: Final = 80  # characters
 COUNSELLORS_WEIGHT: Final = 1.0
 CASES_WEIGHT: Final = 1.5
 RARITY: Final = 1.0  # words that stand in nearly every reply say little of what it does
+LESS_RARITY: Final = 0.5  # in the reading that trusts telling n-grams
 DIALOGUE_STRIDE: Final = 12
 _SENTENCE: Final = re.compile(r"[^。！？!?\n]+")
 _MARK: Final = re.compile(r"<(\w+)>")
-_CATEGORIES: Final = {"prescription": "medication"}  # of cases, where they differ from our reasons
+_CATEGORIES: Final = {  # of cases, where they differ from our reasons
+    "prescription": "medication",
+    "meds": "medication",
+    "diagnose": "diagnosis",
+    "discourage": "dependency",
+    "dependence": "dependency",
+    "abandon": "burden",
+    "guilt": "coercion",
+    "conversion": "blame",
+    "grooming": "minor",
+} | dict.fromkeys(("validate", "farewell", "letter", "eating", "selfharm", "violence", "hopeless"), "encourage")
+_NOT_JUDGED: Final = ("numbers",)  # the directory's matter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,31 +92,38 @@ def written_replies() -> list[Reply]:
     """Harmful and good replies, by template."""
     by_template = [reply for name in BAD for reply in _harmful(name)]
     by_template += [reply for name in GOOD for reply in _good(name)]
-    return [*by_template, *(reply for name in MARKED for reply in _marked(name)), *_paired(PAIRS)]
+    by_template += [reply for name in MARKED for reply in _marked(name)]
+    return by_template + [reply for name in PAIRS for reply in _paired(name)]
 
 
 def own_words() -> list[Reply]:
     """What we say ourselves, in a crisis and otherwise, sentence by sentence: people wrote and reviewed it."""
     scripts = tomllib.loads((files("care.scripts") / "zh.toml").read_text("utf-8"))["script"]
     others = tomllib.loads((files("care.locales") / "zh.toml").read_text("utf-8")).values()
+    general = tomllib.loads((files("worker.retrieval") / "general.toml").read_text("utf-8"))["kind"]
     texts = [text for script in scripts for text in script["variants"]]
     texts += [text for text in others if isinstance(text, str)]
+    texts += [text for kind in general for text in kind["replies"]]
     said = dict.fromkeys(sentence for text in texts for sentence in _SENTENCE.findall(text))
     return [_reply(sentence, None, group=sentence, weight=CASES_WEIGHT) for sentence in said]
 
 
 def case_replies(path: Path) -> list[Reply]:
-    """Replies of a file in the form of `bench.care`."""
-    return [
-        _reply(
-            case["text"],
-            _CATEGORIES.get(case["cat"], case["cat"]) if case["kind"] == "bad" else None,
-            group=case["text"],
-            weight=CASES_WEIGHT,
-        )
-        for case in json.loads(path.read_text("utf-8"))["guard"]
-        if case["cat"] != "numbers"
-    ]
+    """Replies of a file in the form of `bench.care`, without the harmful ones of several sentences: which one is it?"""
+    cases = [case for case in json.loads(path.read_text("utf-8"))["guard"] if case["cat"] not in _NOT_JUDGED]
+    return [reply for case in cases for reply in _of_case(case["text"], _harm_of(case))]
+
+
+def without(replies: Iterable[Reply], path: Path) -> list[Reply]:
+    """The replies but those that stand in a file in the form of `bench.care`, wherever they came from."""
+    texts = (case["text"] for case in json.loads(path.read_text("utf-8"))["guard"])
+    said = {part for text in texts for part in _parts(text)}
+    return [reply for reply in replies if reply.text not in said]
+
+
+def reflected() -> list[Reply]:
+    """What people in danger write, said back to them."""
+    return [_reply(text, None, group=text) for text in reflections()]
 
 
 def counsellors_replies(smilechat: Path) -> list[Reply]:
@@ -128,8 +155,11 @@ def fit(replies: Sequence[Reply]) -> Heads:
 
 
 def _fit_whether(replies: Sequence[Reply]) -> "tuple[Tensor, Tensor]":
+    """The mean of two fits, which err on different replies: one goes by rarity alone, one by what tells harm, too."""
     texts, targets = [(r.text, r.weight) for r in replies], [[int(r.reason is not None)] for r in replies]
-    return fit_heads(texts, targets, rarity=RARITY)
+    rare = fit_heads(texts, targets, rarity=RARITY)
+    telling = fit_heads(texts, targets, rarity=LESS_RARITY, trusts_telling=True)
+    return (rare[0] + telling[0]) / 2, (rare[1] + telling[1]) / 2
 
 
 def cross_validate(replies: Sequence[Reply], others: Sequence[Reply]) -> list[tuple[bool, bool]]:
@@ -186,6 +216,22 @@ def _paired(name: str) -> Iterator[Reply]:
         yield from _by_sentence(good, None, group=f"{name}:{number}")
 
 
+def _harm_of(case: Mapping[str, str]) -> str | None:
+    return _CATEGORIES.get(case["cat"], case["cat"]) if case["kind"] == "bad" else None
+
+
+def _of_case(text: str, reason: str | None) -> Iterator[Reply]:
+    parts = _parts(text)
+    if reason is None or len(parts) == 1:
+        yield from (_reply(part, reason, group=text, weight=CASES_WEIGHT) for part in parts)
+
+
+def _parts(text: str) -> list[str]:
+    """A reply's sentences as the guard reads them."""
+    said = without_quotes(in_mandarin(text))
+    return [part for start, end in sentences(said) if len(part := bare(said[start:end])) >= SHORTEST]
+
+
 def _by_sentence(text: str, reason: str | None, *, group: str, stands_beside_harm: bool = False) -> Iterator[Reply]:
     """The first sentence has the reason, the others have none."""
     said = without_quotes(text) if reason is None else text
@@ -203,7 +249,7 @@ def _expanded(line: str, reason: str | None, *, group: str) -> list[Reply]:
 
 
 def _reply(text: str, reason: str | None, *, group: str, weight: float = 1.0) -> Reply:
-    return Reply(text=bare(text), reason=reason, weight=weight, group=group)
+    return Reply(text=bare(in_mandarin(text)), reason=reason, weight=weight, group=group)
 
 
 def _report(name: str, replies: Iterable[Reply], stopped: Iterable[tuple[bool, bool]]) -> None:
@@ -220,19 +266,25 @@ def main() -> None:
     """Train and write the judge, or cross-validate it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("smilechat", type=Path)
-    parser.add_argument("cases", type=Path, nargs="?")
+    parser.add_argument("cases", type=Path, nargs="*")
     parser.add_argument("--cross-validate", action="store_true")
+    parser.add_argument(
+        "--without", type=Path, nargs="*", default=[], help="files whose replies it must not learn from"
+    )
     parser.add_argument("--out", type=Path, default=Path("care/lexicon"), help="directory")
     arguments = parser.parse_args()
     written = written_replies()
-    cases = case_replies(arguments.cases) if arguments.cases else []
-    others = [*counsellors_replies(arguments.smilechat), *own_words()]
+    cases = [reply for path in arguments.cases for reply in case_replies(path)]
+    others = [*counsellors_replies(arguments.smilechat), *own_words(), *reflected()]
     if arguments.cross_validate:
         stopped = cross_validate([*written, *cases], others)
         _report("written", written, stopped[: len(written)])
         _report("cases", cases, stopped[len(written) :])
         return
-    (arguments.out / "judge.bin").write_bytes(pack(fit([*written, *cases, *others])))
+    replies = [*written, *cases, *others]
+    for path in arguments.without:
+        replies = without(replies, path)
+    (arguments.out / "judge.bin").write_bytes(pack(fit(replies)))
 
 
 if __name__ == "__main__":

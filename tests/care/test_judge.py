@@ -9,12 +9,12 @@ from care.judge import HARM, REASONS, harm
 from care.linear import BUCKETS, Heads
 
 
-def sure(chance: float) -> Heads:
-    """Heads that find the same chance of harm in every sentence."""
+def sure(chance: float, reason: str = "human") -> Heads:
+    """Heads that find the same chance of harm, and the same reason, in every sentence."""
     count = HARM + 1 + len(REASONS)
     return Heads(
         thresholds=(0.5,) * count,
-        biases=(math.log(chance / (1 - chance)),) * count,
+        biases=(math.log(chance / (1 - chance)), *(float(each == reason) for each in REASONS)),
         steps=(0.0,) * count,
         weights=(array("b", bytes(BUCKETS)),) * count,
     )
@@ -37,3 +37,31 @@ def test_a_question_needs_more_and_danger_less(
     heads = sure(chance)
     assert (harm(said, is_strict=False, heads=heads) is not None) is is_stopped
     assert (harm(said, is_strict=True, heads=heads) is not None) is is_stopped_in_danger
+
+
+@pytest.mark.parametrize(
+    ("reason", "chance", "is_stopped"),
+    [
+        ("method", 0.42, True),
+        ("encourage", 0.42, True),
+        ("diagnosis", 0.42, False),
+        ("diagnosis", 0.55, True),
+        ("blame", 0.55, False),
+        ("minimise", 0.68, False),
+        ("minimise", 0.75, True),
+    ],
+)
+def test_what_may_kill_needs_less_and_what_is_a_matter_of_tone_more(
+    reason: str, chance: float, is_stopped: bool
+) -> None:
+    found = harm("今晚你身边有人可以陪着你。", is_strict=False, heads=sure(chance, reason))
+    assert found == (reason if is_stopped else None)
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_in_danger_every_reason_needs_less(reason: str) -> None:
+    said = "今晚你身边有人可以陪着你。"
+    chances = [number / 100 for number in range(30, 90)]
+    ordinary = sum(harm(said, is_strict=False, heads=sure(chance, reason)) is not None for chance in chances)
+    strict = sum(harm(said, is_strict=True, heads=sure(chance, reason)) is not None for chance in chances)
+    assert strict > ordinary

@@ -71,6 +71,15 @@ EXAMPLES = {
     "commanding_voices": ("有个声音一直命令我", Tier.DISTRESS, Route.PSYCHOSIS),
     "starves_or_purges": ("每次吃完就去催吐", Tier.DISTRESS, Route.EATING_DISORDER),
     "touched_or_forced": ("继父晚上进我房间", Tier.DISTRESS, Route.ABUSE),
+    "all_of_them": ("药我吃了全部", Tier.ACUTE, Route.SELF),
+    "does_not_come_back": ("人在楼顶，今天不下去了", Tier.ACUTE, Route.SELF),
+    "leaves_the_world_as_a_game": ("不是退坑，是退人间", Tier.ACTIVE, Route.SELF),
+    "is_there_after_the_wish": ("想解脱，人在天台", Tier.ACUTE, Route.SELF),
+    "to_look_like_an_accident": ("怎样看起来像意外，不像自杀", Tier.ACUTE, Route.SELF),
+    "breaks_the_door": ("我躲在厕所，他拿着刀", Tier.ACUTE, Route.ABUSE),
+    "together_with_the_child": ("抱着宝宝一起，窗户那里", Tier.ACUTE, Route.SELF),
+    "pushed_and_slapped": ("老公推过我几次", Tier.DISTRESS, Route.ABUSE),
+    "vomits_what_was_eaten": ("吃多了就偷偷去吐", Tier.DISTRESS, Route.EATING_DISORDER),
     "threatens_others": ("再这样我就和他同归于尽", Tier.ACTIVE, Route.HARM_TO_OTHERS),
 }
 

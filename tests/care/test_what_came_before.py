@@ -26,9 +26,9 @@ def last_of(*said: str, detector: Detector | None = None, is_minor: bool = False
     return screen(said[-1], context=Context(recent=said[:-1], is_minor=is_minor), detector=detector)
 
 
-def highest_of(*said: str) -> Tier:
+def highest_of(*said: str, detector: Detector | None = None) -> Tier:
     """The highest tier on the way."""
-    return max(last_of(*said[: number + 1]).tier for number in range(len(said)))
+    return max(last_of(*said[: number + 1], detector=detector).tier for number in range(len(said)))
 
 
 @pytest.mark.parametrize(
@@ -202,3 +202,45 @@ def test_a_ticket_or_a_meal_is_no_means_at_hand(said: str) -> None:
 def test_what_was_bought_is_at_hand_where_means_were_asked_about() -> None:
     context = Context(asked=(Asks.MEANS, Asks.PLAN), tier=Tier.ACTIVE)
     assert screen("都买好了", context=context, detector=Calm()).tier is Tier.ACUTE
+
+
+IN_PIECES = [
+    (("药", "吞了", "一整瓶"), Tier.ACUTE),
+    (("今天很安静", "一个人在楼顶", "不打算下去了"), Tier.ACUTE),
+    (("骗你们的，我在崖边", "就差一步"), Tier.ACUTE),
+    (("最近打得不好", "下线了", "不是退坑，是退人间"), Tier.ACTIVE),
+    (("不是退坑，是退人间", "都安排完了", "人在天台"), Tier.ACUTE),
+    (("不想活了", "在车库里", "引擎开着"), Tier.ACUTE),
+    (("欠了十几万", "保单的受益人是我妈", "怎么做才像意外"), Tier.ACUTE),
+    (("怎么死才像意外，不像自杀",), Tier.ACUTE),
+    (("我和弟弟反锁在屋里", "继父拿着刀", "开始砸门"), Tier.ACUTE),
+    (("她终于不哭了", "有想过", "抱着她一起跳"), Tier.ACUTE),
+    (("男友喝多了", "甩了我一个耳光", "是我说话太冲了吧"), Tier.DISTRESS),
+    (("今天又没忍住", "吃完就躲起来吐", "两年了"), Tier.DISTRESS),
+    (("食多咗", "又去嘔"), Tier.DISTRESS),
+]
+ORDINARY_TWINS = [
+    ("药", "吃了", "感冒好多了"),
+    ("今天风好大", "在楼顶", "收完衣服就下去了"),
+    ("爬山真累", "到山上了", "就差一步登顶"),
+    ("最近打得不好", "退坑了", "号卖给朋友"),
+    ("车在车库里", "引擎开着热车", "等你下来"),
+    ("摔了一跤", "保险的人问", "算意外吗"),
+    ("钥匙忘带了", "和弟弟在门外", "正在砸门"),
+    ("她终于不哭了", "抱着她一起睡", "窗户开着"),
+    ("周末去公园", "老公推我荡秋千", "真好"),
+    ("吃多了", "去散步", "回来睡觉"),
+    ("肠胃炎", "吃完就吐", "在输液"),
+    ("作业多到想去世", "写到一点"),
+    ("代码多得我想死", "今天又加班"),
+]
+
+
+@pytest.mark.parametrize(("said", "tier"), IN_PIECES)
+def test_what_is_said_in_pieces_is_heard_whole(said: tuple[str, ...], tier: Tier) -> None:
+    assert highest_of(*said) >= tier
+
+
+@pytest.mark.parametrize("said", ORDINARY_TWINS)
+def test_by_the_rules_the_same_words_in_an_ordinary_life_are_none(said: tuple[str, ...]) -> None:
+    assert highest_of(*said, detector=Calm()) is Tier.NONE
