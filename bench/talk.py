@@ -1,7 +1,7 @@
 """Twenty-five conversations with a model as it is served: does it answer what was said, does it repeat itself?
 
     python -m bench.talk                                  # the bundled model
-    python -m bench.talk --no-retrieval                   # its own words alone
+    python -m bench.talk --no-retrieval                   # the model's own words alone
     python -m bench.talk --conversations bench/more_conversations.jsonl
     python -m bench.talk --conversations bench/new_conversations.jsonl  # the newest
     python -m bench.talk --model DIR --guidance 1 --show

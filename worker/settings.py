@@ -55,9 +55,8 @@ class WorkerSettings(DialogueSettings):
     )
     retrieval: bool = Field(
         default=True,
-        description="Whether a model that comes with published replies (`retrieval` in its directory: the bundled one) "
-        "gives one of them where it convinces and general words elsewhere, instead of writing. "
-        "Other models always write.",
+        description="Whether the bundled model answers with replies written beforehand (worker/prewritten) instead of "
+        "writing. Other models always write. The name is older: some replies were once retrieved from a collection.",
     )
     turn_seconds: float = Field(default=120, gt=0, description="A reply that takes longer is cancelled and retried.")
     shutdown_seconds: float = Field(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from care.guard import guard
+from dialogue.process.region import directory_of
 from worker.engine.glm import can_fuse
 from worker.engine.guidance import Guidance
 from worker.engine.port import ModelUnusable
@@ -17,12 +19,11 @@ from worker.engine.sizing import BLOCK_SIZE, fit
 from worker.engine.step_loop import LoadedModel
 from worker.model.config_file import is_prefix, prefix_length
 from worker.model.examine import Examined, examine
-from worker.model.find import find_model, version_of
+from worker.model.find import BUNDLED, find_model, version_of
 from worker.model.hardware import choose_device, choose_dtype, choose_threads
 from worker.model.memory_needed import refuse_too_large
 from worker.model.plain_glm import PlainGlm, load_plain
 from worker.model.prefix import read_prefix
-from worker.retrieval import COLLECTION
 from worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -35,13 +36,13 @@ def assemble(settings: WorkerSettings, *, capacity: int) -> LoadedModel:
     plain = _plain(examined, settings)
     model = plain if plain is not None else _by_transformers(examined, settings)
     loaded = prepare_model(examined, model, settings, capacity=capacity)
-    collection = examined.directory / COLLECTION
-    if not settings.retrieval or settings.adapter or not collection.is_dir():
+    if not settings.retrieval or settings.adapter or examined.directory != BUNDLED:
         return loaded
-    from worker.retrieval.chooser import Chooser
+    from worker.prewritten.replies import FILE, PrewrittenReplies
 
-    version = _version(examined, settings, collection=collection)
-    return replace(loaded, chooser=Chooser(collection), model_version=version)
+    version = _version(examined, settings, replies=FILE)
+    replies = PrewrittenReplies(guard(directory_of(settings.region)))
+    return replace(loaded, chooser=replies, model_version=version)
 
 
 def open_model(settings: WorkerSettings) -> "tuple[Examined, PreTrainedModel]":
@@ -151,13 +152,13 @@ def _prefix(examined: Examined, model: "PreTrainedModel | PlainGlm", settings: W
     return prefix
 
 
-def _version(examined: Examined, settings: WorkerSettings, *, collection: Path | None = None) -> str:
+def _version(examined: Examined, settings: WorkerSettings, *, replies: Path | None = None) -> str:
     return version_of(
         examined.directory,
         model=settings.model,
         adapter=_adapter(settings),
         quantize=settings.quantize,
-        collection=collection,
+        replies=replies,
     )
 
 

@@ -37,10 +37,10 @@ class Runner(Protocol):
 
 
 class ReplyChooser(Protocol):
-    """Has replies to choose from; worker/retrieval/chooser.py is the real one. Called from many threads."""
+    """Has replies to choose from; worker/prewritten/replies.py is the real one. Called from many threads."""
 
     def reply_to(self, history: Sequence[Exchange], text: str, *, avoided: Container[str]) -> str:
-        """One that fits, or general words; none of `avoided`."""
+        """One that fits; none of `avoided`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,11 +36,11 @@ def weight_files(directory: Path) -> list[Path]:
     return []
 
 
-def fingerprint(directory: Path, *, adapter: Path | None = None, collection: Path | None = None) -> str:
+def fingerprint(directory: Path, *, adapter: Path | None = None, replies: Path | None = None) -> str:
     """Twelve characters of a digest of the configuration, the weights and what was added; all contents count."""
     files = [directory / "config.json", *weight_files(directory)]
-    if collection is not None:
-        files += sorted(file for file in collection.iterdir() if file.is_file())
+    if replies is not None:
+        files.append(replies)
     if adapter is not None:
         tuned = [file for file in sorted(adapter.iterdir()) if file.name.startswith("adapter_") and file.is_file()]
         files += tuned or [adapter / "config.json", *weight_files(adapter)]
@@ -56,15 +56,16 @@ def version_of(
     model: str | None,
     adapter: Path | None = None,
     quantize: str | None = None,
-    collection: Path | None = None,
+    replies: Path | None = None,
 ) -> str:
     """Names the weights: the model's name, the digest of all contents, what was added and how they are stored.
 
-    `collection` is the folder of published replies that the model chooses from.
+    `replies` is the file of replies that are given in the model's place.
     """
-    tuned = "".join(f"+{added.name}" for added in (adapter, collection) if added is not None)
+    tuned = f"+{adapter.name}" if adapter is not None else ""
+    tuned += "+prewritten" if replies is not None else ""
     stored = f"-{quantize}" if quantize else ""
-    digest = fingerprint(directory, adapter=adapter, collection=collection)
+    digest = fingerprint(directory, adapter=adapter, replies=replies)
     return f"{Path(model or BUNDLED).name}@{digest}{tuned}{stored}"
 
 

@@ -245,7 +245,7 @@ class Choosing:
         return next(reply for reply in ("失去它一定很难过。", "我在听。") if reply not in avoided)
 
 
-def test_a_published_reply_is_given_whole_and_the_model_reads_nothing() -> None:
+def test_a_chosen_reply_is_given_whole_and_the_model_reads_nothing() -> None:
     runner = FakeRunner(WORDS)
     engine = Batched(lambda: loaded_model(runner, chooser=Choosing()), capacity=1)
     engine.start()

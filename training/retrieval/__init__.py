@@ -1,1 +1,0 @@
-"""Makes the collection of replies that the bundled model chooses from."""
