@@ -1,7 +1,8 @@
 """Replies written beforehand, in place of a model that understands too little: a script that quotes.
 
-A reply is what answers the last message (`reply` in the file), or a few words that take it up (`reaction`, or the words for a
-short answer) and the next question of what the conversation is about (`topic`). What was asked or told is not asked again.
+A reply is what answers the last message (`reply` in the file), or a few words that take it up (`reaction`, or the words
+for a short answer) and the next question of what the conversation is about (`topic`). What was asked or told is not
+asked again.
 """
 
 import itertools
@@ -137,7 +138,9 @@ class _Turn:
             if opening.endswith(("？", "?")):
                 yield opening
             elif opening.endswith("……"):
-                yield from (opening + going_on for going_on in questions or self._in_turn(self._script.phrases["going_on"]))
+                yield from (
+                    opening + going_on for going_on in questions or self._in_turn(self._script.phrases["going_on"])
+                )
             elif not questions or (self._has_asked_enough() and len(opening) > _RUN * 2):
                 yield opening
             else:

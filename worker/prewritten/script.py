@@ -53,7 +53,7 @@ class Topic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is asked once in a conversation, unless it was told; `after` are the words for short answers, by their kind."""
+    """What is asked once in a conversation, unless it was told; `after` has the words for short answers by kind."""
 
     name: str
     told: Cue
