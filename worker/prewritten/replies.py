@@ -134,14 +134,14 @@ class _Turn:
     def _followed(self, openings: Iterator[str], *, asks: bool) -> Iterator[str]:
         """Each with the next question, or alone where it is time to ask nothing."""
         questions = list(itertools.islice(self._questions(), 3)) if asks else []
+        going_on = list(self._in_turn(self._script.phrases["going_on"]))
+        is_enough = self._has_asked_enough()
         for opening in openings:
             if opening.endswith(("？", "?")):
                 yield opening
             elif opening.endswith("……"):
-                yield from (
-                    opening + going_on for going_on in questions or self._in_turn(self._script.phrases["going_on"])
-                )
-            elif not questions or (self._has_asked_enough() and len(opening) > _RUN * 2):
+                yield from (opening + one for one in [*([] if is_enough else questions), *going_on])
+            elif not questions or (is_enough and len(opening) > _RUN * 2):
                 yield opening
             else:
                 yield from (opening + question for question in questions)
@@ -185,12 +185,13 @@ class _Turn:
         asked_about = [one for one in reversed(earlier) if _pairs(one) & _pairs(self._text)]
         tries = [one for topic in itertools.islice(self._topics(), 2) for one in topic.tries]
         given = [past.reply for past in self._history]
+        told = [said for one in earlier[:-1] for said in clauses(one)]
         return {
             "quote": clause(self._text),
             "who": _most_named(self._heard),
             "first": word_for_word(earlier[0]) if earlier else None,
             "told": word_for_word(asked_about[0]) if asked_about else None,
-            "earlier": next((said for one in earlier for said in clauses(one)), None) if len(earlier) > 1 else None,
+            "earlier": next((said for said in told if not any(said in reply for reply in given)), None),
             "try": next((one for one in tries if not any(one in reply for reply in given)), None),
         }
 
