@@ -16,7 +16,7 @@ from care.languages import language_of, spelled
 from care.normalise import simplified
 from worker.engine.port import Exchange
 from worker.prewritten.quoting import clause, clauses, person, word_for_word
-from worker.prewritten.script import FILE, Said, Script, Topic, script
+from worker.prewritten.script import FILE, CuedSentences, ReplyScript, Topic, script
 
 __all__ = ["FILE", "PrewrittenReplies"]
 
@@ -29,6 +29,8 @@ _REFLECTS = re.compile("[^，。？！“]{3,16}……")
 _LONGEST_BEFORE_WORDS = 14
 _REFLECTIONS_IN_A_ROW = 2
 """Then it sounds like a parrot."""
+_WEAK_LASTS = 2
+"""Messages, with the one that names it."""
 _QUESTIONS_IN_A_ROW = 2
 """After so many replies with a question one goes without."""
 
@@ -60,7 +62,7 @@ class _Turn:
     def __init__(self, history: Sequence[Exchange], text: str, *, seed: int) -> None:
         self._history = history
         self._text = text
-        self._script: Script = script()
+        self._script: ReplyScript = script()
         self._heard = [past.text for past in history] + [text]
         self._number = zlib.crc32(f"{seed} {self._heard[0]}".encode()) + len(history)
         self._asked = [self._script.asked_in(past.reply) for past in history]
@@ -97,7 +99,7 @@ class _Turn:
         kind = "not_chinese" if _WORDS.search(self._text) else "a_riddle" if _LETTERS.search(self._text) else "silent"
         yield from self._in_turn(self._script.phrases[kind])
 
-    def _is_met(self, said: Said) -> bool:
+    def _is_met(self, said: CuedSentences) -> bool:
         return any(said.cue.is_in(one) for one in (self._heard if said.is_lasting else self._heard[-1:]))
 
     def _openings(self) -> Iterator[str]:
@@ -114,7 +116,7 @@ class _Turn:
         yield from self._in_turn(self._script.phrases["recalling"])
         yield from self._in_turn(self._script.phrases["listening"])
 
-    def _said_back(self, openings: Iterator[str], *, about: Said) -> Iterator[str]:
+    def _said_back(self, openings: Iterator[str], *, about: CuedSentences) -> Iterator[str]:
         """With the person's own clause before them, unless the last replies began like that."""
         said = clause(self._text, about.cue.found) or clause(self._text)
         if said is None or len(said) > _LONGEST_BEFORE_WORDS or self._has_reflected_enough():
@@ -160,7 +162,12 @@ class _Turn:
 
     def _topics(self) -> Iterator[Topic]:
         """What the last messages are about, the weak ones last, then what fits any."""
-        found = [topic for one in reversed(self._heard) for topic in self._script.topics if topic.cue.is_in(one)]
+        found = [
+            topic
+            for ago, one in enumerate(reversed(self._heard))
+            for topic in self._script.topics
+            if topic.cue.is_in(one) and (not topic.is_weak or ago < _WEAK_LASTS)
+        ]
         found.sort(key=lambda topic: topic.is_weak)
         general = [] if found and found[0].is_only else [self._script.topics[-1]]
         yield from dict.fromkeys([*found, *general])
@@ -169,7 +176,7 @@ class _Turn:
         asked_not_to = next(reply for reply in self._script.replies if reply.name == "no_more_questions")
         return any(asked_not_to.cue.is_in(one) for one in self._heard)
 
-    def _in_turn(self, says: Sequence[str], *, about: Said | None = None) -> Iterator[str]:
+    def _in_turn(self, says: Sequence[str], *, about: CuedSentences | None = None) -> Iterator[str]:
         """Those whose slots can be filled."""
         slots = self._slots if about is None else self._slots | {"quote": clause(self._text, about.cue.found)}
         for one in self._rotated(says):

@@ -29,7 +29,7 @@ class Cue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class CuedSentences:
     """Sentences for messages with a cue. `asks` names the question that stands at their end, if it is one of ours."""
 
     name: str
@@ -52,7 +52,7 @@ class Topic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class TopicQuestion:
     """What is asked once in a conversation, unless it was told; `after` has the words for short answers by kind."""
 
     name: str
@@ -61,13 +61,13 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Script:
+class ReplyScript:
     """The file."""
 
-    replies: tuple[Said, ...]
-    reactions: tuple[Said, ...]
+    replies: tuple[CuedSentences, ...]
+    reactions: tuple[CuedSentences, ...]
     topics: tuple[Topic, ...]
-    questions: Mapping[str, Question]
+    questions: Mapping[str, TopicQuestion]
     answers: Mapping[str, Cue]
     phrases: Mapping[str, tuple[str, ...]]
 
@@ -84,10 +84,10 @@ class Script:
 
 
 @cache
-def script() -> Script:
+def script() -> ReplyScript:
     """As the file has it."""
     content = tomllib.loads(FILE.read_text(encoding="utf-8"))
-    return Script(
+    return ReplyScript(
         replies=tuple(_said(entry) for entry in content["reply"]),
         reactions=tuple(_said(entry) for entry in content["reaction"]),
         topics=tuple(
@@ -102,7 +102,7 @@ def script() -> Script:
             for one in content["topic"]
         ),
         questions={
-            one["name"]: Question(
+            one["name"]: TopicQuestion(
                 name=one["name"], told=Cue(found=re.compile(one.get("told", "(?!)"))), after=_lists(one["after"])
             )
             for one in content["question"]
@@ -122,8 +122,8 @@ def _endings(topics: Sequence[Topic]) -> list[tuple[str, re.Pattern[str]]]:
     ]
 
 
-def _said(entry: Mapping[str, Any]) -> Said:
-    return Said(
+def _said(entry: Mapping[str, Any]) -> CuedSentences:
+    return CuedSentences(
         name=entry["name"],
         cue=_cue(entry),
         says=tuple(entry["says"]),
