@@ -148,10 +148,25 @@ def test_what_happened_is_taken_up(said: str, reaction: str) -> None:
         ("我累死了", "died"),
         ("她升职了", "passed"),
         ("我爸妈要离婚了", "removed_and_left"),
+        ("我以为自己要死了", "died"),
     ],
 )
 def test_what_only_sounds_alike_is_not(said: str, reaction: str) -> None:
     assert not has_reaction(last(said), reaction)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("你说我要不要去问她", "no_more_questions"),
+        ("社区叫我去唱歌", "joke"),
+        ("要不要告诉他", "law"),
+        ("随便问问，你几岁了", "pulls_back"),
+        ("他让我别问了，你说呢", "greeting"),
+    ],
+)
+def test_a_message_that_only_sounds_direct_is_not_met_so(said: str, kind: str) -> None:
+    assert not one_of(last(said), kind)
 
 
 def test_the_number_of_a_call_is_no_violence() -> None:
