@@ -24,6 +24,7 @@ from bench.ways import WAYS, prefill_seconds, seed
 from bench.workload import REPLY_LENGTHS, SHAPES, Job, bench_prompter, jobs_for, random_model
 from worker.engine.prompter import Prompter
 from worker.engine.quantized import quantize
+from worker.model.hardware import prefer_huge_pages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class Row:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run and print."""
     options = _options(arguments)
+    prefer_huge_pages()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     device = torch.device(options.device)

@@ -20,6 +20,7 @@ from transformers import GlmForCausalLM
 from bench.ways import SAMPLING, WARM_TOKENS, converse, our_engine
 from bench.workload import Job, bench_prompter, jobs_for
 from worker.engine.quantized import Bits, quantize
+from worker.model.hardware import prefer_huge_pages
 from worker.vllm.command import SERVED_NAME
 from worker.vllm.replica import free_port
 
@@ -78,6 +79,7 @@ class _Ours:
 
 def _serve(connection: Connection, directory: Path, core: int | None, bits: Bits | None) -> None:
     _hold_to(core)
+    prefer_huge_pages()
     torch.set_num_threads(1)
     model: Any = GlmForCausalLM.from_pretrained(directory, dtype=torch.bfloat16)
     model.generation_config.eos_token_id = None

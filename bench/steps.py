@@ -18,6 +18,7 @@ from worker.engine.quantized import Bits, quantize
 from worker.engine.runner import Runner
 from worker.engine.runner_input import RunnerInput
 from worker.engine.sampling import Sampler, Sampling
+from worker.model.hardware import prefer_huge_pages
 
 _BLOCKS = 20  # of each sequence
 _CONTEXT = 220
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--times", type=int, default=25)
     parser.add_argument("--ways", action="store_true", help="bfloat16 and int8")
     options = parser.parse_args(arguments)
+    prefer_huge_pages()
     torch.set_num_threads(1)
     if options.ways:
         _compare(options.shape, options.times)

@@ -1,8 +1,10 @@
 """A model is loaded whole or refused with a reason; nothing of it is ever random."""
 
 import json
+import os
 import shutil
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from worker.model.check import check
 from worker.model.convert import convert, merge
 from worker.model.examine import examine
 from worker.model.find import BUNDLED, find_model, fingerprint, weight_files
-from worker.model.hardware import choose_device, choose_dtype, choose_threads
+from worker.model.hardware import HUGE_PAGES, choose_device, choose_dtype, choose_threads, prefer_huge_pages
 from worker.model.load import load_model
 from worker.model.probe import probe, read_dialogues
 from worker.prompt import rounds
@@ -337,3 +339,18 @@ def test_the_hardware_decides_unless_it_is_told() -> None:
     assert choose_dtype("auto", device=CPU, stored=torch.float16) in {torch.bfloat16, torch.float32}
     assert choose_threads(3) == 3
     assert choose_threads(None) >= 1
+
+
+def test_weights_lie_in_huge_pages_unless_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(HUGE_PAGES, raising=False)
+    prefer_huge_pages()
+    assert os.environ[HUGE_PAGES] == "1"
+    monkeypatch.setenv(HUGE_PAGES, "0")
+    prefer_huge_pages()
+    assert os.environ[HUGE_PAGES] == "0"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a setting of Linux")
+def test_this_torch_knows_of_huge_pages() -> None:
+    allocator = Path(torch.__file__).parent / "lib" / "libc10.so"
+    assert HUGE_PAGES.encode() in allocator.read_bytes()

@@ -20,7 +20,7 @@ from worker.engine.step_loop import LoadedModel
 from worker.model.config_file import is_prefix, prefix_length
 from worker.model.examine import Examined, examine
 from worker.model.find import BUNDLED, find_model, version_of
-from worker.model.hardware import choose_device, choose_dtype, choose_threads
+from worker.model.hardware import choose_device, choose_dtype, choose_threads, prefer_huge_pages
 from worker.model.memory_needed import refuse_too_large
 from worker.model.plain_glm import PlainGlm, load_plain
 from worker.model.prefix import read_prefix
@@ -55,6 +55,7 @@ def open_model(settings: WorkerSettings) -> "tuple[Examined, PreTrainedModel]":
 
 
 def _examined(settings: WorkerSettings) -> Examined:
+    prefer_huge_pages()
     torch.set_num_threads(choose_threads(settings.threads))
     return examine(find_model(settings.model, revision=settings.revision, hub=settings.hub))
 
