@@ -211,7 +211,7 @@ def managed(home: Path, model: Path | None) -> Iterator[Vllm]:
 
 @contextmanager
 def our_own() -> Iterator[Batched]:
-    settings = WorkerSettings(dtype="float32", top_k=1, guidance=1)
+    settings = WorkerSettings(dtype="float32", top_k=1, guidance=1, retrieval=False)
     engine = Batched(lambda: assemble(settings, capacity=1), capacity=1)
     engine.start()
     try:
