@@ -29,6 +29,7 @@ from care.linear import Heads, pack
 from care.normalise import in_mandarin
 from training.reflections import reflections
 from training.screening import FOLDS, PLAIN_WEIGHT, SEED, expand, fit_heads, quantise, weight_of, written_lines
+from worker.prewritten.script import script
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,6 +64,7 @@ RARITY: Final = 1.0  # words that stand in nearly every reply say little of what
 LESS_RARITY: Final = 0.5  # in the reading that trusts telling n-grams
 DIALOGUE_STRIDE: Final = 12
 _SENTENCE: Final = re.compile(r"[^。！？!?\n]+")
+_SLOT: Final = re.compile(r"\{\w+\}")
 _MARK: Final = re.compile(r"<(\w+)>")
 _CATEGORIES: Final = {  # of cases, where they differ from our reasons
     "prescription": "medication",
@@ -100,10 +102,9 @@ def own_words() -> list[Reply]:
     """What we say ourselves, in a crisis and otherwise, sentence by sentence: people wrote and reviewed it."""
     scripts = tomllib.loads((files("care.scripts") / "zh.toml").read_text("utf-8"))["script"]
     others = tomllib.loads((files("care.locales") / "zh.toml").read_text("utf-8")).values()
-    general = tomllib.loads((files("worker.retrieval") / "general.toml").read_text("utf-8"))["kind"]
-    texts = [text for script in scripts for text in script["variants"]]
+    texts = [text for one in scripts for text in one["variants"]]
     texts += [text for text in others if isinstance(text, str)]
-    texts += [text for kind in general for text in kind["replies"]]
+    texts += [_SLOT.sub("", text) for text in script().sentences()]
     said = dict.fromkeys(sentence for text in texts for sentence in _SENTENCE.findall(text))
     return [_reply(sentence, None, group=sentence, weight=CASES_WEIGHT) for sentence in said]
 
