@@ -11,7 +11,7 @@ from sqlalchemy import Connection, MetaData, Table, select
 
 from dialogue.backup import archive
 from dialogue.storage import schema
-from dialogue.storage.database import Database, be_patient, reachable
+from dialogue.storage.database import Database, be_patient, reachable, wait_for_no_writer
 from dialogue.tables import MEDIUM_CHUNKS, PEOPLE, PROCESSES, RESET_ORDERS, Compatibility
 
 KEYS = "keys.jsonl.gz"
@@ -90,12 +90,14 @@ def tables_of(connection: Connection) -> list[Table]:
 def _snapshot(database: Database) -> Iterator[Connection]:
     """A repeatable-read transaction; it blocks no writer."""
     with reachable():
-        engine = database.reading
+        engine = database.engine
         if engine.dialect.name == "postgresql":
             engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        with engine.connect() as connection, connection.begin():
-            be_patient(connection)
-            yield connection.execution_options(stream_results=True, yield_per=ROWS_AT_ONCE)
+        with engine.connect() as connection:
+            wait_for_no_writer(connection)
+            with connection.begin():
+                be_patient(connection)
+                yield connection.execution_options(stream_results=True, yield_per=ROWS_AT_ONCE)
 
 
 def _write_table(connection: Connection, table: Table, rows: archive.Writer, *, without: set[str]) -> None:

@@ -1,7 +1,6 @@
 """Database access for PostgreSQL and SQLite: one transaction per use case, committed only here."""
 
 import math
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,13 +46,16 @@ _ABANDONED_SECONDS = 10.0
 """idle_in_transaction_session_timeout: crisis words must not wait for the locks of a frozen process."""
 _DAMAGED = ("malformed", "file is not a database")
 """SQLITE_CORRUPT and SQLITE_NOTADB: https://www.sqlite.org/rescode.html"""
-_READ_ONLY = {"mindglm_read_only": True}
-_HASTY = {"mindglm_hasty": True}
+_BEGINS = "mindglm_begins"
+"""In a connection's `info`: how its next transaction begins."""
+_READING = {_BEGINS: "reading"}
+_WRITING = {_BEGINS: "writing"}
+_HASTY = {_BEGINS: "hasty"}
+_BARE = {_BEGINS: "bare"}
 _SYNCHRONOUS = "mindglm_synchronous"
 _THRESHOLD = "prepare_threshold"
 _USED_AT = "mindglm_used_at"
 _FRESH_SECONDS = 1.0
-_BARE = {"mindglm_bare": True}
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -65,8 +67,6 @@ class Database:
         self.engine = engine
         self._announce = announce
         self._writer = WriterQueue() if engine.dialect.name == "sqlite" else None
-        self.reading = engine.execution_options(**_READ_ONLY)
-        self._hasty = engine.execution_options(**_HASTY) if self._writer is not None else engine
         self._statements = PreparedStatements(engine.dialect)
 
     @contextmanager
@@ -80,7 +80,9 @@ class Database:
         with (
             self._in_a_row(),
             reachable(),
-            QueueingSession(self._hasty if is_hasty else self.engine, self._statements).committing() as session,
+            QueueingSession(
+                self.engine, self._statements, told=_HASTY if is_hasty else _WRITING
+            ).committing() as session,
         ):
             yield session
         self._hand_over(after_commit.queued(session))
@@ -88,7 +90,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """One reading transaction, which on SQLite waits for no writer; raises `DatabaseUnavailable`."""
-        with reachable(), PreparingSession(self.reading, self._statements).committing() as session:
+        with reachable(), PreparingSession(self.engine, self._statements, told=_READING).committing() as session:
             yield session
 
     @contextmanager
@@ -97,8 +99,13 @@ class Database:
 
         Nothing is begun or committed for the caller. Raises `DatabaseUnavailable`.
         """
-        with self._in_a_row(), reachable(), self.engine.execution_options(**_BARE).connect() as connection:
-            yield connection
+        with self._in_a_row(), reachable(), self.engine.connect() as connection:
+            info = connection.info
+            info.update(_BARE)
+            try:
+                yield connection
+            finally:
+                info.pop(_BEGINS, None)
 
     def announcing(self, announce: Announce) -> "Database":
         """The same database with another announcer."""
@@ -152,7 +159,7 @@ def connect(
         raise Misconfigured(f"MINDGLM_DATABASE_URL cannot be used ({type(error).__name__}); {_EXAMPLES}") from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+        engine.dialect.do_begin = _begin_sqlite  # type: ignore[method-assign]  # a listener costs a sixth of a transaction
     elif engine.dialect.name == "postgresql":
         for moment in ("connect", "checkin"):
             event.listen(engine, moment, _note_use)
@@ -179,6 +186,11 @@ def insert_or_ignore(session: Session, table: Table, values: dict[str, Any]) -> 
     """Insert the row unless a unique index forbids it."""
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     session.execute(dialect.insert(table).values(values).on_conflict_do_nothing())
+
+
+def wait_for_no_writer(connection: Connection) -> None:
+    """On SQLite, the next transaction of the connection only reads."""
+    connection.info.update(_READING)
 
 
 def be_patient(connection: Connection) -> None:
@@ -271,19 +283,21 @@ def _set_locally(settings: dict[str, int], connection: Connection) -> None:
     connection.exec_driver_sql("; ".join(f"SET LOCAL {name} = {value}" for name, value in settings.items()))
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    """Writers use BEGIN IMMEDIATE: a deferred transaction that has read cannot be upgraded while another one writes."""
-    if "mindglm_bare" in connection.get_execution_options():
+def _begin_sqlite(dbapi_connection: PoolProxiedConnection) -> None:
+    """Writers use BEGIN IMMEDIATE: a deferred transaction that has read cannot be upgraded while another one writes.
+
+    Whose connection says nothing writes, and waits for the disk.
+    """
+    begins = dbapi_connection.info.get(_BEGINS)
+    if begins == _BARE[_BEGINS]:
         return
-    options = connection.get_execution_options()
-    is_reading = "mindglm_read_only" in options
-    statement = "BEGIN DEFERRED" if is_reading else "BEGIN IMMEDIATE"
-    wanted = "NORMAL" if "mindglm_hasty" in options else "FULL"
-    cursor = connection.connection.cursor()
-    try:  # on the driver's own connection: through ours it costs as much as all the rest of a transaction
-        if not is_reading and wanted != connection.info.get(_SYNCHRONOUS, "FULL"):
-            cursor.execute(f"PRAGMA synchronous = {wanted}")
-            connection.info[_SYNCHRONOUS] = wanted
-        cursor.execute(statement)
-    except sqlite3.Error as error:
-        connection._handle_dbapi_exception(error, statement, None, cursor, None)  # noqa: SLF001 - it tells who listens
+    dbapi_connection.info.pop(_BEGINS, None)
+    cursor = dbapi_connection.cursor()
+    if begins == _READING[_BEGINS]:
+        cursor.execute("BEGIN DEFERRED")
+        return
+    wanted = "NORMAL" if begins == _HASTY[_BEGINS] else "FULL"
+    if wanted != dbapi_connection.info.get(_SYNCHRONOUS, "FULL"):
+        cursor.execute(f"PRAGMA synchronous = {wanted}")
+        dbapi_connection.info[_SYNCHRONOUS] = wanted
+    cursor.execute("BEGIN IMMEDIATE")

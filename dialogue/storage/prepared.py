@@ -190,10 +190,12 @@ class PreparingSession(Session):
     What SQLAlchemy's session does besides (the ORM, savepoints) joins the connection's transaction.
     """
 
-    def __init__(self, engine: Engine, statements: PreparedStatements) -> None:
+    def __init__(self, engine: Engine, statements: PreparedStatements, *, told: Mapping[str, str]) -> None:
+        """`told`: what the connection's `info` says before the transaction begins."""
         super().__init__(expire_on_commit=False)
         self._engine = engine
         self._statements = statements
+        self._told = told
         self._begun: Connection | None = None
         self._cursor: Any = None
 
@@ -243,6 +245,7 @@ class PreparingSession(Session):
     def _begin(self) -> Connection:
         connection = self._engine.connect()
         try:
+            connection.info.update(self._told)
             connection.begin()
         except BaseException:
             connection.close()

@@ -301,14 +301,15 @@ async def test_what_a_closing_terminal_never_showed_stays_owed(services: BotServ
 
 
 class SlowPlatform(Platform):
-    """Takes a moment for each text, and says how many it had at once."""
+    """Takes 慢 when another text was sent, and says how many it had at once."""
 
     at_once = most_at_once = 0
 
     async def send(self, text: OwedText) -> str | None:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
-        await asyncio.sleep(0.2 if text.text == "慢" else 0.02)
+        if text.text == "慢":
+            await until(lambda: self.sent)
         self.at_once -= 1
         return await super().send(text)
 
