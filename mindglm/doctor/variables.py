@@ -27,16 +27,22 @@ def examine(patient: Patient) -> Iterator[CheckResult]:
     del patient  # that the values can be used is known when there is one
     for name, likely in unknown():
         yield warn("variable_unknown", name=name, likely=likely or "—")
-    if _FILE.exists() and _FILE.stat().st_mode & _OF_OTHERS and _secrets() & set(dotenv_values(_FILE)):
+    if _FILE.exists() and _FILE.stat().st_mode & _OF_OTHERS and _secrets(_classes()) & set(dotenv_values(_FILE)):
         yield warn("variable_file_open", file=_FILE.absolute())
     used = sorted(_given() & known())
     yield ok("variables", names=", ".join(used)) if used else note("variables_none")
 
 
 def unknown() -> list[tuple[str, str | None]]:
-    """Names that are set and that nothing reads, each with the nearest known name if one is near."""
+    """Names that are set and that nothing reads, each with the nearest known name if one is near.
+
+    Each process asks when it starts: the settings of others are imported where one of its own does not explain a name.
+    """
+    given = _given()
+    if given <= _names(_imported()):
+        return []
     names = known()
-    return [(name, _nearest(name, names)) for name in sorted(_given() - names)]
+    return [(name, _nearest(name, names)) for name in sorted(given - names)]
 
 
 def _nearest(name: str, names: Collection[str]) -> str | None:
@@ -53,14 +59,18 @@ def _given() -> set[str]:
 
 def known() -> set[str]:
     """The names of all settings, with those of the files of secrets."""
-    names = {f"{_PREFIX}{name.upper()}" for settings in _classes() for name in settings.model_fields}
-    return names | {f"{name}_FILE" for name in _secrets()}
+    return _names(_classes())
 
 
-def _secrets() -> set[str]:
+def _names(classes: Collection[type[DialogueSettings]]) -> set[str]:
+    names = {f"{_PREFIX}{name.upper()}" for settings in classes for name in settings.model_fields}
+    return names | {f"{name}_FILE" for name in _secrets(classes)}
+
+
+def _secrets(classes: Collection[type[DialogueSettings]]) -> set[str]:
     return {
         f"{_PREFIX}{name.upper()}"
-        for settings in _classes()
+        for settings in classes
         for name, field in settings.model_fields.items()
         if SecretStr.__name__ in str(field.annotation)
     }
@@ -70,4 +80,8 @@ def _classes() -> list[type[DialogueSettings]]:
     with contextlib.suppress(ModuleNotFoundError):
         importlib.import_module("console.settings")  # an extra that need not be installed
     of_channels = [registry.process_of(channel).settings() for channel in registry.platforms()]
-    return [*of_channels, WorkerSettings, *DialogueSettings.__subclasses__()]
+    return [*of_channels, *_imported()]
+
+
+def _imported() -> list[type[DialogueSettings]]:
+    return [WorkerSettings, *DialogueSettings.__subclasses__()]
