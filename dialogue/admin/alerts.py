@@ -14,6 +14,7 @@ from dialogue.admin.cases.opening import open_case
 from dialogue.admin.office import Actor, Office
 from dialogue.core import outbox, people
 from dialogue.core.danger_course import ALARM
+from dialogue.errors import Unreadable, WrongSecretKey
 from dialogue.messages import Address
 from dialogue.states import CaseKind, DeliveryKind
 from dialogue.tables import CONVERSATIONS, PEOPLE
@@ -68,7 +69,7 @@ def alarm(
 def tell(
     session: Session, office: Office, admin: Address, text: str, conversation_id: UUID | None, *, now: datetime
 ) -> bool:
-    """Owe a text to one of them; False if they have muted alerts, or were erased."""
+    """Owe a text to one of them; False if they have muted alerts, were erased, or have a key that we cannot open."""
     locked = _row(admin).with_for_update(read=True, key_share=True)  # or the row may be gone before the text is owed
     row = session.execute(locked).first()
     if row is None:  # an admin who never wrote to the bot is a person all the same: texts are sealed for them
@@ -79,9 +80,14 @@ def tell(
     if row.data_key is None:
         log.error("alert_lost", channel=admin.channel, reason="admin_erased")
         return False
+    try:
+        key = office.keys.person_key(row.data_key, row.id)
+    except (WrongSecretKey, Unreadable):  # whoever is in danger is answered all the same, and the others are told
+        log.error("alert_lost", channel=admin.channel, reason="admin_unreadable")  # noqa: TRY400 - it is expected
+        return False
     outbox.owe(
         session,
-        office.keys.person_key(row.data_key, row.id),
+        key,
         person_id=row.id,
         address=admin,
         text=text,

@@ -1,10 +1,13 @@
 from uuid import UUID
 
 import pytest
+from sqlalchemy import update
+from structlog.testing import capture_logs
 
 from dialogue.admin import alerts
 from dialogue.admin.office import Actor, Office
 from dialogue.states import DeliveryKind, DeliveryState
+from dialogue.tables import Person
 from tests.builders import Rooms
 from tests.dialogue.admin.conftest import BOSS, COLLEAGUE
 from tests.dialogue.admin.test_takeover import owed_to
@@ -29,6 +32,18 @@ def test_every_admin_is_told_ids_and_tier_also_who_never_wrote_to_the_bot(rooms:
         assert "等级 3" in told.text
         assert heard.conversation_id.hex[:8] in told.text
         assert "谁也不许看见的话" not in told.text
+
+
+def test_an_admin_whose_key_cannot_be_opened_costs_nobody_else_the_alarm(rooms: Rooms, office: Office) -> None:
+    """A row of a restored backup, or of before a rotation; the person in danger is answered in this transaction."""
+    alarm(rooms, office, rooms.heard().conversation_id, tier=3)
+    with rooms.database.begin() as session:
+        session.execute(update(Person).where(Person.user_id == BOSS.chat_id).values(data_key=b"of another key" * 4))
+    heard = rooms.heard(who="别人")
+    with capture_logs() as logs:
+        assert alarm(rooms, office, heard.conversation_id, tier=3) == {"telegram"}
+    assert len(owed_to(rooms, COLLEAGUE)) == 2
+    assert ("alert_lost", "admin_unreadable") in {(entry["event"], entry.get("reason")) for entry in logs}
 
 
 def test_it_is_not_repeated_within_minutes_unless_the_danger_rises(rooms: Rooms, office: Office) -> None:
