@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from care.guard import guard
-from dialogue.process.region import directory_of
 from worker.engine.glm import can_fuse
 from worker.engine.guidance import Guidance
 from worker.engine.port import ModelUnusable
@@ -38,6 +36,8 @@ def assemble(settings: WorkerSettings, *, capacity: int) -> LoadedModel:
     loaded = prepare_model(examined, model, settings, capacity=capacity)
     if not settings.retrieval or settings.adapter or examined.directory != BUNDLED:
         return loaded
+    from care.guard import guard
+    from dialogue.process.region import directory_of
     from worker.prewritten.replies import FILE, PrewrittenReplies
 
     version = _version(examined, settings, replies=FILE)
