@@ -199,12 +199,14 @@ class Health:
         return self._heard_at is not None or (report is not None and report.last_heard_seconds is not None)
 
     async def run(self) -> None:
-        """Write until cancelled; a full disk loses the report but does not stop the adapter."""
+        """Write until cancelled; what breaks, such as a full disk, loses the report but does not stop the adapter."""
         while True:
             try:
                 await self.write()
             except OSError as error:
                 log.warning("health_not_written", error=str(error))
+            except Exception as error:  # noqa: BLE001 - the outermost loop: people are answered without a report
+                log.error("health_failed", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold words
             await asyncio.sleep(_WRITE_SECONDS)
 
     async def write(self) -> None:

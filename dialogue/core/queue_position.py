@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import structlog
 from sqlalchemy import bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from care.screening import Tier
 from dialogue.core import people
 from dialogue.core.outbox import WAITING_PART
+from dialogue.errors import Erased, Unreadable, WrongSecretKey
 from dialogue.messages import Address
 from dialogue.states import DeliveryKind, DeliveryState, TurnState
 from dialogue.storage import after_commit
@@ -21,6 +23,8 @@ from dialogue.storage.database import insert_or_ignore
 from dialogue.storage.ids import new_id
 from dialogue.storage.vault import MasterKeys, PersonKey
 from dialogue.tables import CONVERSATIONS, DELIVERIES, TURNS
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _MOST = 2000
 """People further back in the queue are told nothing."""
@@ -84,18 +88,26 @@ def tell(
 ) -> int:
     """Queue a message with their position for people on a channel waiting since `since` or longer, once per turn.
 
-    Returns how many messages were queued."""
+    Returns how many messages were queued. Whoever has a key that cannot be opened here is told nothing.
+    """
     patient = [one for one in line(session) if one.address.channel == channel and one.since <= since]
     if not patient:
         return 0
     told = set(session.scalars(_TOLD, {"turn_ids": [one.turn_id for one in patient]}))
     news = [one for one in patient if one.turn_id not in told]
     wrapped = people.wrapped_keys_of(session, {one.person_id for one in news})
+    queued_count = 0
     for one in news:
-        if wrapped.get(one.person_id) is not None:  # else they were erased a moment ago
-            key = keys.person_key(wrapped[one.person_id], one.person_id)
-            _owe(session, key, one, say(one.ahead), now)
-    return len(news)
+        try:
+            key = keys.person_key(wrapped.get(one.person_id), one.person_id)
+        except Erased:  # a moment ago
+            continue
+        except (WrongSecretKey, Unreadable) as error:  # of a rotation or a restored row: a place is no reason to end
+            log.warning("queue_position_not_told", turn_id=str(one.turn_id), error=type(error).__name__)
+            continue
+        _owe(session, key, one, say(one.ahead), now)
+        queued_count += 1
+    return queued_count
 
 
 def _owe(session: Session, key: PersonKey, standing: QueueEntry, text: str, now: datetime) -> None:

@@ -98,6 +98,19 @@ async def test_a_report_that_cannot_be_written_does_not_end_the_adapter(rooms: R
     running.cancel()
 
 
+async def test_a_question_to_the_platform_that_breaks_does_not_end_the_adapter(rooms: Rooms, tmp_path: Path) -> None:
+    async def break_down() -> int | None:
+        raise ValueError
+
+    watched = Health(home=tmp_path, channel=CHANNEL, database=rooms.database, ask_pending=break_down, clock=rooms.clock)
+    with capture_logs() as logs:
+        running = asyncio.create_task(watched.run())
+        await until(lambda: logs)
+    assert [log["event"] for log in logs] == ["health_failed"]
+    assert not running.done()
+    running.cancel()
+
+
 class Platform:
     """Says how many updates it holds; None: it cannot be asked."""
 

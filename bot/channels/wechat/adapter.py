@@ -113,6 +113,8 @@ class WechatAdapter(Adapter):
                 await self._services.executors.display.run(self._owe_places)
             except DatabaseUnavailable as error:
                 log.warning("queue_positions_not_read", error=str(error))
+            except Exception as error:  # noqa: BLE001 - the outermost loop: people are answered without it
+                log.error("queue_positions_failed", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold words
         await self._stopping.wait()
 
     def _owe_places(self) -> int:

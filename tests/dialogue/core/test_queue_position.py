@@ -5,7 +5,7 @@ from sqlalchemy import update
 from dialogue.core import outbox, people
 from dialogue.core import queue_position as waiting
 from dialogue.states import DeliveryState
-from dialogue.tables import CONVERSATIONS
+from dialogue.tables import CONVERSATIONS, Person
 from tests.builders import CHANNEL, Rooms
 
 ME = UUID(int=7)
@@ -76,3 +76,13 @@ def test_who_was_erased_meanwhile_is_no_trouble(rooms: Rooms) -> None:
         people.set_aside(session, gone.person_id, now=rooms.clock())
     tell(rooms)
     assert [one.address.chat_id for one in rooms.due(owner=ME)] == ["小李"]
+
+
+def test_a_key_that_cannot_be_opened_costs_nobody_else_their_place(rooms: Rooms) -> None:
+    """A process that still has the old key, while keys are rotated."""
+    for who in ("小王", "小李"):
+        rooms.heard(who=who)
+    with rooms.database.begin() as session:
+        session.execute(update(Person).where(Person.user_id == "小王").values(data_key=b"of another key" * 4))
+    assert tell(rooms) == 1
+    assert [delivery.chat_id for delivery in rooms.deliveries()] == ["小李"]
