@@ -12,7 +12,7 @@ from dialogue.admin.audit import Action
 from dialogue.admin.cases import handling
 from dialogue.admin.office import Actor, Office
 from dialogue.admin.takeover import end_takeover, locked
-from dialogue.errors import ConversationClosed, Erased
+from dialogue.errors import ConversationClosed, Erased, Unreadable, WrongSecretKey
 from dialogue.states import DeliveryKind
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
@@ -54,6 +54,10 @@ class TakeoverTimeout:
                 with self._database.begin() as session:
                     give_back(session, self._office, conversation_id, minutes=self._minutes, now=self._clock())
             except (ConversationClosed, Erased):  # in the meantime
+                continue
+            except (WrongSecretKey, Unreadable) as error:  # another process may have the key; the others need not wait
+                reason = type(error).__name__
+                log.error("takeover_not_ended", conversation_id=str(conversation_id), error=reason)  # noqa: TRY400 - expected
                 continue
             log.warning("takeover_forgotten", conversation_id=str(conversation_id))
 

@@ -11,11 +11,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import and_, bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from dialogue.core import content_types, people
 from dialogue.core.people import KnownPerson
+from dialogue.errors import Unreadable, WrongSecretKey
 from dialogue.messages import InboundMessage, MediumOffer
 from dialogue.states import MediumKind, MediumLoss, MediumState
 from dialogue.storage import after_commit
@@ -23,8 +25,11 @@ from dialogue.storage.ids import id_named, new_id
 from dialogue.storage.vault import MasterKeys, PersonKey
 from dialogue.tables import CONVERSATIONS, MEDIA, MEDIUM_CHUNKS, PEOPLE
 
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
 CHUNK_BYTES = 512 * 1024
 
+_UNREADABLE_PAUSE = timedelta(minutes=1)
 _REFERENCE, _NAME, _CONTENT = "media.reference", "media.name", "medium_chunks.content"
 
 _KNOWN = select(MEDIA.c.id).where(MEDIA.c.id == bindparam("medium_id"))
@@ -187,13 +192,19 @@ def _hopeless(offer: MediumOffer, max_bytes: int) -> MediumLoss | None:
 def claim(
     session: Session, keys: MasterKeys, channel: str, *, limit: int, lease_seconds: float, now: datetime
 ) -> list[WantedMedium]:
-    """What is to be fetched now. What nobody waits for any more is given up. Raises `WrongSecretKey`."""
+    """What is to be fetched now. What nobody waits for any more is given up; what cannot be read here waits."""
     claimed = []
     for row in session.execute(_DUE, {"of_channel": channel, "now": now, "max_count": limit}).all():
         if not row.is_held or row.data_key is None:
             _settle(session, row.id, MediumState.LOST, loss=MediumLoss.RELEASED, now=now)
             continue
-        key = keys.person_key(row.data_key, row.person_id)
+        try:
+            key = keys.person_key(row.data_key, row.person_id)
+            reference = key.open(row.reference, row=row.id, column=_REFERENCE)
+        except (WrongSecretKey, Unreadable) as error:  # another process may have the key; the others go on
+            log.warning("medium_unreadable", medium_id=str(row.id), error=type(error).__name__)
+            session.execute(_TAKE.values(next_attempt_at=now + _UNREADABLE_PAUSE), {"medium_id": row.id})
+            continue
         taken = {"attempt": row.attempt + 1, "next_attempt_at": now + timedelta(seconds=lease_seconds)}
         session.execute(_TAKE.values(**taken), {"medium_id": row.id})
         session.execute(_DROP_CHUNKS, {"medium_id": row.id})  # of somebody who died over it
@@ -201,7 +212,7 @@ def claim(
             WantedMedium(
                 id=row.id,
                 conversation_id=row.conversation_id,
-                reference=key.open(row.reference, row=row.id, column=_REFERENCE),
+                reference=reference,
                 kind=row.kind,
                 attempt=row.attempt + 1,
                 received_at=row.received_at,

@@ -1,11 +1,13 @@
 """Nobody is left waiting for a human who has forgotten them."""
 
 import pytest
+from sqlalchemy import update
 
 from dialogue.admin import audit, takeover
 from dialogue.admin.office import Actor, Office
 from dialogue.admin.takeover_timeout import TakeoverTimeout
 from dialogue.core.people import locked as locked_person
+from dialogue.tables import Person
 from tests.builders import Rooms, message
 from tests.dialogue.admin.conftest import BOSS, COLLEAGUE
 from tests.dialogue.admin.test_takeover import PERSON, owed_to, say, take
@@ -70,3 +72,17 @@ def test_a_pause_of_the_persons_own_is_no_neglect_but_an_unanswered_word_is(
     rooms.clock.tick(60)
     timeout.end_forgotten()
     assert not is_held(rooms, boss)
+
+
+def test_a_key_that_cannot_be_opened_leaves_nobody_else_with_who_forgot_them(
+    rooms: Rooms, office: Office, boss: Actor, timeout: TakeoverTimeout
+) -> None:
+    """A process that still has the old key, while keys are rotated."""
+    for who in ("小王", "小李"):
+        take(rooms, office, rooms.heard(who=who).conversation_id, boss)
+    with rooms.database.begin() as session:
+        session.execute(update(Person).where(Person.user_id == "小王").values(data_key=b"of another key" * 4))
+    rooms.clock.tick(20 * 60)
+    timeout.end_forgotten()
+    with rooms.database.read() as session:
+        assert len(takeover.held_by(session, boss.name)) == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from care import texts
 from dialogue.admin import record, takeover
@@ -21,7 +21,7 @@ from dialogue.rights import erasure, export, personal_data
 from dialogue.states import ClosedBy, MediumKind, MediumLoss, MediumState
 from dialogue.storage.database import Database, connect, sqlite_url
 from dialogue.storage.vault import KEY_BYTES, MasterKeys
-from dialogue.tables import MEDIA, MEDIUM_CHUNKS
+from dialogue.tables import MEDIA, MEDIUM_CHUNKS, Person
 from dialogue.upkeep import key_rotation, retention
 from tests.builders import CHANNEL, Rooms, message
 
@@ -235,3 +235,17 @@ def test_an_export_has_it_where_it_fits_and_says_so_where_it_does_not(rooms: Roo
     without = export.files(data, office.texts, now=rooms.clock())
     assert len(without) == 2
     assert "可以向工作人员索取" in without[0].content.decode()
+
+
+def test_what_cannot_be_read_here_holds_up_nobody_elses_picture(rooms: Rooms, office: Office, held: UUID) -> None:
+    """A process that still has the old key, while keys are rotated."""
+    other = rooms.heard("你好", who="小李").conversation_id
+    with rooms.database.begin() as session:
+        takeover.take_over(session, office, other, by=BY, now=rooms.clock())
+    want(rooms, held)
+    want(rooms, other, shown=message("", external_id="shown-2", who="小李"))
+    with rooms.database.begin() as session:
+        session.execute(update(Person).where(Person.user_id == "小王").values(data_key=b"of another key" * 4))
+    (wanted,) = claim(rooms)
+    assert wanted.conversation_id == other
+    assert claim(rooms) == []
