@@ -72,4 +72,4 @@ class Delivery(Table):
 DELIVERIES = core(Delivery)
 
 IS_OPEN_DELIVERY = DELIVERIES.c.state.in_(OPEN_DELIVERY_STATES)
-"""The condition of `ix_deliveries_open`, beside narrower ones: see `Words`."""
+"""The condition of `ix_deliveries_open`, beside narrower ones: see `LiteralWords`."""

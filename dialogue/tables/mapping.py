@@ -62,7 +62,7 @@ class _Spelled(TypeDecorator.Comparator[Any]):
         return super().operate(op, *map(_spelled_out, others), **options)
 
 
-class Words(TypeDecorator[StrEnum]):
+class LiteralWords(TypeDecorator[StrEnum]):
     """An enum's words: a new one needs no migration.
 
     What such a column is compared with stands in the statement itself, and is no value bound at each execution: only
@@ -106,19 +106,19 @@ class Table(DeclarativeBase):
         UUID: Uuid(),
         bytes: LargeBinary(),
         str: String(),
-        TurnState: Words(TurnState),
-        DeliveryState: Words(DeliveryState),
-        DeliveryKind: Words(DeliveryKind),
-        ClosedBy: Words(ClosedBy),
-        AgeBand: Words(AgeBand),
+        TurnState: LiteralWords(TurnState),
+        DeliveryState: LiteralWords(DeliveryState),
+        DeliveryKind: LiteralWords(DeliveryKind),
+        ClosedBy: LiteralWords(ClosedBy),
+        AgeBand: LiteralWords(AgeBand),
         dict[str, Figure]: JSON(),
-        Role: Words(Role),
-        CaseKind: Words(CaseKind),
-        CaseOutcome: Words(CaseOutcome),
-        NoteKind: Words(NoteKind),
-        MediumKind: Words(MediumKind),
-        MediumState: Words(MediumState),
-        MediumLoss: Words(MediumLoss),
+        Role: LiteralWords(Role),
+        CaseKind: LiteralWords(CaseKind),
+        CaseOutcome: LiteralWords(CaseOutcome),
+        NoteKind: LiteralWords(NoteKind),
+        MediumKind: LiteralWords(MediumKind),
+        MediumState: LiteralWords(MediumState),
+        MediumLoss: LiteralWords(MediumLoss),
     }
 
 

@@ -109,4 +109,4 @@ MESSAGES = core(Message)
 FEEDBACK = core(Feedback)
 
 IS_OPEN_TURN = TURNS.c.state.in_(OPEN_TURN_STATES)
-"""The condition of `ix_turns_open`, beside narrower ones: see `Words`."""
+"""The condition of `ix_turns_open`, beside narrower ones: see `LiteralWords`."""
