@@ -66,6 +66,7 @@ class _Turn:
         self._heard = [past.text for past in history] + [text]
         self._number = zlib.crc32(f"{seed} {self._heard[0]}".encode()) + len(history)
         self._asked = [self._script.asked_in(past.reply) for past in history]
+        self._about = {topic.name for topic in self._script.topics if any(map(topic.cue.is_in, self._heard))}
         self._slots = self._filled_slots()
 
     @property
@@ -100,6 +101,8 @@ class _Turn:
         yield from self._in_turn(self._script.phrases[kind])
 
     def _is_met(self, said: CuedSentences) -> bool:
+        if said.never_about in self._about or (said.only_about is not None and said.only_about not in self._about):
+            return False
         return any(said.cue.is_in(one) for one in (self._heard if said.is_lasting else self._heard[-1:]))
 
     def _openings(self) -> Iterator[str]:
@@ -166,7 +169,9 @@ class _Turn:
             topic
             for ago, one in enumerate(reversed(self._heard))
             for topic in self._script.topics
-            if topic.cue.is_in(one) and (not topic.is_weak or ago < _WEAK_LASTS)
+            if topic.cue.is_in(one)
+            and topic.never_about not in self._about
+            and (not topic.is_weak or ago < _WEAK_LASTS)
         ]
         found.sort(key=lambda topic: topic.is_weak)
         general = [] if found and found[0].is_only else [self._script.topics[-1]]

@@ -37,6 +37,8 @@ class CuedSentences:
     says: tuple[str, ...]
     is_whole: bool = False  # nothing is asked after it
     is_lasting: bool = False  # an earlier message counts as well
+    only_about: str | None = None  # the topic that the conversation must have had
+    never_about: str | None = None  # the topic that it must not have had
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,6 +51,7 @@ class Topic:
     asks: Mapping[str, tuple[str, ...]]
     is_weak: bool = False  # what an earlier message was about goes on
     is_only: bool = False  # nothing general is asked after it
+    never_about: str | None = None  # the topic that it gives way to for the whole conversation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +101,7 @@ def script() -> ReplyScript:
                 asks=_lists(one["asks"]),
                 is_weak=one.get("weak", False),
                 is_only=one.get("only", False),
+                never_about=one.get("never_about"),
             )
             for one in content["topic"]
         ),
@@ -129,6 +133,8 @@ def _said(entry: Mapping[str, Any]) -> CuedSentences:
         says=tuple(entry["says"]),
         is_whole=entry.get("whole", False),
         is_lasting=entry.get("lasting", False),
+        only_about=entry.get("only_about"),
+        never_about=entry.get("never_about"),
     )
 
 

@@ -276,3 +276,20 @@ def test_every_question_of_a_topic_is_known_and_every_slot_can_be_filled() -> No
 def _asks(name: str) -> list[str]:
     (topic,) = (topic for topic in script().topics if topic.name == name)
     return [asked for variants in topic.asks.values() for asked in variants]
+
+
+@pytest.mark.parametrize("how", ["肺癌", "查出来就是晚期了", "在医院住了三个月", "胃癌，才五十二"])
+def test_after_a_death_an_illness_is_how_they_died(how: str) -> None:
+    talk = held(["我爸上个月去世了", how, "嗯"])
+    assert has_reaction(talk[1].reply, "died_of_it")
+    assert not has_reaction(talk[1].reply, "ill")
+    assert not any(asked in one.reply for one in talk for asked in ("分担", "替你半天", "放不下的是什么"))
+
+
+@pytest.mark.parametrize("how", ["车祸", "心梗，一下子就没了", "脑溢血，谁也没想到"])
+def test_a_sudden_death_was_sudden(how: str) -> None:
+    assert has_reaction(last("我爸走了", how), "died_suddenly")
+
+
+def test_an_illness_of_somebody_who_lives_is_an_illness() -> None:
+    assert has_reaction(last("我爸查出肺癌了"), "ill")
