@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from anyio.from_thread import start_blocking_portal
 from argon2 import PasswordHasher
-from httpx2 import Response
+from httpx2 import Client, Response
 from pydantic import SecretStr
-from starlette.testclient import TestClient
 
 from bot.channels import registry
 from console import accounts, passwords
@@ -21,6 +20,7 @@ from dialogue.states import Role
 from dialogue.storage.database import sqlite_url
 from dialogue.storage.vault import new_secret
 from tests.builders import FakeClock, Rooms
+from tests.console.in_process import InProcess, client
 from tests.services.migrated import migrate
 
 PASSWORD = "four quiet green rivers"
@@ -38,9 +38,7 @@ def password_digest() -> Iterator[str]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_event_loop() -> Iterator[None]:
-    """For all requests, as in a server; by itself the client starts a thread and a loop for each."""
-    with start_blocking_portal() as portal, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TestClient, "portal", portal)
+    with start_blocking_portal() as InProcess.portal:
         yield
 
 
@@ -48,7 +46,7 @@ def _one_event_loop() -> Iterator[None]:
 class Browser:
     """Keeps cookies, and sends a form as the page that it looks at would."""
 
-    client: TestClient
+    client: Client
     headers: dict[str, str] = field(default_factory=dict)
 
     def get(self, path: str) -> Response:
@@ -77,7 +75,7 @@ class House:
     digest: str
 
     def browser(self, role: Role | None = None) -> Browser:
-        browser = Browser(TestClient(create_app(self.services), base_url=LOOPBACK, raise_server_exceptions=False))
+        browser = Browser(client(create_app(self.services), LOOPBACK))
         if role is not None:
             assert browser.sign_in(NAMES[role]).status_code == 303
         return browser

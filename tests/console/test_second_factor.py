@@ -12,7 +12,6 @@ import pytest
 from httpx2 import Response
 from soft_webauthn import SoftWebauthnDevice
 from sqlalchemy import update
-from starlette.testclient import TestClient
 
 from console import accounts, sessions, sign_in_throttle
 from console.app import PAGES, create_app
@@ -24,6 +23,7 @@ from dialogue.storage.vault import MasterKeys, new_secret
 from dialogue.tables import StaffSession
 from dialogue.upkeep import staff_keys
 from tests.console.conftest import Browser, House, form_token
+from tests.console.in_process import client
 
 SITE = "http://localhost:8090"
 
@@ -39,7 +39,7 @@ def strict(any_house: House) -> House:
 
 def new_browser(house: House) -> Browser:
     """By a host name, because passkeys know no IP addresses."""
-    return Browser(TestClient(create_app(house.services), base_url=SITE, raise_server_exceptions=False))
+    return Browser(client(create_app(house.services), SITE))
 
 
 def enrol(house: House, browser: Browser) -> tuple[str, list[str]]:
