@@ -5,6 +5,7 @@ A message is read alone, together with what was written in the same breath, and 
 repeats the text: reasons are the names of rules.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
@@ -114,6 +115,7 @@ _RELIEF: Final = frozenset(
 )
 _MOODS: Final = frozenset({"life_without_meaning", "wish_to_vanish", "at_breaking_point", "dying_exclaimed"})
 _DEEDS: Final = frozenset({"attempt", "at_the_edge", "in_progress", "swallowed", "stands_at_height"})
+_ENDS: Final = re.compile(r"[。!?;\n]+")
 _NOWHERE: Final = Context()
 _NOTHING_SPECIAL: Final = "今天过得还可以"
 
@@ -295,6 +297,8 @@ def _with_what_came_before(found: Screening, plain: str, context: Context) -> Sc
 def _joined(before: list[str], plain: str) -> Iterator[tuple[str, str]]:
     """What was said without the last message and with it: as sentences, and as one sentence from each piece on."""
     yield ",".join(before), ",".join([*before, plain])
+    if any(map(_ENDS.search, (*before, plain))):  # each message is a piece of what they tell, a question in it or not
+        yield _ENDS.sub(",", ",".join(before)), _ENDS.sub(",", ",".join([*before, plain]))
     pieces = list(takewhile(lambda part: len(part) <= MAX_FRAGMENT, reversed([*before, plain])))
     for count in range(2, min(len(pieces), MAX_FRAGMENTS) + 1):
         together = pieces[count - 1 :: -1]

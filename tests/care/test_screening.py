@@ -80,6 +80,18 @@ EXAMPLES = {
     "together_with_the_child": ("抱着宝宝一起，窗户那里", Tier.ACUTE, Route.SELF),
     "pushed_and_slapped": ("老公推过我几次", Tier.DISTRESS, Route.ABUSE),
     "vomits_what_was_eaten": ("吃多了就偷偷去吐", Tier.DISTRESS, Route.EATING_DISORDER),
+    "put_by_for_an_hour": ("枕头底下,攒了三个月的,今晚", Tier.ACUTE, Route.SELF),
+    "put_by_within_reach": ("枕头底下,攒了三个月的", Tier.ACTIVE, Route.SELF),
+    "told_by_its_effects": ("我把奶奶的药全部,手开始麻了", Tier.ACUTE, Route.SELF),
+    "sorry_and_all_is_tied": ("对不起没能陪你们,都系好了", Tier.ACUTE, Route.SELF),
+    "to_be_found_with_a_letter": ("写给老公的信,他到家就会明白", Tier.ACTIVE, Route.SELF),
+    "travels_without_return": ("一个人去湖边,单程,什么都不带", Tier.ACTIVE, Route.SELF),
+    "made_to_keep_a_secret": ("他说讲出去妈妈就不要我了", Tier.DISTRESS, Route.ABUSE),
+    "child_was_silenced": ("孩子说教练洗澡时进来,说讲出去会坐牢", Tier.ACTIVE, Route.THIRD_PARTY),
+    "waits_with_a_weapon": ("他骂我,刚磨好了,他快出来了", Tier.ACUTE, Route.HARM_TO_OTHERS),
+    "keeps_a_weapon_for_somebody": ("他骂我,我买了一把,放在包里", Tier.ACTIVE, Route.HARM_TO_OTHERS),
+    "not_for_long": ("他得意不了多久", Tier.DISTRESS, Route.HARM_TO_OTHERS),
+    "child_made_quiet": ("宝宝一直哭,我捂着他,现在没声了", Tier.ACUTE, Route.HARM_TO_OTHERS),
     "threatens_others": ("再这样我就和他同归于尽", Tier.ACTIVE, Route.HARM_TO_OTHERS),
 }
 
