@@ -60,6 +60,7 @@ _OWN_QUESTIONS: Final = frozenset({Route.HARM_TO_OTHERS, Route.THIRD_PARTY, Rout
 _NO_RULES: Final = frozenset({ANSWER_REASON, DETECTOR_REASON, TOGETHER_REASON})
 _URGENT_RULES: Final = frozenset({"in_progress", "swallowed"})
 _OTHERS_URGENT_RULES: Final = frozenset({*_URGENT_RULES, "other_is_hurt"})
+_CHILD_URGENT_RULES: Final = frozenset({"child_made_quiet"})
 _DOUBTS: Final = frozenset({Learnt.MISREAD, Learnt.RETRACTS})
 _SUPPORTS: Final = frozenset({Learnt.COMPANY, Learnt.CALLED, Learnt.HANDED_OVER})
 # what is answered before the next step of the route, the most pressing first
@@ -335,7 +336,9 @@ def _is_urgent(screening: Screening) -> bool:
 
 
 def _is_others_body(screening: Screening) -> bool:
-    """Somebody else has done something to their body: first aid comes first."""
+    """Something was done to somebody else's body, by themselves or by the writer: first aid comes first."""
+    if screening.route is Route.HARM_TO_OTHERS:
+        return bool(_CHILD_URGENT_RULES & {*screening.reasons})
     return screening.route is Route.THIRD_PARTY and bool(_OTHERS_URGENT_RULES & {*screening.reasons})
 
 

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import pytest
+
 from care.age import AgeBand
 from care.course import CALM_BEFORE_EASING, Assessment, Course, assess, context_of
 from care.hotlines import directory
@@ -224,6 +226,36 @@ def test_what_somebody_else_has_swallowed_is_answered_with_first_aid() -> None:
     assert "in_progress" in script.key
     assert "120" in script.text
     assert "不要催吐" in script.text
+
+
+def test_a_child_that_somebody_made_quiet_is_answered_with_first_aid() -> None:
+    (script,) = talk("宝宝一直哭，我捂着他，现在没声了").scripts
+    assert "harm_to_others.3.in_progress" in script.key
+    assert "120" in script.text
+    assert "松开手" in script.text
+
+
+@pytest.mark.parametrize(
+    ("alarming", "explained"),
+    [
+        ("我站在天台边上", "是速降啦，公司团建"),
+        ("我站在天台边上", "明天要跳伞，今天先来蹦极呢"),
+        ("我决定了，今晚就动手", "哈哈是杀年猪！"),
+        ("药都吃完了，整瓶", "从三月开始一天一粒"),
+        ("怎么让人从楼上掉下来看着像意外", "编辑说第七章太平了"),
+    ],
+)
+def test_what_is_explained_afterwards_is_asked_once_and_ends(alarming: str, explained: str) -> None:
+    first = talk(alarming, explained)
+    assert any("denied" in script.key for script in first.scripts)
+    assert converse("没有", course=first.course).course.tier <= Tier.DISTRESS
+
+
+@pytest.mark.parametrize(
+    "said", ["医生开的药我都吃了", "教练说我没救了", "编辑把我的稿退了", "跳水池边没有人", "我想去蹦极的地方跳下去"]
+)
+def test_work_and_sports_explain_nothing_by_themselves(said: str) -> None:
+    assert not any("denied" in script.key for script in talk("我站在天台边上", said).scripts)
 
 
 def test_once_help_is_called_for_somebody_else_we_wait_with_them() -> None:
