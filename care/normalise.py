@@ -11,7 +11,10 @@ from typing import Final
 from care import lexicon
 from care.prefilter import Prefiltered, prefiltered
 
-_INVISIBLE: Final = re.compile(r"[\u00ad\u034f\u061c\u115f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+_INVISIBLE: Final = re.compile(
+    r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
+    r"\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 _HAN: Final = r"\u4e00-\u9fff"
 _WEDGED: Final = re.compile(rf"(?<=[{_HAN}])[*_.·•~|/\\+=^#\-]{{1,3}}(?=[{_HAN}])")
 _STRETCHED: Final = re.compile(rf"([{_HAN}])\1{{2,}}")

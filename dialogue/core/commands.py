@@ -7,8 +7,10 @@ from care.normalise import normalise
 
 END_WORDS = "结束对话"
 
-_EDGE = re.compile(r"^(?:\[\w{1,8}\]|[^\w/])+|(?:\[\w{1,8}\]|[^\w])+$")
+_EDGE = re.compile(r"^(?:\[\w{1,8}\]|[^\w/]|_)+|(?:\[\w{1,8}\]|[^\w]|_)+$")
 """Emoji, also by their names in brackets as some apps have them, punctuation and blanks around a command."""
+_TO_THE_BOT = re.compile(r"^\W*?@[a-z0-9_]{3,32}\s+(?=\S)|(?<=[^\sa-z0-9_])\s*@[a-z0-9_]{3,32}\W*$")
+"""The bot's name before or behind words, where nobody else could be meant."""
 _ANY_SLASH = re.compile(r"[/／][\w@]+(?P<rest>\s.*)?", re.DOTALL)
 _SLASH_COMMAND = re.compile(r"/(?P<name>[A-Za-z][A-Za-z0-9_]*)(@\w+)?(?P<rest>\s.*)?", re.DOTALL)
 
@@ -56,46 +58,28 @@ _BY_NAME = {
 }
 _BY_WORDS = {
     END_WORDS: Command.END,
-    "end conversation": Command.END,
-    "end the conversation": Command.END,
-    "end chat": Command.END,
-    "end this conversation": Command.END,
     "stop": Command.END,
-    "stop chat": Command.END,
-    "stop the conversation": Command.END,
     "停止": Command.END,
     "/停止": Command.END,
     "/结束": Command.END,
     "/退出": Command.END,
     "/重置": Command.RESET,
-    "停止对话": Command.END,
-    "结束聊天": Command.END,
-    "结束会话": Command.END,
+    "/重新开始": Command.RESET,
     "使用帮助": Command.HELP,
     "使用说明": Command.HELP,
     "/帮助": Command.HELP,
     "隐私说明": Command.PRIVACY,
     "/隐私": Command.PRIVACY,
+    "隐私政策": Command.PRIVACY,
+    "隐私声明": Command.PRIVACY,
     "privacy notice": Command.PRIVACY,
-    "导出我的数据": Command.EXPORT,
-    "导出我的资料": Command.EXPORT,
-    "汇出我的资料": Command.EXPORT,
-    "汇出我的数据": Command.EXPORT,
+    "privacy policy": Command.PRIVACY,
     "/导出": Command.EXPORT,
     "/汇出": Command.EXPORT,
-    **dict.fromkeys(("导出数据", "导出资料", "汇出数据", "汇出资料"), Command.EXPORT),
-    "export my data": Command.EXPORT,
-    "export all my data": Command.EXPORT,
-    "删除我的数据": Command.DELETE,
-    "删除我的资料": Command.DELETE,
     "/删除": Command.DELETE,
-    **dict.fromkeys(("删除数据", "删除资料"), Command.DELETE),
-    "删除我的所有数据": Command.DELETE,
-    "删除我的所有资料": Command.DELETE,
-    "delete my data": Command.DELETE,
-    "delete all my data": Command.DELETE,
     "确认删除": Command.CONFIRM_DELETE,
     "confirm delete": Command.CONFIRM_DELETE,
+    "confirm deletion": Command.CONFIRM_DELETE,
     "投诉": Command.COMPLAIN,
     "我要投诉": Command.COMPLAIN,
     "/投诉": Command.COMPLAIN,
@@ -104,12 +88,29 @@ _BY_WORDS = {
     "紧急联络人": Command.CONTACT,
     "emergency contact": Command.CONTACT,
     "撤回同意": Command.WITHDRAW,
+    "撤回我的同意": Command.WITHDRAW,
+    "撤销同意": Command.WITHDRAW,
     "withdraw consent": Command.WITHDRAW,
     "withdraw my consent": Command.WITHDRAW,
+    "revoke consent": Command.WITHDRAW,
+    "revoke my consent": Command.WITHDRAW,
     "同意用于改进": Command.SHARE_YES,
     "不同意用于改进": Command.SHARE_NO,
 }
 """In simplified characters, half width and lower case: `_folded` makes every other spelling one of these."""
+_CONVERSATION = (
+    r"(?:(?:本次|这次|此次|这个|此)?(?:对话|聊天|会话|谈话)| (?:the |this |my |our )?(?:conversation|chat|session))"
+)
+_DATA = (
+    r"(?:(?:我的|所有|全部|我的所有|我所有的?|我的全部|我全部的?)?(?:数据|资料)"
+    r"| (?:all (?:of )?)?(?:my )?(?:personal )?data)"
+)
+_BY_PHRASE = (
+    (re.compile(rf"(?:结束|停止|终止|退出|end|stop|finish|quit){_CONVERSATION}"), Command.END),
+    (re.compile(rf"(?:导出|汇出|export|download){_DATA}"), Command.EXPORT),
+    (re.compile(rf"(?:删除|delete|erase){_DATA}"), Command.DELETE),
+)
+"""What may stand between a verb and its object changes nothing."""
 _BEFORE_COLON = {
     "投诉": Command.COMPLAIN,
     "我要投诉": Command.COMPLAIN,
@@ -119,8 +120,12 @@ _BEFORE_COLON = {
     "紧急联络人": Command.CONTACT,
     "emergency contact": Command.CONTACT,
 }
+_WITH_ARGUMENT = frozenset({Command.COMPLAIN, Command.CONTACT})
 _WITH_COLON = re.compile(r"(?P<words>[^:：\n]{1,20})[:：](?P<rest>.*)", re.DOTALL)
-_CHOICES = {"yes": Command.SHARE_YES, "on": Command.SHARE_YES, "no": Command.SHARE_NO, "off": Command.SHARE_NO}
+_CHOICES = {
+    **dict.fromkeys(("yes", "on", "同意"), Command.SHARE_YES),
+    **dict.fromkeys(("no", "off", "不同意"), Command.SHARE_NO),
+}
 _CONFIRMING = {"confirm", "yes", "确认"}
 _REMOVING = frozenset({"remove", "delete", "删除", "不要了", "取消"})
 
@@ -135,14 +140,18 @@ def parse(text: str) -> Command | None:
     """The command that the whole message is, if it is one: in either script and width, with any emoji around it."""
     folded = _folded(text)
     words = _EDGE.sub("", folded)
-    if (named := _BY_WORDS.get(words) or _BY_WORDS.get(words.removeprefix("/"))) is not None:
+    if (named := _named(words) or _named(_EDGE.sub("", _TO_THE_BOT.sub("", folded.strip())))) is not None:
         return named
     slash = _SLASH_COMMAND.fullmatch(folded.strip()) or _SLASH_COMMAND.fullmatch(words)
     if slash is not None:
         rest = _EDGE.sub("", (slash["rest"] or "").strip())
         return _chosen(_BY_NAME.get(slash["name"], Command.UNKNOWN), rest)
     colon = _WITH_COLON.fullmatch(folded.strip())
-    return _BEFORE_COLON.get(_EDGE.sub("", colon["words"])) if colon is not None else None
+    if colon is None:
+        return None
+    before = _EDGE.sub("", colon["words"])
+    slashed = _BY_NAME.get(before[1:]) if before.startswith("/") else None
+    return slashed if slashed in _WITH_ARGUMENT else _BEFORE_COLON.get(before.removeprefix("/"))
 
 
 def argument(text: str) -> str:
@@ -158,6 +167,13 @@ def argument(text: str) -> str:
 def is_removal(words: str) -> bool:
     """Whether that argument of /contact removes the contact."""
     return _EDGE.sub("", _folded(words)) in _REMOVING
+
+
+def _named(words: str) -> Command | None:
+    """By words of any language; a slash before them is none of them."""
+    bare = words.removeprefix("/")
+    by_words = _BY_WORDS.get(words) or _BY_WORDS.get(bare)
+    return by_words or next((command for phrase, command in _BY_PHRASE if phrase.fullmatch(bare)), None)
 
 
 def _folded(text: str) -> str:

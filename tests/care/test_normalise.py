@@ -62,3 +62,10 @@ def test_any_text_can_be_normalised(text: str) -> None:
 @given(st.text())
 def test_reading_as_mandarin_keeps_every_place(text: str) -> None:
     assert len(in_mandarin(text)) == len(text)
+
+
+@pytest.mark.parametrize(
+    "filler", ["\u3164", "\u1160", "\u2800", "\u180e", "\uffa0", "\U000e0061", "\U000e0100", "\u2062"]
+)
+def test_every_character_that_shows_nothing_is_dropped(filler: str) -> None:
+    assert normalise(filler.join("我想自杀")) == "我想自杀"

@@ -14,17 +14,15 @@ from typing import Any, NamedTuple
 from worker.engine.port import EngineFailed, Finish
 
 _DATA = "data:"
+_ERROR_EVENT = re.compile(r"event: ?error\b")
 _DONE = "[DONE]"
 _LINE_END = re.compile(r"\r\n|\n|\r")
-_FINISHES = {
-    **dict.fromkeys(("length", "max_tokens", "model_length"), Finish.LENGTH),
-    **dict.fromkeys(
-        ("content_filter", "content-filter", "sensitive", "safety", "blocked", "censored", "refusal"), Finish.FILTERED
-    ),
-}
-_FAILURES = frozenset(
-    {"error", "network_error", "abort", "aborted", "cancelled", "canceled", "timeout", "insufficient_system_resource"}
+_BROKEN_OFF = re.compile(r"error|abort|cancel|timeout|insufficient|overload|unavailable|preempt|rate_limit")
+_FILTERED = re.compile(
+    r"filter|sensitiv|safety|block|censor|refusal|prohibited|moderat|recitation|spii|guardrail|inspection"
 )
+_TOO_LONG = re.compile(r"length|max|limit|context|incomplete|repetition")
+"""Why a reply ended: each server has names of its own, made of few words. A loop that the server cut is no end."""
 _ERROR_STATUSES = range(400, 600)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _FIRST_HALF = re.compile(r"[\ud800-\udbff]")
@@ -57,12 +55,11 @@ async def parts(chunks: AsyncIterable[bytes]) -> AsyncIterator[StreamEvent]:
     Raises `EngineFailed` for what is no such stream, `ReportedError`.
     """
     pending, half = "", ""
+    has_text = is_error = False
     async for line in _lines(chunks):
-        if line.startswith(_DATA):
-            payload = line.removeprefix(_DATA).strip()
-        elif pending or line.startswith("{"):  # a document over several lines, or no stream at all
-            payload = line
-        else:
+        is_error = is_error or _ERROR_EVENT.match(line) is not None
+        payload = _payload(line, is_inside=bool(pending))
+        if payload is None:
             continue
         if payload.upper() == _DONE:
             if pending:
@@ -70,16 +67,28 @@ async def parts(chunks: AsyncIterable[bytes]) -> AsyncIterator[StreamEvent]:
             yield StreamEvent("", Finish.STOP)
             return
         if not pending and not payload.startswith("{"):
+            if is_error and payload:
+                raise ReportedError(0, payload)
             continue  # a sign of life in words of the server's own
         pending += payload
         event = _parsed(pending)
         if event is not None:
             pending = ""
-            read = _stream_event(event)
+            if is_error and event:
+                event = {"error": event, **event}
+            read = _stream_event(event, has_text=has_text)
+            has_text = has_text or bool(read.text)
             text, half = _whole(half + read.text)
             yield read._replace(text=text)
     if pending:
         raise EngineFailed("the server's stream cannot be read")
+
+
+def _payload(line: str, *, is_inside: bool) -> str | None:
+    """Also of a document over several lines, and of no stream at all."""
+    if line.startswith(_DATA):
+        return line.removeprefix(_DATA).strip()
+    return line if is_inside or line.startswith("{") else None
 
 
 async def _lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[str]:
@@ -104,11 +113,12 @@ def _parsed(text: str) -> dict[str, Any] | None:
     return event if isinstance(event, dict) else {}
 
 
-def _stream_event(event: dict[str, Any]) -> StreamEvent:
-    if error := event.get("error"):
+def _stream_event(event: dict[str, Any], *, has_text: bool) -> StreamEvent:
+    """`has_text`: some came before, so that a whole message beside the last of it only says it again."""
+    if error := event.get("error") or _error_of_another_shape(event):
         raise ReportedError(_status(error) or _status(event), json.dumps(error, ensure_ascii=False))
     choice = _first_choice(event.get("choices"))
-    said = _object(choice.get("delta")) or _object(choice.get("message"))
+    said = _object(choice.get("delta")) or ({} if has_text else _object(choice.get("message")))
     usage = _object(event.get("usage"))
     return StreamEvent(
         _text(choice.get("text")) or _text(said.get("content")),
@@ -116,6 +126,17 @@ def _stream_event(event: dict[str, Any]) -> StreamEvent:
         _count(usage.get("prompt_tokens")),
         _count(usage.get("completion_tokens")),
     )
+
+
+def _error_of_another_shape(event: dict[str, Any]) -> object:
+    """Some servers report an error in fields of their own, with nothing that belongs to a reply beside them."""
+    if event.get("choices") or event.get("usage"):
+        return None
+    answer = _object(event.get("base_resp"))
+    is_refused = answer.get("status_code") not in {None, 0, "0"}
+    is_coded = str(event.get("code") or 0) not in {"0", "200"} and any(name in event for name in ("message", "msg"))
+    is_named = event.get("object") == "error" or any(event.get(name) for name in ("errors", "detail"))
+    return event if is_refused or is_coded or is_named else None
 
 
 def _status(error: object) -> int:
@@ -149,8 +170,9 @@ def _whole(text: str) -> tuple[str, str]:
 def _text(content: object) -> str:
     """Some servers send a list of parts; what they send as reasoning, there or elsewhere, is not read."""
     if isinstance(content, list):
-        parts_of_text = (one for one in content if isinstance(one, dict) and not _is_thought(one))
-        return "".join(str(one.get("text") or "") for one in parts_of_text)
+        return "".join(map(_text, content))
+    if isinstance(content, dict):
+        return "" if _is_thought(content) else _text(content.get("text") or content.get("value"))
     return content if isinstance(content, str) else ""
 
 
@@ -162,6 +184,8 @@ def _finish(reason: object) -> Finish | None:
     word = str(reason or "").lower()
     if word in {"", "null", "none"}:  # the reply goes on
         return None
-    if word in _FAILURES:
+    if _FILTERED.search(word):
+        return Finish.FILTERED
+    if _BROKEN_OFF.search(word):
         raise EngineFailed("the server broke off")
-    return _FINISHES.get(word, Finish.STOP)
+    return Finish.LENGTH if _TOO_LONG.search(word) else Finish.STOP

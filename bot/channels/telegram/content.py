@@ -108,7 +108,9 @@ def content_of(message: Raw) -> Content:
         read.update(_READ_AS_EMOJI)
     others = [name for name in message if name not in read]
     earlier = ((part, name) for name in _WORDS for part in _earlier_in(message.get(name)))
-    beside = _joined(_strings(part, name) for part, name in (*((message[name], name) for name in others), *earlier))
+    emoji = ((_without_emoji(message.get(name)), name) for name in _READ_AS_EMOJI if name in read)
+    unread = (*((message[name], name) for name in others), *emoji, *earlier)
+    beside = _joined(_strings(part, name) for part, name in unread)
     unusual = _joined([_unusual(message)])
     is_unreadable = any(name in _UNREADABLE for name in others)
     if words or is_unreadable:
@@ -118,6 +120,10 @@ def content_of(message: Raw) -> Content:
     if beside:  # a kind that we do not know: its strings are its words
         return Content(words=beside, beside=unusual)
     return Content(beside=unusual, is_unreadable=bool(others), is_service=not others)
+
+
+def _without_emoji(value: Any) -> Any:
+    return {name: part for name, part in value.items() if name != "emoji"} if isinstance(value, dict) else value
 
 
 def _is_earlier(name: str, value: Any) -> bool:

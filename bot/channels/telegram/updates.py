@@ -22,6 +22,7 @@ ALLOWED = ["message", "edited_message", "callback_query", "my_chat_member", "sto
 """What Telegram is asked to send; business messages are a third person's words and never asked for."""
 
 _COMMAND = re.compile(r"[/／]\w+(?:[@＠](?P<bot>[A-Za-z0-9_]+))?(?![A-Za-z0-9_])")
+_TO_FULL_WIDTH = ord("Ａ") - ord("A")
 _PRIVATE = "private"
 _GROUPS = ("group", "supergroup")
 _GONE = ("kicked", "left")
@@ -253,7 +254,10 @@ def _is_addressed(message: Raw, account: Account) -> bool:
         return command["bot"].lower() == account.username.lower()
     original = _answered(message)
     is_answer = number(section(original, "from"), "id") == account.id
-    return is_answer or _mention(account).search(words) is not None or _is_mentioned_by_link(message, account)
+    is_named = any((found["bot"] or "").lower() == account.username.lower() for found in _COMMAND.finditer(words))
+    return (
+        is_answer or is_named or _mention(account).search(words) is not None or _is_mentioned_by_link(message, account)
+    )
 
 
 def _is_mentioned_by_link(message: Raw, account: Account) -> bool:
@@ -276,7 +280,8 @@ def _answered(message: Raw) -> Raw:
 
 def _mention(account: Account) -> re.Pattern[str]:
     """Right after other letters too, which is how Chinese is written; but not within an address."""
-    return re.compile(rf"(?<![A-Za-z0-9_.+-])[@＠]{re.escape(account.username)}(?![A-Za-z0-9_])", re.IGNORECASE)
+    name = "".join(f"[{character}{chr(ord(character) + _TO_FULL_WIDTH)}]" for character in account.username)
+    return re.compile(rf"(?<![A-Za-z0-9_.+-])[@＠]{name}(?![A-Za-z0-9_])", re.IGNORECASE)
 
 
 def _inbound(message: Raw, account: Account, content: Content, *, suffix: str = "") -> InboundMessage:
@@ -325,7 +330,9 @@ def _cited(message: Raw, account: Account, user_id: int) -> tuple[str, str]:
         words = part or _all_of({name: value for name, value in elsewhere.items() if name != "origin"})
         return ("", words) if author == user_id else (words, "")
     author = number(section(original, "from"), "id")
-    if not original or author == account.id:
+    if not original:  # deleted since, perhaps; in a private chat what is quoted is known, whosever it is
+        return "" if _is_private(message) else part, ""
+    if author == account.id:
         return "", ""
     if author == user_id and not section(original, "sender_chat"):
         is_unread = not _is_private(message) and not _is_addressed(original, account)

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 _QUOTE = re.compile(r"\s*「(?P<quoted>[^\n]*?(?:\n.*?)?)」\s*\n(?:[-—–] ?){3,}[-—– ]*\n(?P<own>.*)", re.DOTALL)
 """「name：words」, a dashed line, and the answer below it."""
 _AUTHOR = re.compile(r"(?P<author>[^：:\n]{1,64})[：:]\s?(?P<words>.*)", re.DOTALL)
-_EMOJI = re.compile(r"<img[^>]*?\bclass=[\"']emoji\s+emoji(?P<code>[0-9a-f]{4,24})[\"'][^>]*>", re.IGNORECASE)
+_EMOJI = re.compile(
+    r"<(?:img|span)[^>]*?\bclass=[\"']emoji\s+emoji(?P<code>[0-9a-f]{4,24})[\"'][^>]*>(?:</span>)?", re.IGNORECASE
+)
 _STICKER = re.compile(r"<img[^>]*?\btext=[\"'](?P<name>\[[^\]\"']{1,20}\])(?:_web)?[\"'][^>]*>", re.IGNORECASE)
-_LINE_END = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_LINE_END = re.compile(r"<br\s*/?>|\r\n?", re.IGNORECASE)
+_INVISIBLE = "\ufeff\u200b\u2060"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +26,7 @@ class Speech:
 
 def read(text: str, *, is_room: bool, account_name: str) -> Speech:
     """In a private chat only the two of them are there to be quoted, and their words are known."""
-    author, quoted, own = _parted(text)
+    author, quoted, own = _parted(_LINE_END.sub("\n", text).lstrip(_INVISIBLE))
     is_known = not is_room or bool(account_name and author == account_name)
     return Speech(own=_plain(own), quoted="" if is_known else _plain(quoted))
 
@@ -41,7 +44,9 @@ def _parted(text: str) -> tuple[str, str, str]:
 
 
 def _element(markup: str, name: str) -> str:
-    found = re.search(rf"<{name}>(?:<!\[CDATA\[(?P<raw>.*?)\]\]>|(?P<escaped>[^<]*))</{name}>", markup, re.DOTALL)
+    found = re.search(
+        rf"<{name}(?:\s[^<>]*)?>(?:<!\[CDATA\[(?P<raw>.*?)\]\]>|(?P<escaped>[^<]*))</{name}>", markup, re.DOTALL
+    )
     if found is None:
         return ""
     return found["raw"] if found["raw"] is not None else html.unescape(found["escaped"])
@@ -49,8 +54,7 @@ def _element(markup: str, name: str) -> str:
 
 def _plain(text: str) -> str:
     text = _EMOJI.sub(lambda found: _character(found["code"]), text)
-    text = _STICKER.sub(lambda found: html.unescape(found["name"]), text)
-    return _LINE_END.sub("\n", text)
+    return _STICKER.sub(lambda found: html.unescape(found["name"]), text)
 
 
 def _character(code: str) -> str:

@@ -240,3 +240,26 @@ def test_in_a_group_a_mention_by_another_name_is_one() -> None:
     assert said(chat=GROUP, text="小心 睡不着", entities=named).message.text == "小心 睡不着"
     other = [{"type": "text_mention", "offset": 0, "length": 2, "user": FRIEND}]
     assert events(chat=GROUP, text="小心 睡不着", entities=other) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["🙏/end@MindglmTestBot", "谢谢 ／end＠mindglmtestbot", "你好 ＠ＭｉｎｄｇｌｍＴｅｓｔＢｏｔ"]
+)
+def test_in_a_group_its_name_is_heard_behind_other_words_and_in_full_width(text: str) -> None:
+    assert isinstance(said(chat=GROUP, text=text), Said)
+
+
+def test_a_mention_in_full_width_is_taken_out_of_the_words() -> None:
+    assert said(chat=GROUP, text="＠ＭｉｎｄｇｌｍＴｅｓｔＢｏｔ　我睡不着").message.text == "我睡不着"
+
+
+def test_in_a_group_a_quote_of_a_message_that_is_gone_is_somebody_elses() -> None:
+    quote = {"text": DANGER, "position": 0}
+    message = said(chat=GROUP, text="@MindglmTestBot 怎么劝他", quote=quote).message
+    assert (message.text, message.quoted) == ("怎么劝他", DANGER)
+    assert said(text="没有", quote=quote).message.quoted == ""
+
+
+def test_strings_beside_a_stickers_emoji_are_screened() -> None:
+    message = said(sticker={**FILE, "emoji": "😢", "set_name": "x", "title": DANGER}).message
+    assert (message.text, message.beside) == ("😢", DANGER)

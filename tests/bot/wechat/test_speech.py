@@ -83,3 +83,17 @@ def test_a_bot_whose_name_has_a_space_is_mentioned_as_a_whole(end: str) -> None:
 def test_an_address_and_somebody_elses_name_stay_in_the_words() -> None:
     assert _in_room("@助手\u2005写到 a@b.com 吧，@小李 也是", name="助手") == "写到 a@b.com 吧，@小李 也是"
     assert _in_room("@别名 一\u2005a@b.com ", name="助手", mention_ids=["bot"]) == "a@b.com "
+
+
+@pytest.mark.parametrize("line_end", ["\r\n", "\r", "<br/>"])
+def test_a_quote_is_one_whatever_its_lines_end_with(line_end: str) -> None:
+    text = line_end.join(("\u200b「心理支持：你有想自杀的念头吗？」", DASHES, "没有"))
+    assert own(text) == "没有"
+
+
+def test_elements_of_a_quote_may_have_attributes() -> None:
+    assert own('<msg><title lang="zh">没有</title><refermsg><content>自杀</content></refermsg></msg>') == "没有"
+
+
+def test_an_emoji_is_one_in_an_element_without_a_picture_too() -> None:
+    assert own('<span class="emoji emoji1f622"></span>难过') == "😢难过"

@@ -132,6 +132,14 @@ def reply(stream: bytes, **options: Any) -> Progress:
             "🙂",
         ),
         ('{"choices": [{"message": {"content": "我在听。"}, "finish_reason": "stop"}]}'.encode(), "我在听。"),
+        (event({"type": "text", "text": "我在听。"}) + END, "我在听。"),  # type: ignore[arg-type]  # a part by itself
+        (event(["我在", "听。"]) + END, "我在听。"),  # type: ignore[arg-type]  # parts without a type
+        (event([{"type": "text", "text": {"value": "我在听。"}}]) + END, "我在听。"),  # type: ignore[arg-type]  # in an object
+        (
+            event("我在") + event("听。") + event(message={"content": "我在听。"}, finish_reason="stop") + DONE,
+            "我在听。",
+        ),
+        (b'data: {"code": 0, "message": "success"}\n\n' + event("我在听。") + END, "我在听。"),
         ('{\n"choices": [\n{"message": {"content": "我在听。"},\n"finish_reason": "stop"}]\n}'.encode(), "我在听。"),
     ],
 )
@@ -147,9 +155,28 @@ def test_a_content_type_proves_nothing(content_type: str | None) -> None:
     assert reply(event("我在听。") + END, content_type=content_type).text == "我在听。"
 
 
-@pytest.mark.parametrize("reason", ["content_filter", "sensitive", "SAFETY"])
+@pytest.mark.parametrize(
+    "reason",
+    [
+        *("content_filter", "sensitive", "SAFETY", "RECITATION", "PROHIBITED_CONTENT", "guardrail_intervened"),
+        *("content_filtered", "data_inspection_failed", "moderation"),
+    ],
+)
 def test_a_reply_that_a_filter_broke_off_says_so(reason: str) -> None:
     assert reply(event("我") + event(finish_reason=reason) + DONE).finish is Finish.FILTERED
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["length", "MAX_TOKENS", "max_output_tokens", "token_limit", "model_context_window_exceeded", "incomplete"],
+)
+def test_a_reply_that_its_length_cut_off_says_so_in_the_words_of_every_server(reason: str) -> None:
+    assert reply(event("我") + event(finish_reason=reason) + DONE).finish is Finish.LENGTH
+
+
+@pytest.mark.parametrize("reason", ["stop", "eos", "eos_token", "stop_sequence", "end_turn", "COMPLETE", "tool_calls"])
+def test_a_reply_that_ended_by_itself_is_whole(reason: str) -> None:
+    assert reply(event("我") + event(finish_reason=reason) + DONE).finish is Finish.STOP
 
 
 def test_a_refusal_beside_the_content_is_no_reply() -> None:
@@ -174,6 +201,11 @@ def test_a_question_that_a_filter_refuses_is_no_failure_of_the_server() -> None:
         event("我", finish_reason="abort"),
         event("我") + event(finish_reason="insufficient_system_resource"),
         event("我") + b'event: error\ndata: {"message": "out of memory"}\n\n',
+        event("我") + b'event: error\ndata: {"message": "out of memory"}\n\n' + DONE,
+        event("我") + b"event:error\ndata: out of memory\n\n" + DONE,
+        event("我") + b'data: {"object": "error", "message": "out of memory", "code": 500}\n\n' + DONE,
+        event("我") + event(finish_reason="server_error") + DONE,
+        event("我") + event(finish_reason="engine_overloaded") + DONE,
     ],
 )
 def test_what_is_no_whole_reply_fails(stream: bytes) -> None:
@@ -235,6 +267,10 @@ def test_a_server_that_cannot_stream_answers_as_a_whole(words: str) -> None:
         b'data: {"error": {"message": "rate limited", "code": 429}}\n\n',
         b'data: {"error": "overloaded"}\n\n',
         b'{"error": {"message": "upstream went away", "code": "502"}}',
+        b'data: {"object": "error", "message": "busy", "code": 503}\n\n' + DONE,
+        b'data: {"base_resp": {"status_code": 1002, "status_msg": "rate limit"}, "choices": null}\n\n' + DONE,
+        b'data: {"detail": "Internal Server Error"}\n\n' + DONE,
+        b'{"code": 1302, "msg": "busy"}',
     ],
 )
 def test_an_error_in_the_place_of_a_reply_is_a_spell_like_others(error: bytes) -> None:
