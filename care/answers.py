@@ -44,6 +44,7 @@ class Learnt(StrEnum):
     HANDED_OVER = "handed_over"  # the means are away
     REFUSES = "refuses"  # no numbers, no calls
     MISREAD = "misread"  # it was about a game, the news, somebody else
+    EXPLAINS = "explains"  # names a sport, a course of medicine or a book: perhaps it was about that
     RETRACTS = "retracts"  # it was a joke, they say
     CALMER = "calmer"
     FEW_WORDS = "few_words"
@@ -54,6 +55,7 @@ class Learnt(StrEnum):
 
 _UNASKED: Final = {
     "misread": Learnt.MISREAD,
+    "explains": Learnt.EXPLAINS,
     "retracts": Learnt.RETRACTS,
     "calmer": Learnt.CALMER,
     "company": Learnt.COMPANY,

@@ -199,15 +199,20 @@ def _rise(course: Course, screening: Screening, now: datetime) -> Course:
 
 
 def _doubts(course: Course, screening: Screening) -> bool:
-    """They say that we misunderstood, or say no to the plain question that we asked because of it."""
-    return bool(screening.learnt & _DOUBTS) or (course.doubts > 0 and Learnt.NO_THOUGHT in screening.learnt)
+    """They say that we misunderstood, or say no to the plain question that we asked because of it.
+
+    What only sounds like an explanation lets us ask; it is no answer.
+    """
+    if course.doubts:
+        return bool(screening.learnt & {*_DOUBTS, Learnt.NO_THOUGHT})
+    return bool(screening.learnt & {*_DOUBTS, Learnt.EXPLAINS})
 
 
 def _doubted(course: Course, now: datetime) -> Course:
     """The first time we ask, once and plainly; the second time it is over."""
     if not course.doubts:
         return replace(course, doubts=1, calm_messages=course.calm_messages + 1)
-    explained = Learnt.MISREAD in course.learnt
+    explained = bool({Learnt.MISREAD, Learnt.EXPLAINS} & {*course.learnt})
     down_to = Tier.DISTRESS if explained or not course.is_grave else Tier.ACTIVE
     return replace(_lowered(course, min(down_to, course.tier), now), doubts=course.doubts + 1)
 

@@ -254,7 +254,7 @@ def _answered(found: Screening, learnt: frozenset[Learnt], context: Context) -> 
 def _reported(found: Screening, learnt: frozenset[Learnt], context: Context) -> Screening:
     """In the middle of danger, what tells of help or relief is no new danger, if only the detector thinks so."""
     is_thin = found.is_past or set(found.reasons) <= {DETECTOR_REASON}
-    if context.tier and learnt & _RELIEF and is_thin:
+    if context.tier and learnt & {*_RELIEF, Learnt.EXPLAINS} and is_thin:
         return replace(found, tier=Tier.NONE, route=Route.NONE, reasons=(), is_past=False)
     return found
 

@@ -258,6 +258,10 @@ def test_work_and_sports_explain_nothing_by_themselves(said: str) -> None:
     assert not any("denied" in script.key for script in talk("我站在天台边上", said).scripts)
 
 
+def test_a_second_explanation_is_no_answer_to_the_plain_question() -> None:
+    assert converse("药都吃完了，整瓶", "一天一粒", "医生说这瓶吃完就去复查").course.tier is Tier.ACUTE
+
+
 def test_once_help_is_called_for_somebody_else_we_wait_with_them() -> None:
     assessment = talk("我妹妹吃了一整瓶安眠药怎么办", "已经打了120", step=timedelta(seconds=30))
     assert assessment.course.route is Route.THIRD_PARTY
