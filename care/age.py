@@ -56,8 +56,11 @@ def stated_age(plain: str) -> int | None:
 
 
 def written_number(written: str) -> int:
-    """A number below twenty in Chinese numerals, or any in digits."""
-    return int(written) if written.isdigit() else 10 + (_NUMERALS.index(written[1]) + 1 if written[1:] else 0)
+    """A number from ten to ninety-nine in Chinese numerals, or any in digits."""
+    if written.isdigit():
+        return int(written)
+    tens, _, ones = written.partition("十")
+    return 10 * (_NUMERALS.index(tens) + 1 if tens else 1) + (_NUMERALS.index(ones) + 1 if ones else 0)
 
 
 def _school_age(year: str) -> int:

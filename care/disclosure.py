@@ -21,20 +21,30 @@ CONTINUOUS_USE: Final = timedelta(
 LONG_PAUSE: Final = timedelta(hours=12)  # coming back after it counts as a new visit
 SHORT_PAUSE: Final = timedelta(minutes=30)  # a pause as long as this ends continuous use
 
-_SURROUNDINGS: Final = " \t\n\"'“”‘’「」『』【】()~。.,;!?、…"  # the notice quotes the words, and so do people
-_BETWEEN: Final = r"[\s,。.;、+]*"
+# the notice quotes the words, and so do people; a question mark makes a question of them, other signs the opposite
+_NOT_AROUND: Final = r"\w?👎🚫❌❎✖✗✘⛔🙅"
+_SURROUNDINGS: Final = re.compile(rf"^(?:[^{_NOT_AROUND}]|_)+|(?:[^{_NOT_AROUND}]|_)+$")
+_BETWEEN: Final = r"[\s,。.;、+(]*(?:and\s+)?"
 _SOFTENED: Final = "[啊呀吧哦呢嗯的了]?"
 _DECLINES: Final = re.compile(
-    rf"(?:我)?(?:不同意|不愿意|不接受|拒绝|不){_SOFTENED}|decline|disagree|i (?:decline|disagree)|no"
+    rf"(?:我)?(?:不同意|不愿意|不接受|拒绝|不){_SOFTENED}(?:[,\s]*谢谢[你您]?)?"
+    r"|(?:no[,. ]+)?(?:i )?(?:decline|disagree|refuse|(?:do not|don['’]t) (?:agree|consent|accept))"
+    r"|no(?:[,. ]+thank(?:s| you))?"
 )
-_YES: Final = rf"(?:(?:我)?(?:已阅读并|已阅读,?)?同意{_SOFTENED}(?:以上(?:全部)?内容|以上说明)?|(?:i )?agree)"
+_YES: Final = (
+    rf"(?:(?:我)?(?:已阅读并|已阅读,?)?同意{_SOFTENED}(?:以上(?:全部)?内容|以上说明)?"
+    r"|(?:yes[,. ]+)?(?:i )?(?:do )?(?:agree|consent))"
+)
 # no separate consent, whatever is meant by it
 _VAGUE_YES: Final = re.compile(
     r"我?(?:好|好的|好吧|嗯+|可以|行|没问题|是|是的|对|知道了|愿意|接受)|ok|okay|yes|sure|.{0,3}同意.{0,5}"
 )
 _CHILD: Final = r"(?P<child>(?:未|不|没)满14周?岁?|under 14)"
-_GROWN: Final = r"(?P<grown>已?经?(?:年)?满18周?岁?了?|已?经?成年(?:人|了)?|(?:over|above) 18|adult)"
-_YEARS: Final = r"(?P<years>\d{1,2}|十[一二三四五六七八九]?)(?:\s*周?岁|\s*years old)?(?:了)?"
+_GROWN: Final = (
+    r"(?P<grown>已?经?(?:年)?满(?:18|十八)周?岁?了?|已?经?成年(?:人|了)?"
+    r"|(?:over|above) 18|18 (?:or|and) (?:over|older|above)|(?:an )?adult)"
+)
+_YEARS: Final = r"(?P<years>\d{1,2}|[二三四五六七八九]?十[一二三四五六七八九]?)(?:\s*周?岁|\s*years? old)?(?:了)?"
 _AGE: Final = rf"(?:我|今年|现在|是|i am|i'm|aged?|\s)*(?:{_CHILD}|{_GROWN}|{_YEARS})"
 _ANSWERS: Final = (
     re.compile(rf"(?P<yes>{_YES})(?:{_BETWEEN}{_AGE})?"),
@@ -85,7 +95,7 @@ def notice(texts: Texts, directory: Directory, *, retention_days: int, has_guard
 
 def answer(text: str) -> Answer | None:
     """What a message answers to the notice; None where it is other talk, which is never consent."""
-    plain = normalise(text).strip(_SURROUNDINGS)
+    plain = _SURROUNDINGS.sub("", normalise(text))
     if _DECLINES.fullmatch(plain):
         return Answer(agrees=False)
     for pattern in _ANSWERS:
@@ -98,7 +108,7 @@ def answer(text: str) -> Answer | None:
 
 def sounds_like_yes(text: str) -> bool:
     """What is meant as a yes but is too vague to be a consent: it must not meet with silence."""
-    return _VAGUE_YES.fullmatch(normalise(text).strip(_SURROUNDINGS)) is not None
+    return _VAGUE_YES.fullmatch(_SURROUNDINGS.sub("", normalise(text)).rstrip("?")) is not None
 
 
 def _band(told: dict[str, str | None]) -> AgeBand | None:

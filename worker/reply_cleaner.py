@@ -23,18 +23,24 @@ from worker.reply_markers import (
     NEXT_SIDE,
     OPEN,
     QUOTED_THOUGHT,
+    ROUND,
     SOLUTION,
     TOOL_CALL,
     held_back,
 )
 
 _ENDS = "。！？!?…”』」）)~～\n"
+_CONTROLS = dict.fromkeys({*range(0x20), 0x7F} - {ord("\t"), ord("\n"), ord("\r")})
 _MIN_KEPT_SHARE = 0.3
 _ASCII = 0x80
 _WRAPPED = re.compile(
     r"\s*(?:```(?:json|text|txt|plaintext|markdown|md)?[ \t]*\n(?P<fenced>.*?)\n?[ \t]*(?:```\s*)?|(?P<bare>\{.*))",
     re.DOTALL | re.IGNORECASE,
 )
+
+
+_REPLY_KEYS = ("reply", "response", "answer", "final_answer", "content", "回复", "回答", "答复", "output")
+"""Which of several strings in an object is the reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,7 @@ def clean(raw: str, *, is_finished: bool, thinks_aloud: bool = False) -> Cleaned
     `thinks_aloud`: this model is known to begin with thoughts that it does not mark, so nothing is shown before their
     end.
     """
-    text = _unwrapped(raw.lstrip("\ufeff\u200b\u2060"), is_finished=is_finished)
+    text = _unwrapped(raw.translate(_CONTROLS).lstrip("\ufeff\u200b\u2060"), is_finished=is_finished)
     text = _without_stage_directions(BYTE.sub(_as_character, TOOL_CALL.sub("", text)))
     text = EMPTY_THOUGHT.sub("", FENCED_THOUGHT.sub("", text))
     text, is_thinking, was_aloud = _without_thoughts(
@@ -147,8 +153,10 @@ def _unwrapped(text: str, *, is_finished: bool) -> str:
         said = json.loads(inner)
     except ValueError:
         return text if is_finished else ""
-    words = [value for value in said.values() if isinstance(value, str)]
-    return words[0] if len(said) == len(words) == 1 else text
+    words = {name.lower(): value for name, value in said.items() if isinstance(value, str)}
+    if len(said) == len(words) == 1:
+        return next(iter(words.values()))
+    return next((words[name] for name in _REPLY_KEYS if name in words), text)
 
 
 def _as_character(byte: re.Match[str]) -> str:
@@ -170,4 +178,4 @@ def _without_lead(text: str) -> str:
 
 def _up_to_the_next_side(text: str) -> tuple[str, bool]:
     found = NEXT_SIDE.search(text)
-    return (text, False) if found is None else (text[: found.start()].rstrip(" \t\n-*•>#【[（(<"), True)
+    return (text, False) if found is None else (ROUND.sub("", text[: found.start()].rstrip(" \t\n-*•>#【[（(<")), True)

@@ -13,11 +13,12 @@ _MOST = ((40, 1), (20, 2), (12, 4), (1, 7))
 numbers of lists may differ from round to round."""
 _MIN_REPEATED = 28
 """Letters that say nothing new: fewer are taken for comfort."""
-_NUMBERED = re.compile(r"^[ \t]*[（(]?\d{1,3}[ \t]*[.、．)）:：]", re.MULTILINE)
+_NUMBERED = re.compile(r"^[ \t]*[（(]?(?:\d{1,3}|[一二三四五六七八九十]{1,3})[ \t]*[.、．)）:：]", re.MULTILINE)
 
 _SENTENCE = re.compile(r"[^。！？!?\n]*[。！？!?\n]+|[^。！？!?\n]+\Z")
-_MIN_SENTENCE = 5
-"""Letters of a sentence that is counted."""
+_CLAUSE_END = re.compile(r"[，,；;、]")
+_MIN_SENTENCE, _MIN_CLAUSE = 5, 6
+"""Letters of a sentence, or of a part of one, that is counted."""
 _MAX_IN_ALL = 7
 _ENDS = "。！？!?.\n，,；;、…～~ "
 
@@ -81,9 +82,17 @@ def _end_before_the_eighth(text: str) -> int | None:
     """A sentence that comes back again and again, whatever stands between."""
     counts: dict[str, int] = {}
     for found in _SENTENCE.finditer(text):
-        core = "".join(filter(str.isalnum, found.group()))
-        if len(core) >= _MIN_SENTENCE:
+        for core in _cores(found.group()):
             counts[core] = counts.get(core, 0) + 1
             if counts[core] > _MAX_IN_ALL:
                 return found.start()
     return None
+
+
+def _cores(sentence: str) -> set[str]:
+    """The letters of a sentence and of its clauses: a loop may change the rest of it from round to round."""
+    clauses = ("".join(filter(str.isalnum, clause)) for clause in _CLAUSE_END.split(sentence))
+    whole = "".join(filter(str.isalnum, sentence))
+    return {clause for clause in clauses if len(clause) >= _MIN_CLAUSE} | (
+        {whole} if len(whole) >= _MIN_SENTENCE else set()
+    )

@@ -41,7 +41,7 @@ _INSIDE = r"(?:\s[^<>＜＞\n]{0,80}?)?"
 
 OPEN: Final = re.compile(
     rf"{_LEFT}\s*{_BAR}{_GAP}(?:(?:begin|start){_GAP}(?:of)?{_GAP})?{_THOUGHT}{_INSIDE}(?<!/)\s*{_BAR}\s*{_RIGHT}"
-    rf"|[\[【]\s*{_BARE_THOUGHT}\s*[\]】]|◁think▷|<unused94>(?:thought\b)?|<<SYS>>"
+    rf"|[\[【]\s*{_BARE_THOUGHT}\s*[\]】]|◁think▷|<\|inner_prefix\|>|<unused94>(?:thought\b)?|<<SYS>>"
     r"|\A\s*analysis(?=[A-Z])"
     r"|<details\s[^<>\n]{0,80}?(?:reasoning|think)[^<>\n]{0,80}>"
     r"|<\|channel\|?>\s*(?:analysis|commentary|thought)\b",
@@ -51,7 +51,7 @@ CLOSE: Final = re.compile(
     rf"{_LEFT}\s*{_BAR}\s*(?:/|end{_GAP}(?:of)?{_GAP}){_GAP}{_THOUGHT}\s*{_BAR}\s*{_RIGHT}"
     rf"|[\[【]\s*/\s*{_BARE_THOUGHT}\s*[\]】]|[\[【]\s*(?:最终)?(?:回复|回答|答复|final answer)\s*[\]】]\s*[:：]?"
     r"|assistantfinal(?=[^a-z])"
-    r"|◁/think▷|<unused95>|<channel\|>|<</SYS>>|</details\s*>"
+    r"|◁/think▷|<\|inner_suffix\|>|<unused95>|<channel\|>|<</SYS>>|</details\s*>"
     r"|(?:<\|start\|>\s*assistant\s*)?<\|channel\|?>\s*final\b[^<\n]{0,40}(?:<\|constrain\|>\s*\w+\s*)?<\|message\|>",
     re.IGNORECASE,
 )
@@ -75,18 +75,19 @@ HALF_CHANNEL: Final = re.compile(r"(?:<\|start\|>\s*assistant\s*)?<\|channel\|?>
 """The name of a channel that is not written out yet."""
 SOLUTION: Final = re.compile(
     r"<\|(?:begin|end)_of_(?:solution|box|answer)\|>|<\|(?:start|end)_response\|>"
-    rf"|{_LEFT}\s*/?\s*(?:final_)?(?:answer|response|output|reply|final|回答|回复)\s*{_RIGHT}",
+    rf"|{_LEFT}\s*/?\s*(?:final_|assistant_)?(?:answer|response|output|reply|final|回答|回复)"
+    rf"(?:\s[^<>\n]{{0,60}}=[^<>\n]{{0,60}})?\s*{_RIGHT}",
     re.IGNORECASE,
 )
 """What stands around the reply itself."""
 _THOUGHT_LABELS = (
     *("思考", "思考过程", "推理过程", "内心独白", "内心活动", "分析过程", "thought", "thoughts"),
-    *("thinking", "reasoning"),
+    *("thinking", "reasoning", "strategy", "推理", "分析", "策略"),
     "analysis",
 )
 LABELLED_THOUGHT: Final = re.compile(rf"\s*(?:\*\*)?(?:{'|'.join(_THOUGHT_LABELS)})(?:\*\*)?\s*[:：]", re.IGNORECASE)
 LABELLED_REPLY: Final = re.compile(
-    r"\n\s*(?:#{1,6}\s*)?(?:\*\*)?(?:(?:最终|正式|给\S{1,6}的)?(?:回答|回复|答复)|(?:final\s+)?(?:answer|response|reply))(?:\*\*)?\s*[:：]"
+    r"\n\s*(?:#{1,6}\s*)?(?:\*\*)?(?:(?:最终|正式|给\S{1,6}的)?(?:回答|回复|答复|回应|答案)|(?:final\s+)?(?:answer|response|reply))(?:\*\*)?\s*[:：]"
     r"(?:\*\*)?\s*",
     re.IGNORECASE,
 )
@@ -96,14 +97,27 @@ OUR_LABELS: Final = (
     *("mindglm", "bot", "ai", "gpt", "model", "gpt4 correct assistant", "支持者", "咨询师", "心理咨询师", "倾听者"),
     *("助手", "机器人", "答", "助人者", "心理支持者", "陪伴者", "支援者", "助理", "辅导员", "ai助手", "ai 助手"),
     *("諮商師", "心理諮商師", "諮詢師", "心理諮詢師", "傾聽者", "機器人", "輔導員", "心理支援者"),
+    *("心理师", "心理師", "志工"),
 )
-LEADING_LABELS: Final = ("answer", "response", "reply", "output", "回答", "回复", "答复")
+LEADING_LABELS: Final = (
+    "answer",
+    "response",
+    "reply",
+    "output",
+    "回答",
+    "回复",
+    "答复",
+    "我的回复",
+    "我的回答",
+    "回复如下",
+)
 """Ours at the beginning only: within a reply they are words like others."""
 THEIR_LABELS: Final = (
     *("human", "user", "seeker", "help-seeker", "help seeker", "client", "patient", "visitor", "system"),
     *("instruction", "input", "question", "gpt4 correct user", "求助者", "来访者", "倾诉者", "用户", "人类", "系统"),
     *("患者", "问", "q", "学生", "咨询者", "来询者", "案主", "访客"),
     *("來訪者", "傾訴者", "用戶", "使用者", "人類", "系統", "問", "學生", "諮詢者", "個案", "訪客"),
+    *("student", "求助人", "来访", "來訪"),
 )
 INSIDE_LABELS: Final = ("human", "user", "seeker", "supporter", "assistant", "求助者", "支持者")
 """Cut also within a line: nobody is addressed by them."""
@@ -114,13 +128,14 @@ _LABEL_TAIL = r"\s*(?:[（(][^()（）:：\n]{1,12}[)）])?\s*(?:\*\*|__)?\s*[:�
 _SPECIAL = (
     r"bos|eos|pad|unk|mask|sep|cls|sop|eop|eoa|eoh|eot|eom|eod|eom_id|s|human|user|bot|assistant|system|_user|_bot|_system"
     r"|reserved_\w{1,30}|unused_?\w{1,30}|extra_id_\d+|tokens_unused_\d+|(?:start|end|begin)_of_\w{1,30}|im_(?:start|end)"
-    r"|endoftext|eot_id|\w{1,30}_token|\w{1,20}_token_\d+|ai|client|seeker|supporter"
+    r"|endoftext|eot_id|\w{1,30}_token|\w{1,20}_token_\d+|ai|client|seeker|supporter|用户|seed:(?:bos|eos)"
 )
 _FRAME = (
     r"<\|[^|<>\n]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>|＜\|[^|＜＞\n]{1,40}\|＞|\[\|[^|\[\]\n]{1,40}\|\]"
     rf"|</?(?:{_SPECIAL})>|</?<?/?SYS>>|\[/?INST\]|\[gMASK\]|\[s?MASK\]|\[(?:CLS|SEP|PAD|UNK|BOS|EOS|EOT|END)\]"
     r"|[（(\[【]\s*(?:end of (?:reply|response|message|text|conversation|dialogue)|(?:回复|回答|对话)结束|全文完)"
     r"\s*[)）\]】]"
+    r"|<\|turn>|<turn\|>|\[e~\[|\[(?:USER|BOT|HUMAN|ASSISTANT)\]"
     r"|<SPECIAL_\d+>|\A\s*/(?:no_?)?think\b"
     r"|\[(?:UNUSED_TOKEN_\d+|/?AVAILABLE_TOOLS|/?TOOL_(?:CALLS|RESULTS|CONTENT)|/?SYSTEM_PROMPT)\]|\[Round\s*\d*\]?"
 )
@@ -130,6 +145,14 @@ _ROLE_LINE = rf"(?:^|\n)[ \t>]*(?:(?:\*\*|__)?(?:{_OURS}|{_THEIRS}){_LABEL_TAIL}
 _ROLE_ALONE = r"\n[ \t]*(?:user|human|assistant|system)[ \t]*(?=\n)"
 _ROLE_INSIDE = rf"(?<![A-Za-z])(?:#{{2,6}}\s*)?(?:{'|'.join(INSIDE_LABELS)}){_LABEL_TAIL}"
 
+_STRATEGY = (
+    r"(?:questions?|reflection of feelings|restatement(?: or paraphrasing)?|self-disclosure"
+    r"|affirmation(?: and reassurance)?|"
+    r"providing suggestions?(?: or information)?|information|others?"
+    r"|共情|情感反映|情感映射|肯定与安慰|提供建议|自我暴露|自我披露|复述|重述|澄清|提问)"
+)
+"""Of emotional support, as the replies of published data are labelled: `ESConv`, Liu et al. 2021."""
+
 LEADING: Final = re.compile(
     rf"\s*(?:(?:{_FRAME})\s*(?:(?:{_OURS})\s*\n)?(?:[:：]\s*)?|(?:#{{2,6}}\s*)?(?:\*\*|__)?{_LEADING_OURS}(?:说|說|回应|回應)?道?{_LABEL_TAIL}"
     rf"|(?:#{{2,6}}\s*{_LEADING_OURS}|assistant|supporter|model|bot|支持者|助手)[ \t]*\n|assistant(?=\s*<\|)"
@@ -137,7 +160,7 @@ LEADING: Final = re.compile(
     r"(?:(?:以下|下面)是(?:我|给\S{0,6}|对\S{0,8})?的?(?:回复|回答|回应|答复)"
     r"|here(?:'s| is) (?:the|my|a)(?: \w+){0,2} (?:reply|response|answer))"
     r"[^\n:：]{0,30}[:：]\s*"
-    rf"|[\[【<＜]\s*{_OURS}\s*[\]】>＞]\s*[:：]?)",
+    rf"|[\[【<＜]\s*{_OURS}\s*[\]】>＞]\s*[:：]?|[\[【]\s*{_STRATEGY}\s*[\]】]\s*[:：]?\s*)",
     re.IGNORECASE,
 )
 """What may stand before a reply, and is dropped."""
@@ -150,6 +173,13 @@ NEXT_SIDE: Final = re.compile(
     rf"{_FRAME}|{_HEADING}|{_ROLE_LINE}|{_ROLE_ALONE}|{_ROLE_INSIDE}|{_ABOUT_THE_REPLY}", re.IGNORECASE
 )
 """Where a reply ends, and something else begins."""
+
+
+ROUND: Final = re.compile(
+    r"\n\s*[\[【(（]?\s*(?:第\s*[\d一二三四五六七八九十]{1,3}\s*轮(?:对话)?|(?:turn|round)\s*\d{1,3})\s*[\]】)）]?\s*[:：]?\s*\Z",
+    re.IGNORECASE,
+)
+"""A heading of the next round of a conversation."""
 
 
 def _beginnings(labels: Iterable[str]) -> frozenset[str]:

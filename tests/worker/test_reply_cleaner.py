@@ -50,6 +50,10 @@ THOUGHTS = [
     "思考：他很难过\n\n回复：谢谢你告诉我。",
     "**Thinking:** he is sad\n\n**Final answer:** 谢谢你告诉我。",
     "谢谢你告诉我。<think>还要说什么吗",
+    "<|assistant_start|><|inner_prefix|>他很难过<|inner_suffix|>谢谢你告诉我。<|assistant_end|>",
+    "推理：他很难过\n\n答案：谢谢你告诉我。",
+    "Strategy: Question\nResponse: 谢谢你告诉我。",
+    '{"reasoning": "他很难过", "reply": "谢谢你告诉我。"}',
 ]
 
 
@@ -156,6 +160,20 @@ FRAMES = [
     '```json\n{\n  "response": "我在听。"\n}\n```',
     "```\n我在听。\n```",
     "<0x0A>我在听。",
+    '{"role": "assistant", "content": "我在听。"}',
+    '<response lang="zh">我在听。</response>',
+    "<|turn>model\n我在听。<turn|>",
+    "<seed:bos>assistant\n我在听。<seed:eos>",
+    "[BOT]我在听。[USER]我还是难过",
+    "我在听。<用户>我还是难过",
+    "[Question] 我在听。",
+    "[Reflection of feelings] 我在听。",
+    "【情感反映】我在听。",
+    "我的回复：我在听。",
+    "心理師：我在听。",
+    "我在听。\n求助人：我还是难过",
+    "我在听。\nStudent: I am sad",
+    "我\x00在\x08听。",
 ]
 
 
@@ -197,7 +215,30 @@ def test_a_sentence_that_comes_back_again_and_again_is_cut_too() -> None:
     assert whole(raw).count("我会一直陪着你。") == 7
 
 
+@pytest.mark.parametrize("heading", ["[第2轮]", "Round 2", "Turn 3:", "第二轮对话"])
+def test_the_heading_of_the_next_round_goes_with_it(heading: str) -> None:
+    assert whole(f"我在听。\n\n{heading}\n求助者：我还是难过") == "我在听。"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "".join(f"我会一直陪着你，{when}也是。" for when in DAY * 2),
+        "".join(f"I am here for you, {name}. " for name in ("dear", "friend", "pal", "love", "mate") * 3),
+        "".join(f"{number}、深呼吸一下，再慢慢放松下来。\n" for number in "一二三四五六七八九十"),
+    ],
+)
+def test_a_loop_that_changes_a_little_each_round_is_cut_too(raw: str) -> None:
+    cleaned = clean(raw, is_finished=True)
+    assert cleaned.is_cut
+    assert len(cleaned.text) < len(raw)
+
+
 INNOCENT = [
+    "分析：你最在乎的是什么？",
+    "【问题】也可以是礼物。",
+    "第二轮面试还没到，先休息。",
+    "你可以说：[我需要帮助]，也可以写下来。",
     "没关系，没关系，没关系。慢慢来。慢慢来。",
     "哈哈哈哈哈哈，真好。",
     "我在。我在。我在。",
