@@ -2,6 +2,7 @@
 
 import pytest
 
+from bot.incoming.receipt import ConsentOutcome
 from dialogue.core import danger_course as danger
 from tests.bot.practice import ACTIVE, ACUTE, Practice
 
@@ -45,6 +46,14 @@ def test_an_answer_to_our_question_meets_neither_notice_nor_silence(practice: Pr
     answers = practice.new_answers()
     assert answers
     assert practice.notice not in answers
+
+
+@pytest.mark.parametrize("no", ["不", "No thanks", "不，謝謝您", "I refuse"])
+def test_a_bare_no_in_danger_answers_what_we_asked_and_not_the_notice(practice: Practice, no: str) -> None:
+    practice.say(ACTIVE)
+    practice.new_answers()
+    assert practice.say(no).consent is not ConsentOutcome.DECLINED
+    assert practice.say("我不同意，谢谢").consent is ConsentOutcome.DECLINED
 
 
 @pytest.mark.parametrize("exit_word", ["结束对话", "/reset", "撤回同意"])
