@@ -91,6 +91,7 @@ DETECTOR_REASON: Final = "detector"
 ANSWER_REASON: Final = "answer"
 TOGETHER_REASON: Final = "together"
 JOINING_REASON: Final = "joins_the_dead"
+SILENCED: Final = "child_was_silenced"
 _PREFERENCE: Final = (
     Route.SELF,
     Route.HARM_TO_OTHERS,
@@ -308,6 +309,8 @@ def _joined(before: list[str], plain: str) -> Iterator[tuple[str, str]]:
 def _protecting(found: Screening, context: Context) -> Screening:
     """A child that is hurt by somebody is in danger, however it was said."""
     is_minor = context.is_minor or found.is_minor
+    if is_minor and SILENCED in found.reasons:
+        return replace(found, route=Route.ABUSE)  # the child that must say nothing is the one who writes
     if is_minor and found.route is Route.ABUSE and found.tier is Tier.DISTRESS:
         return replace(found, tier=Tier.ACTIVE)
     return found
