@@ -30,7 +30,7 @@ from worker.reply_markers import (
 )
 
 _ENDS = "。！？!?…”』」）)~～\n"
-_CONTROLS = dict.fromkeys({*range(0x20), 0x7F} - {ord("\t"), ord("\n"), ord("\r")})
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+")
 _MIN_KEPT_SHARE = 0.3
 _ASCII = 0x80
 _WRAPPED = re.compile(
@@ -60,7 +60,7 @@ def clean(raw: str, *, is_finished: bool, thinks_aloud: bool = False) -> Cleaned
     `thinks_aloud`: this model is known to begin with thoughts that it does not mark, so nothing is shown before their
     end.
     """
-    text = _unwrapped(raw.translate(_CONTROLS).lstrip("\ufeff\u200b\u2060"), is_finished=is_finished)
+    text = _unwrapped(_CONTROLS.sub("", raw).lstrip("\ufeff\u200b\u2060"), is_finished=is_finished)
     text = _without_stage_directions(BYTE.sub(_as_character, TOOL_CALL.sub("", text)))
     text = EMPTY_THOUGHT.sub("", FENCED_THOUGHT.sub("", text))
     text, is_thinking, was_aloud = _without_thoughts(
