@@ -69,3 +69,40 @@ def test_a_person_says_that_words_are_theirs(text: str) -> None:
 )
 def test_other_words_say_nothing_of_the_kind(text: str) -> None:
     assert not is_claimed(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "這就是我的心情",
+            "这也是我现在的想法。",
+            "说的就是我的感受",
+            "我也是這樣想的",
+            "看完了，我也这么觉得",
+            "我也是",
+            "我也一样。",
+        ),
+        *("That's exactly how I feel", "it's about me", "me too", "Same here.", "I feel the same way"),
+    ],
+)
+def test_who_feels_the_same_makes_the_words_their_own(text: str) -> None:
+    assert is_claimed(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "我也是这样劝她的",
+            "我也想帮他",
+            "这不是我的想法",
+            "这是我朋友的心情",
+            "这就是我的看法：她该去医院",
+            "我也是他的同学",
+        ),
+        *("that is not how I feel", "it's about my sister", "she told me too", "is that how i should feel?"),
+    ],
+)
+def test_who_only_speaks_of_the_words_does_not(text: str) -> None:
+    assert not is_claimed(text)
