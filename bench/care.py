@@ -24,7 +24,7 @@ from uuid import uuid4
 
 from sqlalchemy import func, select, update
 
-from bot.incoming.gate import gate
+from bot.incoming.consent_terms import gate
 from bot.incoming.inbox import Inbox
 from care import texts
 from care.guard import guard

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 from sqlalchemy import Engine, text
 
-from bench import house, load
+from bench import load, servers
 
 _MEBIBYTE = 2**20
 _WARM_SECONDS = 1.0
@@ -58,7 +58,7 @@ def measure_in(built: load.Built, *, people: int, seconds: float) -> Costs:
     load.talk(built.services, people=people, seconds=_WARM_SECONDS)
     alone = load.talk(built.services, people=1, seconds=max(1.0, seconds / 4))
     before = _counted(engine)
-    spent = house.ProcessorTime(worker=built.workers[0], database=built.database, broker=built.broker)
+    spent = servers.ProcessorTime(worker=built.workers[0], database=built.database, broker=built.broker)
     row = load.talk(built.services, people=people, seconds=seconds)
     each = spent.per_turn_ms(row.turns)
     after = _counted(engine)

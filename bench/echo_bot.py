@@ -17,8 +17,8 @@ import aiohttp
 import psutil
 
 from bench.fake_model import MODEL
-from bench.house import ended
 from bench.peers import Side, measure, model
+from bench.servers import ended
 from dialogue.process import event_loop
 from tests.bot.telegram.flood import Flood
 from tests.bot.telegram.loopback import TOKEN, Telegram

@@ -30,10 +30,10 @@ def import_adapter() -> None:
 
     with docstrings.left_out(), lean.services():
         from bot.channels import registry
-        from mindglm import adapters
+        from mindglm import adapter_process
 
         (channel,) = (each for each in registry.platforms() if each.name == "telegram")
-        adapters.load(channel)
+        adapter_process.load(channel)
 
 
 def import_worker() -> None:

@@ -30,7 +30,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from bench import house, plots, road
+from bench import plots, road, servers
 from bench.archive import fill
 from bench.intervals import median_interval
 from bench.plots import Sample
@@ -175,8 +175,8 @@ def installed(*, workers: int, turns: int = 0, concurrency: int = 32, delay_seco
     """One installation of its own, `turns` stored in it, until the block ends."""
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mg-")))
-        url, database = house.postgres(stack, home)
-        broker = house.broker(stack, home)
+        url, database = servers.postgres(stack, home)
+        broker = servers.broker(stack, home)
         settings = DialogueSettings(
             home=home,
             database_url=SecretStr(url),
@@ -203,7 +203,7 @@ def installed(*, workers: int, turns: int = 0, concurrency: int = 32, delay_seco
         }
         started = [
             stack.enter_context(
-                house.command("worker", environment, home / f"worker-{number}.log", ready="worker_ready")
+                servers.command("worker", environment, home / f"worker-{number}.log", ready="worker_ready")
             )
             for number in range(workers)
         ]

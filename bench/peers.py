@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import telegram as ours
-from bench.house import ProcessorTime, ended, memory_of
+from bench.servers import ProcessorTime, ended, memory_of
 from tests.bot.telegram.flood import Flood
 from tests.bot.telegram.loopback import TOKEN, Telegram
 from tests.bot.telegram.wire import Sent

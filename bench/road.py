@@ -30,7 +30,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from bench import house, past
+from bench import past, servers
 from bench.desk import OpenDesk, sign_in, wait_until_all_saw
 from bot.outgoing.courier import Courier
 from bot.outgoing.listener import Listener
@@ -95,7 +95,7 @@ async def measure(
     answers = Answers()
     latencies: list[float] = []
     async with delivering(services, answers):
-        spent = house.ProcessorTime(**processes or {})
+        spent = servers.ProcessorTime(**processes or {})
         started_at = time.perf_counter()
         await asyncio.gather(
             *(
@@ -163,8 +163,8 @@ def _services(arguments: argparse.Namespace, home: Path) -> Iterator[tuple[BotSe
         processes: dict[str, psutil.Process] = {}
         url = arguments.database_url
         if arguments.postgres:
-            url, processes["database"] = house.postgres(stack, home)
-        broker_url = arguments.broker_url or house.broker(stack, home).url
+            url, processes["database"] = servers.postgres(stack, home)
+        broker_url = arguments.broker_url or servers.broker(stack, home).url
         secret = new_secret()
         settings = DialogueSettings(
             home=home,
@@ -185,12 +185,12 @@ def _services(arguments: argparse.Namespace, home: Path) -> Iterator[tuple[BotSe
             **({"MINDGLM_DATABASE_URL": url} if url else {}),
         }
         processes["worker"] = stack.enter_context(
-            house.command("worker", environment, home / "worker.log", ready="worker_ready")
+            servers.command("worker", environment, home / "worker.log", ready="worker_ready")
         )
         if arguments.desks:
             environment |= {"MINDGLM_CONSOLE_LISTEN": CONSOLE, "MINDGLM_CONSOLE_SECOND_FACTOR": "offered"}
             processes["console"] = stack.enter_context(
-                house.command("console", environment, home / "console.log", ready="console_ready")
+                servers.command("console", environment, home / "console.log", ready="console_ready")
             )
         screening.warm()
         services = BotServices.open(settings)

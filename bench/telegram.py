@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import fake_model
-from bench.house import ProcessorTime, broker, command, postgres
+from bench.servers import ProcessorTime, broker, command, postgres
 from dialogue.storage import schema
 from dialogue.storage.database import sqlite_url
 from dialogue.storage.vault import new_secret

@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 import httpx
 import psutil
 
-from bench.house import broker, command, postgres, seconds_of
+from bench.servers import broker, command, postgres, seconds_of
 from dialogue.storage import schema
 from dialogue.storage.database import sqlite_url
 from dialogue.storage.vault import new_secret

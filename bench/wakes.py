@@ -14,7 +14,7 @@ from pathlib import Path
 
 from redis import Redis
 
-from bench.house import broker
+from bench.servers import broker
 from bot.executors import PriorityExecutor
 from dialogue.broker.doorbell import Doorbell
 from dialogue.broker.signals import redis_url

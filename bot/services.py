@@ -6,7 +6,7 @@ from functools import cache
 from typing import Self
 
 from bot.executors import Executors
-from bot.incoming.gate import gate, versions
+from bot.incoming.consent_terms import gate, versions
 from bot.incoming.inbox import Inbox
 from bot.incoming.limits import Limits
 from bot.incoming.second_reader import Endpoint, SecondReader

@@ -29,7 +29,7 @@ from console.pages import (
     oidc,
     overview,
     people,
-    second,
+    second_factor,
     signing,
     staff,
     transcript,
@@ -40,7 +40,7 @@ from console.services import ConsoleServices
 PAGES: tuple[PageRoute, ...] = (
     *signing.PAGES,
     *oidc.PAGES,
-    *second.PAGES,
+    *second_factor.PAGES,
     *overview.PAGES,
     *cases.PAGES,
     *live.PAGES,

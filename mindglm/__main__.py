@@ -47,11 +47,11 @@ def _listen(name: str) -> int:
     with docstrings.left_out():
         with lean.services():
             from bot.channels import registry
-            from mindglm import adapters
+            from mindglm import adapter_process
 
             (channel,) = (each for each in registry.platforms() if each.name == name)
-            adapters.load(channel)
-        return adapters.run(channel)
+            adapter_process.load(channel)
+        return adapter_process.run(channel)
 
 
 def _talk(options: list[str]) -> int:

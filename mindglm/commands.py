@@ -62,9 +62,11 @@ def _add(channel: Channel[Any], process: ChannelProcess[Any]) -> None:
             bool, typer.Option("--health", help="Print the running adapter's health; exit status 1 if it is unhealthy.")
         ] = False,
     ) -> None:
-        from mindglm import adapters
+        from mindglm import adapter_process
 
-        raise typer.Exit(adapters.report(channel.name, process.settings().read()) if health else adapters.run(channel))
+        raise typer.Exit(
+            adapter_process.report(channel.name, process.settings().read()) if health else adapter_process.run(channel)
+        )
 
 
 for _channel in registry.platforms():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mindglm import language
-from mindglm.admin.counter import AsJson
+from mindglm.admin.context import AsJson
 
 if TYPE_CHECKING:
     from console.services import ConsoleServices

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 import typer
 
 from mindglm import language
-from mindglm.refusals import refusals
 from mindglm.train_data import Data, Target
 from mindglm.train_data import app as data_commands
 from mindglm.train_measure import Resume as ResumeMeasuring
 from mindglm.train_measure import app as measuring_commands
+from mindglm.training_refusals import refusals
 
 if TYPE_CHECKING:
     from training.recipe import Recipe

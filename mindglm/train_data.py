@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from mindglm import language
-from mindglm.refusals import refusals
+from mindglm.training_refusals import refusals
 
 app = typer.Typer()
 

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from mindglm import language
-from mindglm.refusals import refusals
 from mindglm.train_data import Target
+from mindglm.training_refusals import refusals
 
 app = typer.Typer()
 

@@ -8,8 +8,8 @@ from bot.incoming import answers, danger, relay
 from bot.incoming.situation import Situation
 from care.screening import Screening, Tier, screen_safely
 from dialogue.core import consent, intake
-from dialogue.core.cited import own_words
 from dialogue.core.consent import HeldWords
+from dialogue.core.quotations import own_words
 
 Screened = tuple[HeldWords, Screening]
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from bot.admission import URGENT
 from bot.executors import Executors, PriorityExecutor
 from bot.incoming import decisions, situation, unread_updates
-from bot.incoming.gate import Gate
+from bot.incoming.consent_terms import Gate
 from bot.incoming.limits import UNLIMITED, Limits
 from bot.incoming.receipt import Receipt
 from bot.incoming.second_reader import SecondReader
@@ -28,7 +28,7 @@ from care.scripts import Voice
 from care.texts import Texts
 from dialogue.admin import takeover
 from dialogue.admin.office import Office
-from dialogue.core import budgets, conversations, feedback, intake, media, moves, people, referral
+from dialogue.core import budgets, chat_moves, conversations, feedback, intake, media, people, referral
 from dialogue.core.people import KnownPerson
 from dialogue.core.unparsed import Unparsed
 from dialogue.errors import ConversationClosed, Erased
@@ -244,12 +244,12 @@ class Inbox:
 
     def _stop(self, address: Address, turn_id: UUID) -> bool:
         with self._database.begin() as session:
-            return conversations.stop(session, moves.present(session, address), turn_id, now=self._clock())
+            return conversations.stop(session, chat_moves.present(session, address), turn_id, now=self._clock())
 
     def _leave(self, address: Address) -> None:
         now = self._clock()
         with self._database.begin() as session:
-            conversation_id = conversations.find_open(session, moves.present(session, address))
+            conversation_id = conversations.find_open(session, chat_moves.present(session, address))
             if conversation_id is None:
                 return
             try:
@@ -269,5 +269,5 @@ class Inbox:
 
 def _where_its_chat_is_now(session: Session, message: InboundMessage) -> InboundMessage:
     """What was said in a group before it moved belongs to the conversation that went along."""
-    present = moves.present(session, message.address)
+    present = chat_moves.present(session, message.address)
     return message if present == message.address else replace(message, address=present)

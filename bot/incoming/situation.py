@@ -11,10 +11,10 @@ from functools import cached_property
 
 from sqlalchemy.orm import Session
 
-from bot.incoming.gate import Gate
+from bot.incoming.consent_terms import Gate
+from bot.incoming.interpretations import Words
 from bot.incoming.limits import Limits
 from bot.incoming.receipt import Receipt
-from bot.incoming.words import Words
 from bot.staff.desk import Desk
 from care import languages
 from care.age import AgeBand

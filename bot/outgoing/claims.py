@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from bot.outgoing.crisis_alarms import CrisisAlarms
 from bot.outgoing.splitting import Measure, first_part
 from dialogue.core import sending
-from dialogue.core.budgeted import claim_within_budget
+from dialogue.core.budgeted_claims import claim_within_budget
 from dialogue.core.budgets import HeldText
 from dialogue.core.claiming import claim_due
 from dialogue.messages import OwedText

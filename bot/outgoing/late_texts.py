@@ -16,7 +16,7 @@ from care.hotlines import Directory
 from care.languages import spelled, spoken
 from care.texts import Texts
 from dialogue.admin import find
-from dialogue.core import media, medium_words, pending, sending, shown
+from dialogue.core import media, media_marks, medium_words, pending, sending
 from dialogue.core.media import SeenMedium
 from dialogue.errors import DatabaseUnavailable, Erased, Unreadable, WrongSecretKey
 from dialogue.messages import OwedText
@@ -158,7 +158,7 @@ class LateTextSender:
             return await self._sender.send(await self._farewell(text))
         if text.kind is DeliveryKind.EXPORT:
             return await self._send_export(text)
-        if text.kind is DeliveryKind.RELAY and (medium_id := shown.kept_in(text.text)) is not None:
+        if text.kind is DeliveryKind.RELAY and (medium_id := media_marks.kept_in(text.text)) is not None:
             return await self._send_medium(text, medium_id)
         return await self._sender.send(text)
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from console import sittings
+from console import transcript_tokens
 from console.gate import PageRoute
 from console.page_request import PageRequest, Refused, as_id
 from console.pages.actions import actor, office, perform
@@ -29,7 +29,7 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 def show(visit: PageRequest) -> Response:
     """The content, in a sitting, whose beginning was audited; saving it is audited too."""
     conversation_id, medium_id = visit.path_id(), as_id(visit.request.path_params["medium"])
-    if not sittings.goes_on(visit.staff, conversation_id, visit.query("sitting"), now=visit.now):
+    if not transcript_tokens.goes_on(visit.staff, conversation_id, visit.query("sitting"), now=visit.now):
         raise Refused(403, "error_form")
     medium, content = _opened(visit, conversation_id, medium_id)
     is_saved = visit.query("save") == "1"

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 
-from console import risk_chart, sittings
+from console import risk_chart, transcript_tokens
 from console.gate import PageRoute
 from console.page_request import PageRequest, Refused, as_id
 from console.pages.actions import actor, office, perform, reason
@@ -137,7 +137,7 @@ def _page(visit: PageRequest, *, draft: str = "", refusal: str | None = None) ->
         chart=risk_chart.draw(facts.risk, visit.zone, now=visit.now),
         last=_last_said(lines),
         refusal=refusal,
-        sitting=token if _is_sitting(visit) else sittings.begin(visit.staff, conversation.id, now=visit.now),
+        sitting=token if _is_sitting(visit) else transcript_tokens.begin(visit.staff, conversation.id, now=visit.now),
         once=new_id(),
         is_open=_is_open(conversation),
         element_of=content_types.element_of,
@@ -154,7 +154,7 @@ def _last_said(lines: list[Utterance]) -> tuple[str, str]:
 
 
 def _is_sitting(visit: PageRequest) -> bool:
-    return sittings.goes_on(visit.staff, visit.path_id(), visit.form.get("sitting", ""), now=visit.now)
+    return transcript_tokens.goes_on(visit.staff, visit.path_id(), visit.form.get("sitting", ""), now=visit.now)
 
 
 def _is_open(conversation: Listed) -> bool:

@@ -13,7 +13,7 @@ from dialogue.admin import audit, find
 from dialogue.admin.audit import Action, Whom
 from dialogue.admin.cases import handling
 from dialogue.admin.office import Actor, Office
-from dialogue.core import conversations, history, outbox, shown
+from dialogue.core import conversations, history, media_marks, outbox
 from dialogue.core.cleaning import clean
 from dialogue.errors import (
     AlreadyHeld,
@@ -241,12 +241,12 @@ def show(
     """
     once = id_named(f"{held.id} {reference} {mark}", at=sent_at)
     if session.get(Delivery, once) is None:
-        _owe(session, held, to, shown.mark(reference), DeliveryKind.RELAY, delivery_id=once, now=now)
+        _owe(session, held, to, media_marks.mark(reference), DeliveryKind.RELAY, delivery_id=once, now=now)
 
 
 def show_kept(session: Session, held: Held, medium_id: UUID, *, to: Address, now: datetime) -> None:
     """The same for what was fetched, because the holder is not where the person is."""
-    _owe(session, held, to, shown.mark_kept(medium_id), DeliveryKind.RELAY, now=now)
+    _owe(session, held, to, media_marks.mark_kept(medium_id), DeliveryKind.RELAY, now=now)
 
 
 def regret(session: Session, held: Held, text: str, *, now: datetime) -> None:

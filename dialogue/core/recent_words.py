@@ -8,9 +8,9 @@ from uuid import UUID
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from dialogue.core.cited import own_words
 from dialogue.core.commands import Command
 from dialogue.core.people import KnownPerson
+from dialogue.core.quotations import own_words
 from dialogue.tables import MESSAGES
 
 BREATH: Final = timedelta(minutes=10)

@@ -11,7 +11,7 @@ from dialogue.tables.mapping import Table, core
 
 
 class ChatMove(Table):
-    """What was at `chat_id` is now at `new_chat_id` (`dialogue.core.moves`); both name a group, and nobody in it."""
+    """What was at `chat_id` is now at `new_chat_id` (`dialogue.core.chat_moves`); both name a group."""
 
     __tablename__ = "chat_moves"
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from dialogue.admin import audit
 from dialogue.admin.audit import Whom
-from dialogue.core import moves, unparsed
+from dialogue.core import chat_moves, unparsed
 from dialogue.rights import erasure
 from dialogue.storage.clock import Clock, utc_now
 from dialogue.storage.database import Database
@@ -141,10 +141,10 @@ class Housekeeper:
     def _forget_moves(self) -> None:
         """Of groups without anybody; only after the platform has stopped repeating what was said before they moved."""
         with self._database.read() as session:
-            found = moves.deserted(session, until=self._clock() - erasure.REPLAY)
+            found = chat_moves.deserted(session, until=self._clock() - erasure.REPLAY)
         if found:
             with self._database.begin() as session:
-                moves.forget(session, found)
+                chat_moves.forget(session, found)
 
     def _all_batches(self, work: Callable[[Session], int]) -> int:
         total = 0

@@ -10,7 +10,7 @@ from uuid import UUID
 import typer
 
 from mindglm import language
-from mindglm.admin.counter import AdminContext, AsJson, Reason, Yes, a_reason, confirm
+from mindglm.admin.context import AdminContext, AsJson, Reason, Yes, a_reason, confirm
 
 if TYPE_CHECKING:
     from dialogue.telemetry.heartbeat import Identity

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from mindglm.admin.counter import AdminContext, AsJson, Yes, confirm
+from mindglm.admin.context import AdminContext, AsJson, Yes, confirm
 
 Name = Annotated[str, typer.Argument(help="The name with which they sign in.")]
 Reason = Annotated[str, typer.Option("--why", help="The reason, kept in the audit; at most 180 characters.")]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import typer
 
-from mindglm.admin.counter import AdminContext, AsJson, Why, Yes, confirm
+from mindglm.admin.context import AdminContext, AsJson, Why, Yes, confirm
 
 if TYPE_CHECKING:
     from dialogue.states import DeliveryState

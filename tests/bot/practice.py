@@ -4,7 +4,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from bot.incoming.gate import gate
+from bot.incoming.consent_terms import gate
 from bot.incoming.inbox import Inbox
 from bot.incoming.receipt import Receipt
 from bot.services import BotServices

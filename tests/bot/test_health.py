@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from bot.health import DEAF_SECONDS, OVERDUE_SECONDS, STUCK_SECONDS, Health, Listening, last_report
 from dialogue.process.settings import DialogueSettings
-from mindglm import adapters
+from mindglm import adapter_process
 from tests.builders import CHANNEL, FakeClock, Rooms
 from tests.patience import until
 
@@ -71,7 +71,7 @@ async def test_a_text_that_is_owed_for_too_long_is_told(rooms: Rooms, tmp_path: 
 def test_health_is_asked_by_command_and_is_bad_where_nothing_ran(
     channel: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert adapters.report(channel, DialogueSettings()) == 1
+    assert adapter_process.report(channel, DialogueSettings()) == 1
     assert json.loads(capsys.readouterr().out) == {
         "report": None,
         "troubles": [f"no {channel} adapter has run in this home"],
@@ -83,7 +83,7 @@ async def test_health_that_is_good_is_status_0(rooms: Rooms, capsys: pytest.Capt
     watched = Health(home=settings.home, channel="wechat", database=rooms.database, ask_pending=nothing_pending)
     watched.heard()
     await watched.write()
-    assert adapters.report("wechat", settings) == 0
+    assert adapter_process.report("wechat", settings) == 0
     assert json.loads(capsys.readouterr().out)["troubles"] == []
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from care import texts
-from console import sittings
+from console import transcript_tokens
 from dialogue.admin import audit, takeover
 from dialogue.admin.office import Actor, Office
 from dialogue.core import media, people
@@ -94,7 +94,7 @@ def test_only_who_reads_the_conversation_now_sees_it(house: House, place: str) -
     other = house.rooms.heard("我也在", who="小李").conversation_id
     elsewhere = source(opened(reader, place)).replace(str(conversation_of(place)), str(other))
     assert reader.get(elsewhere).status_code == 403
-    house.clock.tick(sittings.LONGEST.total_seconds() + 1)
+    house.clock.tick(transcript_tokens.LONGEST.total_seconds() + 1)
     assert reader.get(path).status_code in {303, 403}
 
 

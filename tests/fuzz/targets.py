@@ -21,10 +21,10 @@ from bot.channels.telegram import updates
 from bot.channels.telegram.bot_api import BotApi
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.polling import Poller
-from bot.channels.telegram.raw import Raw
+from bot.channels.telegram.raw_fields import Raw
 from bot.channels.wechat import puppet, reading
 from bot.health import Health
-from bot.incoming.words import Words
+from bot.incoming.interpretations import Words
 from bot.outgoing import splitting
 from bot.staff import orders
 from care import age, disclosure, identity, normalise

@@ -10,7 +10,7 @@ from tornado.iostream import IOStream
 
 from bot.channels.telegram import updates
 from bot.channels.telegram.intake import Intake
-from bot.channels.telegram.raw import Raw
+from bot.channels.telegram.raw_fields import Raw
 from bot.channels.telegram.webhook import SECRET_HEADER, Webhook
 from bot.health import Health
 from tests.fuzz.mutation import Mutator

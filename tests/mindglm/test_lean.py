@@ -9,9 +9,9 @@ from mindglm import docstrings, lean
 
 with docstrings.left_out(), lean.services():
     from bot.channels import registry
-    from mindglm import adapters
+    from mindglm import adapter_process
     for channel in registry.platforms():
-        adapters.load(channel)
+        adapter_process.load(channel)
 
 unused = {*lean.UNUSED_BY_ADAPTERS, *lean.LATE_IN_ADAPTERS, "httpx"}
 print(*sorted(name for name in unused if name in sys.modules))

@@ -25,10 +25,10 @@ def never_returns(*_ignored: object) -> None:
 
 def _telegram() -> None:
     from bot.channels.telegram.progress import Progress
-    from mindglm import adapters
+    from mindglm import adapter_process
 
     _PATCH.setattr(Progress, "close", never_ends)
-    _PATCH.setattr(adapters, "_STOP_SECONDS", 1.0)
+    _PATCH.setattr(adapter_process, "_STOP_SECONDS", 1.0)
 
 
 def _console() -> None:

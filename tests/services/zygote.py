@@ -47,7 +47,7 @@ _PRELOADED = (
     "celery.worker.worker",
     "click_repl",
     "kombu.transport.redis",
-    "mindglm.adapters",
+    "mindglm.adapter_process",
     "mindglm.chat",
     "mindglm.commands",
     "mindglm.doctor.variables",

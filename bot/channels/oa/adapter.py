@@ -27,8 +27,8 @@ from bot.channels.runtime import Adapter, AdapterContext, Runtime
 from bot.channels.tencent.encryption import CallbackCipher
 from bot.channels.tencent.errors import ApiError, Unreachable
 from bot.health import Listening
-from bot.refusals import Refusals
 from bot.services import BotServices
+from bot.token_refusals import Refusals
 from care.languages import ENGLISH, SIMPLIFIED, TRADITIONAL, locale_of, localized
 from dialogue.errors import Misconfigured
 from dialogue.messages import OwedText

@@ -24,7 +24,7 @@ from bot.channels.tencent.errors import ApiError, Unreachable
 from bot.outgoing.courier import FORBIDDEN, TryLater, Undeliverable, WaitForPerson
 from bot.outgoing.measure import Measure
 from bot.outgoing.splitting import split
-from dialogue.core import shown
+from dialogue.core import media_marks
 from dialogue.core.sending import UNKNOWN
 from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import Address, OwedText
@@ -74,7 +74,7 @@ class OaSender:
         self._refusals: Counter[UUID] = Counter()
 
     async def send(self, text: OwedText) -> str | None:
-        medium = shown.reference_in(text.text) if text.kind is DeliveryKind.RELAY else None
+        medium = media_marks.reference_in(text.text) if text.kind is DeliveryKind.RELAY else None
         exchange = self._exchanges.listening(text.address.chat_id)
         if exchange is not None and medium is None:
             await self._say_in(exchange, text)

@@ -31,8 +31,8 @@ from bot.channels.telegram.stale_placeholders import StalePlaceholders
 from bot.channels.telegram.updates import ALLOWED, Account
 from bot.health import Listening
 from bot.outgoing.queue_position import QueuePositions
-from bot.refusals import Refusals
 from bot.services import BotServices
+from bot.token_refusals import Refusals
 from care.languages import locale_of, localized, spoken
 from care.texts import Texts
 

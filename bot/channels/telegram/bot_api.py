@@ -17,7 +17,7 @@ from bot.channels.telegram.http_pool import TIMEOUT_SECONDS, HttpPool, NotSent, 
 from bot.channels.telegram.settings import TelegramSettings
 from bot.channels.telegram.updates import ALLOWED
 from bot.health import Health
-from bot.refusals import Refusals
+from bot.token_refusals import Refusals
 from dialogue.core.sending import back_off_seconds
 from dialogue.errors import EnvironmentFault, Misconfigured
 from dialogue.process.proxies import Proxy, choose

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.channels.telegram.raw import Raw, section, text
+from bot.channels.telegram.raw_fields import Raw, section, text
 
 _MAX_DEPTH = 100
 """Of objects in each other that are read as formatted text; Telegram's own limit for it is far below."""

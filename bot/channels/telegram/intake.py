@@ -10,7 +10,7 @@ import structlog
 
 from bot.channels.telegram import CHANNEL
 from bot.channels.telegram.chat import TelegramChat
-from bot.channels.telegram.raw import Raw
+from bot.channels.telegram.raw_fields import Raw
 from bot.channels.telegram.updates import (
     Account,
     Chose,

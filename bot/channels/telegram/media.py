@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from bot.channels.telegram.raw import Raw, number, section, text
+from bot.channels.telegram.raw_fields import Raw, number, section, text
 from dialogue.messages import MediumOffer
 from dialogue.states import MediumKind
 

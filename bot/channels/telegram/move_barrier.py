@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 
-from bot.channels.telegram.raw import Raw
+from bot.channels.telegram.raw_fields import Raw
 from bot.channels.telegram.updates import move_in, order_key
 from bot.incoming.chat_locks import PerChatLocks
 from dialogue.errors import EnvironmentFault

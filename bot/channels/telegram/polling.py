@@ -11,11 +11,11 @@ from telegram.error import Conflict, InvalidToken, TelegramError
 
 from bot.channels.telegram.bot_api import POLL_SECONDS, BotApi, accepted, refused, wait_seconds
 from bot.channels.telegram.intake import Intake
-from bot.channels.telegram.raw import Raw
+from bot.channels.telegram.raw_fields import Raw
 from bot.channels.telegram.updates import move_in, order_key
 from bot.health import Deaf, Health, hangs_for_good
 from bot.incoming.faults import Faults
-from bot.refusals import Refusals
+from bot.token_refusals import Refusals
 from dialogue.errors import EnvironmentFault
 from dialogue.process.ending import end_tasks
 

@@ -14,7 +14,7 @@ from bot.channels.telegram import CHANNEL
 from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.updates import message_id_in
 from bot.executors import Executors, PriorityExecutor
-from dialogue.core import history, moves, pending, placeholders
+from dialogue.core import chat_moves, history, pending, placeholders
 from dialogue.core.placeholders import StalePlaceholder
 from dialogue.states import DeliveryKind
 from dialogue.storage.clock import Clock, utc_now
@@ -64,7 +64,7 @@ class Records:
         """A group became a supergroup: conversations, memory and what is owed go along."""
 
         def follow(session: Session) -> None:
-            moves.move_chat(session, CHANNEL, before=str(before), after=str(after), now=self._clock())
+            chat_moves.move_chat(session, CHANNEL, before=str(before), after=str(after), now=self._clock())
 
         await self._write(follow)
 

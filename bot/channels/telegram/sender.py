@@ -23,7 +23,7 @@ from bot.channels.telegram.formatting import Entities, send_formatted
 from bot.channels.telegram.uploads import Uploads
 from bot.outgoing.courier import FORBIDDEN, TryLater, Undeliverable
 from care.texts import Texts
-from dialogue.core import shown
+from dialogue.core import media_marks
 from dialogue.core.sending import UNKNOWN
 from dialogue.messages import OwedText
 from dialogue.rights.export import File
@@ -91,7 +91,7 @@ class TelegramSender:
 
     async def send(self, text: OwedText) -> str | None:
         place = TelegramChat.at(text.address)
-        if text.kind is DeliveryKind.RELAY and (reference := shown.reference_in(text.text)) is not None:
+        if text.kind is DeliveryKind.RELAY and (reference := media_marks.reference_in(text.text)) is not None:
             return await self._in_turn(place, text, partial(self._copy, text, reference))
         placeholder = await self._placeholder(text)
         return await self._in_turn(place, text, partial(self._replace_or_say, text, placeholder, place.chat_id))

@@ -13,7 +13,7 @@ from bot.channels.telegram import buttons
 from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.content import Content, content_of
 from bot.channels.telegram.media import offers_of
-from bot.channels.telegram.raw import Raw, is_set, number, section, sections, text
+from bot.channels.telegram.raw_fields import Raw, is_set, number, section, sections, text
 from care.disclosure import Answer
 from dialogue.messages import Address, InboundMessage
 from dialogue.storage.clock import utc_now

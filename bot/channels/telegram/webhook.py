@@ -15,7 +15,7 @@ from tornado.web import Application, RequestHandler
 
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.move_barrier import MoveBarrier
-from bot.channels.telegram.raw import Raw
+from bot.channels.telegram.raw_fields import Raw
 from bot.health import Health
 from bot.incoming.faults import Faults
 from dialogue.errors import EnvironmentFault, Misconfigured

@@ -23,8 +23,8 @@ from bot.channels.wechat.sender import WechatSender
 from bot.channels.wechat.settings import WechatSettings
 from bot.outgoing.queue_position import words_for
 from bot.outgoing.splitting import split
-from bot.refusals import Refusals
 from bot.services import BotServices
+from bot.token_refusals import Refusals
 from dialogue.core import feedback
 from dialogue.core import queue_position as waiting
 from dialogue.errors import DatabaseUnavailable, Misconfigured

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import structlog
 
 from bot.channels.wechat.puppet import Event, Happening, LineBroken, Puppet, PuppetTrouble, StreamTaken, TokenRefused
-from bot.refusals import Refusals
+from bot.token_refusals import Refusals
 from dialogue.process.ending import end_tasks
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

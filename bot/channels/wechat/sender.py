@@ -17,7 +17,7 @@ from bot.channels.wechat.contacts import Contacts
 from bot.channels.wechat.pace import Pace
 from bot.channels.wechat.puppet import LineBroken, Puppet, PuppetTrouble
 from bot.outgoing.courier import TryLater, Undeliverable
-from dialogue.core import shown
+from dialogue.core import media_marks
 from dialogue.core.sending import UNKNOWN
 from dialogue.messages import OwedText
 from dialogue.states import REPEATABLE_KINDS, DeliveryKind
@@ -63,7 +63,7 @@ class WechatSender:
         place = WechatChat.at(text.address)
         if not puppet.is_durable:
             self._begin(text.id)
-        reference = shown.reference_in(text.text) if text.kind is DeliveryKind.RELAY else None
+        reference = media_marks.reference_in(text.text) if text.kind is DeliveryKind.RELAY else None
         try:
             if reference is not None:
                 message_id = await puppet.show(place.conversation_id, reference)

@@ -27,8 +27,8 @@ from bot.channels.wecom.settings import WecomSettings, given, names
 from bot.channels.wecom.trouble import Trouble, describe
 from bot.channels.wecom.welcome import WelcomeCodes
 from bot.health import Listening
-from bot.refusals import Refusals
 from bot.services import BotServices
+from bot.token_refusals import Refusals
 from dialogue.errors import DatabaseUnavailable, Misconfigured
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

@@ -24,7 +24,7 @@ from bot.channels.wecom.welcome import WelcomeCodes
 from bot.executors import PriorityExecutor
 from bot.outgoing.courier import TryLater, Undeliverable, WaitForPerson
 from care.texts import Texts
-from dialogue.core import shown
+from dialogue.core import media_marks
 from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import OwedText
 from dialogue.rights.export import File
@@ -82,7 +82,7 @@ class WecomSender:
         self._refusals: Counter[UUID] = Counter()
 
     async def send(self, text: OwedText) -> str | None:
-        if text.kind is DeliveryKind.RELAY and (medium := shown.reference_in(text.text)) is not None:
+        if text.kind is DeliveryKind.RELAY and (medium := media_marks.reference_in(text.text)) is not None:
             return await self._deliver(text, await self._copied(text, medium))
         return await self._deliver(text, self._content(text))
 

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 
-from bot.incoming.gate import gate
+from bot.incoming.consent_terms import gate
 from bot.incoming.inbox import Inbox
 from bot.incoming.receipt import Receipt
 from bot.incoming.second_reader import SecondReader

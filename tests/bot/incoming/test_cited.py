@@ -8,8 +8,8 @@ from bot.incoming import decisions
 from bot.incoming.receipt import Receipt
 from bot.incoming.situation import NotText, Outcome, Situation
 from care.screening import Route, Tier
-from dialogue.core.cited import own_words
 from dialogue.core.commands import Command
+from dialogue.core.quotations import own_words
 from tests.bot.incoming.steps.talk import ACUTE, Talk
 
 

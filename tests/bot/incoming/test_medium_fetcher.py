@@ -14,7 +14,7 @@ from bot.incoming.medium_fetcher import Fetch, MediumFetcher, MediumUnavailable
 from bot.incoming.situation import NotText
 from dialogue.admin import record, takeover
 from dialogue.admin.office import Actor
-from dialogue.core import media, shown
+from dialogue.core import media, media_marks
 from dialogue.core.media import SeenMedium
 from dialogue.errors import DatabaseUnavailable
 from dialogue.messages import Address, MediumOffer
@@ -126,7 +126,7 @@ async def test_whoever_holds_it_on_another_platform_is_sent_what_was_fetched(tal
     assert talk.owed(to=talk.admin) == []
     async with fetching(talk, Files().fetch) as fetcher:
         medium = await settled(talk, conversation_id, fetcher.wake)
-    assert [shown.kept_in(text) for text in talk.owed(to=talk.admin)] == [medium.id]
+    assert [media_marks.kept_in(text) for text in talk.owed(to=talk.admin)] == [medium.id]
 
 
 async def test_nothing_is_fetched_that_no_human_waits_for(talk: Talk, held: UUID) -> None:

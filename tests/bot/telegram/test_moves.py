@@ -24,7 +24,7 @@ from bot.channels.telegram.webhook import SECRET_HEADER, Webhook
 from bot.outgoing.courier import Undeliverable
 from bot.services import BotServices
 from care import texts
-from dialogue.core import pending, shown
+from dialogue.core import media_marks, pending
 from dialogue.process.settings import DialogueSettings
 from dialogue.states import DeliveryKind
 from dialogue.storage.vault import new_secret
@@ -93,7 +93,9 @@ async def test_what_a_group_showed_before_it_moved_cannot_be_copied_and_moves_no
         has_ratings=False,
         texts=texts.load("zh"),
     )
-    picture = replace(owed(shown.mark(f"{OLD}:17"), kind=DeliveryKind.RELAY), address=TelegramChat(chat_id=9).address())
+    picture = replace(
+        owed(media_marks.mark(f"{OLD}:17"), kind=DeliveryKind.RELAY), address=TelegramChat(chat_id=9).address()
+    )
     with pytest.raises(Undeliverable) as refused:
         await sender.send(picture)
     assert "平台不让取回" in str(refused.value.telling)

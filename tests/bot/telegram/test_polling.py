@@ -14,7 +14,7 @@ from bot.channels.telegram.bot_api import BotApi
 from bot.channels.telegram.chat import TelegramChat
 from bot.channels.telegram.intake import Intake
 from bot.channels.telegram.polling import Poller
-from bot.channels.telegram.raw import Raw, section
+from bot.channels.telegram.raw_fields import Raw, section
 from bot.channels.telegram.updates import Account
 from bot.health import Deaf, Health
 from bot.incoming.faults import CannotParse

@@ -17,7 +17,7 @@ from bot.channels.wechat import CHANNEL
 from bot.channels.wechat.puppet import Happening
 from bot.outgoing.journal import Journal
 from bot.services import BotServices
-from dialogue.core import claiming, outbox, people, shown
+from dialogue.core import claiming, media_marks, outbox, people
 from dialogue.messages import Address, InboundMessage
 from dialogue.states import DeliveryKind, DeliveryState
 from dialogue.storage.clock import utc_now
@@ -79,7 +79,7 @@ async def test_a_picture_is_shown_to_the_human_who_holds_the_conversation(
             person.key,
             person_id=person.id,
             address=Address(channel=CHANNEL, chat_id="wxid_admin"),
-            text=shown.mark("message-7"),
+            text=media_marks.mark("message-7"),
             kind=DeliveryKind.RELAY,
             conversation_id=None,
             now=utc_now(),

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from dialogue.core import budgets, sending
-from dialogue.core.budgeted import Claimed, claim_within_budget
+from dialogue.core.budgeted_claims import Claimed, claim_within_budget
 from dialogue.messages import Address, Allowance
 from dialogue.states import DeliveryKind, DeliveryState
 from dialogue.tables import SEND_BUDGETS

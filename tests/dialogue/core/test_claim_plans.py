@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, event, text
 
-from dialogue.core.budgeted import claim_within_budget
+from dialogue.core.budgeted_claims import claim_within_budget
 from dialogue.core.claiming import claim_due
 from dialogue.storage.database import connect
 from tests.bot.outgoing.rationed import owe, write

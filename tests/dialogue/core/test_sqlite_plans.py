@@ -13,7 +13,7 @@ from sqlalchemy import Connection, event
 
 from dialogue.admin.overview import overview
 from dialogue.core import budgets, sending
-from dialogue.core.budgeted import claim_within_budget
+from dialogue.core.budgeted_claims import claim_within_budget
 from dialogue.core.queue_position import line
 from dialogue.storage.database import Database, connect, sqlite_url
 from dialogue.telemetry.backlog import backlog

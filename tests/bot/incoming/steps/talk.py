@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import delete, select, update
 
 from bot.incoming import danger
-from bot.incoming.gate import gate
+from bot.incoming.consent_terms import gate
 from bot.incoming.limits import UNLIMITED
 from bot.incoming.receipt import Receipt
 from bot.incoming.situation import Outcome, Rules, Situation, Text, What, load

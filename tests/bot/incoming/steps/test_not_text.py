@@ -6,7 +6,7 @@ from bot.incoming import decisions
 from bot.incoming.receipt import Receipt
 from bot.incoming.situation import NotText
 from bot.incoming.steps import not_text
-from dialogue.core import shown
+from dialogue.core import media_marks
 from dialogue.messages import Address
 from tests.bot.incoming.steps.talk import Talk
 from tests.builders import CHANNEL
@@ -31,7 +31,7 @@ def test_an_admin_on_the_same_platform_sees_each_picture_once_and_the_person_is_
         picture = replace(talk.message("", external_id="album"), shown_reference=place)
         talk.answered(decisions.decide, picture, what=NotText())
     relayed = talk.owed(to=talk.admin)
-    seen = [reference for text in relayed if (reference := shown.reference_in(text))]
+    seen = [reference for text in relayed if (reference := media_marks.reference_in(text))]
     assert sorted(seen) == ["7:1", "7:2"]
     assert sum(talk.words.say("takeover_shown") in text for text in relayed) == 1
     assert talk.owed() == [talk.words.say("error_not_text_but_shown")]
@@ -43,7 +43,7 @@ def test_what_a_blocked_person_shows_is_passed_on_to_nobody(talk: Talk) -> None:
     talk.set(blocked_at=talk.clock())
     picture = replace(talk.message("", external_id="album"), shown_reference="7:1")
     talk.answered(decisions.decide, picture, what=NotText())
-    assert not any(shown.reference_in(text) for text in talk.owed(to=talk.admin))
+    assert not any(media_marks.reference_in(text) for text in talk.owed(to=talk.admin))
 
 
 def test_a_stranger_is_shown_the_notice(stranger: Talk) -> None:

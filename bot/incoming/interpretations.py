@@ -15,9 +15,9 @@ from care.identity import Asked
 from care.screening import Context, Route, Screening, TextReading, Tier, screen_safely
 from care.subject import Subject
 from dialogue.core import commands
-from dialogue.core.cited import marked, others_words
 from dialogue.core.cleaning import clean
 from dialogue.core.commands import Command
+from dialogue.core.quotations import marked, others_words
 from dialogue.errors import EmptyMessage, MessageTooLong
 
 _MAX_QUOTED = 500

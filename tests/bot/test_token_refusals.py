@@ -1,6 +1,6 @@
 """When "wrong token" is believed."""
 
-from bot.refusals import Refusals
+from bot.token_refusals import Refusals
 
 
 class Clock:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select, text
 
-from dialogue.core import conversations, moves, people
+from dialogue.core import chat_moves, conversations, people
 from dialogue.messages import Address, InboundMessage
 from dialogue.rights import erasure
 from dialogue.states import ClosedBy
@@ -39,14 +39,14 @@ def said_in(group: str, words: str = "你好", *, who: str = "7") -> InboundMess
 def hear(house: Rooms, inbound: InboundMessage) -> str:
     """As the inbox does; returns where it was said."""
     with house.database.begin() as session:
-        present = moves.present(session, inbound.address)
+        present = chat_moves.present(session, inbound.address)
     house.receive(replace(inbound, address=present))
     return present.chat_id
 
 
 def move(house: Rooms, before: str = OLD, after: str = NEW) -> None:
     with house.database.begin() as session:
-        moves.move_chat(session, CHANNEL, before=before, after=after, now=house.clock())
+        chat_moves.move_chat(session, CHANNEL, before=before, after=after, now=house.clock())
 
 
 def places(house: Rooms) -> list[tuple[str, bool]]:
@@ -74,10 +74,10 @@ def test_somebody_who_said_nothing_before_the_move_is_followed_too(house: Rooms)
     move(house)
     assert hear(house, said_in(OLD, who="8")) == f"{NEW}/8"
     with house.database.begin() as session:
-        assert moves.present(session, at(OLD, "8/31")).chat_id == f"{NEW}/8/31"
-        assert moves.present(session, at("-50")) == at("-50")
+        assert chat_moves.present(session, at(OLD, "8/31")).chat_id == f"{NEW}/8/31"
+        assert chat_moves.present(session, at("-50")) == at("-50")
         alone = Address(channel=CHANNEL, chat_id=OLD)
-        assert moves.present(session, alone) == alone
+        assert chat_moves.present(session, alone) == alone
 
 
 @pytest.mark.parametrize("is_old_move_heard_last", [False, True])
@@ -145,7 +145,7 @@ def test_a_move_waits_for_words_that_another_process_is_storing(postgres_databas
         one, other = (Rooms(opened.enter_context(_connected(url))) for _ in range(2))
         pool = opened.enter_context(ThreadPoolExecutor(1))
         with one.database.begin() as session:
-            inbound = replace(said_in(OLD), address=moves.present(session, at(OLD)))
+            inbound = replace(said_in(OLD), address=chat_moves.present(session, at(OLD)))
             moving = pool.submit(move, other)
             wait_until(lambda: _waits_for_a_lock(one.database), 20)
             person = people.locked(session, one.keys, channel=CHANNEL, user_id="7", now=one.clock())

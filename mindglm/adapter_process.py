@@ -15,7 +15,7 @@ from bot.channels import registry
 from bot.channels.channel import Channel
 from bot.channels.runtime import Runtime
 from bot.health import Deaf, last_report
-from bot.incoming.gate import warn_if_nobody_is_asked
+from bot.incoming.consent_terms import warn_if_nobody_is_asked
 from bot.services import BotServices
 from care import screening
 from dialogue.errors import Misconfigured, SchemaMismatch

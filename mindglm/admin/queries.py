@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from bot.channels import registry
-from mindglm.admin.counter import AdminContext, AsJson, Why
+from mindglm.admin.context import AdminContext, AsJson, Why
 
 if TYPE_CHECKING:
     from dialogue.admin.listing import ConversationStatus

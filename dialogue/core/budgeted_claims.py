@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import Boolean, FromClause, and_, bindparam, case, exists, or_, select, update
 from sqlalchemy.orm import Session
 
-from dialogue.core import budgets, people, shown
+from dialogue.core import budgets, media_marks, people
 from dialogue.core.budgets import Budget, HeldText
 from dialogue.core.claiming import CLAIM, opened
 from dialogue.errors import Unreadable
@@ -188,7 +188,7 @@ def claim_within_budget(
 
 def _joined(session: Session, keys: MasterKeys, row: Any, owed: OwedText, fits: Callable[[str], bool]) -> OwedText:
     """With what can be said in the same message; only once, so that a repeat says the same."""
-    if not owed.text or shown.reference_in(owed.text) is not None:
+    if not owed.text or media_marks.reference_in(owed.text) is not None:
         return owed
     place = {**_chat(owed.address), "of_kind": owed.kind}
     following = session.execute(
@@ -205,7 +205,7 @@ def _joined(session: Session, keys: MasterKeys, row: Any, owed: OwedText, fits: 
         except Unreadable:
             break
         longer = whole + _BETWEEN + next_text
-        if shown.reference_in(next_text) is not None or not fits(longer):
+        if media_marks.reference_in(next_text) is not None or not fits(longer):
             break
         whole = longer
         joined.append(each.id)
