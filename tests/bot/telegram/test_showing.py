@@ -1,6 +1,5 @@
 """What a person sees while a reply is on its way, and how a long one arrives."""
 
-import itertools
 from collections.abc import Callable
 
 import pytest
@@ -110,9 +109,7 @@ def test_a_final_edit_whose_answer_is_lost_is_repeated_without_harm(
 def test_a_long_reply_comes_in_parts_with_the_buttons_under_the_last(
     open_clinic: Callable[..., Clinic], telegram: Telegram
 ) -> None:
-    sentence = "这是第几句话我也记不清了，但我还想多说一点😀。"
-    numbers = itertools.count()
-    reply = "".join(f"{next(numbers)}{sentence}" for _ in range(500))
+    reply = "".join(f"这是我说的第{number}句话了，但我还有{number}件事想多说一点😀。" for number in range(500))
     clinic = open_clinic(MINDGLM_SCRIPTED_REPLY=reply, MINDGLM_MAX_REPLY_TOKENS="100000").open()
     telegram.write(WHO, "你好")
     wait_until(clinic.is_quiet, 30)
