@@ -122,8 +122,8 @@ def _talk(options: argparse.Namespace) -> tuple[list[Answered], dict[str, Any]]:
 
 def engine_name(settings: WorkerSettings) -> str:
     """What is measured, for the report."""
-    own = "with" if settings.retrieval else "without"
-    return f"{settings.model or 'bundled'}, guidance {settings.guidance or 'as the model says'}, {own} retrieval"
+    replies = "prewritten" if settings.retrieval and settings.model is None else "its own"
+    return f"{settings.model or 'bundled'}, guidance {settings.guidance or 'as the model says'}, {replies} replies"
 
 
 def _converse(

@@ -233,8 +233,14 @@ def each_empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def rooms(tmp_path: Path) -> Iterator[Rooms]:
-    """The domain on a SQLite database of the test's own."""
+def rooms(sqlite_rooms: Rooms) -> Rooms:
+    """The domain on a database of the test's own."""
+    return sqlite_rooms
+
+
+@pytest.fixture
+def sqlite_rooms(tmp_path: Path) -> Iterator[Rooms]:
+    """On SQLite, also where `rooms` is on another."""
     url = sqlite_url(tmp_path / "test.db")
     migrate(url)
     database = connect(url)

@@ -87,14 +87,18 @@ _STILL_PENDING = (
 _CLAIM_ONE = CLAIM.where(DELIVERIES.c.id.in_(select(_STILL_PENDING.cte("pending").c.id))).values(
     account=bindparam("new_account"), grant_id=bindparam("new_grant"), is_repeatable=bindparam("may_be_repeated")
 )
+_WAITING_THERE = (
+    DELIVERIES.c.channel == bindparam("of_channel"),
+    DELIVERIES.c.chat_id == bindparam("of_chat"),
+    DELIVERIES.c.account.in_((bindparam("of_account"), "")),
+    IS_OPEN_DELIVERY,
+    DELIVERIES.c.state == DeliveryState.PENDING,
+)
+"""What an address is still owed."""
 _FOLLOWING = (
     select(DELIVERIES.c.id, DELIVERIES.c.text)
     .where(
-        DELIVERIES.c.channel == bindparam("of_channel"),
-        DELIVERIES.c.chat_id == bindparam("of_chat"),
-        DELIVERIES.c.account.in_((bindparam("of_account"), "")),
-        IS_OPEN_DELIVERY,
-        DELIVERIES.c.state == DeliveryState.PENDING,
+        *_WAITING_THERE,
         DELIVERIES.c.kind == bindparam("of_kind"),
         DELIVERIES.c.person_id == bindparam("of_person"),
         DELIVERIES.c.conversation_id.is_not_distinct_from(bindparam("of_conversation", type_=DELIVERIES.c.id.type)),
@@ -114,11 +118,7 @@ _JOINED = (
 _FOLLOWED = (
     select(DELIVERIES.c.id)
     .where(
-        DELIVERIES.c.channel == bindparam("of_channel"),
-        DELIVERIES.c.chat_id == bindparam("of_chat"),
-        DELIVERIES.c.account.in_((bindparam("of_account"), "")),
-        IS_OPEN_DELIVERY,
-        DELIVERIES.c.state == DeliveryState.PENDING,
+        *_WAITING_THERE,
         DELIVERIES.c.kind.not_in(URGENT_KINDS),
     )
     .limit(1)

@@ -1,6 +1,7 @@
 """GLM's weights read without transformers are those that transformers reads; whatever else there is, is left to it."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from worker.engine.runner_input import RunnerInput
 from worker.engine.sampling import Sampler, Sampling
 from worker.model.examine import examine
 from worker.model.find import BUNDLED
+from worker.model.hardware import HUGE_PAGES
 from worker.model.load import load_model
 from worker.model.plain_glm import PlainGlm, load_plain
 from worker.settings import WorkerSettings
@@ -73,8 +75,10 @@ def test_the_bundled_model_is_read_so_by_the_engine(monkeypatch: pytest.MonkeyPa
         return prepared(examined, model, settings, capacity=capacity)
 
     monkeypatch.setattr(assemble, "prepare_model", prepare)
+    monkeypatch.delenv(HUGE_PAGES, raising=False)
     settings = WorkerSettings(device="cpu", retrieval=False)
     loaded = assemble.assemble(settings, capacity=1)
+    assert os.environ[HUGE_PAGES] == "1"
     _, by_library = assemble.open_model(settings)
     expected = prepared(examine(BUNDLED), by_library, settings, capacity=1)
     assert isinstance(seen[0], PlainGlm)

@@ -1,6 +1,7 @@
 """A platform that takes so many messages for each that its person writes, and lets nothing be said twice."""
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -12,6 +13,7 @@ from bot.outgoing.splitting import Measure
 from care.texts import load
 from dialogue.admin.office import Office
 from dialogue.core import outbox, people
+from dialogue.core.budgeted_claims import Claimed, claim_within_budget
 from dialogue.core.intake import Received
 from dialogue.messages import Address, Allowance, OwedText
 from dialogue.states import DeliveryKind
@@ -102,5 +104,23 @@ def owe(
             text=text,
             kind=kind,
             conversation_id=conversation_id,
+            now=rooms.clock(),
+        )
+
+
+def claim(
+    rooms: Rooms, owner: UUID, *, limit: int = 9, longest: int = 4, accounts: Collection[str] | None = None
+) -> Claimed:
+    """What may be sent now, as many letters in one text as `longest`."""
+    with rooms.database.begin() as session:
+        return claim_within_budget(
+            session,
+            rooms.keys,
+            CHANNEL,
+            owner=owner,
+            lease_seconds=60,
+            limit=limit,
+            fits=lambda text: len(text) <= longest,
+            accounts=accounts,
             now=rooms.clock(),
         )

@@ -9,10 +9,11 @@ import pytest
 from sqlalchemy import select
 
 from dialogue.core import budgets, sending
-from dialogue.core.budgeted_claims import Claimed, claim_within_budget
+from dialogue.core.budgeted_claims import Claimed
 from dialogue.messages import Address, Allowance
 from dialogue.states import DeliveryKind, DeliveryState
 from dialogue.tables import SEND_BUDGETS
+from tests.bot.outgoing import rationed
 from tests.bot.outgoing.rationed import SENDS, owe, write
 from tests.builders import CHANNEL, Rooms, message
 
@@ -20,17 +21,7 @@ ME = uuid4()
 
 
 def claim(rooms: Rooms, limit: int = 9) -> Claimed:
-    with rooms.database.begin() as session:
-        return claim_within_budget(
-            session,
-            rooms.keys,
-            CHANNEL,
-            owner=ME,
-            lease_seconds=60,
-            limit=limit,
-            fits=lambda text: len(text) <= 3,
-            now=rooms.clock(),
-        )
+    return rationed.claim(rooms, ME, limit=limit, longest=3)
 
 
 def send_all(rooms: Rooms) -> list[str]:

@@ -8,10 +8,9 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, event, text
 
-from dialogue.core.budgeted_claims import claim_within_budget
 from dialogue.core.claiming import claim_due
 from dialogue.storage.database import connect
-from tests.bot.outgoing.rationed import owe, write
+from tests.bot.outgoing.rationed import claim, owe, write
 from tests.builders import CHANNEL, Rooms
 
 HISTORY = 100_000
@@ -80,20 +79,9 @@ def test_what_is_due_is_found_by_an_index(rooms: Rooms) -> None:
 
 
 def test_what_a_budget_allows_is_found_by_an_index(rooms: Rooms) -> None:
-    def claim() -> None:
-        with rooms.database.begin() as session:
-            claimed = claim_within_budget(
-                session,
-                rooms.keys,
-                CHANNEL,
-                owner=ME,
-                lease_seconds=60,
-                limit=9,
-                fits=lambda words: len(words) <= 4,
-                now=rooms.clock(),
-            )
-            assert claimed.texts
+    def take() -> None:
+        assert claim(rooms, ME).texts
 
-    plans = plans_of(rooms, claim)
+    plans = plans_of(rooms, take)
     assert len(plans) > 3
     assert "deliveries" not in {table for plan in plans for table in scanned(plan)}

@@ -3,8 +3,7 @@
 SQLite knows an index with a condition again only in a statement that holds that condition word for word.
 """
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -13,24 +12,18 @@ from sqlalchemy import Connection, event
 
 from dialogue.admin.overview import overview
 from dialogue.core import budgets, sending
-from dialogue.core.budgeted_claims import claim_within_budget
 from dialogue.core.queue_position import line
-from dialogue.storage.database import Database, connect, sqlite_url
+from dialogue.storage.database import Database
 from dialogue.telemetry.backlog import backlog
-from tests.bot.outgoing.rationed import owe, write
-from tests.builders import CHANNEL, Rooms, message
-from tests.services.migrated import migrate
+from tests.bot.outgoing.rationed import claim, owe, write
+from tests.builders import Rooms, message
 
 ME = uuid4()
 
 
 @pytest.fixture
-def rooms(tmp_path: Path) -> Iterator[Rooms]:
-    url = sqlite_url(tmp_path / "test.db")
-    migrate(url)
-    database = connect(url)
-    yield Rooms(database)
-    database.close()
+def rooms(sqlite_rooms: Rooms) -> Rooms:
+    return sqlite_rooms
 
 
 def scans_of(database: Database, work: Callable[[], object]) -> list[str]:
@@ -76,19 +69,8 @@ def test_what_a_budget_allows_and_what_waits_for_it(rooms: Rooms) -> None:
         write(rooms)
         for _ in range(3):
             owe(rooms, "嗯")
+        (text, *_) = claim(rooms, ME, accounts=()).texts
         with rooms.database.begin() as session:
-            claimed = claim_within_budget(
-                session,
-                rooms.keys,
-                CHANNEL,
-                owner=ME,
-                lease_seconds=60,
-                limit=9,
-                fits=lambda words: len(words) <= 4,
-                accounts=(),
-                now=rooms.clock(),
-            )
-            (text, *_) = claimed.texts
             budgets.hold(session, text.address, is_refused=True)
             sending.take_back(session, ME, held=())
 
